@@ -1,0 +1,19 @@
+"""The compiled hot loops, where a C compiler is: the same files run as plain Python where none is."""
+
+from setuptools import Extension, setup
+
+HOT = {
+    "kfgraph.parse.pairing": "src/kfgraph/parse/pairing.py",
+}
+
+
+def extensions():
+    try:
+        from Cython.Build import cythonize
+    except ImportError:
+        return []
+    modules = [Extension(name, [path], optional=True) for name, path in HOT.items()]
+    return cythonize(modules, language_level=3, compiler_directives={"boundscheck": True, "wraparound": False})
+
+
+setup(ext_modules=extensions())

@@ -1,0 +1,85 @@
+"""Every expected failure with its exit code, and ``Notice``, a problem found in the data.
+
+The command line turns a :class:`KfgraphError` into one line on stderr, one hint, and the exit code
+of its class (``docs/exit-codes.md``). Anything else that escapes is a bug.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class KfgraphError(Exception):
+    """An expected failure: ``message`` names the object, ``hint`` says what to type next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(KfgraphError):
+    """The command line cannot be meant: contradicting options, a value out of range."""
+
+    exit_code = 2
+
+
+class MachineError(KfgraphError):
+    """This machine cannot do it: permission, tracer, a missing program or extra."""
+
+    exit_code = 3
+
+
+class InputError(KfgraphError):
+    """The trace cannot be read: not a trace, empty, cut before its first record (also: notices under ``--strict``)."""
+
+    exit_code = 5
+
+
+class NoMatchError(KfgraphError):
+    """The input is fine and nothing in it matches what was asked for."""
+
+    exit_code = 6
+
+
+class ThresholdError(KfgraphError):
+    """A limit that the user set was exceeded."""
+
+    exit_code = 7
+
+
+class CaptureError(KfgraphError):
+    """``kfgraph trace`` itself failed, before or after the child ran (as env and timeout: 125)."""
+
+    exit_code = 125
+
+
+class CommandNotExecutable(CaptureError):
+    """The command to trace exists and cannot be executed."""
+
+    exit_code = 126
+
+
+class CommandNotFound(CaptureError):
+    """The command to trace is not there."""
+
+    exit_code = 127
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One kind of problem in the data, counted.
+
+    ``code`` is stable and machine-readable (``unmatched-exit``), ``text`` one sentence without the
+    count's noun repeated, ``n`` how often it was seen, ``hint`` what helps, ``details`` what
+    ``--json`` adds (numbers and strings only).
+    """
+
+    code: str
+    text: str
+    n: int = 1
+    hint: str = ""
+    details: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""The ground floor: what a trace is. numpy only; no I/O, no printing."""

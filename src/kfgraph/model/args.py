@@ -1,0 +1,59 @@
+"""Arguments of calls, where a trace recorded them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Args(Protocol):
+    """Row -> arguments. Rows are those of the CallTable that holds it."""
+
+    def text(self, row: int) -> str | None:
+        """``lock=0xffff..., flags=0``, as the tracer prints them; None where none were recorded."""
+
+    def reorder(self, rows: npt.NDArray[np.int32]) -> Args:
+        """The same arguments for a table whose row i is this one's row ``rows[i]``."""
+
+
+@dataclass(frozen=True)
+class TextArgs:
+    """Arguments read from a text: ``index[row]`` is a position in ``texts``, -1 for none."""
+
+    index: npt.NDArray[np.int32]
+    texts: Sequence[str]
+
+    def text(self, row: int) -> str | None:
+        at = int(self.index[row])
+        return None if at < 0 else self.texts[at]
+
+    def reorder(self, rows: npt.NDArray[np.int32]) -> TextArgs:
+        return TextArgs(self.index[rows], self.texts)
+
+
+@dataclass(frozen=True)
+class RawArgs:
+    """Raw register values: call ``row`` has ``count[row]`` of them at ``values[offset[row]:]``.
+
+    ``describe(func, values)`` makes the text (names and types come from BTF where the trace has it).
+    """
+
+    func: npt.NDArray[np.int32]
+    offset: npt.NDArray[np.int32]
+    count: npt.NDArray[np.uint8]
+    values: npt.NDArray[np.uint64]
+    describe: Callable[[int, Sequence[int]], str]
+
+    def text(self, row: int) -> str | None:
+        n = int(self.count[row])
+        if not n:
+            return None
+        at = int(self.offset[row])
+        return self.describe(int(self.func[row]), [int(v) for v in self.values[at : at + n]])
+
+    def reorder(self, rows: npt.NDArray[np.int32]) -> RawArgs:
+        return RawArgs(self.func[rows], self.offset[rows], self.count[rows], self.values, self.describe)

@@ -1,0 +1,49 @@
+"""Lanes: the owners of call stacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Task:
+    """The owner of one lane.
+
+    ``pid`` is -1 where the text does not tell (then the lane is a CPU's). ``cpu`` is set for the
+    lanes that belong to a CPU (idle tasks, unknown pids) and -1 otherwise. ``comm`` is "" where it
+    is unknown (``<...>``).
+    """
+
+    pid: int
+    comm: str = ""
+    cpu: int = -1
+
+    @property
+    def label(self) -> str:
+        """``comm-pid`` as tracers print it; an idle task is told apart by its CPU."""
+        if self.pid < 0:
+            return f"cpu {self.cpu}"
+        if self.pid == 0:
+            return f"{self.comm or '<idle>'}/{self.cpu}" if self.cpu >= 0 else self.comm or "<idle>"
+        return f"{self.comm or '<...>'}-{self.pid}"
+
+
+@dataclass(frozen=True)
+class TaskTable:
+    """Lane number -> :class:`Task`, in the order of each lane's first record."""
+
+    tasks: tuple[Task, ...]
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def __getitem__(self, lane: int) -> Task:
+        return self.tasks[lane]
+
+    def lanes_of(self, *, pid: int | None = None, comm: str | None = None) -> list[int]:
+        """The lanes with this pid and this comm (None: any), in order."""
+        return [
+            lane
+            for lane, task in enumerate(self.tasks)
+            if (pid is None or task.pid == pid) and (comm is None or task.comm == comm)
+        ]

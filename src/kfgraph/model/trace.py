@@ -1,0 +1,96 @@
+"""Trace: everything that one recording says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kfgraph.errors import Notice
+from kfgraph.model.calls import CallTable, Flag
+from kfgraph.model.companion import Companion
+from kfgraph.model.marks import Losses, Marks
+from kfgraph.model.symbols import SymbolTable
+from kfgraph.model.tasks import TaskTable
+
+
+@dataclass(frozen=True)
+class TraceMeta:
+    """Where a trace comes from. "" and -1 where the input does not say.
+
+    ``clock`` is the tracer's name for it (``local``, ``mono``, ``x86-tsc``...); ``clock_unit`` is
+    "ns", or another word if its ticks have no known length (then all times are unknown and the order
+    is kept). ``first_ns`` and ``last_ns`` are the first and the last record's time. ``n_overrun`` is
+    the file's own statistic of records overwritten before they were read; -1 if it has none.
+    """
+
+    path: str = ""
+    reader: str = ""
+    kernel: str = ""
+    host: str = ""
+    arch: str = ""
+    recorder: str = ""
+    clock: str = ""
+    clock_unit: str = "ns"
+    n_cpus: int = -1
+    n_records: int = -1
+    first_ns: int = -1
+    last_ns: int = -1
+    n_overrun: int = -1
+    buffers: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One recording: calls, their names, their tasks, and what else stood in the stream."""
+
+    calls: CallTable
+    symbols: SymbolTable
+    tasks: TaskTable
+    marks: Marks = field(default_factory=Marks.empty)
+    losses: Losses = field(default_factory=Losses.empty)
+    meta: TraceMeta = field(default_factory=TraceMeta)
+    notices: tuple[Notice, ...] = ()
+    companion: Companion | None = None
+    command_lanes: frozenset[int] | None = None
+    """The lanes of the command that was traced; None where that is not known (then: all)."""
+
+    @property
+    def n_lost_marks(self) -> int:
+        """Places where records were lost."""
+        return len(self.losses)
+
+    @property
+    def n_lost_counted(self) -> int:
+        """Lost records that the kernel counted at those places."""
+        return self.losses.n_lost_counted
+
+    @property
+    def n_unfinished(self) -> int:
+        """Calls without a known end."""
+        return int(self.calls.has(Flag.NO_EXIT).sum())
+
+    def __rich__(self) -> str:
+        # Plain words: the one-line summary that a notebook or a REPL shows.
+        return repr(self)
+
+    def __repr__(self) -> str:
+        lost = f", {self.n_lost_marks} losses" if self.n_lost_marks else ""
+        return f"<Trace {self.meta.path}: {len(self.calls):,} calls, {len(self.tasks)} tasks{lost}>"
+
+    def check(self) -> None:
+        """``CallTable.check`` and the references between the tables.
+
+        Raises:
+            AssertionError: naming the rule that is broken.
+        """
+        calls = self.calls
+        calls.check()
+        for column, size in ((calls.func, len(self.symbols)), (calls.lane, len(self.tasks))):
+            assert not len(column) or (column.min() >= 0 and column.max() < size), "code outside its table"
+        for table in (self.marks, self.losses):
+            if len(table):
+                assert table.row.min() >= -1 and table.row.max() <= len(calls), "mark outside the table"
+                assert table.lane.min() >= -1 and table.lane.max() < len(self.tasks), "mark in no lane"
+                assert (table.parent < table.row).all() or not len(calls), "mark before its parent"
