@@ -8,11 +8,15 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import click
 import typer
 
-from kfgraph.errors import KfgraphError
+from kfgraph.errors import KfgraphError, UsageError
+
+
+# typer carries click inside since 0.26 and imports it before: this is the class that it raises.
+ClickException: type = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,12 @@ def register(commands: Sequence[Command] = COMMANDS) -> None:
         app.command(command.name, context_settings=settings, epilog=getattr(module, "EXAMPLES", None))(module.run)
 
 
+def usage_hint(problem: Any) -> str:
+    """Which help to ask for after a usage error."""
+    context = problem.ctx
+    return f"{context.command_path if context else 'kfgraph'} --help"
+
+
 def fail(problem: KfgraphError) -> int:
     """Print the failure and its hint on stderr; its exit code."""
     print(f"kfgraph: {problem.message}", file=sys.stderr)
@@ -89,13 +99,12 @@ def main(args: Sequence[str] | None = None) -> int:
         return result if isinstance(result, int) else 0
     except KfgraphError as problem:
         return fail(problem)
-    except click.exceptions.Exit as done:
+    except typer.Exit as done:
         return done.exit_code
-    except click.exceptions.Abort:
+    except typer.Abort:
         return 130
-    except click.ClickException as problem:
-        problem.show()
-        return problem.exit_code
+    except ClickException as problem:
+        return fail(UsageError(problem.format_message(), hint=usage_hint(problem)))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
