@@ -1,0 +1,68 @@
+"""What all tests share: where the real traces are, and what a skip means.
+
+A test skips when this machine lacks something (a program, root, a kernel) and says what. With
+``KFGRAPH_REQUIRE_ALL=1`` (``.ci/run``) such a skip is a failure: CI installs all there is to install.
+Only a reason that begins with ``extra:`` stays a skip there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+REQUIRE_ALL = os.environ.get("KFGRAPH_REQUIRE_ALL") == "1"
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_traces() -> Path:
+    """The folder of large real traces beside the repository, where there is one."""
+    folder = REPOSITORY.parent / "shared" / "traces"
+    if not folder.is_dir():
+        pytest.skip("extra: no ../shared/traces beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str, str], str]:
+    """``program(name, debian_package)``: the path of a program, or a skip that says how to get it."""
+
+    def find(name: str, package: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            pytest.skip(f"no {name} here: apt-get install {package}")
+        return path
+
+    return find
+
+
+def _no_skip(report: Any) -> None:
+    if not (REQUIRE_ALL and report.skipped and isinstance(report.longrepr, tuple)):
+        return
+    reason = report.longrepr[2].removeprefix("Skipped: ")
+    if not reason.startswith("extra:"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where KFGRAPH_REQUIRE_ALL=1 allows no skip: {reason}"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, None]:
+    outcome = yield
+    _no_skip(outcome.get_result())
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, None]:
+    outcome = yield
+    _no_skip(outcome.get_result())
