@@ -1,0 +1,115 @@
+"""The options that several commands share, each written once, and what goes with them.
+
+A command takes ``trace: TraceArgument = DEFAULT_TRACE`` and the options below by their types; the
+defaults stand in the command.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kfgraph.errors import InputError, Notice
+
+if TYPE_CHECKING:
+    from kfgraph.model.trace import Trace
+
+DEFAULT_TRACE = "trace.dat"
+_WHICH = "Which calls"
+
+TraceArgument = Annotated[
+    str, typer.Argument(metavar="[TRACE]", help="A trace.dat, a report text (.gz, .xz, .zst too), or - for stdin.")
+]
+Reader = Annotated[
+    str | None, typer.Option("--reader", metavar="NAME", help="Read it with this reader (default: as the file says).")
+]
+BufferName = Annotated[
+    str | None, typer.Option("--buffer-name", metavar="NAME", help="The buffer to read (default: the main one).")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit 5 when there are problems in the data.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+Root = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--root",
+        metavar="FUNC",
+        help="The calls of FUNC and what they call: a name, a glob, 'name \\[module]'; repeatable.",
+        rich_help_panel=_WHICH,
+    ),
+]
+TaskNames = Annotated[
+    list[str] | None,
+    typer.Option("--task", metavar="COMM", help="Only tasks of this name or glob; repeatable.", rich_help_panel=_WHICH),
+]
+Pids = Annotated[
+    list[int] | None,
+    typer.Option("--pid", metavar="PID", help="Only the task with this pid; repeatable.", rich_help_panel=_WHICH),
+]
+Cpus = Annotated[
+    list[int] | None,
+    typer.Option("--cpu", metavar="CPU", help="Only calls entered on this CPU; repeatable.", rich_help_panel=_WHICH),
+]
+From = Annotated[
+    float | None,
+    typer.Option(
+        "--from", metavar="SECONDS", help="Only calls that overlap the time after this.", rich_help_panel=_WHICH
+    ),
+]
+To = Annotated[
+    float | None,
+    typer.Option(
+        "--to",
+        metavar="SECONDS",
+        help="Only calls that overlap the time before this (both count from the start of the trace).",
+        rich_help_panel=_WHICH,
+    ),
+]
+NoIrq = Annotated[
+    bool, typer.Option("--no-irq", help="Leave out interrupts, and their time.", rich_help_panel=_WHICH)
+]
+AllTasks = Annotated[
+    bool,
+    typer.Option("--all-tasks", help="Also the stray calls of tasks other than the command's.", rich_help_panel=_WHICH),
+]
+PreExec = Annotated[
+    bool,
+    typer.Option(
+        "--pre-exec", help="Also what the launcher ran in the task before the command's exec.", rich_help_panel=_WHICH
+    ),
+]
+
+
+def open_trace(path: str, *, reader: str | None = None, buffer: str | None = None) -> Trace:
+    """The trace at ``path``; under ``--debug`` its tables are checked."""
+    from kfgraph.parse import load
+
+    trace = load(path, reader=reader, buffer=buffer)
+    if "--debug" in sys.argv:
+        trace.check()
+    return trace
+
+
+def tell(notices: Iterable[Notice]) -> None:
+    """Each notice as one line on stderr."""
+    for notice in notices:
+        hint = f" ({notice.hint})" if notice.hint else ""
+        print(f"kfgraph: {notice.n:,} {notice.text}{hint}", file=sys.stderr)
+
+
+def tell_problems(trace: Trace, *, strict: bool) -> None:
+    """The problems in the data, in one line on stderr; call it when the output is out.
+
+    Raises:
+        InputError: there are some, under ``--strict``.
+    """
+    if not trace.notices:
+        return
+    said = "; ".join(f"{notice.n:,} {notice.text}" for notice in trace.notices)
+    hints = "".join(f"\n  hint: {notice.hint}" for notice in trace.notices if notice.hint)
+    if strict:
+        raise InputError(f"{trace.meta.path}: {said} (--strict)", hints.removeprefix("\n  hint: "))
+    print(f"kfgraph: in this trace: {said}{hints}", file=sys.stderr)
