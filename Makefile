@@ -1,0 +1,45 @@
+# kfgraph: everything a fresh machine needs is set up by the target that needs it.
+# PYTHON=python3.12 picks an interpreter (3.10 or newer); the venv is .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The hot loops that setup.py compiles: a change to one rebuilds it.
+HOT := $(shell sed -n 's/.*"\(src\/.*\.py\)".*/\1/p' setup.py)
+export PYTHON
+
+.PHONY: help demo test test-kernels lint bench packages venv clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+demo: venv  ## trace an insmod in a throwaway guest and show it; where that cannot be, show examples/
+	@scripts/demo.sh
+
+test: venv  ## the test suite; what this machine lacks is skipped by name
+	$(BIN)/python -m pytest $(ARGS)
+
+test-kernels: venv  ## capture in guests with several kernels (long; downloads kernels)
+	scripts/test-kernels.sh
+
+lint: venv  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: venv  ## speed and memory beside trace-cmd report, on this machine
+	$(BIN)/python benchmarks/run_all.py
+
+packages:  ## Debian packages for tests and demo, installed when root
+	@scripts/packages.sh base
+
+venv: packages $(VENV)/stamp
+
+$(VENV)/stamp: pyproject.toml setup.py $(HOT)
+	@$(PYTHON) -c 'import sys; sys.exit("kfgraph needs Python 3.10 or newer: make PYTHON=python3.12" if sys.version_info < (3, 10) else 0)'
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,guest]'
+	@touch $@
+
+clean:  ## remove the venv and everything built
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis src/*.egg-info
+	find src \( -name '*.so' -o -name '*.c' \) -delete
