@@ -59,6 +59,12 @@ _NODE_COLUMNS = (
     ("context", np.uint8),
     ("flags", np.uint16),
 )
+_ABSENT = {
+    "retval": np.empty(0, np.int64),
+    "caller": np.empty(0, np.int32),
+    "arg": np.empty(0, np.int32),
+}
+"""What stands for an optional column that the trace does not have."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ class Pairer:
     ) -> None:
         columns = [*_NODE_COLUMNS, ("last_child", np.int32)]
         self._optional = {"retval": retval, "caller": caller, "arg": args}
-        columns += [(name, np.int64 if name == "retval" else np.int32) for name, on in self._optional.items() if on]
+        columns += [(name, _ABSENT[name].dtype.type) for name, on in self._optional.items() if on]
         self._nodes: dict[str, npt.NDArray[Any]] = {name: np.empty(0, dtype) for name, dtype in columns}
         self._n_nodes = 0
         self._places: dict[str, npt.NDArray[Any]] = {
@@ -123,12 +129,6 @@ class Pairer:
         # A loss takes its place with the record after it: at most one place per record and CPU.
         _grow(self._places, self._n_places, self._n_places + n)
         nodes, places = self._nodes, self._places
-        optional = [
-            memoryview(column[:n]) if on and column is not None else memoryview(b"")
-            for on, column in zip(
-                self._optional.values(), (batch.retval, batch.caller, batch.arg), strict=True
-            )
-        ]
         self._n_nodes, self._n_places = _pair(
             n,
             *(
@@ -145,14 +145,11 @@ class Pairer:
                     batch.calltime,
                 )
             ),
-            *(_as(view, "q" if i == 0 else "i") for i, view in enumerate(optional)),
+            *(_optional(name, batch if on else None, n) for name, on in self._optional.items()),
             self._n_nodes,
             *(memoryview(nodes[name]) for name, _ in _NODE_COLUMNS),
             memoryview(nodes["last_child"]),
-            *(
-                memoryview(nodes[name]) if on else _as(memoryview(b""), "q" if name == "retval" else "i")
-                for name, on in self._optional.items()
-            ),
+            *(memoryview(nodes[name] if name in nodes else _ABSENT[name]) for name in self._optional),
             self._n_places,
             *(memoryview(column) for column in places.values()),
             self.lanes,
@@ -269,8 +266,9 @@ class Pairer:
         return marks, losses
 
 
-def _as(view: memoryview, format_: str) -> memoryview:
-    return view if view.format == format_ or view.nbytes else view.cast("B").cast(format_)
+def _optional(name: str, batch: RecordBatch | None, n: int) -> memoryview:
+    column = getattr(batch, name, None)
+    return memoryview(_ABSENT[name] if column is None else column[:n])
 
 
 def _grow(columns: dict[str, npt.NDArray[Any]], used: int, needed: int) -> None:
@@ -669,10 +667,7 @@ def _pair(
                         c_flags[earlier] &= ~_DEPTH_JUMP & 0xFFFF
                     if c_last[node] < 0:
                         c_last[node] = earlier
-                    k = earlier
                     earlier = c_previous[earlier]
-                    if earlier < 0 or c_depth[earlier] <= d:
-                        break
                 c_previous[node] = earlier
                 if c_last[node] >= 0:
                     # The first adopted child has no elder sibling any more; the caller's chain goes on behind it.
