@@ -1,0 +1,174 @@
+"""The plan of the house, held over the syntax tree: see docs/design.md."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SOURCE = REPOSITORY / "src" / "kfgraph"
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+# Which rooms of this package a room may import. `__init__` holds the lazily imported public API.
+ALLOWED = {
+    "errors": {"errors"},
+    "model": {"errors", "model"},
+    "kernel": {"errors", "model", "kernel"},
+    "capture": {"errors", "model", "kernel", "capture"},
+    "parse": {"errors", "model", "kernel", "parse"},
+    "analyze": {"errors", "model", "kernel", "analyze"},
+    "render": {"errors", "model", "kernel", "analyze", "render"},
+    "export": {"errors", "model", "kernel", "analyze", "export"},
+    "cli": {"errors", "model", "kernel", "capture", "parse", "analyze", "render", "export", "cli"},
+    "__main__": {"cli"},
+}
+# The version is a fact of the package, not of a room.
+FREE_NAMES = {"__version__"}
+RICH = {"render", "cli"}
+NEVER_AT_IMPORT = {"pandas", "anytree"}
+MAX_LINES = 500
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST, path: Path) -> Iterator[tuple[int, str, str]]:
+    """(line, module, name) of every import, wherever it stands; name is "" for ``import module``."""
+    package = ("kfgraph", *path.relative_to(SOURCE).parts[:-1])
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name, ""
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (base, node.module or "") if part)
+            for alias in node.names:
+                yield node.lineno, module, alias.name
+
+
+def at_import_time(tree: ast.Module) -> ast.Module:
+    """The statements that run when the module is imported: no function bodies, no TYPE_CHECKING."""
+
+    class Strip(ast.NodeTransformer):
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> None:  # noqa: N802
+            return None
+
+        def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:  # noqa: N802
+            return None
+
+        def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:  # noqa: N802
+            if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+                return node.orelse
+            return self.generic_visit(node)
+
+    return Strip().visit(tree)
+
+
+def direction_problems(path: Path) -> list[str]:
+    room = room_of(path)
+    if room == "__init__":
+        return []
+    problems = []
+    for line, module, name in imports(ast.parse(path.read_text()), path):
+        parts = [*module.split("."), *([name] if name else [])]
+        if parts[0] == "kfgraph" and parts[1] not in FREE_NAMES and parts[1] not in ALLOWED[room]:
+            problems.append(f"{path.relative_to(REPOSITORY)}:{line}: {room} imports {parts[1]}")
+        if parts[0] == "rich" and room not in RICH:
+            problems.append(f"{path.relative_to(REPOSITORY)}:{line}: rich in {room}")
+    return problems
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_go_one_way(path: Path) -> None:
+    assert direction_problems(path) == []
+
+
+def test_the_test_of_directions_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.SOURCE", tmp_path)
+    monkeypatch.setattr(f"{__name__}.REPOSITORY", tmp_path)
+    (tmp_path / "parse").mkdir()
+    bad = tmp_path / "parse" / "bad.py"
+    bad.write_text(
+        "from __future__ import annotations\n"
+        "from kfgraph.analyze import top\nfrom kfgraph import capture\nfrom .. import render\n"
+        "def f():\n    import kfgraph.cli.app\n    from rich.text import Text\n"
+        "from kfgraph import __version__\nfrom . import records\n"
+    )
+    assert [p.split(": ", 1)[1] for p in direction_problems(bad)] == [
+        "parse imports analyze",
+        "parse imports capture",
+        "parse imports render",
+        "parse imports cli",
+        "rich in parse",
+    ]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_pandas_and_anytree_are_imported_when_used(path: Path) -> None:
+    tree = at_import_time(ast.parse(path.read_text()))
+    assert {module.split(".")[0] for _, module, _ in imports(tree, path)} & NEVER_AT_IMPORT == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_no_module_outgrows_its_room(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*sorted(m for m in sys.modules if '.' not in m))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_command_line_starts_light() -> None:
+    heavy = {"numpy", "pandas", "anytree", "zstandard", "elftools"}
+    assert loaded_by("import kfgraph.cli.app as a; a.register()") & heavy == set()
+    assert loaded_by("import kfgraph") & (heavy | {"typer", "rich"}) == set()
+
+
+def test_reading_and_analysing_load_no_pandas() -> None:
+    assert loaded_by("import kfgraph; kfgraph.load, kfgraph.top, kfgraph.call_tree") & NEVER_AT_IMPORT == set()
+
+
+def tracked_texts() -> Iterator[tuple[str, str]]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("extra: not a git checkout")
+    for name in filter(None, listed.stdout.split("\0")):
+        path = REPOSITORY / name
+        if path.is_file():
+            data = path.read_bytes()
+            if b"\0" not in data[:4096]:
+                yield name, data.decode("utf-8", "replace")
+
+
+def test_no_path_of_one_machine_is_tracked() -> None:
+    # Spelt apart, so that this file does not name them either.
+    machine = ["/wo" + "rk/", "/roo" + "t/.pyenv", "/tmp/" + "lab"]
+    here = f"{REPOSITORY}/"
+    found = [
+        f"{name}: {path}"
+        for name, text in tracked_texts()
+        for path in [*machine, here]
+        if path in text
+    ]
+    assert found == []
+
+
+def test_the_repository_stays_small() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("extra: not a git checkout")
+    files = [REPOSITORY / name for name in listed.stdout.split("\0") if name]
+    assert sum(f.stat().st_size for f in files if f.is_file()) < 15_000_000
+
+
+def test_python_is_parsed_as_python_3_10() -> None:
+    for path in MODULES:
+        ast.parse(path.read_text(), feature_version=(3, 10))
