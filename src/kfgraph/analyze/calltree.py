@@ -1,0 +1,337 @@
+"""Call trees: a selection of calls as a TreeTable, functions hidden from it, trees merged into one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, floors, nearest_kept
+from kfgraph.analyze.select import Selection, select
+from kfgraph.errors import NoMatchError, UsageError
+from kfgraph.model.calls import Flag
+from kfgraph.model.names import matching
+from kfgraph.model.trace import Trace
+from kfgraph.model.tree import TreeTable
+from kfgraph.model.units import plural
+
+
+@dataclass(frozen=True)
+class CallTree:
+    """The tree, or trees, that were asked for.
+
+    The roots of ``tree`` are the matches of ``root``; without it the tasks (``by_task``), which
+    count no call of their own. ``matches`` are the rows of all matches in time order, ``nth`` the
+    1-based place in it of each root of ``tree`` (empty for tasks and merged trees). ``n_hidden``
+    calls were taken out by ``hide``, their children and their time are still there.
+    """
+
+    trace: Trace
+    tree: TreeTable
+    selection: Selection
+    matches: Int32
+    nth: Int32
+    by_task: bool
+    merged: bool
+    n_hidden: int = 0
+
+
+def call_tree(
+    trace: Trace,
+    *,
+    root: Sequence[str] = (),
+    merge: bool = False,
+    nth: int | None = None,
+    slowest: int | None = None,
+    hide: Sequence[str] = (),
+    task: Sequence[str] = (),
+    pid: Sequence[int] = (),
+    cpu: Sequence[int] = (),
+    from_s: float | None = None,
+    to_s: float | None = None,
+    no_irq: bool = False,
+    all_tasks: bool = False,
+    pre_exec: bool = False,
+) -> CallTree:
+    """The call tree below the functions ``root``, or of every task.
+
+    Roots are in time order, with ``slowest`` from slow to fast; merged siblings from slow to fast.
+
+    Args:
+        root: names or globs; a match is an outermost call of one of them.
+        merge: one aggregated tree: calls with the same path from a root become one node.
+        nth: the nth match only, in time order, from 1.
+        slowest: this many of the matches, the slowest ones.
+        hide: names or globs of functions to take out; their children take their place, their own
+            time is added to their caller's. A root stays.
+        task, pid, cpu, from_s, to_s, no_irq, all_tasks, pre_exec: see :func:`select`.
+
+    Raises:
+        NoMatchError: nothing matches, or there is no nth match.
+        UsageError: arguments that contradict one another.
+    """
+    if nth is not None and slowest is not None:
+        raise UsageError("--nth and --slowest contradict each other", "give one of them")
+    if not root and (nth is not None or slowest is not None):
+        raise UsageError("--nth and --slowest choose among the matches of --root", "add --root FUNC")
+    for name, value in (("--nth", nth), ("--slowest", slowest)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} {value}: it counts from 1", f"{name} 1")
+    chosen = select(
+        trace, root=root, task=task, pid=pid, cpu=cpu, from_s=from_s, to_s=to_s, no_irq=no_irq, all_tasks=all_tasks,
+        pre_exec=pre_exec,
+    )  # fmt: skip
+    matches = chosen.roots if chosen.named else np.zeros(0, np.int32)
+    tree = _tree_of(chosen)
+    place = np.arange(1, len(matches) + 1, dtype=np.int32)
+    if nth is not None:
+        if nth > len(matches):
+            raise NoMatchError(
+                f"there is no match {nth} of {', '.join(root)}: {plural(len(matches), 'call')} matched",
+                f"--nth {len(matches)} is the last",
+            )
+        place = place[nth - 1 : nth]
+    elif slowest is not None:
+        place = place[np.argsort(-tree.floor_ns[tree.roots], kind="stable")[:slowest]]
+    if len(place) < len(matches) or slowest is not None:
+        tree = _slices(tree, tree.roots[place - 1])
+    n_hidden = 0
+    if hide:
+        hidden = matching(hide, tree.labels)[tree.label] & (tree.parent >= 0)
+        n_hidden = int(hidden.sum())
+        tree = without(tree, hidden)
+    if merge:
+        tree, place = merged(tree), place[:0]
+    return CallTree(trace, tree, chosen, matches, place, not chosen.named, merge, n_hidden)
+
+
+def _tree_of(chosen: Selection) -> TreeTable:
+    """The selected calls as a tree; without named roots, under one node for each task."""
+    trace, keep = chosen.trace, chosen.keep
+    calls, n = trace.calls, len(trace.calls)
+    if chosen.named:
+        rows = _ranges(chosen.roots, calls.end[chosen.roots])
+        rows = rows[keep[rows]]
+    else:
+        rows = np.flatnonzero(keep).astype(np.int32)
+    n_kept_before = np.append(0, np.cumsum(keep))
+    size = (n_kept_before[calls.end[rows]] - n_kept_before[rows]).astype(np.int32)
+    level = calls.level[rows]
+    if not keep.all():
+        gone = np.flatnonzero(~keep).astype(np.int32)
+        level = (level - covered(gone, calls.end[gone], n)[rows]).astype(np.int16)
+    here = np.full(n + 1, -1, np.int32)
+    here[rows] = np.arange(len(rows), dtype=np.int32)
+    parent = here[chosen.parent[rows]]
+    top = parent < 0
+    # A root's level is 0: what lay above it is not part of the tree.
+    level = level - level[np.maximum.accumulate(np.where(top, np.arange(len(rows)), 0))] if len(rows) else level
+    total_ns = chosen.total_ns[rows]
+    flags = calls.flags[rows]
+    flags[top] &= np.uint16(0xFFFF ^ Flag.IN_TRACER)
+    tree = TreeTable(
+        parent=parent,
+        end=np.arange(len(rows), dtype=np.int32) + size,
+        level=level.astype(np.int16),
+        label=calls.func[rows],
+        total_ns=total_ns,
+        self_ns=calls.self_ns[rows],
+        floor_ns=floors(parent, level, total_ns, (flags & Flag.IN_TRACER) == 0),
+        count=np.ones(len(rows), np.int64),
+        n_unfinished=((flags & Flag.NO_EXIT) != 0).astype(np.int64),
+        min_ns=total_ns,
+        max_ns=total_ns,
+        row=rows,
+        flags=flags,
+        labels=trace.symbols.labels,
+    )
+    return tree if chosen.named else _under_tasks(tree, trace)
+
+
+def _under_tasks(tree: TreeTable, trace: Trace) -> TreeTable:
+    """``tree`` (rows in table order) with a node above the calls of each task."""
+    lane = trace.calls.lane[tree.row]
+    first = np.flatnonzero(np.append(True, lane[1:] != lane[:-1])[: len(lane)]).astype(np.int32)
+    if not len(first):
+        return tree
+    n = len(tree)
+    shift = np.cumsum(np.isin(np.arange(n), first), dtype=np.int32)
+    nodes = first + np.arange(len(first), dtype=np.int32)
+    top = tree.parent < 0
+    total = np.add.reduceat(np.where(top, tree.floor_ns, 0), first)
+    unknown = np.add.reduceat(top & (tree.total_ns < 0), first) > 0
+    none, nothing = np.full(len(first), -1), np.zeros(len(first))
+    parent = np.where(top, nodes[shift - 1], tree.parent + shift[np.maximum(tree.parent, 0)])
+
+    def with_nodes(column: Any, values: Any) -> Any:
+        return np.insert(column, first, np.asarray(values, column.dtype))
+
+    return replace(
+        tree,
+        parent=with_nodes(parent.astype(np.int32), none),
+        end=with_nodes(tree.end + shift[tree.end - 1], np.append(nodes[1:], n + len(first))),
+        level=with_nodes(tree.level + np.int16(1), nothing),
+        label=with_nodes(tree.label, len(tree.labels) + lane[first]),
+        total_ns=with_nodes(tree.total_ns, np.where(unknown, -1, total)),
+        self_ns=with_nodes(tree.self_ns, nothing),
+        floor_ns=with_nodes(tree.floor_ns, total),
+        count=with_nodes(tree.count, nothing),
+        n_unfinished=with_nodes(tree.n_unfinished, nothing),
+        min_ns=with_nodes(tree.min_ns, none),
+        max_ns=with_nodes(tree.max_ns, none),
+        row=with_nodes(tree.row, none),
+        flags=with_nodes(tree.flags, nothing),
+        labels=tree.labels + tuple(task.label for task in trace.tasks.tasks),
+    )
+
+
+def _ranges(start: Int32, end: Int32) -> Int32:
+    """The numbers of all ``range(start[k], end[k])``, one after another."""
+    size = end - start
+    before = np.append(0, np.cumsum(size))
+    return (np.arange(before[-1]) - np.repeat(before[:-1] - start, size)).astype(np.int32)
+
+
+def _slices(tree: TreeTable, roots: Int32) -> TreeTable:
+    """The subtrees at these roots of ``tree``, in the order given."""
+    nodes = _ranges(roots, tree.end[roots])
+    size = tree.end[roots] - roots
+    moved = np.repeat(np.append(0, np.cumsum(size))[:-1] - roots, size).astype(np.int32)
+    taken = {name: getattr(tree, name)[nodes] for name in _COLUMNS}
+    taken["end"] = taken["end"] + moved
+    taken["parent"] = np.where(taken["parent"] < 0, -1, taken["parent"] + moved).astype(np.int32)
+    return replace(tree, **taken)
+
+
+_COLUMNS = (
+    "parent", "end", "level", "label", "total_ns", "self_ns", "floor_ns", "count", "n_unfinished", "min_ns", "max_ns",
+    "row", "flags",
+)  # fmt: skip
+
+
+def without(tree: TreeTable, hidden: Bool) -> TreeTable:
+    """``tree`` without the ``hidden`` nodes: their children move up, their self time goes to the caller.
+
+    Every total that stays is the same as before, and so is the sum of all self times but for that of
+    hidden calls that hit the tracer itself (IN_TRACER): their time was not in their caller's.
+    """
+    keep = ~hidden
+    if keep.all():
+        return tree
+    n = len(tree)
+    gone = np.flatnonzero(hidden).astype(np.int32)
+    above = nearest_kept(tree.parent, keep)
+    outside = hidden & ((tree.flags & Flag.IN_TRACER) != 0)
+    out = np.flatnonzero(outside).astype(np.int32)
+    n_outside = covered(out, tree.end[out], n)
+    is_outside = (above >= 0) & (n_outside > n_outside[above])
+
+    self_ns, flags = tree.self_ns.copy(), tree.flags.copy()
+    given = gone[~is_outside[gone]]
+    known = given[tree.self_ns[given] >= 0]
+    np.add.at(self_ns, above[known], tree.self_ns[known])
+    unknown = above[given[tree.self_ns[given] < 0]]
+    unknown = np.append(unknown, np.flatnonzero(tree.self_ns < 0))
+    self_ns[unknown] = -1
+    flags[unknown[(flags[unknown] & Flag.NO_EXIT) == 0]] |= np.uint16(Flag.SELF_UNKNOWN)
+    flags[is_outside & keep] |= np.uint16(Flag.IN_TRACER)
+
+    n_before = np.append(0, np.cumsum(keep)).astype(np.int32)
+    level = tree.level - covered(gone, tree.end[gone], n)
+    moved = replace(
+        tree,
+        parent=np.where(above < 0, -1, n_before[above]).astype(np.int32),
+        end=n_before[tree.end],
+        level=level.astype(np.int16),
+        self_ns=self_ns,
+        flags=flags,
+    )
+    return replace(moved, **{name: getattr(moved, name)[keep] for name in _COLUMNS})
+
+
+def merged(tree: TreeTable) -> TreeTable:
+    """The nodes of ``tree`` that have the same path from a root as one node each.
+
+    Siblings go from the largest total to the smallest, equal ones in the order of first sight.
+    """
+    if not len(tree):
+        return tree
+    n, n_labels = len(tree), len(tree.labels)
+    node = np.zeros(n, np.int64)
+    parents: list[Int64] = []
+    n_nodes = 0
+    level_of: list[Int64] = []
+    for group in reversed(by_level(np.arange(n, dtype=np.int32), tree.level)):
+        above = np.where(tree.parent[group] < 0, -1, node[tree.parent[group]])
+        keys, inverse = np.unique((above + 1) * n_labels + tree.label[group], return_inverse=True)
+        node[group] = n_nodes + inverse
+        parents.append((keys // n_labels - 1).astype(np.int64))
+        level_of.append(np.full(len(keys), tree.level[group[0]], np.int64))
+        n_nodes += len(keys)
+    parent = np.concatenate(parents)
+    level = np.concatenate(level_of)
+
+    def summed(values: Int64) -> Int64:
+        out = np.zeros(n_nodes, np.int64)
+        np.add.at(out, node, values)
+        return out
+
+    def known_sum(values: Int64) -> Int64:
+        return np.where(summed((values >= 0).astype(np.int64)) > 0, summed(np.maximum(values, 0)), -1)
+
+    first = np.full(n_nodes, n, np.int64)
+    np.minimum.at(first, node, np.arange(n))
+    least = np.full(n_nodes, np.iinfo(np.int64).max)
+    single = tree.min_ns >= 0
+    np.minimum.at(least, node[single], tree.min_ns[single])
+    most = np.full(n_nodes, -1, np.int64)
+    np.maximum.at(most, node, tree.max_ns)
+    flags = np.zeros(n_nodes, np.uint16)
+    np.bitwise_or.at(flags, node, tree.flags)
+    floor_ns = summed(tree.floor_ns)
+
+    order, size = _preorder(parent, level, floor_ns, first)
+    new = np.empty(n_nodes, np.int64)
+    new[order] = np.arange(n_nodes)
+    return TreeTable(
+        parent=np.where(parent < 0, -1, new[parent])[order].astype(np.int32),
+        end=(np.arange(n_nodes) + size[order]).astype(np.int32),
+        level=level[order].astype(np.int16),
+        label=tree.label[first[order]],
+        total_ns=known_sum(tree.total_ns)[order],
+        self_ns=known_sum(tree.self_ns)[order],
+        floor_ns=floor_ns[order],
+        count=summed(tree.count)[order],
+        n_unfinished=summed(tree.n_unfinished)[order],
+        min_ns=np.where(most < 0, -1, least)[order],
+        max_ns=most[order],
+        row=np.full(n_nodes, -1, np.int32),
+        flags=flags[order],
+        labels=tree.labels,
+    )
+
+
+def _preorder(parent: Int64, level: Int64, weight: Int64, first: Int64) -> tuple[Int64, Int64]:
+    """(the nodes in pre-order, each node's subtree size), heavy siblings first, then the first seen.
+
+    ``level`` is ascending: nodes stand level by level.
+    """
+    n = len(parent)
+    size = np.ones(n, np.int64)
+    levels = np.split(np.arange(n), np.flatnonzero(np.diff(level)) + 1)
+    for group in reversed(levels[1:]):
+        np.add.at(size, parent[group], size[group])
+    place = np.zeros(n, np.int64)
+    for group in levels:
+        above = parent[group]
+        ordered = group[np.lexsort((first[group], -weight[group], above))]
+        above = parent[ordered]
+        before = np.cumsum(size[ordered]) - size[ordered]
+        head = np.append(True, above[1:] != above[:-1])
+        before -= before[np.maximum.accumulate(np.where(head, np.arange(len(head)), 0))]
+        place[ordered] = before + np.where(above < 0, 0, place[above] + 1)
+    order = np.empty(n, np.int64)
+    order[place] = np.arange(n)
+    return order, size

@@ -1,0 +1,67 @@
+"""Forests in pre-order as plain columns: what stays of one when rows are taken out. Nothing recurses."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Int64 = npt.NDArray[np.int64]
+Int32 = npt.NDArray[np.int32]
+Int16 = npt.NDArray[np.int16]
+Bool = npt.NDArray[np.bool_]
+
+
+def nearest_kept(parent: Int32, keep: Bool) -> Int32:
+    """For every row its nearest proper ancestor that is kept, -1 where none is.
+
+    Paths are halved in every round: as many rounds as the logarithm of the depth.
+    """
+    if keep.all():
+        return parent
+    n = len(parent)
+    # up[i]: i itself where kept, else a step towards its nearest kept ancestor; slot n stands for "none".
+    up = np.where(keep, np.arange(n, dtype=np.int32), parent)
+    up = np.append(np.where(up < 0, n, up), n).astype(np.int32)
+    while True:
+        further = up[up]
+        if np.array_equal(further, up):
+            break
+        up = further
+    above = up[np.where(parent < 0, n, parent)]
+    return np.where(above == n, -1, above).astype(np.int32)
+
+
+def covered(start: Int32, end: Int32, n: int) -> Int32:
+    """How many of the slices ``start[k]:end[k]`` each of ``n`` rows lies in."""
+    steps = np.zeros(n + 1, np.int32)
+    np.add.at(steps, start, 1)
+    np.subtract.at(steps, end, 1)
+    return np.cumsum(steps[:n], dtype=np.int32)
+
+
+def outermost(rows: Int32, end: Int32) -> Int32:
+    """Those of ``rows`` (ascending) that lie in no other one's subtree."""
+    if not len(rows):
+        return rows
+    reach = np.maximum.accumulate(end[rows])
+    first = np.ones(len(rows), np.bool_)
+    first[1:] = rows[1:] >= reach[:-1]
+    return rows[first]
+
+
+def by_level(rows: Int32, level: Int16) -> list[Int32]:
+    """The rows grouped by level, the deepest group first."""
+    order = np.argsort(level[rows], kind="stable")[::-1]
+    ordered = rows[order]
+    steps = np.flatnonzero(np.diff(level[ordered])) + 1
+    return [group for group in np.split(ordered, steps) if len(group)]
+
+
+def floors(parent: Int32, level: Int16, total_ns: Int64, counted: Bool) -> Int64:
+    """The least that each total can be: itself where known, else the sum of its counted children."""
+    floor = np.maximum(total_ns, 0)
+    below = np.flatnonzero((parent >= 0) & counted).astype(np.int32)
+    below = below[total_ns[parent[below]] < 0]
+    for group in by_level(below, level):
+        np.add.at(floor, parent[group], floor[group])
+    return floor

@@ -1,0 +1,236 @@
+"""Which calls of a trace are looked at: by function, task, CPU and time."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, nearest_kept, outermost
+from kfgraph.errors import NoMatchError, Notice, UsageError
+from kfgraph.kernel.interrupts import WRAPPERS
+from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
+from kfgraph.model.names import matching
+from kfgraph.model.trace import Trace
+from kfgraph.model.units import plural
+
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The calls that are looked at, as a forest.
+
+    ``keep`` says which rows of the CallTable are in it, ``parent`` gives each of them its nearest
+    ancestor in it (-1: a root). ``roots`` are its roots in time order; with ``named``, they are the
+    outermost calls of the functions asked for. ``total_ns`` is each row's duration less the
+    interrupts that were taken out below it; self times stay as they are. ``notices`` say what was
+    left out without being asked for.
+    """
+
+    trace: Trace
+    keep: Bool
+    parent: Int32
+    roots: Int32
+    total_ns: Int64
+    named: bool
+    notices: tuple[Notice, ...]
+
+    @property
+    def lanes(self) -> Int32:
+        """The lanes that have a root, ascending."""
+        return np.unique(self.trace.calls.lane[self.roots])
+
+    def __len__(self) -> int:
+        return int(self.keep.sum())
+
+
+def select(
+    trace: Trace,
+    *,
+    root: Sequence[str] = (),
+    task: Sequence[str] = (),
+    pid: Sequence[int] = (),
+    cpu: Sequence[int] = (),
+    from_s: float | None = None,
+    to_s: float | None = None,
+    no_irq: bool = False,
+    all_tasks: bool = False,
+    pre_exec: bool = False,
+) -> Selection:
+    """The calls of ``trace`` that pass every filter given.
+
+    Args:
+        root: names or globs (see :func:`kfgraph.model.names.matching`); a match is an outermost
+            call, everything below it belongs to it. None: every call.
+        task: names of tasks (globs) or ``comm-pid``; with ``pid``, tasks that match either.
+        cpu: CPUs on which a call was entered.
+        from_s, to_s: seconds from the start of the trace; calls that overlap this time stay.
+        no_irq: without interrupts and the time they took.
+        all_tasks: also tasks that are not the traced command's.
+        pre_exec: also what ran in the command's task before its exec.
+
+    Raises:
+        NoMatchError: a filter leaves nothing, with the nearest names as the hint.
+        UsageError: the trace does not record what a filter needs, or from_s is not before to_s.
+    """
+    calls = trace.calls
+    n = len(calls)
+    keep = np.ones(n, np.bool_)
+    notices: list[Notice] = []
+    total_ns = calls.duration_ns
+
+    if task or pid:
+        keep &= _of_lanes(calls, _lanes_asked_for(trace, task, pid))
+    elif trace.command_lanes is not None and not all_tasks:
+        keep &= _of_lanes(calls, trace.command_lanes)
+        others = n - int(keep.sum())
+        if others:
+            n_tasks = len(np.unique(calls.lane[~keep]))
+            text = f"calls of {plural(n_tasks, 'other task')} left out"
+            notices.append(Notice("other-tasks", text, others, "--all-tasks"))
+    if not pre_exec:
+        before = keep & calls.has(Flag.PRE_EXEC)
+        if before.any():
+            keep &= ~before
+            text = "calls of the launcher before the command's exec left out"
+            notices.append(Notice("pre-exec", text, int(before.sum()), "--pre-exec"))
+    if cpu:
+        _one_of_the_cpus(calls, cpu)
+        keep &= np.isin(calls.cpu, cpu)
+    if from_s is not None or to_s is not None:
+        keep &= _in_window(trace, from_s, to_s)
+    if no_irq:
+        dropped = _interrupts(trace, keep)
+        keep &= ~dropped
+        total_ns = _less_interrupts(calls, dropped)
+    if n and not keep.any():
+        raise NoMatchError("no call is left after these filters", "leave one of them out; kfgraph info shows the tasks")
+
+    parent = nearest_kept(calls.parent, keep)
+    if root:
+        roots = _outermost_matches(trace, root, keep)
+        keep &= covered(roots, calls.end[roots], n) > 0
+        parent = parent if parent is not calls.parent else parent.copy()
+        parent[roots] = -1
+    else:
+        roots = np.flatnonzero(keep & (parent < 0)).astype(np.int32)
+    roots = roots[np.argsort(calls.start_ns[roots], kind="stable")]
+    return Selection(trace, keep, parent, roots, total_ns, bool(root), tuple(notices))
+
+
+def _of_lanes(calls: CallTable, lanes: Iterable[int]) -> Bool:
+    wanted = np.zeros(int(calls.lane.max(initial=-1)) + 1, np.bool_)
+    wanted[[lane for lane in lanes if lane < len(wanted)]] = True
+    return wanted[calls.lane]
+
+
+def _lanes_asked_for(trace: Trace, names: Sequence[str], pids: Sequence[int]) -> list[int]:
+    tasks = trace.tasks.tasks
+    for name in names:
+        if not any(_is_task(task.comm, task.label, name) for task in tasks):
+            hint = _nearest(name, {task.comm for task in tasks if task.comm})
+            raise NoMatchError(f"no task {name!r} in this trace", hint or "kfgraph info shows the tasks")
+    for pid in pids:
+        if not any(task.pid == pid for task in tasks):
+            have = ", ".join(sorted({task.label for task in tasks})[:6])
+            raise NoMatchError(f"no task with pid {pid} in this trace", f"it has {have}" if have else "")
+    return [
+        lane
+        for lane, task in enumerate(tasks)
+        if task.pid in pids or any(_is_task(task.comm, task.label, name) for name in names)
+    ]
+
+
+def _is_task(comm: str, label: str, pattern: str) -> bool:
+    return pattern in (comm, label) or fnmatchcase(comm, pattern) or fnmatchcase(label, pattern)
+
+
+def _one_of_the_cpus(calls: CallTable, cpus: Sequence[int]) -> None:
+    have = np.unique(calls.cpu[calls.cpu >= 0]).tolist()
+    if len(calls) and not have:
+        raise UsageError("--cpu: this trace does not tell the CPU of its calls", "leave --cpu out")
+    for cpu in cpus:
+        if cpu not in have:
+            raise NoMatchError(f"no call on CPU {cpu} in this trace", f"it has CPU {', '.join(map(str, have[:16]))}")
+
+
+def _in_window(trace: Trace, from_s: float | None, to_s: float | None) -> Bool:
+    calls = trace.calls
+    if from_s is not None and to_s is not None and from_s >= to_s:
+        raise UsageError(f"--from {from_s:g} is not before --to {to_s:g}", "both count from the start of the trace")
+    if calls.has(Flag.START_UNKNOWN).any():
+        raise UsageError("--from and --to: this trace has no times in a known unit", "leave them out")
+    first = trace.meta.first_ns if trace.meta.first_ns >= 0 else int(calls.start_ns.min(initial=0))
+    inside = np.ones(len(calls), np.bool_)
+    if from_s is not None:
+        # A call without an end may have lasted until the end of the trace.
+        inside &= (calls.duration_ns < 0) | (calls.start_ns + calls.duration_ns >= first + round(from_s * _NS))
+    if to_s is not None:
+        inside &= calls.start_ns < first + round(to_s * _NS)
+    return inside
+
+
+def _interrupts(trace: Trace, keep: Bool) -> Bool:
+    calls = trace.calls
+    if (calls.context[keep] == UNKNOWN_CONTEXT).any():
+        raise UsageError(
+            "--no-irq: this trace does not tell which calls ran in an interrupt",
+            "give the trace.dat itself, or leave --no-irq out",
+        )
+    wrapper = np.fromiter((name in WRAPPERS for name in trace.symbols.names), np.bool_, count=len(trace.symbols))
+    top = np.flatnonzero((calls.context > 0) | wrapper[calls.func]).astype(np.int32)
+    return covered(top, calls.end[top], len(calls)) > 0
+
+
+def _less_interrupts(calls: CallTable, dropped: Bool) -> Int64:
+    """Each duration less those of the dropped calls that it is made of."""
+    total_ns = calls.duration_ns.copy()
+    taken = np.where(dropped, np.maximum(total_ns, 0), 0)
+    n_before = np.append(0, np.cumsum(dropped))
+    holds_some = n_before[calls.end] > n_before[:-1]
+    passes_up = holds_some & (calls.parent >= 0) & ~dropped[calls.parent] & ~calls.has(Flag.IN_TRACER)
+    for group in by_level(np.flatnonzero(passes_up).astype(np.int32), calls.level):
+        np.add.at(taken, calls.parent[group], taken[group])
+    known = ~dropped & (total_ns >= 0)
+    total_ns[known] -= taken[known]
+    return total_ns
+
+
+def _outermost_matches(trace: Trace, patterns: Sequence[str], keep: Bool) -> Int32:
+    calls, symbols = trace.calls, trace.symbols
+    wanted = np.zeros(len(symbols), np.bool_)
+    for pattern in patterns:
+        found = matching([pattern], symbols.labels)
+        rows = found[calls.func]
+        if not rows.any():
+            called = np.unique(calls.func)
+            raise NoMatchError(
+                f"no call of {pattern!r} in this trace",
+                _nearest(pattern, {symbols.labels[code] for code in called if code})
+                or "kfgraph top shows the functions that it has",
+            )
+        if not (rows & keep).any():
+            raise NoMatchError(
+                f"no call of {pattern!r} is left after the filters, of {plural(int(rows.sum()), 'call')} in the trace",
+                "widen the filters, or add --all-tasks or --pre-exec",
+            )
+        wanted |= found
+    return outermost(np.flatnonzero(keep & wanted[calls.func]).astype(np.int32), calls.end)
+
+
+def _nearest(pattern: str, names: Iterable[str]) -> str:
+    """``did you mean a, b or c?`` of the names like ``pattern``, "" if none is."""
+    bare = pattern.strip("*").lower()
+    ordered = sorted(names)
+    alike = [name for name in ordered if len(bare) > 2 and bare in name.lower()]
+    near = sorted(alike, key=len)[:3]
+    near += [name for name in difflib.get_close_matches(pattern, ordered, 3, 0.6) if name not in near]
+    if not near:
+        return ""
+    *most, last = near[:4]
+    return f"did you mean {', '.join(most)}{' or ' if most else ''}{last}?"
+
