@@ -1,0 +1,371 @@
+"""A throwaway virtual machine: one command in a distribution kernel, on this machine's own files.
+
+virtme-ng boots an image with the host's root as its root, read-only, and memory above it for what
+the guest writes. One folder is shared both ways (see :mod:`kfgraph.capture.agent`). Whatever
+happens inside, the host's files stay as they are and the machine is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.resources
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from kfgraph.errors import CaptureError, MachineError
+from kfgraph.kernel import images
+from kfgraph.kernel.images import KernelImage
+
+SHARE = Path("/run/kfgraph")
+"""Where the guest sees the shared folder."""
+
+# A guest that has not started its command by then never will.
+BOOT_LIMIT_S = {"kvm": 60.0, "tcg": 180.0}
+_POLL_S = 0.1
+_TROUBLE = re.compile(
+    r"Kernel panic|BUG:|Oops|general protection fault|kernel BUG at|Unable to handle kernel|Out of memory|"
+    r"invoked oom-killer|soft lockup|blocked for more than|detected stalls?"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the guest is made of. ``accel`` is "kvm" or "tcg" (emulation); ``why_slow`` says why not KVM."""
+
+    vng: Path
+    qemu: Path
+    accel: str
+    cpus: int
+    memory_mib: int
+    why_slow: str = ""
+
+
+@dataclass(frozen=True)
+class GuestResult:
+    """How a guest ended.
+
+    ``end``: "done" (``status`` is the command's: 0..255, 128+n), "timeout" (killed after its limit),
+    "boot" (it never came to the command) or "died" (the kernel panicked or the machine was killed).
+    ``console`` are the kernel's lines, ``trouble`` those from the first oops, panic or out-of-memory
+    line on. ``boot_s`` is the time until the command started, None if it did not.
+    """
+
+    end: str
+    status: int | None
+    console: tuple[str, ...]
+    trouble: tuple[str, ...]
+    accel: str
+    boot_s: float | None
+    seconds: float
+
+
+def find_vng() -> Path | None:
+    """The ``vng`` of this Python's environment, else the one in PATH."""
+    beside = Path(sys.executable).with_name("vng")
+    if os.access(beside, os.X_OK):
+        return beside
+    found = shutil.which("vng")
+    return Path(found) if found else None
+
+
+def find_qemu() -> Path | None:
+    """The system emulator for this machine's own architecture."""
+    found = shutil.which(f"qemu-system-{platform.machine()}")
+    return Path(found) if found else None
+
+
+def kvm_obstacle(qemu: Path, *, device: Path = Path("/dev/kvm")) -> str:
+    """Why KVM cannot run a guest here; "" if it can.
+
+    The device being there is not enough (nested machines): a virtual CPU is made and thrown away,
+    which takes about 0.1 s.
+    """
+    if not device.exists():
+        return f"no {device}"
+    if not os.access(device, os.R_OK | os.W_OK):
+        return f"{device} is not accessible to this user (sudo adduser $USER kvm)"
+    argv = [str(qemu), "-accel", "kvm", "-cpu", "host", "-m", "64M", "-nodefaults", "-display", "none"]
+    try:
+        done = subprocess.run(
+            [*argv, "-S", "-monitor", "stdio"], input="quit\n", capture_output=True, text=True, timeout=15, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        return f"KVM does not start a machine: {problem}"
+    if done.returncode == 0:
+        return ""
+    lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"qemu ended with {done.returncode}"]
+    return f"KVM does not start a machine: {lines[0].rpartition('error: ')[2].strip()}"
+
+
+def find_machine(*, memory_mib: int | None = None) -> Machine:
+    """The machine a guest gets here.
+
+    Under emulation it has one CPU: QEMU 7.2 crashes a guest with more as soon as the graph tracer patches code.
+
+    Raises:
+        MachineError: QEMU or virtme-ng is missing.
+    """
+    vng, qemu = find_vng(), find_qemu()
+    if vng is None:
+        raise MachineError("virtme-ng (vng) is not installed", hint="pip install 'kfgraph[guest]'")
+    if qemu is None:
+        raise MachineError(f"qemu-system-{platform.machine()} is not installed", hint="apt-get install qemu-system-x86")
+    obstacle = kvm_obstacle(qemu)
+    if memory_mib is None:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+        memory_mib = min(2048, max(512, total // 4))
+    return Machine(
+        vng=vng,
+        qemu=qemu,
+        accel="tcg" if obstacle else "kvm",
+        cpus=1 if obstacle else min(4, os.cpu_count() or 1),
+        memory_mib=memory_mib,
+        why_slow=obstacle,
+    )
+
+
+def vng_argv(machine: Machine, image: KernelImage, share: Path, *, python: str, agent: Path, stubs: Path) -> list[str]:
+    """The command line that boots ``image`` and runs the agent on ``share``.
+
+    udev's cold plug loads a driver for every emulated device and takes two thirds of an emulated
+    boot; ``stubs`` comes first in init's PATH with an ``udevadm`` that does nothing.
+    """
+    path = f"{stubs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    argv = [str(machine.vng), "--run", str(image.path), "--qemu", str(machine.qemu)]
+    argv += ["--user", "root", "--cwd", "/", "--cpus", str(machine.cpus), "--memory", f"{machine.memory_mib}M"]
+    argv += ["--force-9p", "--verbose", f"--rwdir={SHARE}={share}"]
+    if machine.accel != "kvm":
+        argv.append("--disable-kvm")
+    if not re.search(r"\s", str(stubs)):
+        argv += ["--append", f"PATH={path}"]
+    return [*argv, "--", f"'{python}' -I -S '{agent}' {SHARE}"]
+
+
+def boot(
+    argv: Sequence[str],
+    image: KernelImage,
+    folder: Path,
+    *,
+    machine: Machine | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float = 600.0,
+    out: IO[bytes] | None = None,
+    err: IO[bytes] | None = None,
+    on_stage: Callable[[str, float], None] | None = None,
+    signals: Callable[[], Sequence[int]] | None = None,
+) -> GuestResult:
+    """Run ``argv`` as root inside a guest; returns when the guest is gone.
+
+    Args:
+        argv: the command and its arguments, as the guest sees the files.
+        image: the kernel.
+        folder: an empty folder of the host; the guest sees ``folder/share`` as :data:`SHARE` and can write
+            there. ``folder/console`` keeps the kernel's messages.
+        machine: default :func:`find_machine`.
+        cwd: the command's directory (default: this process's).
+        env: the command's environment (default: this process's).
+        timeout_s: the guest is killed after this many seconds, boot included.
+        out, err: the command's output is copied there while it runs.
+        on_stage: called often with "booting", "running" or "done", and the seconds so far.
+        signals: called often; returns signals to hand on to the command.
+
+    Raises:
+        MachineError: the image cannot be booted here, or QEMU or virtme-ng is missing.
+        CaptureError: vng could not be started.
+    """
+    obstacles = image.obstacles()
+    if obstacles:
+        raise MachineError(f"{image.path} cannot be used as a guest: {obstacles[0][0]}", hint=obstacles[0][1])
+    machine = machine or find_machine()
+    share = folder / "share"
+    share.mkdir(parents=True)
+    job = {"argv": list(argv), "cwd": str(cwd or Path.cwd()), "env": dict(os.environ if env is None else env)}
+    (share / "job.json").write_text(json.dumps(job))
+    (share / "alive").write_text("0")
+    with contextlib.ExitStack() as stack:
+        package = importlib.resources.files("kfgraph.capture")
+        agent = stack.enter_context(importlib.resources.as_file(package / "agent.py"))
+        command = vng_argv(
+            machine, image, share.resolve(), python=sys.executable, agent=agent, stubs=agent.parent / "guest_stubs"
+        )
+        console = stack.enter_context((folder / "console").open("wb"))
+        # vng runs virtme-run by name: its own folder must be in PATH.
+        search = f"{machine.vng.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                env={**os.environ, "PATH": search},
+                start_new_session=True,
+            )
+        except OSError as problem:
+            raise CaptureError(f"cannot start {machine.vng}: {problem.strerror}") from problem
+        stack.callback(_kill, process)
+        watch = _Watch(share, machine, timeout_s, out, err, on_stage, signals)
+        end = watch.until_gone(process)
+    lines = console_lines(folder / "console")
+    status = _status(share)
+    return GuestResult(
+        end="done" if status is not None else end,
+        status=status,
+        console=lines,
+        trouble=find_trouble(lines),
+        accel=machine.accel,
+        boot_s=watch.boot_s,
+        seconds=time.monotonic() - watch.begin,
+    )
+
+
+class _Watch:
+    """The host's side of one guest: copies output, hands on signals, keeps the time limit."""
+
+    def __init__(
+        self,
+        share: Path,
+        machine: Machine,
+        timeout_s: float,
+        out: IO[bytes] | None,
+        err: IO[bytes] | None,
+        on_stage: Callable[[str, float], None] | None,
+        signals: Callable[[], Sequence[int]] | None,
+    ) -> None:
+        self.share = share
+        self.begin = time.monotonic()
+        self.boot_s: float | None = None
+        self._timeout_s = timeout_s
+        self._boot_limit_s = BOOT_LIMIT_S[machine.accel]
+        self._copies = [_Copy(share / "stdout", out), _Copy(share / "stderr", err)]
+        self._on_stage = on_stage
+        self._signals = signals
+        self._n_signals = 0
+
+    def until_gone(self, process: subprocess.Popen[bytes]) -> str:
+        """Wait for the guest; "boot", "timeout" or "died" (the caller looks for a status first)."""
+        stage = "booting"
+        n_polls = 0
+        while process.poll() is None:
+            elapsed = time.monotonic() - self.begin
+            if stage != "done":
+                stage = _read(self.share / "stage") or "booting"
+                if stage != "booting" and self.boot_s is None:
+                    self.boot_s = elapsed
+            if self._on_stage is not None:
+                self._on_stage(stage, elapsed)
+            self._work(n_polls)
+            if stage == "booting" and elapsed > self._boot_limit_s:
+                return "boot"
+            if elapsed > self._timeout_s:
+                return "timeout"
+            n_polls += 1
+            time.sleep(_POLL_S)
+        for copy in self._copies:
+            copy.more()
+        return "boot" if self.boot_s is None and not (self.share / "stage").exists() else "died"
+
+    def _work(self, n_polls: int) -> None:
+        for copy in self._copies:
+            copy.more()
+        if n_polls % 10 == 0:
+            (self.share / "alive").write_text(str(n_polls))
+        for number in self._signals() if self._signals else ():
+            self._n_signals += 1
+            beside = self.share / "signal.new"
+            beside.write_text(str(number))
+            beside.rename(self.share / f"signal.{self._n_signals}")
+
+
+class _Copy:
+    """Copies what a growing file gains to a stream."""
+
+    def __init__(self, source: Path, target: IO[bytes] | None) -> None:
+        self._source = source
+        self._target = target
+        self._position = 0
+
+    def more(self) -> None:
+        if self._target is None or not self._source.exists():
+            return
+        with self._source.open("rb") as file:
+            file.seek(self._position)
+            data = file.read()
+        if data:
+            self._position += len(data)
+            self._target.write(data)
+            self._target.flush()
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _status(share: Path) -> int | None:
+    text = _read(share / "status")
+    return int(text) if text.isdigit() else None
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End vng and the QEMU it started (its own session): asked first, killed after two seconds."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        try:
+            process.wait(2.0)
+            if number == signal.SIGKILL:
+                return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def console_lines(path: Path) -> tuple[str, ...]:
+    """The console's lines without control characters and empty lines."""
+    text = _CONTROL.sub("", path.read_bytes().decode("utf-8", "replace").replace("\r", ""))
+    return tuple(line.rstrip() for line in text.split("\n") if line.strip())
+
+
+def find_trouble(lines: Sequence[str]) -> tuple[str, ...]:
+    """The lines from the first oops, panic, lockup or out-of-memory message on; none if there is none."""
+    first = next((i for i, line in enumerate(lines) if _TROUBLE.search(line)), None)
+    return () if first is None else tuple(lines[first:])
+
+
+def choose_image(wanted: str = "", *, boot: Path = images.BOOT, modules: Path = images.MODULES) -> KernelImage:
+    """The image to boot: the one named (a path or a release), else the newest that can trace as a guest.
+
+    Raises:
+        MachineError: there is none, or the one named cannot be used; the hint says what to do.
+    """
+    found = images.list_images(boot=boot, modules=modules)
+    if wanted:
+        image = next((i for i in found if wanted == i.release), None)
+        if image is None:
+            if not Path(wanted).is_file():
+                raise MachineError(f"no kernel image {wanted}", hint="kfgraph trace --guest-kernel list")
+            image = images.inspect(Path(wanted).resolve(), boot=boot, modules=modules)
+        candidates: Sequence[KernelImage] = (image,)
+    else:
+        candidates = found
+    if not candidates:
+        raise MachineError(f"no kernel image in {boot}", hint="apt-get install linux-image-amd64")
+    usable = next((image for image in candidates if not image.obstacles()), None)
+    if usable is None:
+        reason, remedy = candidates[0].obstacles()[0]
+        raise MachineError(f"{candidates[0].path} cannot be used as a guest: {reason}", hint=remedy)
+    return usable

@@ -1,0 +1,101 @@
+"""Boots a real guest for the end-to-end tests: one bash script, as root, in a distribution kernel.
+
+    run = run_script('insmod foo.ko; echo "status $?"; cat /sys/kernel/tracing/current_tracer', tmp_path)
+    assert run.stdout == ...
+
+Inside: the working directory is shared, so what the script writes there is in ``run.share`` afterwards
+(and ``files`` are there at the start); ``$PYTHON`` is this Python, which can import kfgraph; ``kfgraph`` is
+in PATH. A boot costs about 12 s under emulation: put many cases into one script.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kfgraph.capture import guest
+from kfgraph.errors import MachineError
+from kfgraph.kernel.images import KernelImage
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One boot: ``share`` is the folder that the script ran in."""
+
+    result: guest.GuestResult
+    stdout: str
+    stderr: str
+    share: Path
+
+    def __str__(self) -> str:
+        tail = "\n".join(self.result.console[-30:])
+        return f"{self.result.end} status={self.result.status}\n{self.stdout}\n{self.stderr}\n-- console\n{tail}"
+
+
+def why_not() -> str:
+    """Why no guest can be booted here; "" if one can."""
+    try:
+        guest.find_machine()
+        guest.choose_image()
+    except MachineError as problem:
+        return f"no guest here: {problem.message} ({problem.hint})"
+    return ""
+
+
+def run_script(
+    script: str,
+    folder: Path,
+    *,
+    files: Mapping[str, str | bytes | Path] | None = None,
+    image: KernelImage | None = None,
+    timeout_s: float = 300.0,
+) -> Run:
+    """Boot, run ``script`` with bash, and wait until the guest is gone."""
+    work = folder / "share" / "work"
+    for name, content in (files or {}).items():
+        target = folder / "files" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, Path):
+            shutil.copy(content, target)
+        else:
+            target.write_bytes(content.encode() if isinstance(content, str) else content)
+    (folder / "files").mkdir(exist_ok=True)
+    (folder / "files" / "script.sh").write_text(script)
+    env = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        "LANG": "C.UTF-8",
+        "PYTHON": sys.executable,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "REPOSITORY": str(REPOSITORY),
+    }
+    start = f"cp -a '{folder}/files' {guest.SHARE}/work && cd {guest.SHARE}/work && exec bash script.sh"
+    result = guest.boot(
+        ["bash", "-c", start], image or guest.choose_image(), folder, cwd=Path("/"), env=env, timeout_s=timeout_s
+    )
+    texts = [
+        (folder / "share" / name).read_text(errors="replace") if (folder / "share" / name).exists() else ""
+        for name in ("stdout", "stderr")
+    ]
+    return Run(result=result, stdout=texts[0], stderr=texts[1], share=work)
+
+
+def build_foo(folder: Path, release: str) -> Path:
+    """examples/foo built for ``release``; its headers must be installed.
+
+    Raises:
+        RuntimeError: the build failed; the message is its output.
+    """
+    argv = ["make", "-C", str(REPOSITORY / "examples" / "foo"), f"KVER={release}", f"OUT={folder}"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+    return folder / "foo.ko"
