@@ -8,21 +8,22 @@ happens inside, the host's files stay as they are and the machine is gone afterw
 from __future__ import annotations
 
 import contextlib
-import importlib.resources
 import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
+from kfgraph.capture import agent
 from kfgraph.errors import CaptureError, MachineError
 from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
@@ -32,12 +33,14 @@ SHARE = Path("/run/kfgraph")
 
 # A guest that has not started its command by then never will.
 BOOT_LIMIT_S = {"kvm": 60.0, "tcg": 180.0}
+# Under a KVM that works the kernel speaks within a second.
+_SILENT_KVM_S = 15.0
 _POLL_S = 0.1
 _TROUBLE = re.compile(
     r"Kernel panic|BUG:|Oops|general protection fault|kernel BUG at|Unable to handle kernel|Out of memory|"
     r"invoked oom-killer|soft lockup|blocked for more than|detected stalls?"
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\x1b\[[0-9;?]*[a-zA-Z]")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class GuestResult:
     status: int | None
     console: tuple[str, ...]
     trouble: tuple[str, ...]
-    accel: str
+    machine: Machine
     boot_s: float | None
     seconds: float
 
@@ -136,7 +139,7 @@ def find_machine(*, memory_mib: int | None = None) -> Machine:
     )
 
 
-def vng_argv(machine: Machine, image: KernelImage, share: Path, *, python: str, agent: Path, stubs: Path) -> list[str]:
+def vng_argv(machine: Machine, image: KernelImage, share: Path, *, stubs: Path) -> list[str]:
     """The command line that boots ``image`` and runs the agent on ``share``.
 
     udev's cold plug loads a driver for every emulated device and takes two thirds of an emulated
@@ -150,7 +153,7 @@ def vng_argv(machine: Machine, image: KernelImage, share: Path, *, python: str, 
         argv.append("--disable-kvm")
     if not re.search(r"\s", str(stubs)):
         argv += ["--append", f"PATH={path}"]
-    return [*argv, "--", f"'{python}' -I -S '{agent}' {SHARE}"]
+    return [*argv, "--", shlex.join([sys.executable, "-I", "-S", agent.__file__, str(SHARE)])]
 
 
 def boot(
@@ -190,17 +193,35 @@ def boot(
     if obstacles:
         raise MachineError(f"{image.path} cannot be used as a guest: {obstacles[0][0]}", hint=obstacles[0][1])
     machine = machine or find_machine()
+    begin = time.monotonic()
+    job = {"argv": list(argv), "cwd": str(cwd or Path.cwd()), "env": dict(os.environ if env is None else env)}
+    watch = _Watch(folder, begin, timeout_s, out, err, on_stage, signals)
+    end = _run(machine, image, folder, job, watch)
+    if end == "silent":
+        machine = replace(machine, accel="tcg", cpus=1, why_slow="KVM starts a machine that does not run")
+        shutil.rmtree(folder / "share")
+        end = _run(machine, image, folder, job, watch)
+    lines = console_lines(folder / "console")
+    status = _status(folder / "share")
+    return GuestResult(
+        end="done" if status is not None else end,
+        status=status,
+        console=lines,
+        trouble=find_trouble(lines),
+        machine=machine,
+        boot_s=watch.boot_s,
+        seconds=time.monotonic() - begin,
+    )
+
+
+def _run(machine: Machine, image: KernelImage, folder: Path, job: Mapping[str, object], watch: _Watch) -> str:
+    """Start the virtual machine and watch it to its end."""
     share = folder / "share"
     share.mkdir(parents=True)
-    job = {"argv": list(argv), "cwd": str(cwd or Path.cwd()), "env": dict(os.environ if env is None else env)}
     (share / "job.json").write_text(json.dumps(job))
     (share / "alive").write_text("0")
     with contextlib.ExitStack() as stack:
-        package = importlib.resources.files("kfgraph.capture")
-        agent = stack.enter_context(importlib.resources.as_file(package / "agent.py"))
-        command = vng_argv(
-            machine, image, share.resolve(), python=sys.executable, agent=agent, stubs=agent.parent / "guest_stubs"
-        )
+        command = vng_argv(machine, image, share.resolve(), stubs=_make_stubs(folder))
         console = stack.enter_context((folder / "console").open("wb"))
         # vng runs virtme-run by name: its own folder must be in PATH.
         search = f"{machine.vng.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
@@ -216,19 +237,15 @@ def boot(
         except OSError as problem:
             raise CaptureError(f"cannot start {machine.vng}: {problem.strerror}") from problem
         stack.callback(_kill, process)
-        watch = _Watch(share, machine, timeout_s, out, err, on_stage, signals)
-        end = watch.until_gone(process)
-    lines = console_lines(folder / "console")
-    status = _status(share)
-    return GuestResult(
-        end="done" if status is not None else end,
-        status=status,
-        console=lines,
-        trouble=find_trouble(lines),
-        accel=machine.accel,
-        boot_s=watch.boot_s,
-        seconds=time.monotonic() - watch.begin,
-    )
+        return watch.until_gone(process, machine)
+
+
+def _make_stubs(folder: Path) -> Path:
+    stubs = folder / "stubs"
+    stubs.mkdir(exist_ok=True)
+    (stubs / "udevadm").write_text("#!/bin/sh\nexit 0\n")
+    (stubs / "udevadm").chmod(0o755)
+    return stubs.resolve()
 
 
 class _Watch:
@@ -236,57 +253,66 @@ class _Watch:
 
     def __init__(
         self,
-        share: Path,
-        machine: Machine,
+        folder: Path,
+        begin: float,
         timeout_s: float,
         out: IO[bytes] | None,
         err: IO[bytes] | None,
         on_stage: Callable[[str, float], None] | None,
         signals: Callable[[], Sequence[int]] | None,
     ) -> None:
-        self.share = share
-        self.begin = time.monotonic()
         self.boot_s: float | None = None
+        self._folder = folder
+        self._share = folder / "share"
+        self._begin = begin
         self._timeout_s = timeout_s
-        self._boot_limit_s = BOOT_LIMIT_S[machine.accel]
-        self._copies = [_Copy(share / "stdout", out), _Copy(share / "stderr", err)]
+        self._copies = [_Copy(self._share / "stdout", out), _Copy(self._share / "stderr", err)]
         self._on_stage = on_stage
         self._signals = signals
         self._n_signals = 0
 
-    def until_gone(self, process: subprocess.Popen[bytes]) -> str:
-        """Wait for the guest; "boot", "timeout" or "died" (the caller looks for a status first)."""
-        stage = "booting"
-        n_polls = 0
+    def until_gone(self, process: subprocess.Popen[bytes], machine: Machine) -> str:
+        """Wait for the guest: "silent" (KVM that runs nothing), "boot", "timeout", or "died" (the caller looks for
+        a status first).
+        """
+        stage, started, n_polls = "booting", time.monotonic(), 0
         while process.poll() is None:
-            elapsed = time.monotonic() - self.begin
+            now = time.monotonic()
             if stage != "done":
-                stage = _read(self.share / "stage") or "booting"
-                if stage != "booting" and self.boot_s is None:
-                    self.boot_s = elapsed
+                stage = _read(self._share / "stage") or "booting"
+            if stage != "booting" and self.boot_s is None:
+                self.boot_s = now - self._begin
             if self._on_stage is not None:
-                self._on_stage(stage, elapsed)
+                self._on_stage(stage, now - self._begin)
             self._work(n_polls)
-            if stage == "booting" and elapsed > self._boot_limit_s:
-                return "boot"
-            if elapsed > self._timeout_s:
+            if now - self._begin > self._timeout_s:
                 return "timeout"
+            if stage == "booting":
+                if now - started > BOOT_LIMIT_S[machine.accel]:
+                    return "boot"
+                if machine.accel == "kvm" and now - started > _SILENT_KVM_S and not self._spoke():
+                    return "silent"
             n_polls += 1
             time.sleep(_POLL_S)
         for copy in self._copies:
             copy.more()
-        return "boot" if self.boot_s is None and not (self.share / "stage").exists() else "died"
+        if _read(self._share / "stage"):
+            return "died"
+        return "silent" if machine.accel == "kvm" and not self._spoke() else "boot"
+
+    def _spoke(self) -> bool:
+        return b"Linux version" in (self._folder / "console").read_bytes()
 
     def _work(self, n_polls: int) -> None:
         for copy in self._copies:
             copy.more()
         if n_polls % 10 == 0:
-            (self.share / "alive").write_text(str(n_polls))
+            (self._share / "alive").write_text(str(n_polls))
         for number in self._signals() if self._signals else ():
             self._n_signals += 1
-            beside = self.share / "signal.new"
+            beside = self._share / "signal.new"
             beside.write_text(str(number))
-            beside.rename(self.share / f"signal.{self._n_signals}")
+            beside.rename(self._share / f"signal.{self._n_signals}")
 
 
 class _Copy:
