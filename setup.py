@@ -3,7 +3,7 @@
 from setuptools import Extension, setup
 
 HOT = {
-    "kfgraph.parse.pairing": "src/kfgraph/parse/pairing.py",
+    "kfgraph.parse.stacks": "src/kfgraph/parse/stacks.py",
 }
 
 

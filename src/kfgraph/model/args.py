@@ -28,10 +28,12 @@ class TextArgs:
     texts: Sequence[str]
 
     def text(self, row: int) -> str | None:
+        """The text as it stood in the input."""
         at = int(self.index[row])
         return None if at < 0 else self.texts[at]
 
     def reorder(self, rows: npt.NDArray[np.int32]) -> TextArgs:
+        """As in :class:`Args`."""
         return TextArgs(self.index[rows], self.texts)
 
 
@@ -49,6 +51,7 @@ class RawArgs:
     describe: Callable[[int, Sequence[int]], str]
 
     def text(self, row: int) -> str | None:
+        """The registers as ``describe`` words them."""
         n = int(self.count[row])
         if not n:
             return None
@@ -56,4 +59,5 @@ class RawArgs:
         return self.describe(int(self.func[row]), [int(v) for v in self.values[at : at + n]])
 
     def reorder(self, rows: npt.NDArray[np.int32]) -> RawArgs:
+        """As in :class:`Args`; the values stay where they are."""
         return RawArgs(self.func[rows], self.offset[rows], self.count[rows], self.values, self.describe)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +75,7 @@ class CallTable:
     caller: npt.NDArray[np.int32] | None = None
     args: Args | None = field(default=None, repr=False)
 
-    DTYPES = {
+    DTYPES: ClassVar[dict[str, Any]] = {
         "func": np.int32,
         "lane": np.int32,
         "cpu": np.int16,
@@ -94,12 +94,16 @@ class CallTable:
     @classmethod
     def empty(cls) -> CallTable:
         """No calls."""
-        return cls(**{name: np.zeros(0, dtype) for name, dtype in cls.DTYPES.items()})
+        columns: dict[str, Any] = {name: np.zeros(0, dtype) for name, dtype in cls.DTYPES.items()}
+        return cls(**columns)
 
     @classmethod
     def from_rows(cls, rows: Sequence[dict[str, Any]]) -> CallTable:
         """A table of dictionaries, one per row, for tests and small hand-made traces."""
-        return cls(**{name: np.array([r[name] for r in rows], dtype) for name, dtype in cls.DTYPES.items()})
+        columns: dict[str, Any] = {
+            name: np.array([row[name] for row in rows], dtype) for name, dtype in cls.DTYPES.items()
+        }
+        return cls(**columns)
 
     def __len__(self) -> int:
         return len(self.func)
@@ -117,7 +121,8 @@ class CallTable:
 
     def has(self, flag: Flag) -> npt.NDArray[np.bool_]:
         """Which rows carry ``flag``."""
-        return (self.flags & np.uint16(flag)) != 0
+        found: npt.NDArray[np.bool_] = (self.flags & np.uint16(flag)) != 0
+        return found
 
     @property
     def roots(self) -> npt.NDArray[np.int32]:
@@ -156,8 +161,10 @@ class CallTable:
         _all(self.level[root] == 0, "a root's level is not 0", rows[root])
         _all((self.end > rows) & (self.end <= n), "end outside the table")
         _all(self.end[child] <= self.end[parent], "subtree reaches past its parent's", child)
-        # Pre-order: a row's parent is the previous row, or an ancestor of it whose subtree ends later.
-        _all(self.parent[1:][self.end[:-1] > rows[1:]] == rows[:-1][self.end[:-1] > rows[1:]], "end and parent disagree")
+        # Pre-order: a row whose subtree goes on is followed by its child.
+        _all(
+            self.parent[1:][self.end[:-1] > rows[1:]] == rows[:-1][self.end[:-1] > rows[1:]], "end and parent disagree"
+        )
         after = np.flatnonzero(self.end < n)
         next_row = self.end[after]
         _all(self.level[next_row] <= self.level[after], "the row after a subtree lies deeper", after)

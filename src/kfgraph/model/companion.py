@@ -99,9 +99,7 @@ class Companion:
                 for m in data.get("modules", ())
             )
             probes = tuple(
-                ReturnProbe(
-                    str(p["group"]), str(p["event"]), str(p["function"]), str(p["module"]), int(p["n_missed"])
-                )
+                ReturnProbe(str(p["group"]), str(p["event"]), str(p["function"]), str(p["module"]), int(p["n_missed"]))
                 for p in data.get("probes", ())
             )
             status = data.get("exit_status")

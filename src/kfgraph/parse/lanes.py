@@ -1,0 +1,101 @@
+"""Lanes while they are paired: who owns which stack, its open end, and what losses did to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kfgraph.model.calls import Flag
+
+
+class Lanes:
+    """Who owns which stack, and the open end of each stack."""
+
+    def __init__(self) -> None:
+        self.keys: list[tuple[int, int]] = []
+        self._numbers: dict[tuple[int, int], int] = {}
+        self.top = np.empty(0, np.int32)
+        self.last_root = np.empty(0, np.int32)
+        self.last_cpu = np.empty(0, np.int32)
+        self.gap_end = np.empty(0, np.int64)
+        self.cpu_pid = np.empty(0, np.int64)
+        self.cpu_lane = np.empty(0, np.int32)
+        self.cpu_time = np.empty(0, np.int64)
+        self.pending: dict[int, tuple[int, int]] = {}
+        """CPU -> (how many were lost or -1, time of the last record before the gap)."""
+        self.cuts: dict[int, list[int]] = {}
+        """Open node -> [losses while it was open, those that an open child spans too, first gap's begin]."""
+
+    def view(self, name: str) -> Any:
+        """One of the arrays as a memoryview, valid until a lane or CPU is added."""
+        return memoryview(getattr(self, name))
+
+    def fit_cpus(self, highest: int) -> None:
+        """Room for CPUs -1..highest in the per-CPU arrays (index cpu + 1)."""
+        missing = highest + 2 - len(self.cpu_pid)
+        if missing > 0:
+            self.cpu_pid = np.append(self.cpu_pid, np.full(missing, -2, np.int64))
+            self.cpu_lane = np.append(self.cpu_lane, np.full(missing, -1, np.int32))
+            self.cpu_time = np.append(self.cpu_time, np.full(missing, -1, np.int64))
+
+    def number(self, pid: int, cpu: int) -> int:
+        """The lane of this pid (of this CPU if the pid is 0 or not told), made when new."""
+        key = (pid, cpu if pid <= 0 else -1)
+        lane = self._numbers.get(key)
+        if lane is None:
+            lane = self._numbers[key] = len(self.keys)
+            self.keys.append(key)
+            if lane >= len(self.top):
+                more = max(64, lane)
+                self.top = np.append(self.top, np.full(more, -1, np.int32))
+                self.last_root = np.append(self.last_root, np.full(more, -1, np.int32))
+                self.last_cpu = np.append(self.last_cpu, np.full(more, -1, np.int32))
+                self.gap_end = np.append(self.gap_end, np.full(more, -1, np.int64))
+        return lane
+
+    def tops(self) -> list[int]:
+        """The innermost open call of every lane, -1 where none is open."""
+        return [int(top) for top in self.top[: len(self.keys)]]
+
+    def lose(self, cpu: int, n_lost: int, parent: Any, flags: Any) -> None:
+        """Records of ``cpu`` were lost: every call open on it is cut."""
+        gap_begin = int(self.cpu_time[cpu + 1])
+        if cpu in self.pending:
+            # Two gaps with nothing between them are one place.
+            before, gap_begin = self.pending[cpu]
+            n_lost = before + n_lost if before >= 0 and n_lost >= 0 else -1
+            self.pending[cpu] = (n_lost, gap_begin)
+            return
+        self.pending[cpu] = (n_lost, gap_begin)
+        for lane in np.flatnonzero(self.last_cpu[: len(self.keys)] == cpu):
+            self._cut(int(self.top[lane]), gap_begin, parent, flags)
+
+    def resume(self, cpu: int, lane: int, time: int, parent: Any, flags: Any) -> int:
+        """The first record after a gap on ``cpu`` is ``lane``'s: how many were lost before it."""
+        n_lost, gap_begin = self.pending.pop(cpu)
+        self.gap_end[lane] = time
+        if self.last_cpu[lane] != cpu:
+            # It came to this CPU during the gap: what it did here is lost all the same.
+            self._cut(int(self.top[lane]), gap_begin, parent, flags)
+        return n_lost
+
+    def _cut(self, node: int, gap_begin: int, parent: Any, flags: Any) -> None:
+        while node >= 0:
+            flags[node] |= int(Flag.CUT_BY_LOSS)
+            self.cuts.setdefault(node, [0, 0, gap_begin])[0] += 1
+            node = int(parent[node])
+
+    def began_before_gap(self, node: int, began: int) -> bool:
+        """Whether a call that began at ``began`` can be ``node``, which a loss cut."""
+        return self.cuts[node][2] < 0 or began <= self.cuts[node][2]
+
+    def survive(self, node: int, parent: int) -> bool:
+        """``node`` returned: did all the losses it was open at spare its direct children?
+
+        A loss that fell into one open child of it cost no direct child of its own.
+        """
+        n_losses, n_spanned, _ = self.cuts.pop(node)
+        if parent >= 0 and parent in self.cuts:
+            self.cuts[parent][1] += n_losses
+        return n_spanned >= n_losses

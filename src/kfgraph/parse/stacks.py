@@ -1,0 +1,383 @@
+# cython: boundscheck=True, wraparound=False, initializedcheck=False, language_level=3
+"""The hot loop of pairing, in Cython's pure-Python mode: one stack per lane.
+
+The build compiles this file where a C compiler is; uncompiled it is the slow, obvious twin. Nodes
+(calls in the making) are rows of the ``c_*`` columns, open calls a chain of parents from the lane's
+top. A call that only its exit tells of is made when that exit comes; it then adopts what stands at
+the end of its caller's children, ran deeper, and was not over before it began.
+"""
+
+from __future__ import annotations
+
+from kfgraph.parse.lanes import Lanes
+
+try:
+    import cython
+except ImportError:
+    from kfgraph.parse import _cython_shim as cython
+
+COMPILED: bool = cython.compiled
+
+# Literals, so that the compiled loop works on C integers; a test holds them to records and Flag.
+_ENTRY: cython.int = 0
+_EXIT: cython.int = 1
+_LEAF: cython.int = 2
+_MARK: cython.int = 3
+_LOSS: cython.int = 4
+_NO_ENTRY: cython.int = 1
+_NO_EXIT: cython.int = 2
+_CUT: cython.int = 4
+_IN_TRACER: cython.int = 8
+_DEPTH_JUMP: cython.int = 16
+_MIGRATED: cython.int = 64
+_HAS_RETVAL: cython.int = 128
+_SELF_UNKNOWN: cython.int = 512
+_START_UNKNOWN: cython.int = 1024
+
+
+def pair(
+    n: cython.Py_ssize_t,
+    kind: cython.uchar[:],
+    func: cython.int[:],
+    pid: cython.int[:],
+    cpu: cython.short[:],
+    time: cython.longlong[:],
+    depth: cython.short[:],
+    context: cython.uchar[:],
+    duration: cython.longlong[:],
+    calltime: cython.longlong[:],
+    retval: cython.longlong[:],
+    caller: cython.int[:],
+    arg: cython.int[:],
+    n_nodes: cython.int,
+    c_func: cython.int[:],
+    c_lane: cython.int[:],
+    c_cpu: cython.short[:],
+    c_exit_cpu: cython.short[:],
+    c_start: cython.longlong[:],
+    c_duration: cython.longlong[:],
+    c_call: cython.longlong[:],
+    c_depth: cython.short[:],
+    c_parent: cython.int[:],
+    c_previous: cython.int[:],
+    c_first: cython.int[:],
+    c_context: cython.uchar[:],
+    c_flags: cython.ushort[:],
+    c_last: cython.int[:],
+    c_retval: cython.longlong[:],
+    c_caller: cython.int[:],
+    c_arg: cython.int[:],
+    n_places: cython.int,
+    p_time: cython.longlong[:],
+    p_cpu: cython.short[:],
+    p_lane: cython.int[:],
+    p_what: cython.longlong[:],
+    p_seq: cython.int[:],
+    p_parent: cython.int[:],
+    p_is_loss: cython.uchar[:],
+    lanes: Lanes,
+    same_clock: cython.bint,
+) -> tuple[int, int]:
+    """Pair ``n`` records into the node columns; the new numbers of nodes and of places.
+
+    The first arrays are those of ``RecordBatch``, ``c_*`` the nodes', ``p_*`` the places' (marks and
+    losses); nodes and places must have room for ``n`` more.
+    """
+    i: cython.Py_ssize_t
+    k: cython.int
+    what: cython.int
+    d: cython.int
+    f: cython.int
+    p: cython.int
+    c: cython.int
+    lane: cython.int
+    top: cython.int
+    node: cython.int
+    child: cython.int
+    earlier: cython.int
+    flag: cython.int
+    t: cython.longlong
+    dur: cython.longlong
+    called: cython.longlong
+    matched: cython.bint
+    resumed: cython.bint
+    has_retval: cython.bint = c_retval.shape[0] > 0
+    has_caller: cython.bint = c_caller.shape[0] > 0
+    has_arg: cython.bint = c_arg.shape[0] > 0
+    any_loss: cython.bint = bool(lanes.pending)
+    cpu_pid: cython.longlong[:] = lanes.view("cpu_pid")
+    cpu_lane: cython.int[:] = lanes.view("cpu_lane")
+    cpu_time: cython.longlong[:] = lanes.view("cpu_time")
+    lane_top: cython.int[:] = lanes.view("top")
+    lane_root: cython.int[:] = lanes.view("last_root")
+    lane_cpu: cython.int[:] = lanes.view("last_cpu")
+    gap_end: cython.longlong[:] = lanes.view("gap_end")
+
+    for i in range(n):
+        what = kind[i]
+        c = cpu[i]
+        if what == _LOSS:
+            lanes.lose(c, duration[i], c_parent, c_flags)
+            any_loss = True
+            continue
+        p = pid[i]
+        if cpu_pid[c + 1] == p:
+            lane = cpu_lane[c + 1]
+        else:
+            lane = lanes.number(p, c)
+            cpu_pid[c + 1] = p
+            cpu_lane[c + 1] = lane
+            lane_top = lanes.view("top")
+            lane_root = lanes.view("last_root")
+            lane_cpu = lanes.view("last_cpu")
+            gap_end = lanes.view("gap_end")
+        t = time[i]
+        top = lane_top[lane]
+        resumed = False
+        if any_loss and c in lanes.pending:
+            p_what[n_places] = lanes.resume(c, lane, t, c_parent, c_flags)
+            any_loss = bool(lanes.pending)
+            resumed = True
+        lane_cpu[lane] = c
+        cpu_time[c + 1] = t
+
+        d = depth[i] if what != _MARK else -1
+        # What runs deeper than this record, or beside this entry, has returned without our seeing it.
+        if d >= 0:
+            k = d + 1 if what == _EXIT else d
+            while top >= 0 and c_depth[top] >= k:
+                c_flags[top] |= _NO_EXIT
+                if c_flags[top] & _CUT:
+                    lanes.cuts.pop(top, None)
+                top = c_parent[top]
+        elif what != _EXIT and what != _MARK:
+            d = c_depth[top] + 1 if top >= 0 else 0
+
+        if resumed:
+            p_time[n_places] = t
+            p_cpu[n_places] = c
+            p_lane[n_places] = lane
+            p_seq[n_places] = n_nodes
+            p_parent[n_places] = top
+            p_is_loss[n_places] = 1
+            n_places += 1
+
+        if what == _MARK:
+            p_time[n_places] = t
+            p_cpu[n_places] = c
+            p_lane[n_places] = lane
+            p_what[n_places] = func[i]
+            p_seq[n_places] = n_nodes
+            p_parent[n_places] = top
+            p_is_loss[n_places] = 0
+            n_places += 1
+            continue
+
+        f = func[i]
+        if what == _EXIT:
+            dur = duration[i]
+            called = calltime[i]
+            matched = False
+            if d < 0 and f != 0:
+                # No depth to go by: the innermost open call of this function.
+                node = top
+                while node >= 0 and c_func[node] != f:
+                    node = c_parent[node]
+                if node >= 0:
+                    while top != node:
+                        c_flags[top] |= _NO_EXIT
+                        top = c_parent[top]
+            if top >= 0 and (d < 0 or c_depth[top] == d):
+                matched = f == 0 or c_func[top] == 0 or c_func[top] == f
+                if matched and c_flags[top] & _CUT:
+                    if same_clock and called >= 0:
+                        matched = lanes.began_before_gap(top, called)
+                    elif t >= 0 and dur >= 0:
+                        matched = lanes.began_before_gap(top, t - dur)
+                if not matched:
+                    # Its own exit is lost, and so is the entry of the call that returns here.
+                    c_flags[top] |= _NO_EXIT
+                    if c_flags[top] & _CUT:
+                        lanes.cuts.pop(top, None)
+                    top = c_parent[top]
+            if matched:
+                node = top
+                if c_func[node] == 0:
+                    c_func[node] = f
+                top = c_parent[node]
+                if c_flags[node] & _CUT and not lanes.survive(node, top):
+                    c_flags[node] |= _SELF_UNKNOWN
+                c_exit_cpu[node] = c
+                if c_cpu[node] >= 0 and c >= 0 and c_cpu[node] != c:
+                    c_flags[node] |= _MIGRATED
+            else:
+                node = n_nodes
+                n_nodes += 1
+                c_func[node] = f
+                c_lane[node] = lane
+                c_cpu[node] = -1
+                c_exit_cpu[node] = c
+                c_start[node] = t - dur if t >= 0 and dur >= 0 and t >= dur else -1
+                c_depth[node] = d
+                c_parent[node] = top
+                c_first[node] = node
+                c_context[node] = context[i]
+                c_last[node] = -1
+                flag = _NO_ENTRY | _SELF_UNKNOWN
+                if d > (c_depth[top] + 1 if top >= 0 else 0):
+                    flag |= _DEPTH_JUMP
+                if gap_end[lane] >= 0 and c_start[node] <= gap_end[lane]:
+                    flag |= _CUT
+                c_flags[node] = flag
+                if has_caller:
+                    c_caller[node] = 0
+                if has_arg:
+                    c_arg[node] = -1
+                # Adopt what ran inside it: the last children of its caller, deeper and not over before it began.
+                child = c_last[top] if top >= 0 else lane_root[lane]
+                earlier = child
+                while earlier >= 0 and c_depth[earlier] > d and d >= 0:
+                    if called >= 0 and c_call[earlier] >= 0 and c_duration[earlier] >= 0:
+                        if c_call[earlier] + c_duration[earlier] <= called:
+                            break
+                    elif c_start[node] >= 0 and c_start[earlier] >= 0:
+                        if c_duration[earlier] >= 0:
+                            if c_start[earlier] + c_duration[earlier] <= c_start[node]:
+                                break
+                        elif c_start[earlier] < c_start[node]:
+                            break
+                    c_parent[earlier] = node
+                    c_first[node] = c_first[earlier]
+                    if c_depth[earlier] == d + 1:
+                        c_flags[earlier] &= ~_DEPTH_JUMP & 0xFFFF
+                    if c_last[node] < 0:
+                        c_last[node] = earlier
+                    earlier = c_previous[earlier]
+                c_previous[node] = earlier
+                if c_last[node] >= 0:
+                    # The first adopted child has no elder sibling any more; the caller's chain goes on behind it.
+                    child = c_last[node]
+                    while c_previous[child] != earlier:
+                        child = c_previous[child]
+                    c_previous[child] = -1
+                if top >= 0:
+                    c_last[top] = node
+                else:
+                    lane_root[lane] = node
+            c_duration[node] = dur
+            c_call[node] = called
+            if dur < 0:
+                c_flags[node] |= _NO_EXIT
+            if has_retval:
+                c_retval[node] = retval[i]
+                c_flags[node] |= _HAS_RETVAL
+            lane_top[lane] = top
+            continue
+
+        # An entry, or an entry with its exit.
+        node = n_nodes
+        n_nodes += 1
+        c_func[node] = f
+        c_lane[node] = lane
+        c_cpu[node] = c
+        c_start[node] = t
+        c_depth[node] = d
+        c_parent[node] = top
+        c_first[node] = node
+        c_context[node] = context[i]
+        c_last[node] = -1
+        flag = 0
+        if d > (c_depth[top] + 1 if top >= 0 else 0):
+            flag = _DEPTH_JUMP
+        if top >= 0:
+            c_previous[node] = c_last[top]
+            c_last[top] = node
+        else:
+            c_previous[node] = lane_root[lane]
+            lane_root[lane] = node
+        if has_caller:
+            c_caller[node] = caller[i]
+        if has_arg:
+            c_arg[node] = arg[i]
+        if what == _LEAF:
+            c_exit_cpu[node] = c
+            c_duration[node] = duration[i]
+            c_call[node] = calltime[i]
+            if duration[i] < 0:
+                flag |= _NO_EXIT
+            if has_retval:
+                c_retval[node] = retval[i]
+                flag |= _HAS_RETVAL
+            lane_top[lane] = top
+        else:
+            c_exit_cpu[node] = -1
+            c_duration[node] = -1
+            c_call[node] = -1
+            if has_retval:
+                c_retval[node] = 0
+            lane_top[lane] = node
+        c_flags[node] = flag
+    return n_nodes, n_places
+
+
+def settle(
+    n: cython.Py_ssize_t,
+    parent: cython.int[:],
+    start: cython.longlong[:],
+    duration: cython.longlong[:],
+    call: cython.longlong[:],
+    flags: cython.ushort[:],
+    level: cython.short[:],
+    end: cython.int[:],
+    self_ns: cython.longlong[:],
+    next_call: cython.longlong[:],
+) -> None:
+    """Levels, subtree ends, IN_TRACER and self times, for calls in pre-order.
+
+    ``self_ns`` comes as zeros (it first gathers the children's sum), ``next_call`` as the largest
+    int64: the earliest calltime among the later siblings seen so far, kept at the parent.
+    """
+    i: cython.Py_ssize_t
+    p: cython.int
+    outside: cython.bint
+    for i in range(n):
+        p = parent[i]
+        level[i] = level[p] + 1 if p >= 0 else 0
+        end[i] = i + 1
+    for i in range(n - 1, -1, -1):
+        # All of i's children have been visited: settle i, then tell its parent.
+        p = parent[i]
+        if duration[i] < 0 or flags[i] & _SELF_UNKNOWN:
+            self_ns[i] = -1
+        elif self_ns[i] > duration[i]:
+            # Only where the text is too coarse to see which child ran in the tracer.
+            self_ns[i] = -1
+            flags[i] |= _SELF_UNKNOWN
+        else:
+            self_ns[i] = duration[i] - self_ns[i]
+        if p < 0:
+            continue
+        if end[i] > end[p]:
+            end[p] = end[i]
+        if duration[i] < 0:
+            flags[p] |= _SELF_UNKNOWN
+            continue
+        outside = False
+        if call[i] >= 0:
+            if duration[p] >= 0 and call[p] >= 0:
+                outside = call[i] < call[p] or call[i] + duration[i] > call[p] + duration[p]
+            if call[i] + duration[i] > next_call[p]:
+                # A later sibling began before this one was over: this one hit the tracer at its entry.
+                outside = True
+            elif not outside:
+                next_call[p] = call[i]
+        elif duration[p] >= 0:
+            outside = duration[i] > duration[p] or (
+                start[i] >= 0 and start[p] >= 0 and start[i] > start[p] + duration[p] + 1000
+            )
+            if flags[i] & _DEPTH_JUMP and not flags[p] & _CUT:
+                outside = True
+        if outside:
+            flags[i] |= _IN_TRACER
+        else:
+            self_ns[p] += duration[i]

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import pytest
+
+from kfgraph.parse import pairing
+from plain import plain
+
+PLAIN = plain("parse.pairing")
+PLAIN.stacks = plain("parse.stacks")
+
+
+@pytest.fixture(params=["as installed", "plain"], scope="session")
+def pairer_module(request):
+    """The pairing module as it is installed (compiled where that worked), and its plain twin."""
+    return pairing if request.param == "as installed" else PLAIN
