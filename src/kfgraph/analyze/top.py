@@ -1,0 +1,217 @@
+"""Which functions, or modules, the selected calls spent their time in, and on which paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from kfgraph.analyze.aggregate import Aggregate, aggregate
+from kfgraph.analyze.hotpath import hot_paths
+from kfgraph.analyze.select import Selection, select
+from kfgraph.model.symbols import UNKNOWN, SymbolTable
+from kfgraph.model.trace import Trace
+from kfgraph.model.units import format_ns, format_share
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+By = Literal["self", "total", "calls", "avg", "max"]
+Group = Literal["function", "module"]
+BY: tuple[By, ...] = get_args(By)
+GROUPS: tuple[Group, ...] = get_args(Group)
+COLUMNS = {"self": "self_ns", "total": "total_ns", "calls": "n_calls", "avg": "avg_ns", "max": "max_ns"}
+"""What ``by`` sorts by."""
+NUMBERS = ("n_calls", "n_unfinished", "self_ns", "total_ns", "avg_ns", "p50_ns", "p95_ns", "p99_ns", "max_ns")
+"""The columns of a row, in the order of every machine-readable output."""
+CORE_KERNEL = "[kernel]"
+UNKNOWN_MODULE = "[unknown]"
+
+
+@dataclass(frozen=True)
+class Path:
+    """A hot path: the labels from a root to the function whose own time it is.
+
+    ``self_ns`` sums the known self times of its ``n_calls`` calls, ``self_share`` is that part of the
+    selection's.
+    """
+
+    path: tuple[str, ...]
+    n_calls: int
+    self_ns: int
+    self_share: float
+
+
+@dataclass(frozen=True)
+class Top:
+    """One row per function (or module) that was called, sorted by ``by``, the largest first.
+
+    ``functions`` holds the rows' function names ("" in a table of modules, and for calls whose
+    function the trace does not tell), ``modules`` their modules: "" for the core kernel, None where
+    unknown (an address without symbol). ``numbers`` are the rows' sums, times in ns, -1 unknown (see
+    :class:`kfgraph.analyze.aggregate.Aggregate`). ``self_ns`` is the sum of all known self times of
+    the selection, which shares are shares of; ``n_calls`` counts its calls, ``n_self_unknown`` those
+    without a known self time. ``n_rows`` is the number of rows before ``limit`` cut them.
+    """
+
+    by: By
+    group: Group
+    labels: tuple[str, ...]
+    functions: tuple[str, ...]
+    modules: tuple[str | None, ...]
+    numbers: Aggregate
+    hot_paths: tuple[Path, ...]
+    n_calls: int
+    n_unfinished: int
+    n_self_unknown: int
+    self_ns: int
+    n_rows: int
+    selection: Selection = field(repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def self_share(self) -> npt.NDArray[np.float64]:
+        """Each row's part of the known self time, 0..1; -1 where it is not known."""
+        known = self.numbers.self_ns
+        return np.where((known >= 0) & (self.self_ns > 0), known / max(self.self_ns, 1), -1.0)
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as dictionaries of plain values; None where unknown."""
+        columns = {name: getattr(self.numbers, name).tolist() for name in NUMBERS}
+        rows = []
+        for i in range(len(self)):
+            names = {"module": self.modules[i]}
+            if self.group == "function":
+                names = {"function": self.functions[i] or None, **names}
+            numbers = {name: None if column[i] < 0 else column[i] for name, column in columns.items()}
+            rows.append({**names, **numbers})
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``kfgraph top --json`` writes: ``functions`` (or ``modules``) and ``hot_paths``."""
+        return {
+            "n_calls": self.n_calls,
+            "n_unfinished": self.n_unfinished,
+            "n_self_unknown": self.n_self_unknown,
+            "self_ns": self.self_ns,
+            f"{self.group}s": self.records(),
+            "hot_paths": [
+                {"path": list(p.path), "n_calls": p.n_calls, "self_ns": p.self_ns, "self_share": round(p.self_share, 6)}
+                for p in self.hot_paths
+            ],
+        }
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A DataFrame with the columns of the JSON output and ``self_share``; unknown is ``<NA>``.
+
+        Rows in the order of this table; counts and times are ``Int64``, times in ns.
+        """
+        import pandas as pd
+
+        columns: dict[str, Any] = {}
+        if self.group == "function":
+            columns["function"] = pd.array([name or None for name in self.functions], dtype="string")
+        columns["module"] = pd.array(list(self.modules), dtype="string")
+        for name in NUMBERS:
+            column = getattr(self.numbers, name)
+            columns[name] = pd.Series(column, dtype="Int64").mask(column < 0)
+        columns["self_share"] = pd.Series(self.self_share, dtype="Float64").mask(self.self_share < 0)
+        return pd.DataFrame(columns)
+
+    def __rich_repr__(self) -> Any:
+        yield "by", self.by
+        yield "n_calls", self.n_calls
+        yield "self", format_ns(self.self_ns)
+        shares = self.self_share[:10].tolist()
+        yield f"{self.group}s", [f"{self.labels[i]} {format_share(share)}" for i, share in enumerate(shares)]
+
+    def __repr__(self) -> str:
+        self_time = format_ns(self.self_ns)
+        return f"<Top {self.n_rows:,} {self.group}s by {self.by}, {self.n_calls:,} calls, self {self_time}>"
+
+    def _repr_html_(self) -> str:
+        return str(self.to_pandas().to_html(max_rows=30, notebook=True))
+
+
+def top(
+    calls: Trace | Selection, *, by: By = "self", group: Group = "function", limit: int | None = None, n_paths: int = 5
+) -> Top:
+    """Sum up calls by function or module; the heaviest first.
+
+    Args:
+        calls: a trace (then what ``kfgraph top`` shows by default: the traced command's calls), or a
+            part of one, made by :func:`kfgraph.select`.
+        by: the column to sort by. Rows where it is unknown come last; ties are broken by self time,
+            number of calls and name.
+        group: one row per function, or per module.
+        limit: keep this many rows; ``n_rows`` still tells how many there were.
+        n_paths: how many hot paths to find.
+
+    Raises:
+        ValueError: ``by`` or ``group`` is none of the words above.
+    """
+    if by not in BY or group not in GROUPS:
+        raise ValueError(f"by is one of {', '.join(BY)}; group is one of {', '.join(GROUPS)}")
+    selection = calls if isinstance(calls, Selection) else select(calls)
+    table, symbols = selection.trace.calls, selection.trace.symbols
+    by_function, functions = _keys(selection, symbols.label)
+    label_of: Callable[[int], str] = symbols.label if group == "function" else partial(_module_label, symbols)
+    key, codes = (by_function, functions) if group == "function" else _keys(selection, label_of)
+    labels = [label_of(code) for code in codes]
+    sums = aggregate(selection, key, len(codes))
+    order = np.lexsort((np.array(labels, str), -sums.n_calls, -sums.self_ns, -getattr(sums, COLUMNS[by])))
+    order = order[sums.n_calls[order] > 0]
+    kept = order[:limit]
+    self_ns = int(sums.self_ns[sums.self_ns > 0].sum())
+    known = table.self_ns[selection.keep] >= 0
+    return Top(
+        by=by,
+        group=group,
+        labels=tuple(labels[i] for i in kept),
+        functions=tuple(symbols.names[codes[i]] if group == "function" else "" for i in kept),
+        modules=tuple(_module(symbols, codes[i]) for i in kept),
+        numbers=replace(sums, **{name: column[kept] for name, column in vars(sums).items()}),
+        hot_paths=tuple(
+            Path(
+                tuple(symbols.label(functions[k]) for k in found.keys),
+                found.n_calls,
+                found.self_ns,
+                found.self_ns / self_ns,
+            )
+            for found in hot_paths(selection, by_function, limit=n_paths)
+        ),
+        n_calls=len(known),
+        n_unfinished=int(sums.n_unfinished.sum()),
+        n_self_unknown=int((~known).sum()),
+        self_ns=self_ns,
+        n_rows=len(order),
+        selection=selection,
+    )
+
+
+def _keys(selection: Selection, label_of: Callable[[int], str]) -> tuple[npt.NDArray[np.int32], list[int]]:
+    """Number the called functions by label: the number of each row, and one function code per number."""
+    func = selection.trace.calls.func
+    number_of: dict[str, int] = {}
+    number = np.zeros(len(selection.trace.symbols), np.int32)
+    codes: list[int] = []
+    for code in np.flatnonzero(np.bincount(func)).tolist():
+        number[code] = number_of.setdefault(label_of(code), len(codes))
+        if number[code] == len(codes):
+            codes.append(code)
+    return number[func], codes
+
+
+def _module(symbols: SymbolTable, code: int) -> str | None:
+    return symbols.modules[code] if code != UNKNOWN and symbols.resolved[code] else None
+
+
+def _module_label(symbols: SymbolTable, code: int) -> str:
+    module = _module(symbols, code)
+    return UNKNOWN_MODULE if module is None else module or CORE_KERNEL

@@ -1,0 +1,173 @@
+"""Nested literals to a Trace, and random ones for property tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from kfgraph.model.calls import CallTable, Flag
+from kfgraph.model.symbols import SymbolTable
+from kfgraph.model.tasks import Task, TaskTable
+from kfgraph.model.trace import Trace, TraceMeta
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: its own time, what it called, and what is odd about it.
+
+    The duration is its own time and its children's; ``unfinished``: none is known. ``name`` may be
+    ``f [module]`` or an address.
+    """
+
+    name: str
+    self_ns: int = 100
+    children: tuple[Call, ...] = ()
+    unfinished: bool = False
+    context: int = 0
+    cpu: int = 0
+    flags: int = 0
+
+    @property
+    def duration_ns(self) -> int:
+        return self.self_ns + sum(child.duration_ns for child in self.children)
+
+    @property
+    def has_open_child(self) -> bool:
+        return any(child.unfinished for child in self.children)
+
+
+def call(name: str, self_ns: int = 100, *children: Call, **odd: Any) -> Call:
+    """``call("f", 10, call("g"))``: f, 10 ns of its own, which calls g."""
+    return Call(name, self_ns, children, **odd)
+
+
+def symbols_of(labels: Sequence[str]) -> SymbolTable:
+    """A SymbolTable of labels as ``SymbolTable.label`` prints them, the unknown function first."""
+    parts = [label.removesuffix("]").split(" [") if label.endswith("]") else [label, ""] for label in labels]
+    return SymbolTable.build(["", *(p[0] for p in parts)], modules=["", *(p[1] for p in parts)])
+
+
+def trace_of(*lanes: Sequence[Call], start_ns: int = 1_000_000, tasks: Sequence[Task] = ()) -> Trace:
+    """One lane per sequence of root calls, one after another in time; checked."""
+    codes: dict[str, int] = {"": 0}
+    rows: list[dict[str, int]] = []
+
+    def add(item: Call, lane: int, at: int, parent: int) -> int:
+        row = len(rows)
+        flags = item.flags
+        if item.unfinished:
+            flags |= Flag.NO_EXIT
+        elif item.has_open_child:
+            flags |= Flag.SELF_UNKNOWN
+        level = rows[parent]["level"] + 1 if parent >= 0 else 0
+        rows.append(
+            {
+                "func": codes.setdefault(item.name, len(codes)),
+                "lane": lane,
+                "cpu": item.cpu,
+                "exit_cpu": -1 if item.unfinished else item.cpu,
+                "start_ns": at,
+                "duration_ns": -1 if item.unfinished else item.duration_ns,
+                "self_ns": -1 if item.unfinished or item.has_open_child else item.self_ns,
+                "level": level,
+                "depth": level,
+                "parent": parent,
+                "end": -1,
+                "context": item.context,
+                "flags": flags,
+            }
+        )
+        inside = at + item.self_ns // 2
+        for child in item.children:
+            inside = add(child, lane, inside, row)
+        rows[row]["end"] = len(rows)
+        return at + item.duration_ns
+
+    for lane, roots in enumerate(lanes):
+        at = start_ns
+        for root in roots:
+            at = add(root, lane, at, -1) + 1_000
+    table = CallTable.from_rows(rows)
+    named = tuple(tasks) or tuple(Task(100 + lane, f"task{lane}") for lane in range(len(lanes)))
+    last = max((r["start_ns"] + max(r["duration_ns"], 0) for r in rows), default=-1)
+    meta = TraceMeta(path="built", reader="builder", first_ns=start_ns if rows else -1, last_ns=last, clock="local")
+    trace = Trace(table, symbols_of([name for name in codes if name]), TaskTable(named), meta=meta)
+    trace.check()
+    return trace
+
+
+def deep(depth: int) -> Trace:
+    """One chain of ``depth`` calls f0 → f1 → …, 1 ns of their own each, made without recursion."""
+    rows = np.arange(depth)
+    table = CallTable(
+        func=(rows + 1).astype(np.int32),
+        lane=np.zeros(depth, np.int32),
+        cpu=np.zeros(depth, np.int16),
+        exit_cpu=np.zeros(depth, np.int16),
+        start_ns=rows + 1_000,
+        duration_ns=depth - rows,
+        self_ns=np.ones(depth, np.int64),
+        level=rows.astype(np.int16),
+        depth=rows.astype(np.int16),
+        parent=(rows - 1).astype(np.int32),
+        end=np.full(depth, depth, np.int32),
+        context=np.zeros(depth, np.uint8),
+        flags=np.zeros(depth, np.uint16),
+    )
+    trace = Trace(table, symbols_of([f"f{i}" for i in range(depth)]), TaskTable((Task(1, "deep"),)))
+    trace.check()
+    return trace
+
+
+def wide(n_leaves: int, *, name: str = "leaf") -> Trace:
+    """One root with ``n_leaves`` leaves, made without recursion: for sizes that literals cannot have."""
+    n = n_leaves + 1
+    ones = np.ones(n, np.int64)
+    table = CallTable(
+        func=np.r_[1, np.full(n_leaves, 2)].astype(np.int32),
+        lane=np.zeros(n, np.int32),
+        cpu=np.zeros(n, np.int16),
+        exit_cpu=np.zeros(n, np.int16),
+        start_ns=np.arange(n, dtype=np.int64) * 10 + 1_000,
+        duration_ns=np.r_[n_leaves * 7 + 5, 7 * ones[1:]],
+        self_ns=np.r_[5, 7 * ones[1:]],
+        level=np.r_[0, np.ones(n_leaves)].astype(np.int16),
+        depth=np.r_[0, np.ones(n_leaves)].astype(np.int16),
+        parent=np.r_[-1, np.zeros(n_leaves)].astype(np.int32),
+        end=np.r_[n, np.arange(2, n + 1)].astype(np.int32),
+        context=np.zeros(n, np.uint8),
+        flags=np.zeros(n, np.uint16),
+    )
+    trace = Trace(table, symbols_of(["root", name]), TaskTable((Task(1, "wide"),)))
+    trace.check()
+    return trace
+
+
+NAMES = ("alpha", "beta", "gamma", "delta [mod]", "alpha [mod]", "0xffffffffc0a9d01f", "")
+
+
+def calls(names: Sequence[str] = NAMES) -> st.SearchStrategy[Call]:
+    """Random calls, nested a few levels, some unfinished, some in interrupts."""
+
+    def node(children: st.SearchStrategy[list[Call]]) -> st.SearchStrategy[Call]:
+        return st.builds(
+            Call,
+            st.sampled_from(names),
+            st.integers(0, 10_000),
+            children.map(tuple),
+            st.sampled_from([False] * 9 + [True]),
+            st.sampled_from([0] * 5 + [2]),
+        )
+
+    leaves = node(st.just([]))
+    return st.recursive(leaves, lambda inner: node(st.lists(inner, max_size=4)), max_leaves=30)
+
+
+def traces(names: Sequence[str] = NAMES) -> st.SearchStrategy[Trace]:
+    """Random traces of up to three tasks."""
+    lanes = st.lists(st.lists(calls(names), max_size=3), min_size=1, max_size=3)
+    return lanes.map(lambda them: trace_of(*them))

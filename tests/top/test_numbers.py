@@ -1,0 +1,235 @@
+"""The numbers of top against an independent slow twin, and the laws that they keep."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builder.tables import call, deep, trace_of, traces, wide
+from kfgraph.analyze.hotpath import path_hashes
+from kfgraph.analyze.select import select
+from kfgraph.analyze.top import BY, CORE_KERNEL, NUMBERS, UNKNOWN_MODULE, Top, top
+from kfgraph.errors import NoMatchError
+from kfgraph.model.trace import Trace
+
+
+def label_of(trace: Trace, row: int, group: str) -> str:
+    label = trace.symbols.label(int(trace.calls.func[row]))
+    if group == "function":
+        return label
+    if label == "?" or label.startswith("0x"):
+        return UNKNOWN_MODULE
+    return label.split("[")[1].rstrip("]") if "[" in label else CORE_KERNEL
+
+
+def ancestors(trace: Trace, row: int) -> list[int]:
+    found = []
+    while (row := int(trace.calls.parent[row])) >= 0:
+        found.append(row)
+    return found
+
+
+def slow_twin(trace: Trace, group: str = "function") -> dict[str, dict[str, int]]:
+    """What each row of top must say, one call at a time."""
+    calls = trace.calls
+    rows = defaultdict(list)
+    for row in range(len(calls)):
+        rows[label_of(trace, row, group)].append(row)
+    expected = {}
+    for label, mine in rows.items():
+        own = [int(calls.self_ns[r]) for r in mine if calls.self_ns[r] >= 0]
+        durations = sorted(int(calls.duration_ns[r]) for r in mine if calls.duration_ns[r] >= 0)
+        outer = [
+            int(calls.duration_ns[r])
+            for r in mine
+            if calls.duration_ns[r] >= 0
+            and not any(label_of(trace, a, group) == label and calls.duration_ns[a] >= 0 for a in ancestors(trace, r))
+        ]
+        n = len(durations)
+        expected[label] = {
+            "n_calls": len(mine),
+            "n_unfinished": len(mine) - n,
+            "self_ns": sum(own) if own else -1,
+            "total_ns": sum(outer) if outer else -1,
+            "avg_ns": (2 * sum(durations) + n) // (2 * n) if n else -1,
+            **{f"p{p}_ns": durations[math.ceil(p * n / 100) - 1] if n else -1 for p in (50, 95, 99)},
+            "max_ns": durations[-1] if n else -1,
+        }
+    return expected
+
+
+def numbers(result: Top) -> dict[str, dict[str, int]]:
+    return {
+        label: {name: int(getattr(result.numbers, name)[i]) for name in NUMBERS}
+        for i, label in enumerate(result.labels)
+    }
+
+
+@given(traces(), st.sampled_from(["function", "module"]), st.sampled_from(BY))
+@settings(max_examples=100, deadline=None)
+def test_every_number_equals_the_slow_twins(trace, group, by) -> None:
+    assert numbers(top(trace, group=group, by=by)) == slow_twin(trace, group)
+
+
+@given(traces())
+@settings(max_examples=100, deadline=None)
+def test_what_is_conserved(trace) -> None:
+    result = top(trace)
+    calls = trace.calls
+    assert result.n_calls == int(result.numbers.n_calls.sum()) == len(calls)
+    assert result.n_unfinished == int(result.numbers.n_unfinished.sum()) == trace.n_unfinished
+    assert result.self_ns == int(calls.self_ns[calls.self_ns >= 0].sum())
+    shares = result.self_share
+    assert float(shares[shares >= 0].sum()) == pytest.approx(1.0 if result.self_ns else 0.0)
+    assert (result.numbers.total_ns <= calls.duration_ns[calls.duration_ns > 0].sum()).all()
+    finished = result.numbers.max_ns >= 0
+    for low, high in (("p50_ns", "p95_ns"), ("p95_ns", "p99_ns"), ("p99_ns", "max_ns"), ("avg_ns", "max_ns")):
+        assert (getattr(result.numbers, low)[finished] <= getattr(result.numbers, high)[finished]).all()
+    assert (result.numbers.self_ns <= np.maximum(result.numbers.total_ns, 0))[result.numbers.n_unfinished == 0].all()
+
+
+@given(traces(), st.integers(1, 4))
+@settings(max_examples=100, deadline=None)
+def test_hot_paths_equal_the_slow_twins(trace, limit) -> None:
+    calls = trace.calls
+    sums: dict[tuple[str, ...], list[int]] = {}
+    for row in range(len(calls)):
+        chain_of = tuple(label_of(trace, r, "function") for r in (*reversed(ancestors(trace, row)), row))
+        entry = sums.setdefault(chain_of, [0, 0])
+        entry[0] += 1
+        entry[1] += max(int(calls.self_ns[row]), 0)
+    expected = sorted(((p, n, ns) for p, (n, ns) in sums.items() if ns), key=lambda found: -found[2])[:limit]
+    got = top(trace, n_paths=limit).hot_paths
+    assert [(p.path, p.n_calls, p.self_ns) for p in got] == expected
+    assert all(p.self_share == pytest.approx(p.self_ns / top(trace).self_ns) for p in got)
+
+
+@given(traces())
+@settings(max_examples=100, deadline=None)
+def test_paths_are_told_apart(trace) -> None:
+    hashes = path_hashes(select(trace), trace.calls.func).tolist()
+    by_chain = [tuple(trace.calls.func[r] for r in (*ancestors(trace, row), row)) for row in range(len(trace.calls))]
+    assert len(set(hashes)) == len({(len(c), c) for c in by_chain})
+
+
+def test_a_recursion_counts_its_outermost_call_once() -> None:
+    trace = trace_of([call("f", 10, call("f", 20, call("g", 5, call("f", 1)))), call("f", 4)])
+    assert numbers(top(trace))["f"] == {
+        "n_calls": 4, "n_unfinished": 0, "self_ns": 35, "total_ns": 40, "avg_ns": 17,
+        "p50_ns": 4, "p95_ns": 36, "p99_ns": 36, "max_ns": 36,
+    }  # fmt: skip
+
+
+def test_an_unfinished_outer_call_hides_no_finished_inner_one() -> None:
+    trace = trace_of([call("f", 10, call("f", 20), call("g", 7), unfinished=True)])
+    f = numbers(top(trace))["f"]
+    assert (f["n_calls"], f["n_unfinished"], f["total_ns"], f["self_ns"], f["max_ns"]) == (2, 1, 20, 20, 20)
+
+
+def test_a_function_that_never_finished_has_no_times() -> None:
+    result = top(trace_of([call("f", 10, call("g", 7), unfinished=True)]))
+    assert result.labels == ("g", "f")
+    row = result.records()[1]
+    assert row == {
+        "function": "f", "module": "", "n_calls": 1, "n_unfinished": 1, "self_ns": None, "total_ns": None,
+        "avg_ns": None, "p50_ns": None, "p95_ns": None, "p99_ns": None, "max_ns": None,
+    }  # fmt: skip
+    assert result.n_self_unknown == 1
+
+
+def test_no_irq_takes_the_interrupt_and_its_time_and_leaves_self_alone() -> None:
+    trace = trace_of([call("f", 10, call("handler", 30, call("g", 2), context=2), call("g", 5))])
+    with_irq, without = numbers(top(trace)), numbers(top(select(trace, no_irq=True)))
+    assert with_irq["f"]["total_ns"] == 47 and without["f"]["total_ns"] == 15
+    assert with_irq["f"]["self_ns"] == without["f"]["self_ns"] == 10
+    assert "handler" not in without and without["g"]["n_calls"] == 1 and without["f"]["max_ns"] == 15
+
+
+def test_paths_begin_at_the_selected_root() -> None:
+    trace = trace_of([call("a", 1, call("b", 2, call("c", 30))), call("b", 3, call("c", 50))])
+    result = top(select(trace, root=["b"]))
+    assert [(p.path, p.n_calls, p.self_ns) for p in result.hot_paths] == [(("b", "c"), 2, 80), (("b",), 2, 5)]
+    assert result.self_ns == 85 and result.hot_paths[0].self_share == pytest.approx(80 / 85)
+
+
+def test_modules_are_told_from_the_core_kernel_and_from_the_unknown() -> None:
+    trace = trace_of([call("f", 1, call("x [m]", 2, call("f", 3), call("y [m]", 4))), call("0xffffffffc0a9d01f", 9)])
+    result = top(trace, group="module")
+    assert result.labels == (UNKNOWN_MODULE, "m", CORE_KERNEL)
+    assert result.modules == (None, "m", "")
+    assert numbers(result)["m"]["total_ns"] == 9, "y inside x is time that x has already"
+    assert numbers(result)[CORE_KERNEL] == slow_twin(trace, "module")[CORE_KERNEL]
+    assert list(result.to_dict())[-2:] == ["modules", "hot_paths"]
+
+
+def test_sorting_puts_the_largest_first_and_the_unknown_last() -> None:
+    trace = trace_of([call("a", 5), call("b", 9), call("a", 6), call("c", 1, unfinished=True), call("d", 11)])
+    assert top(trace, by="self").labels == ("a", "d", "b", "c")
+    assert top(trace, by="calls").labels == ("a", "d", "b", "c")
+    assert top(trace, by="avg").labels == ("d", "b", "a", "c")
+    assert top(trace, by="max").labels == ("d", "b", "a", "c")
+    with pytest.raises(ValueError, match="by is one of"):
+        top(trace, by="nothing")  # type: ignore[arg-type]
+
+
+def test_limit_cuts_rows_and_not_the_sums() -> None:
+    trace = trace_of([call("a", 5), call("b", 9), call("c", 1)])
+    whole, cut = top(trace), top(trace, limit=1)
+    assert cut.labels == whole.labels[:1] and (cut.n_rows, len(cut)) == (3, 1)
+    assert cut.self_ns == whole.self_ns == 15 and cut.self_share[0] == pytest.approx(9 / 15)
+    assert len(top(trace, limit=0)) == 0
+
+
+def test_a_trace_without_calls_gives_an_empty_table() -> None:
+    result = top(trace_of([]))
+    assert (len(result), result.n_calls, result.self_ns, result.hot_paths) == (0, 0, 0, ())
+    assert result.to_dict()["functions"] == [] and len(result.to_pandas()) == 0
+
+
+def test_depth_and_width_need_no_recursion() -> None:
+    tall = top(deep(5_000))
+    assert tall.self_ns == 5_000 and numbers(tall)["f1"]["total_ns"] == 4_999
+    assert len(tall.hot_paths[0].path) in range(1, 5_001)
+    broad = top(wide(100_000))
+    assert numbers(broad)["leaf"] == {
+        "n_calls": 100_000, "n_unfinished": 0, "self_ns": 700_000, "total_ns": 700_000, "avg_ns": 7,
+        "p50_ns": 7, "p95_ns": 7, "p99_ns": 7, "max_ns": 7,
+    }  # fmt: skip
+    assert broad.hot_paths[0].path == ("root", "leaf")
+
+
+def test_sums_beyond_what_a_double_holds_exactly() -> None:
+    big = (1 << 53) + 1
+    trace = trace_of([call("f", big), call("f", 2), call("g", 1)])
+    assert numbers(top(trace))["f"]["self_ns"] == big + 2
+
+
+def test_durations_too_long_to_share_a_word_with_the_key() -> None:
+    longest = 1 << 62
+    trace = trace_of([call("f", 3), call("g", longest), call("h", 5), call("g", 1)])
+    assert numbers(top(trace)) == slow_twin(trace)
+
+
+def test_to_pandas_says_what_the_json_says() -> None:
+    trace = trace_of([call("f", 10, call("g [m]", 7), unfinished=True), call("0xffffffffc0a9d01f", 3), call("", 1)])
+    result = top(trace)
+    frame = result.to_pandas()
+    assert list(frame.columns) == ["function", "module", *NUMBERS, "self_share"]
+    as_json = result.records()
+    for i, row in enumerate(as_json):
+        for name, value in row.items():
+            cell = frame[name].iloc[i]
+            assert pd.isna(cell) if value is None else cell == value
+    assert frame["self_share"].sum() == pytest.approx(1.0)
+    assert frame["function"].isna().sum() == 1 and frame["module"].isna().sum() == 2
+
+
+def test_no_match_is_said_by_the_selection() -> None:
+    with pytest.raises(NoMatchError, match="alphq"):
+        top(select(trace_of([call("alpha")]), root=["alphq"]))
