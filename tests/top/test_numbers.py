@@ -145,7 +145,7 @@ def test_a_function_that_never_finished_has_no_times() -> None:
 
 def test_no_irq_takes_the_interrupt_and_its_time_and_leaves_self_alone() -> None:
     trace = trace_of([call("f", 10, call("handler", 30, call("g", 2), context=2), call("g", 5))])
-    with_irq, without = numbers(top(trace)), numbers(top(select(trace, no_irq=True)))
+    with_irq, without = numbers(top(trace)), numbers(top(trace, no_irq=True))
     assert with_irq["f"]["total_ns"] == 47 and without["f"]["total_ns"] == 15
     assert with_irq["f"]["self_ns"] == without["f"]["self_ns"] == 10
     assert "handler" not in without and without["g"]["n_calls"] == 1 and without["f"]["max_ns"] == 15
@@ -153,7 +153,7 @@ def test_no_irq_takes_the_interrupt_and_its_time_and_leaves_self_alone() -> None
 
 def test_paths_begin_at_the_selected_root() -> None:
     trace = trace_of([call("a", 1, call("b", 2, call("c", 30))), call("b", 3, call("c", 50))])
-    result = top(select(trace, root=["b"]))
+    result = top(trace, root=["b"])
     assert [(p.path, p.n_calls, p.self_ns) for p in result.hot_paths] == [(("b", "c"), 2, 80), (("b",), 2, 5)]
     assert result.self_ns == 85 and result.hot_paths[0].self_share == pytest.approx(80 / 85)
 
@@ -232,4 +232,4 @@ def test_to_pandas_says_what_the_json_says() -> None:
 
 def test_no_match_is_said_by_the_selection() -> None:
     with pytest.raises(NoMatchError, match="alphq"):
-        top(select(trace_of([call("alpha")]), root=["alphq"]))
+        top(trace_of([call("alpha")]), root=["alphq"])

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TypedDict
 
 import numpy as np
 
@@ -18,6 +19,20 @@ from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
 
 _NS = 1_000_000_000
+
+
+class Filters(TypedDict, total=False):
+    """The filters of :func:`select`, for those who pass them on."""
+
+    root: Sequence[str]
+    task: Sequence[str]
+    pid: Sequence[int]
+    cpu: Sequence[int]
+    from_s: float | None
+    to_s: float | None
+    no_irq: bool
+    all_tasks: bool
+    pre_exec: bool
 
 
 @dataclass(frozen=True)

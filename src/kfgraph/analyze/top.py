@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from kfgraph.analyze.aggregate import Aggregate, aggregate
 from kfgraph.analyze.hotpath import hot_paths
-from kfgraph.analyze.select import Selection, select
+from kfgraph.analyze.select import Filters, Selection, select
 from kfgraph.model.symbols import UNKNOWN, SymbolTable
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_ns, format_share
 
 if TYPE_CHECKING:
     import pandas as pd
+    from typing_extensions import Unpack
 
 By = Literal["self", "total", "calls", "avg", "max"]
 Group = Literal["function", "module"]
@@ -140,26 +141,35 @@ class Top:
 
 
 def top(
-    calls: Trace | Selection, *, by: By = "self", group: Group = "function", limit: int | None = None, n_paths: int = 5
+    trace: Trace,
+    *,
+    by: By = "self",
+    group: Group = "function",
+    limit: int | None = None,
+    n_paths: int = 5,
+    **filters: Unpack[Filters],
 ) -> Top:
     """Sum up calls by function or module; the heaviest first.
 
     Args:
-        calls: a trace (then what ``kfgraph top`` shows by default: the traced command's calls), or a
-            part of one, made by :func:`kfgraph.select`.
+        trace: what :func:`kfgraph.load` returned.
         by: the column to sort by. Rows where it is unknown come last; ties are broken by self time,
             number of calls and name.
         group: one row per function, or per module.
         limit: keep this many rows; ``n_rows`` still tells how many there were.
         n_paths: how many hot paths to find.
+        filters: which calls, as for :func:`kfgraph.analyze.select.select`: ``root=["load_module"]``,
+            ``task``, ``pid``, ``cpu``, ``from_s``, ``to_s``, ``no_irq``, ``all_tasks``, ``pre_exec``.
 
     Raises:
         ValueError: ``by`` or ``group`` is none of the words above.
+        NoMatchError: a filter leaves nothing.
+        UsageError: the trace does not record what a filter needs.
     """
     if by not in BY or group not in GROUPS:
         raise ValueError(f"by is one of {', '.join(BY)}; group is one of {', '.join(GROUPS)}")
-    selection = calls if isinstance(calls, Selection) else select(calls)
-    table, symbols = selection.trace.calls, selection.trace.symbols
+    selection = select(trace, **filters)
+    symbols = trace.symbols
     by_function, functions = _keys(selection, symbols.label)
     label_of: Callable[[int], str] = symbols.label if group == "function" else partial(_module_label, symbols)
     key, codes = (by_function, functions) if group == "function" else _keys(selection, label_of)
@@ -169,7 +179,7 @@ def top(
     order = order[sums.n_calls[order] > 0]
     kept = order[:limit]
     self_ns = int(sums.self_ns[sums.self_ns > 0].sum())
-    known = table.self_ns[selection.keep] >= 0
+    known = trace.calls.self_ns[selection.keep] >= 0
     return Top(
         by=by,
         group=group,
