@@ -1,0 +1,79 @@
+"""A table in fixed columns that fits its width by leaving columns out, and says which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from kfgraph.render.cells import clean, cut_middle
+
+_GAP = 2
+_NAME_WIDTH = 24
+"""Names get at least this much before a further column does."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of right-aligned cells. ``rank``: the lower, the longer it stays in a narrow terminal."""
+
+    head: str
+    cells: Sequence[str]
+    rank: int
+    style: str = ""
+
+    @property
+    def width(self) -> int:
+        return max(map(cell_len, (self.head, *self.cells)), default=0)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers on the left, the name of each row on the right, one line a row, never wrapped.
+
+    ``how_to_see`` says what to do about columns that are left out.
+    """
+
+    columns: Sequence[Column]
+    name_head: str
+    names: Sequence[str]
+    how_to_see: str = ""
+    row_styles: Sequence[str] = ()
+
+    def fitting(self, width: int) -> list[Column]:
+        """The columns that are shown at ``width``, in the table's order."""
+        longest = max(map(cell_len, (self.name_head, *self.names)), default=0)
+        left = width - min(longest, _NAME_WIDTH)
+        chosen = []
+        for column in sorted(self.columns, key=lambda c: c.rank):
+            if left >= column.width + _GAP:
+                left -= column.width + _GAP
+                chosen.append(column.head)
+        return [column for column in self.columns if column.head in chosen]
+
+    def lines(self, width: int) -> Iterator[Text]:
+        """Head, rows and, where columns are left out, a last line that says so."""
+        shown = self.fitting(width)
+        widths = [column.width for column in shown]
+        room = max(width - sum(widths) - _GAP * len(widths), 1)
+        gap = " " * _GAP
+        head = Text(no_wrap=True, end="")
+        for column, wide in zip(shown, widths, strict=True):
+            head.append(column.head.rjust(wide) + gap, style="bold")
+        yield head.append(cut_middle(self.name_head, room), style="bold")
+        for row, name in enumerate(self.names):
+            line = Text(no_wrap=True, end="")
+            for column, wide in zip(shown, widths, strict=True):
+                cell = column.cells[row]
+                line.append(" " * (wide - cell_len(cell)) + cell + gap, style=column.style)
+            style = self.row_styles[row] if self.row_styles else ""
+            yield line.append(cut_middle(clean(name), room), style=style)
+        hidden = [column.head for column in self.columns if column not in shown]
+        if hidden:
+            yield Text(f"{', '.join(hidden)}: not at this width ({self.how_to_see})", style="dim")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from self.lines(options.max_width)
