@@ -22,5 +22,11 @@ def _decorator(*_args: Any, **_kwargs: Any) -> Callable[[_T], _T]:
     return _unchanged
 
 
+def declare(_type: Any, value: _T) -> _T:
+    """A C constant of a module: annotations do not make one."""
+    return value
+
+
+int = longlong = ulonglong = None  # noqa: A001 - the names that C types have there
 cfunc = ccall = cclass = final = inline = nogil = _unchanged
 boundscheck = wraparound = cdivision = initializedcheck = locals = returns = exceptval = _decorator

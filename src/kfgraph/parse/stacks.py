@@ -19,20 +19,20 @@ except ImportError:
 COMPILED: bool = cython.compiled
 
 # Literals, so that the compiled loop works on C integers; a test holds them to records and Flag.
-_ENTRY: cython.int = 0
-_EXIT: cython.int = 1
-_LEAF: cython.int = 2
-_MARK: cython.int = 3
-_LOSS: cython.int = 4
-_NO_ENTRY: cython.int = 1
-_NO_EXIT: cython.int = 2
-_CUT: cython.int = 4
-_IN_TRACER: cython.int = 8
-_DEPTH_JUMP: cython.int = 16
-_MIGRATED: cython.int = 64
-_HAS_RETVAL: cython.int = 128
-_SELF_UNKNOWN: cython.int = 512
-_START_UNKNOWN: cython.int = 1024
+_ENTRY = cython.declare(cython.int, 0)
+_EXIT = cython.declare(cython.int, 1)
+_LEAF = cython.declare(cython.int, 2)
+_MARK = cython.declare(cython.int, 3)
+_LOSS = cython.declare(cython.int, 4)
+_NO_ENTRY = cython.declare(cython.int, 1)
+_NO_EXIT = cython.declare(cython.int, 2)
+_CUT = cython.declare(cython.int, 4)
+_IN_TRACER = cython.declare(cython.int, 8)
+_DEPTH_JUMP = cython.declare(cython.int, 16)
+_MIGRATED = cython.declare(cython.int, 64)
+_HAS_RETVAL = cython.declare(cython.int, 128)
+_SELF_UNKNOWN = cython.declare(cython.int, 512)
+_START_UNKNOWN = cython.declare(cython.int, 1024)
 
 
 def pair(
