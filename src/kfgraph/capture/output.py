@@ -1,0 +1,105 @@
+"""The trace file: written in a folder beside its place, put there whole, owned by who called sudo."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from kfgraph.errors import CaptureError
+from kfgraph.model.companion import SUFFIX, Companion
+
+# The first bytes of every trace.dat (trace-cmd.dat.v7(5)).
+MAGIC = b"\x17\x08\x44tracing"
+_FOLDER_PREFIX = ".kfgraph-"
+
+
+class OutputFile:
+    """Where the recording goes. ``temporary`` is the path for the recorder."""
+
+    def __init__(self, path: str, *, force: bool = False) -> None:
+        """Make the folder for the recorder beside the file.
+
+        Raises:
+            CaptureError: the folder cannot be written to; the path holds something that is no trace.
+        """
+        self.path = Path(os.path.realpath(path))
+        self.shown = path
+        _refuse_to_overwrite(self.path, path, force=force)
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=self.path.parent))
+        except OSError as problem:
+            raise CaptureError(
+                f"cannot write {path}: {self.path.parent}: {problem.strerror}", hint="-o FILE writes somewhere else"
+            ) from problem
+        self.temporary = self._folder / "trace.dat"
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far, parts included; 0 when there is nothing."""
+        total = 0
+        with contextlib.suppress(OSError):
+            for part in self._folder.iterdir():
+                total += part.stat().st_size
+        return total
+
+    @property
+    def parts(self) -> list[Path]:
+        """What a recorder leaves that was killed: one file for each CPU, in order."""
+        return sorted(self._folder.glob("trace.dat.cpu*"), key=lambda p: int(p.name.rpartition("cpu")[2] or 0))
+
+    def free_bytes(self) -> int:
+        """Room left on its file system."""
+        return shutil.disk_usage(self._folder).free
+
+    def commit(self, companion: Companion) -> None:
+        """Put the recording and its companion in place.
+
+        Raises:
+            CaptureError: it cannot be moved there; the message says where it is.
+        """
+        beside = Path(f"{self.path}{SUFFIX}")
+        draft = self._folder / "companion"
+        try:
+            try:
+                draft.write_text(json.dumps(companion.to_dict(), indent=1) + "\n")
+                _give_to_caller(draft)
+                draft.replace(beside)
+            except OSError:  # a full disk; it is never required, but an older trace's would mislead
+                beside.unlink(missing_ok=True)
+            _give_to_caller(self.temporary)
+            self.temporary.replace(self.path)
+        except OSError as problem:
+            raise CaptureError(
+                f"cannot put the recording at {self.shown}: {problem.strerror}", hint=f"it is in {self.temporary}"
+            ) from problem
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove what is not in place yet."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _refuse_to_overwrite(target: Path, shown: str, *, force: bool) -> None:
+    if target.is_dir():
+        raise CaptureError(f"cannot write {shown}: it is a directory", hint="-o FILE names the trace file")
+    if not target.exists():
+        return
+    if not target.is_file():
+        raise CaptureError(f"cannot write {shown}: it is no regular file", hint="-o FILE names the trace file")
+    if force:
+        return
+    with target.open("rb") as handle:
+        head = handle.read(len(MAGIC))
+    if head and head != MAGIC:
+        raise CaptureError(f"{shown} exists and is not a trace", hint="-o FILE writes elsewhere; --force overwrites it")
+
+
+def _give_to_caller(path: Path) -> None:
+    # Under sudo the files belong to the one who typed the command.
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() == 0 and uid.isdigit() and gid.isdigit():
+        os.chown(path, int(uid), int(gid), follow_symlinks=False)

@@ -1,0 +1,89 @@
+"""What to record, as pure data, and the ``trace-cmd record`` line that does it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+FORK_EVENT, EXEC_EVENT = "sched:sched_process_fork", "sched:sched_process_exec"
+
+_KIB_IN = {"": 1, "K": 1, "M": 1024, "G": 1024**2}
+_MIB = 1024
+_BUFFER_LEAST_KB, _BUFFER_MOST_KB, _BUFFERS_MOST_KB = 4 * _MIB, 64 * _MIB, 2048 * _MIB
+
+
+@dataclass(frozen=True)
+class CapturePlan:
+    """One recording. ``buffer_kb`` is per CPU; ``min_duration_us`` 0 is no threshold."""
+
+    buffer_kb: int
+    follow: bool = False
+    roots: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    max_depth: int = 0
+    min_duration_us: int = 0
+    events: tuple[str, ...] = ()
+    clock: str = ""
+    options: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+
+    def argv(self, *, recorder: str, pids: tuple[int | str, ...], output: str) -> list[str]:
+        """The recorder's command line for these pids.
+
+        The exec event is always recorded (it ends what is flagged PRE_EXEC); the fork event with
+        ``follow``, so that a reader knows the children.
+        """
+        line = [recorder, "record", "-p", "function_graph", "-o", output, "-b", str(self.buffer_kb)]
+        line += ["-P", ",".join(map(str, pids))]
+        if self.follow:
+            line += ["-c", "-e", FORK_EVENT]
+        for event in (EXEC_EVENT, *self.events):
+            line += ["-e", event]
+        for option in self.options:
+            line += ["-O", option]
+        for flag, names in (("-g", self.roots), ("-n", self.excludes), ("-l", self.only)):
+            for name in names:
+                line += [flag, name]
+        if self.max_depth:
+            line += ["--max-graph-depth", str(self.max_depth)]
+        if self.clock:
+            line += ["-C", self.clock]
+        return [*line, *self.extra]
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """tracefs files that trace-cmd has no option for, written before it starts."""
+        return {"tracing_thresh": str(self.min_duration_us)} if self.min_duration_us else {}
+
+    def shell_lines(self, *, recorder: str, output: str, tracefs: str) -> list[str]:
+        """What ``--dry-run`` prints: the same as a person would type it."""
+        writes = [f"echo {value} > {tracefs}/{name}" for name, value in self.settings.items()]
+        return [*writes, shlex.join(self.argv(recorder=recorder, pids=("PID",), output=output))]
+
+
+def parse_size_kb(text: str) -> int:
+    """``64M``, ``512K``, ``1G``, ``8192`` (KiB) -> KiB.
+
+    Raises:
+        ValueError: no size, or less than 4 KiB.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    unit = match[2].upper().removesuffix("B").removesuffix("I") if match else ""
+    if match is None or unit not in _KIB_IN:
+        raise ValueError(f"{text!r} is not a size such as 512K, 64M or 1G")
+    size = int(float(match[1]) * _KIB_IN[unit])
+    if size < 4:
+        raise ValueError(f"{text!r} is less than one page (4K)")
+    return size
+
+
+def default_buffer_kb(*, available_kb: int, n_cpus: int) -> int:
+    """Per-CPU size for this machine: an eighth of the available memory in all, 4 to 64 MiB a CPU, 2 GiB in all.
+
+    trace-cmd's own default (1.4 MiB) loses most of a single insmod.
+    """
+    fair = min(available_kb // 8, _BUFFERS_MOST_KB) // n_cpus
+    return max(_BUFFER_LEAST_KB, min(fair, _BUFFER_MOST_KB))

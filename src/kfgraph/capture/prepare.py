@@ -1,0 +1,170 @@
+"""From what the user asked for to a plan that this kernel can carry out, or the reason why not."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kfgraph.capture.plan import CapturePlan, default_buffer_kb
+from kfgraph.capture.tracefs import Tracefs
+from kfgraph.errors import CaptureError
+from kfgraph.model.units import format_size
+
+_GLOB = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked for. ``None`` for ``args`` and ``retval`` means: where the kernel can."""
+
+    follow: bool = False
+    roots: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    max_depth: int = 0
+    min_duration_us: int = 0
+    buffer_kb: int | None = None
+    events: tuple[str, ...] = ()
+    syscalls: bool = False
+    sched: bool = False
+    clock: str = ""
+    args: bool | None = None
+    retval: bool | None = None
+    irq: bool = True
+    extra: tuple[str, ...] = ()
+
+
+def make_plan(fs: Tracefs, wishes: Wishes, *, coming: Collection[str] = ()) -> tuple[CapturePlan, tuple[str, ...]]:
+    """The plan for this kernel, and a sentence for everything that was left out.
+
+    ``coming`` are functions of modules that the command will load.
+
+    Raises:
+        CaptureError: a function, an event, a clock or an option that this kernel does not have.
+    """
+    _check_functions(fs, wishes, coming)
+    events = list(wishes.events)
+    if wishes.syscalls:
+        events.append("syscalls")
+    if wishes.sched:
+        events.append("sched:sched_switch")
+    for event in events:
+        if not fs.has_event(event):
+            raise CaptureError(f"this kernel has no event {event}", hint=_nearest(event, _event_names(fs)))
+    if wishes.clock and wishes.clock not in fs.clocks:
+        raise CaptureError(f"this kernel has no trace clock {wishes.clock}", hint="it has " + ", ".join(fs.clocks))
+    options, notes = _record_options(fs, wishes)
+    plan = CapturePlan(
+        buffer_kb=_buffer_kb(fs, wishes.buffer_kb),
+        follow=wishes.follow,
+        roots=wishes.roots,
+        excludes=wishes.excludes,
+        only=wishes.only,
+        max_depth=wishes.max_depth,
+        min_duration_us=wishes.min_duration_us,
+        events=tuple(dict.fromkeys(events)),
+        clock=wishes.clock,
+        options=options,
+        extra=wishes.extra,
+    )
+    return plan, notes
+
+
+def _record_options(fs: Tracefs, wishes: Wishes) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    options, notes = [], []
+    for wish, option, since in ((wishes.args, "funcgraph-args", "6.15"), (wishes.retval, "funcgraph-retval", "6.5")):
+        name = option.removeprefix("funcgraph-")
+        if fs.has_option(option):
+            options.append(option if wish is not False else f"no{option}")
+        elif wish:
+            raise CaptureError(
+                f"this kernel ({os.uname().release}) does not record {option} (--{name})",
+                hint=f"it takes {since} or later, built with it; kfgraph doctor says more",
+            )
+        elif wish is None:
+            notes.append(f"no {option}: this kernel does not offer it")
+    if not wishes.irq:
+        options.append("nofuncgraph-irqs")
+    return tuple(options), tuple(notes)
+
+
+def _check_functions(fs: Tracefs, wishes: Wishes, coming: Collection[str]) -> None:
+    named = [("--root", n) for n in wishes.roots] + [("--exclude", n) for n in wishes.excludes]
+    named += [("--only", n) for n in wishes.only if ":mod:" not in n]
+    if not named:
+        return
+    known = fs.functions()
+    for option, name in named:
+        if _matches(name, known):
+            continue
+        if _matches(name, coming):
+            raise CaptureError(
+                f"{option} {name}: the kernel refuses functions of a module that is not loaded yet",
+                hint=f"record without it, then: kfgraph show --root {shlex.quote(name)}",
+            )
+        raise CaptureError(
+            f"{option} {name}: no such function can be traced in this kernel", hint=_nearest(name, known)
+        )
+
+
+def _matches(name: str, functions: Iterable[str]) -> bool:
+    if _GLOB.search(name):
+        return any(fnmatch.fnmatchcase(f, name) for f in functions)
+    return name in functions
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.75)
+    return f"it has {', '.join(near)}" if near else "a module's functions are known once it is loaded"
+
+
+def _event_names(fs: Tracefs) -> list[str]:
+    return fs.read("available_events").split() if fs.has("available_events") else []
+
+
+def _buffer_kb(fs: Tracefs, wanted_kb: int | None) -> int:
+    n_cpus = len(fs.buffer_kb()) or 1
+    available = available_memory_kb()
+    if wanted_kb is None:
+        return default_buffer_kb(available_kb=available, n_cpus=n_cpus)
+    if wanted_kb * n_cpus > available * 3 // 4:
+        raise CaptureError(
+            f"--buffer: {n_cpus} CPUs x {format_size(wanted_kb * 1024)} is more than the memory can spare "
+            f"({format_size(available * 1024)} available)",
+            hint=f"--buffer {default_buffer_kb(available_kb=available, n_cpus=n_cpus) // 1024}M",
+        )
+    return wanted_kb
+
+
+def available_memory_kb() -> int:
+    """MemAvailable of /proc/meminfo."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1])
+    return 0
+
+
+def sudo_line(arguments: Sequence[str]) -> str:
+    """This very command with sudo in front and an absolute path: sudo's own PATH hides a venv."""
+    program = shutil.which(arguments[0])
+    if program is None or Path(program).name == "__main__.py":
+        return shlex.join(["sudo", sys.executable, "-m", "kfgraph", *arguments[1:]])
+    return shlex.join(["sudo", os.path.abspath(program), *arguments[1:]])  # noqa: PTH100 (links stay)
+
+
+def check_permission(fs: Tracefs) -> None:
+    """May this user record?
+
+    Raises:
+        CaptureError: with the whole command line to type as its hint.
+    """
+    if not fs.writable:
+        raise CaptureError("recording needs root (or write access to tracefs)", hint=sudo_line(sys.argv))

@@ -1,0 +1,318 @@
+"""One recording from start to finish: hold the command, arm the tracer, release, wait, put all back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import kfgraph
+from kfgraph.capture import session as sessions
+from kfgraph.capture import tracefs
+from kfgraph.capture.child import Child, Command, SignalMask
+from kfgraph.capture.output import OutputFile
+from kfgraph.capture.plan import CapturePlan
+from kfgraph.capture.recorder import Recorder, find_recorder, salvage
+from kfgraph.capture.session import Process, Session
+from kfgraph.capture.stats import CpuStats, read_stats
+from kfgraph.capture.tracefs import Tracefs
+from kfgraph.errors import CaptureError
+from kfgraph.model.companion import Companion
+
+_SIGNALS = {signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+_SI_KERNEL = 0x80  # asm-generic/siginfo.h: from the terminal, so the command has it too
+_PATIENCE_S = 5.0  # how long a command may take to end after a SIGTERM
+_ATTACH_POLL_S = 0.2
+_PROGRESS_S = 0.5
+_FOR_EVER_S = 86_400.0
+_LEAST_FREE_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to record: a command or pids, how, and where to."""
+
+    plan: CapturePlan
+    command: Command | None = None
+    pids: tuple[int, ...] = ()
+    output: str = "trace.dat"
+    force: bool = False
+    duration_s: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What goes on: ``stage`` is "arming", "recording" or "finishing"."""
+
+    stage: str
+    elapsed_s: float
+    n_bytes: int
+    stats: tuple[CpuStats, ...]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What came of it. ``exit_status`` is None without a command, or if it still runs (``still_runs``)."""
+
+    path: Path
+    n_bytes: int
+    exit_status: int | None
+    interrupted_by: int
+    still_runs: int
+    recorded_s: float
+    stats: tuple[CpuStats, ...]
+    partial: str
+    companion: Companion
+    leftovers: tuple[str, ...] = ()
+    not_restored: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> int:
+        """The exit status that ``kfgraph trace`` passes on."""
+        if self.exit_status is not None:
+            return self.exit_status
+        return 128 + self.interrupted_by if self.interrupted_by else 0
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def record(request: Request, *, fs: Tracefs, on_progress: OnProgress | None = None) -> Recording:
+    """Record, and leave the tracer as it was found.
+
+    Raises:
+        CaptureError: it could not be recorded; its subclasses: the command cannot be run.
+        MachineError: trace-cmd is missing, or the kernel has no function_graph.
+        KeyboardInterrupt: before the command was released.
+    """
+    with contextlib.ExitStack() as stack:
+        mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS))
+        stack.callback(_unblock, mask)
+        return _Capture(request, fs, on_progress, mask).run(stack)
+
+
+def _unblock(mask: SignalMask) -> None:
+    while signal.sigtimedwait(_SIGNALS, 0) is not None:
+        pass  # meant for the recording, which is over
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+class _Capture:
+    def __init__(self, request: Request, fs: Tracefs, on_progress: OnProgress | None, mask: SignalMask) -> None:
+        self.request = request
+        self.fs = fs
+        self.on_progress = on_progress
+        self.mask = mask
+        self.child: Child | None = None
+        self.exit_status: int | None = None
+        self.interrupted_by = 0
+        self.partial = ""
+        self.n_interrupts = 0
+        self.give_up_at = float("inf")
+        self.last_progress = 0.0
+        self.stage = "arming"
+
+    def run(self, stack: contextlib.ExitStack) -> Recording:
+        request, fs = self.request, self.fs
+        program = find_recorder()
+        leftovers = sessions.restore_leftovers()
+        self.output = OutputFile(request.output, force=request.force)
+        stack.callback(self.output.discard)
+        argv = request.command.argv if request.command else ("-p", ",".join(map(str, request.pids)))
+        session = Session(fs, argv=argv, folder=self.output.temporary.parent)
+        stack.callback(session.end)
+        tracefs.check_usable(fs)
+        pids = request.pids
+        if request.command:
+            self.child = Child(request.command, signal_mask=self.mask)
+            stack.callback(self._abandon)
+            pids = (self.child.pid,)
+        session.begin()
+        self._apply_settings()
+        line = request.plan.argv(recorder=program, pids=pids, output=str(self.output.temporary))
+        self.begin = time.monotonic()
+        self.recorder = Recorder(line, log=self.output.temporary.with_name("log"), signal_mask=self.mask)
+        stack.callback(self.recorder.kill)
+        session.note_recorder(self.recorder.pid)
+        self.recorder.wait_ready(fs, pids=pids, interrupted=self._asked_to_stop)
+        self.stage, self.begin = "recording", time.monotonic()
+        if self.child:
+            self.child.release()
+        self._wait(request.duration_s)
+        recorded_s = time.monotonic() - self.begin
+        stats = read_stats(fs)
+        self._finish(program)
+        session.end()
+        stack.pop_all()  # from here on nothing is to be undone but the signal mask
+        stack.callback(_unblock, self.mask)
+        companion = self._companion(line, pids)
+        n_bytes = self.output.temporary.stat().st_size
+        self.output.commit(companion)
+        if self.child and self.exit_status is None and not self.interrupted_by:
+            self._wait_untraced()
+        return Recording(
+            path=self.output.path,
+            n_bytes=n_bytes,
+            exit_status=self.exit_status,
+            interrupted_by=self.interrupted_by,
+            still_runs=self.child.pid if self.child and self.exit_status is None else 0,
+            recorded_s=recorded_s,
+            stats=stats,
+            partial=self.partial,
+            companion=companion,
+            leftovers=tuple(leftovers),
+            not_restored=tuple(session.failed),
+        )
+
+    def _apply_settings(self) -> None:
+        for name, value in self.request.plan.settings.items():
+            try:
+                self.fs.write(name, value)
+            except OSError as problem:
+                raise CaptureError(f"the kernel refused {value} for {name}: {problem.strerror}") from problem
+
+    def _abandon(self) -> None:
+        # Only on the way out of a failure. A command that was released goes on without us.
+        if self.child and self.stage == "arming":
+            self.child.abandon()
+
+    def _asked_to_stop(self) -> bool:
+        self._report(time.monotonic())
+        got = signal.sigtimedwait(_SIGNALS - {signal.SIGCHLD}, 0)
+        return got is not None
+
+    # While it records
+
+    def _wait(self, duration_s: float | None) -> None:
+        """Return when the recording is to end: the command ended, its time is over, or a signal said so."""
+        until = self.begin + duration_s if duration_s is not None else float("inf")
+        while True:
+            if self.child:
+                self.exit_status = self.child.poll()
+                if self.exit_status is not None:
+                    return
+            elif not any(Process.of(pid).start >= 0 for pid in self.request.pids):
+                return
+            if not self.recorder.running and not self.partial:
+                self._lost_recorder()
+                if not self.child:
+                    return
+            now = time.monotonic()
+            if now >= until or (now >= self.give_up_at and self.interrupted_by):
+                return
+            self._report(now)
+            if self._signalled(self._next_wake(now, until)):
+                return
+
+    def _next_wake(self, now: float, until: float) -> float:
+        limits = [_FOR_EVER_S, until - now, self.give_up_at - now]
+        if self.on_progress:
+            limits.append(_PROGRESS_S)
+        if not self.child:
+            limits.append(_ATTACH_POLL_S)
+        return max(0.0, min(limits))
+
+    def _signalled(self, timeout_s: float) -> bool:
+        """Wait for a signal and hand it on; True if the recording is to end now."""
+        got = signal.sigtimedwait(_SIGNALS, timeout_s)
+        if got is None or got.si_signo == signal.SIGCHLD:
+            return False
+        number = got.si_signo
+        if not self.child:
+            self.interrupted_by = 0 if number == signal.SIGINT else number
+            return True
+        self.n_interrupts += 1
+        if self.n_interrupts > 1:
+            self.interrupted_by = number
+            return True
+        if got.si_code != _SI_KERNEL:
+            self.child.signal(number)
+        if number != signal.SIGINT:
+            self.interrupted_by = number
+            self.give_up_at = time.monotonic() + _PATIENCE_S
+        return False
+
+    def _lost_recorder(self) -> None:
+        self.partial = self.recorder.failure or "trace-cmd ended before the command did"
+        with contextlib.suppress(OSError):
+            self.fs.write("tracing_on", "0")
+
+    def _report(self, now: float) -> None:
+        if self.on_progress and now - self.last_progress >= _PROGRESS_S:
+            self.last_progress = now
+            self.on_progress(Progress(self.stage, now - self.begin, self.output.size, read_stats(self.fs)))
+
+    # After it
+
+    def _finish(self, program: str) -> None:
+        """End the recorder; afterwards the temporary file is a trace.
+
+        Raises:
+            CaptureError: nothing could be saved.
+        """
+        self.stage = "finishing"
+        n_interrupts = 0
+
+        def tick() -> None:
+            nonlocal n_interrupts
+            self._report(time.monotonic())
+            got = signal.sigtimedwait(_SIGNALS - {signal.SIGCHLD}, 0)
+            n_interrupts += got is not None
+            if n_interrupts > 1:
+                self.recorder.kill()
+
+        if self.recorder.running:
+            self.recorder.stop(tick=tick)
+        reason = self.partial or self.recorder.failure
+        if self.output.free_bytes() < _LEAST_FREE_BYTES:
+            reason = f"the disk is full ({self.output.path.parent})"
+        if not reason:
+            return
+        self.recorder.kill()
+        self.partial = reason
+        if not salvage(program, self.output):
+            raise CaptureError(f"nothing could be saved: {reason}", hint="-o FILE writes somewhere else")
+
+    def _wait_untraced(self) -> None:
+        assert self.child
+        while (status := self.child.poll()) is None:
+            if self._signalled(_FOR_EVER_S):
+                return
+        self.exit_status = status
+
+    def _companion(self, line: list[str], pids: tuple[int, ...]) -> Companion:
+        request = self.request
+        return Companion(
+            kfgraph_version=kfgraph.__version__,
+            argv=request.command.argv if request.command else (),
+            trace_cmd=tuple(line),
+            options=dict(request.options),
+            kernel=os.uname().release,
+            pids=pids,
+            follow=request.plan.follow,
+            exit_status=self.exit_status,
+            partial=self.partial,
+            notes=request.notes,
+        )
+
+
+def tasks_of(pids: Sequence[int]) -> tuple[int, ...]:
+    """The threads of these processes: the tracer's filter goes by thread.
+
+    Raises:
+        CaptureError: there is no such process.
+    """
+    found: list[int] = []
+    for pid in pids:
+        threads = sorted(int(t.name) for t in Path(f"/proc/{pid}/task").glob("[0-9]*"))
+        if not threads:
+            raise CaptureError(f"-p {pid}: no such process")
+        found += threads
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,209 @@
+"""One recording at a time, and a note of what to put back should this process be killed.
+
+``session.json`` is written before the first change to the tracer and removed after the last thing is
+put back. One that has no living owner is what a killed run left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kfgraph.capture import probes, tracefs
+from kfgraph.capture.tracefs import Snapshot, Tracefs
+from kfgraph.errors import CaptureError
+
+_STATE, _LOCK = "session.json", "lock"
+
+
+def state_folder() -> Path:
+    """Where the state lives: gone after a reboot, as the tracer's settings are."""
+    if os.geteuid() == 0:
+        return Path("/run/kfgraph-trace")
+    return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}") / "kfgraph"
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process by pid and start time (clock ticks since boot), so that a reused pid is not taken for it."""
+
+    pid: int
+    start: int
+
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        """The process that has this pid now; start -1 if there is none."""
+        try:
+            # The comm in field 2 may hold spaces and parentheses.
+            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            return cls(pid, -1)
+        return cls(pid, -1 if fields[0] in (b"Z", b"X") else int(fields[19]))
+
+    @property
+    def alive(self) -> bool:
+        """Is it still this process?"""
+        return self.start >= 0 and Process.of(self.pid) == self
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What a killed run left: its command, its recorder if that still runs, its unfinished file."""
+
+    owner: Process
+    argv: tuple[str, ...]
+    recorder: Process | None
+    tracefs_root: Path
+    snapshot: Snapshot
+    folder: Path
+
+    @property
+    def text(self) -> str:
+        """One sentence for people."""
+        return f"a killed run (pid {self.owner.pid}: {' '.join(self.argv)}) left the tracer changed"
+
+
+class Session:
+    """The lock, and the state file. A context manager: leaving it puts the tracer back."""
+
+    def __init__(self, fs: Tracefs, *, argv: tuple[str, ...], folder: Path) -> None:
+        """``folder`` is where the recorder writes.
+
+        Raises:
+            CaptureError: another kfgraph records now.
+        """
+        self._fs = fs
+        self._state = state_folder() / _STATE
+        self.failed: list[str] = []
+        self._lock = _take_lock()
+        self._note: dict[str, Any] = {
+            "boot": _boot_id(),
+            "owner": vars(Process.of(os.getpid())),
+            "argv": list(argv),
+            "tracefs": str(fs.root),
+            "folder": str(folder),
+            "recorder": None,
+        }
+
+    def begin(self) -> None:
+        """Take the snapshot and write the state file: from here on things may change."""
+        self._snapshot = tracefs.take_snapshot(self._fs)
+        self._note["snapshot"] = self._snapshot.to_dict()
+        self._save()
+
+    def note_recorder(self, pid: int) -> None:
+        """Remember the recorder's process."""
+        self._note["recorder"] = vars(Process.of(pid))
+        self._save()
+
+    def _save(self) -> None:
+        draft = self._state.with_suffix(".new")
+        draft.write_text(json.dumps(self._note))
+        draft.replace(self._state)
+
+    def end(self) -> None:
+        """Put the tracer back, forget the state, free the lock. ``failed``: what could not be put back."""
+        if "snapshot" in self._note:
+            self.failed = [*probes.remove(self._fs), *tracefs.restore(self._fs, self._snapshot)]
+            self._state.unlink(missing_ok=True)
+            del self._note["snapshot"]
+        os.close(self._lock)
+
+
+def _take_lock() -> int:
+    folder = state_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as problem:
+        raise CaptureError(f"cannot keep notes in {folder}: {problem.strerror}") from problem
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        note = _read_note() or {}
+        who = f"kfgraph, pid {note['owner']['pid']}: {' '.join(note['argv'])}" if note else "another kfgraph"
+        raise CaptureError(f"the tracer is in use by {who}", hint="wait for it to end, or stop it") from None
+    return handle
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _read_note() -> Mapping[str, Any] | None:
+    try:
+        note = json.loads((state_folder() / _STATE).read_text())
+        return note if note["boot"] == _boot_id() and "pid" in note["owner"] and note["argv"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def find_leftovers() -> Leftovers | None:
+    """What a killed run left on this machine since it booted; None if nothing, or if its owner lives."""
+    note = _read_note()
+    if note is None:
+        return None
+    try:
+        found = Leftovers(
+            Process(**note["owner"]),
+            tuple(note["argv"]),
+            Process(**note["recorder"]) if note["recorder"] else None,
+            Path(note["tracefs"]),
+            Snapshot.from_dict(note["snapshot"]),
+            Path(note["folder"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+    return None if found.owner.alive else found
+
+
+def restore_leftovers() -> list[str]:
+    """Clear what ``find_leftovers`` finds; sentences that say what was done, none if there was nothing.
+
+    Raises:
+        CaptureError: another kfgraph records now.
+        OSError: the tracer cannot be written to.
+    """
+    if find_leftovers() is None:
+        return []
+    lock = _take_lock()
+    try:
+        found = find_leftovers()
+        return [] if found is None else _restore(found)
+    finally:
+        os.close(lock)
+
+
+def _restore(found: Leftovers) -> list[str]:
+    said = [f"put back what {found.text.removesuffix(' left the tracer changed')} had changed in the tracer"]
+    if found.recorder and found.recorder.alive:
+        # Its own end of a recording first: it may be writing the last of the file.
+        for number, patience_s in ((signal.SIGINT, 10.0), (signal.SIGKILL, 2.0)):
+            with contextlib.suppress(ProcessLookupError):
+                send = os.killpg if number == signal.SIGKILL else os.kill
+                send(found.recorder.pid, number)
+            until = time.monotonic() + patience_s
+            while found.recorder.alive and time.monotonic() < until:
+                time.sleep(0.05)
+        said.append(f"ended its recorder (pid {found.recorder.pid})")
+    fs = Tracefs(found.tracefs_root)
+    failed = [*probes.remove(fs), *tracefs.restore(fs, found.snapshot)]
+    if failed:
+        said.append("could not put back " + ", ".join(failed))
+    recording = found.folder / "trace.dat"
+    if recording.exists():
+        said.append(f"its recording, perhaps incomplete, is in {recording}")
+    else:
+        shutil.rmtree(found.folder, ignore_errors=True)
+    (state_folder() / _STATE).unlink(missing_ok=True)
+    return said

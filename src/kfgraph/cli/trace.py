@@ -1,0 +1,74 @@
+"""``kfgraph trace``: run a command, record which kernel functions it ran."""
+
+from __future__ import annotations
+
+from kfgraph.cli import capture_options as o
+
+EXAMPLES = """Examples:
+
+kfgraph trace insmod foo.ko
+
+kfgraph trace -f -o build.dat -- make -j2
+
+kfgraph trace --root vfs_open --syscalls cat /etc/passwd
+"""
+
+
+def run(
+    command: o.CommandLine = None,
+    output: o.Output = "trace.dat",
+    follow: o.Follow = False,
+    pid: o.Attach = None,
+    root: o.Root = None,
+    exclude: o.Exclude = None,
+    only: o.Only = None,
+    max_depth: o.MaxDepth = 0,
+    min_duration: o.MinDuration = None,
+    event: o.Event = None,
+    syscalls: o.Syscalls = False,
+    sched: o.Sched = False,
+    args: o.Args = None,
+    retval: o.Retval = None,
+    no_irq: o.NoIrq = False,
+    user: o.RunAs = None,
+    env: o.Env = None,
+    cwd: o.Cwd = "",
+    buffer: o.Buffer = None,
+    clock: o.Clock = "",
+    duration: o.Duration = None,
+    trace_cmd_args: o.TraceCmdArgs = "",
+    force: o.Force = False,
+    progress: o.ShowProgress = False,
+    dry_run: o.DryRun = False,
+    quiet: o.Quiet = False,
+) -> int:
+    """Run COMMAND and record the kernel functions it runs; its exit status is passed on.
+
+    kfgraph's own failures are 125 (126: the command cannot be executed, 127: not found, 2: wrong usage).
+    Ctrl-C goes to the command; a second one ends the recording and keeps it.
+    """
+    from kfgraph.cli import tracing
+
+    wishes = tracing.wishes(
+        follow=follow,
+        roots=root,
+        excludes=exclude,
+        only=only,
+        max_depth=max_depth,
+        min_duration=min_duration,
+        events=event,
+        syscalls=syscalls,
+        sched=sched,
+        args=args,
+        retval=retval,
+        irq=not no_irq,
+        buffer=buffer,
+        clock=clock,
+        extra=trace_cmd_args,
+    )
+    target = tracing.target(command, pids=pid, user=user, env=env, cwd=cwd)
+    if dry_run:
+        return tracing.dry_run(wishes, output=output)
+    return tracing.trace(
+        wishes, target, output=output, force=force, duration_s=duration, progress=progress, quiet=quiet
+    )

@@ -1,0 +1,218 @@
+"""Behind ``kfgraph trace``: from its options to a recording, and from the recording to its last lines."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kfgraph.capture import prepare, run, tracefs
+from kfgraph.capture.child import Command, find_command, find_user
+from kfgraph.capture.plan import parse_size_kb
+from kfgraph.capture.prepare import Wishes
+from kfgraph.capture.recorder import PROGRAM
+from kfgraph.errors import CaptureError, KfgraphError, MachineError, UsageError
+from kfgraph.model.units import parse_ns
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is recorded: a command, or running processes."""
+
+    command: Command | None
+    pids: tuple[int, ...]
+
+
+def wishes(
+    *,
+    roots: Sequence[str] | None,
+    excludes: Sequence[str] | None,
+    only: Sequence[str] | None,
+    events: Sequence[str] | None,
+    min_duration: str | None,
+    buffer: str | None,
+    extra: str,
+    max_depth: int,
+    **plain: Any,
+) -> Wishes:
+    """The options as values.
+
+    Raises:
+        UsageError: a size, a time or a number that is none.
+    """
+    try:
+        buffer_kb = None if buffer is None else parse_size_kb(buffer)
+        min_ns = 0 if min_duration is None else parse_ns(min_duration, default_unit="us")
+        words = tuple(shlex.split(extra))
+    except ValueError as problem:
+        raise UsageError(str(problem), hint="kfgraph trace --help") from None
+    if min_duration is not None and min_ns < 1_000:
+        raise UsageError("--min-duration: the kernel's threshold is in whole microseconds", hint="--min-duration 1us")
+    if max_depth < 0:
+        raise UsageError("--max-depth: 0 is no limit", hint="kfgraph trace --help")
+    return Wishes(
+        roots=tuple(roots or ()),
+        excludes=tuple(excludes or ()),
+        only=tuple(only or ()),
+        events=tuple(events or ()),
+        min_duration_us=min_ns // 1_000,
+        buffer_kb=buffer_kb,
+        extra=words,
+        max_depth=max_depth,
+        **plain,
+    )
+
+
+def target(
+    argv: Sequence[str] | None,
+    *,
+    pids: Sequence[int] | None,
+    user: str | None,
+    env: Sequence[str] | None,
+    cwd: str,
+) -> Target:
+    """The command looked up, or the processes.
+
+    Raises:
+        UsageError: neither or both; a variable without ``=``.
+        CommandNotFound, CommandNotExecutable, CaptureError: it cannot be run so.
+    """
+    if bool(argv) == bool(pids):
+        raise UsageError(
+            "give a command to run" if not argv else "give a command or -p PID, not both",
+            hint="kfgraph trace insmod foo.ko",
+        )
+    if not argv:
+        if user or env or cwd:
+            raise UsageError("--user, --env and --cwd are for a command, not for -p", hint="kfgraph trace --help")
+        return Target(None, run.tasks_of(pids or ()))
+    environment = dict(os.environ)
+    for setting in env or ():
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--env {setting}: not NAME=VALUE", hint="--env DEBUG=1")
+        environment[name] = value
+    runs_as = find_user(user, env=os.environ) if user else None
+    if runs_as:
+        environment |= {"HOME": runs_as.home, "USER": runs_as.name, "LOGNAME": runs_as.name}
+    path = find_command(argv, env=environment, cwd=cwd)
+    return Target(Command(path, tuple(argv), environment, cwd=cwd, user=runs_as), ())
+
+
+def dry_run(wishes: Wishes, *, output: str) -> int:
+    """Print the recorder's command line, as it would be typed."""
+    fs = _machine()
+    plan, _ = prepare.make_plan(fs, wishes)
+    print("\n".join(plan.shell_lines(recorder=PROGRAM, output=output, tracefs=str(fs.root))))
+    return 0
+
+
+def trace(
+    wishes: Wishes,
+    target: Target,
+    *,
+    output: str,
+    force: bool,
+    duration_s: float | None,
+    progress: bool,
+    quiet: bool,
+) -> int:
+    """Record; the exit status to pass on.
+
+    Raises:
+        CaptureError: kfgraph's own failure.
+    """
+    fs = _machine()
+    prepare.check_permission(fs)
+    plan, notes = prepare.make_plan(fs, wishes)
+    request = run.Request(
+        plan=plan,
+        command=target.command,
+        pids=target.pids,
+        output=output,
+        force=force,
+        duration_s=duration_s,
+        options=_said(wishes),
+        notes=notes,
+    )
+    try:
+        recording = run.record(request, fs=fs)
+    except MachineError as problem:
+        raise CaptureError(problem.message, hint=problem.hint) from None
+    for sentence in recording.leftovers:
+        print(f"kfgraph: {sentence}", file=sys.stderr)
+    if not quiet:
+        _print_summary(recording, shown=output)
+    return recording.status
+
+
+def _machine() -> tracefs.Tracefs:
+    try:
+        return tracefs.find()
+    except MachineError as problem:
+        hint = prepare.sudo_line(sys.argv) if problem.hint == "run as root" else problem.hint
+        raise CaptureError(problem.message, hint=hint) from None
+
+
+def _said(wishes: Wishes) -> Mapping[str, Any]:
+    # What the user typed: only what is not the default.
+    default = asdict(Wishes())
+    return {name: value for name, value in asdict(wishes).items() if value != default[name]}
+
+
+def _print_summary(recording: run.Recording, *, shown: str) -> None:
+    from rich.console import Console
+
+    from kfgraph.render.capture import CaptureSummary, summary
+
+    n_calls = n_tasks = None
+    warnings = [f"the recording is partial: {recording.partial}"] if recording.partial else []
+    warnings += [f"could not be put back in the tracer: {name}" for name in recording.not_restored]
+    next_root = ""
+    try:
+        n_calls, n_tasks, next_root = _count(str(recording.path))
+    except KfgraphError as problem:
+        warnings.append(f"it cannot be read back: {problem.message}")
+    result = CaptureSummary(
+        path=shown,
+        n_bytes=recording.n_bytes,
+        recorded_ns=round(recording.recorded_s * 1e9),
+        n_calls=n_calls,
+        n_tasks=n_tasks,
+        ended=_how_it_ended(recording),
+        lost=tuple((s.cpu, s.n_lost, s.n_events) for s in recording.stats if s.n_lost),
+        warnings=tuple(warnings),
+        next_root=next_root,
+    )
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    for line in summary(result):
+        console.print(line)
+
+
+def _how_it_ended(recording: run.Recording) -> str:
+    name = recording.companion.argv[0] if recording.companion.argv else ""
+    if recording.still_runs:
+        return f"{name} (pid {recording.still_runs}) still runs"
+    if not name or not recording.exit_status:
+        return ""
+    status = recording.exit_status
+    return f"{name} was killed by signal {status - 128}" if status > 128 else f"{name} exited with {status}"
+
+
+def _count(path: str) -> tuple[int, int, str]:
+    """Calls and tasks of the command as show and top count them, and a root worth a look."""
+    import numpy as np
+
+    import kfgraph
+    from kfgraph.model.calls import Flag
+
+    loaded = kfgraph.load(path)
+    calls = loaded.calls
+    shown = ~calls.has(Flag.PRE_EXEC)
+    if loaded.command_lanes is not None:
+        shown &= np.isin(calls.lane, list(loaded.command_lanes))
+    root = "load_module" if "load_module" in loaded.symbols.names else ""
+    return int(shown.sum()), len(np.unique(calls.lane[shown])), root
