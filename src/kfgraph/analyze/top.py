@@ -82,6 +82,11 @@ class Top:
         known = self.numbers.self_ns
         return np.where((known >= 0) & (self.self_ns > 0), known / max(self.self_ns, 1), -1.0)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The keys of each of ``records``, in order."""
+        return (*(("function",) if self.group == "function" else ()), "module", *NUMBERS)
+
     def records(self) -> list[dict[str, Any]]:
         """The rows as dictionaries of plain values; None where unknown."""
         columns = {name: getattr(self.numbers, name).tolist() for name in NUMBERS}

@@ -1,4 +1,4 @@
-"""The words of a table cell: times with aligned decimal points, shares, bars, names cut to fit."""
+"""Text for one cell: bars, names cut to fit, hostile text spelt out."""
 
 from __future__ import annotations
 
@@ -6,31 +6,8 @@ import re
 
 from rich.cells import cell_len, chop_cells
 
-TIME_WIDTH = 10
-"""Columns of ``time_cell`` below 1,000 s."""
-SHARE_WIDTH = 6
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def time_cell(ns: int) -> str:
-    """``  1.234 us``, ``123.456 ms``, ``  2.000 s ``: always three decimals, so that points align.
-
-    ``?`` for -1. At least as wide as TIME_WIDTH; only 1,000 s and more are wider.
-    """
-    if ns < 0:
-        return "?   ".rjust(TIME_WIDTH)
-    if ns < 999_999_500:
-        unit, size = ("us", 1_000) if ns < 1_000_000 else ("ms", 1_000_000)
-        return f"{ns / size:7.3f} {unit}"
-    return f"{ns / 1_000_000_000:7.3f} s "
-
-
-def share_cell(share: float) -> str:
-    """0..1 -> `` 12.3%``; `` <0.1%`` for what would round to nothing; ``?`` for an unknown share."""
-    if share < 0:
-        return "?".rjust(SHARE_WIDTH)
-    return "<0.1%".rjust(SHARE_WIDTH) if 0 < share < 0.0005 else f"{100 * share:5.1f}%"
 
 
 def bar(share: float, width: int) -> str:

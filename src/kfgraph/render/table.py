@@ -18,7 +18,10 @@ _NAME_WIDTH = 24
 
 @dataclass(frozen=True)
 class Column:
-    """One column of right-aligned cells. ``rank``: the lower, the longer it stays in a narrow terminal."""
+    """One column of right-aligned cells. ``rank``: the lower, the longer it stays in a narrow terminal.
+
+    A column without a head is an ornament: it goes without a word.
+    """
 
     head: str
     cells: Sequence[str]
@@ -27,6 +30,7 @@ class Column:
 
     @property
     def width(self) -> int:
+        """Of its widest cell."""
         return max(map(cell_len, (self.head, *self.cells)), default=0)
 
 
@@ -60,18 +64,18 @@ class Table:
         widths = [column.width for column in shown]
         room = max(width - sum(widths) - _GAP * len(widths), 1)
         gap = " " * _GAP
-        head = Text(no_wrap=True, end="")
+        head = Text(no_wrap=True)
         for column, wide in zip(shown, widths, strict=True):
             head.append(column.head.rjust(wide) + gap, style="bold")
         yield head.append(cut_middle(self.name_head, room), style="bold")
         for row, name in enumerate(self.names):
-            line = Text(no_wrap=True, end="")
+            line = Text(no_wrap=True)
             for column, wide in zip(shown, widths, strict=True):
                 cell = column.cells[row]
                 line.append(" " * (wide - cell_len(cell)) + cell + gap, style=column.style)
             style = self.row_styles[row] if self.row_styles else ""
             yield line.append(cut_middle(clean(name), room), style=style)
-        hidden = [column.head for column in self.columns if column not in shown]
+        hidden = [column.head for column in self.columns if column.head and column not in shown]
         if hidden:
             yield Text(f"{', '.join(hidden)}: not at this width ({self.how_to_see})", style="dim")
 

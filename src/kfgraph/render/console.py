@@ -1,0 +1,19 @@
+"""The one way to stdout for people: a rich console. Machine formats never pass through it (it wraps)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rich.console import Console
+
+WIDTH_OF_A_FILE = 160
+"""Columns where no terminal tells a width: a file, a CI log."""
+
+
+def stdout_console() -> Console:
+    """A console on stdout: colours on a terminal unless NO_COLOR, the width of the terminal if any."""
+    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    if "COLUMNS" not in os.environ and not any(os.isatty(fd) for fd in (0, 1, 2)):
+        console.width = WIDTH_OF_A_FILE
+    return console

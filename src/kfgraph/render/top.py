@@ -1,0 +1,134 @@
+"""``kfgraph top`` on a terminal: the table of functions and the hot paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from kfgraph.analyze.top import Path, Top
+from kfgraph.model.units import format_ns, format_share, plural
+from kfgraph.render.cells import bar, clean, cut_middle
+from kfgraph.render.columns import count_block, count_width, joined, share_block, time_block, time_width
+from kfgraph.render.table import Column, Table
+
+_DIGITS = 3
+_ARROW = " → "
+_BAR_WIDTH = 8
+_PATH_LINES = 3
+
+
+@dataclass(frozen=True)
+class TopView:
+    """The first ``limit`` rows of ``result`` (None: all of them) and its hot paths."""
+
+    result: Top
+    limit: int | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from self.lines(options.max_width)
+
+    def lines(self, width: int) -> Iterator[Text]:
+        """Every line; those of the table and the paths fit ``width``."""
+        result = self.result
+        yield Text(
+            f"{plural(result.n_rows, result.group)}, {plural(result.n_calls, 'call')}, "
+            f"{format_ns(result.self_ns)} of self time, by {result.by}",
+            style="dim",
+        )
+        n = min(len(result), result.n_rows if self.limit is None else self.limit)
+        yield from self._table(n).lines(width)
+        yield from self._said_below(n)
+        if result.hot_paths:
+            yield Text()
+            yield Text("Hot paths, by the self time of their last function", style="bold")
+            yield from _path_lines(result.hot_paths, width)
+
+    def _table(self, n: int) -> Table:
+        numbers, shares = self.result.numbers, self.result.self_share[:n]
+        longest = float(shares.max(initial=0.0)) or 1.0
+        ranks = {"self": 1, "calls": 3, "total": 4, "avg": 5, "max": 6} | {self.result.by: 0}
+        columns = [
+            Column("calls", count_cells(numbers.n_calls[:n]), ranks["calls"]),
+            Column("self", time_cells(numbers.self_ns[:n]), ranks["self"], "bold"),
+            Column("share", joined([share_block(shares)]), 2),
+            Column("", [bar(share / longest, _BAR_WIDTH) for share in shares.tolist()], 7, "green"),
+            Column("total", time_cells(numbers.total_ns[:n]), ranks["total"]),
+            Column("avg", time_cells(numbers.avg_ns[:n]), ranks["avg"]),
+            Column("p50", time_cells(numbers.p50_ns[:n]), 8),
+            Column("p95", time_cells(numbers.p95_ns[:n]), 9),
+            Column("p99", time_cells(numbers.p99_ns[:n]), 10),
+            Column("max", time_cells(numbers.max_ns[:n]), ranks["max"]),
+        ]
+        if numbers.n_unfinished.any():
+            columns.insert(1, Column("unfinished", count_cells(numbers.n_unfinished[:n]), 11))
+        return Table(columns, self.result.group, self.result.labels[:n], how_to_see="--csv, --json")
+
+    def _said_below(self, n: int) -> Iterator[Text]:
+        """What the rows above leave out."""
+        result = self.result
+        if n < result.n_rows:
+            shares = result.self_share[:n]
+            rest = 1 - float(shares[shares > 0].sum())
+            share = f", {format_share(max(rest, 0.0))} of the self time" if result.self_ns else ""
+            yield Text(f"… {plural(result.n_rows - n, f'more {result.group}')}{share} (--limit 0)", style="dim")
+        if n := result.n_unfinished:
+            yield Text(f"{plural(n, 'call')} never ended: counted, their time is unknown", style="yellow")
+        if n := result.n_self_unknown - result.n_unfinished:
+            yield Text(f"{plural(n, 'call')} with a child that never ended: their self time is unknown", style="yellow")
+
+
+def time_cells(ns: npt.NDArray[np.int64]) -> list[str]:
+    """``  1.234 us``, ``123.456 ms``: three decimals in each unit, so that the points align; ``?`` for -1."""
+    return joined([time_block(ns, _DIGITS, time_width(ns, _DIGITS))])
+
+
+def count_cells(counts: npt.NDArray[np.int64]) -> list[str]:
+    """``1,234``."""
+    return joined([count_block(counts, count_width(counts))])
+
+
+def _path_lines(paths: Sequence[Path], width: int) -> Iterator[Text]:
+    """Each path's numbers, then its chain in a few lines, the last function standing out."""
+    shares = joined([share_block(np.array([path.self_share for path in paths]))])
+    times = time_cells(np.array([path.self_ns for path in paths], np.int64))
+    for path, share, time in zip(paths, shares, times, strict=True):
+        yield Text(f"{share}  {time}  {plural(path.n_calls, 'call')}", style="bold")
+        indent = " " * (len(share) + 2)
+        lines = chain_lines([clean(name) for name in path.path], max(width - len(indent), 8))
+        for line in lines:
+            text = Text(indent + line, no_wrap=True)
+            if line is lines[-1]:
+                text.stylize("bold", len(text.plain) - len(line.rsplit(_ARROW, 1)[-1]))
+            yield text
+
+
+def chain_lines(names: Sequence[str], width: int, *, n_lines: int = _PATH_LINES) -> list[str]:
+    """``a → b → … 7 more … → y → z`` in at most ``n_lines`` lines of ``width``; the end is kept longest."""
+    for n_cut in range(len(names)):
+        kept = list(names)
+        if n_cut == 1:
+            continue  # the words for it are no shorter than the one name
+        if n_cut:
+            kept[1 : 1 + n_cut] = [f"… {n_cut} more …"]
+        lines = _wrapped(kept, width)
+        if len(lines) <= n_lines:
+            return lines
+    return [cut_middle(names[-1], width)]
+
+
+def _wrapped(names: Sequence[str], width: int) -> list[str]:
+    lines: list[str] = []
+    for i, name in enumerate(names):
+        piece = cut_middle(name, width) if i == 0 else _ARROW.lstrip() + cut_middle(name, width - 2)
+        joined = f"{lines[-1]} {piece}" if lines else piece
+        if lines and cell_len(joined) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(piece)
+    return lines
