@@ -89,6 +89,32 @@ def find_qemu() -> Path | None:
     return Path(found) if found else None
 
 
+def _apt_architecture() -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
+QEMU_REMEDY = "sudo apt-get install " + ("qemu-system-x86" if platform.machine() == "x86_64" else "qemu-system-arm")
+VNG_REMEDY = f"{sys.executable} -m pip install 'kfgraph[guest]'"
+
+
+def image_remedy() -> str:
+    """How to get a kernel image here."""
+    try:
+        ubuntu = "ubuntu" in Path("/etc/os-release").read_text().lower()
+    except OSError:
+        ubuntu = False
+    return "sudo apt-get install " + ("linux-image-generic" if ubuntu else f"linux-image-{_apt_architecture()}")
+
+
+def kvm_remedy(obstacle: str) -> str:
+    """What helps against that obstacle; "" if nothing on this machine does."""
+    if "not accessible" in obstacle:
+        return "sudo adduser $USER kvm, and log in again"
+    if obstacle.startswith("no "):
+        return "sudo modprobe kvm_intel (or kvm_amd), or switch virtualization on in the firmware"
+    return ""
+
+
 def kvm_obstacle(qemu: Path, *, device: Path = Path("/dev/kvm")) -> str:
     """Why KVM cannot run a guest here; "" if it can.
 
@@ -98,7 +124,7 @@ def kvm_obstacle(qemu: Path, *, device: Path = Path("/dev/kvm")) -> str:
     if not device.exists():
         return f"no {device}"
     if not os.access(device, os.R_OK | os.W_OK):
-        return f"{device} is not accessible to this user (sudo adduser $USER kvm)"
+        return f"{device} is not accessible to this user"
     argv = [str(qemu), "-accel", "kvm", "-cpu", "host", "-m", "64M", "-nodefaults", "-display", "none"]
     try:
         done = subprocess.run(
@@ -122,9 +148,9 @@ def find_machine(*, memory_mib: int | None = None) -> Machine:
     """
     vng, qemu = find_vng(), find_qemu()
     if vng is None:
-        raise MachineError("virtme-ng (vng) is not installed", hint="pip install 'kfgraph[guest]'")
+        raise MachineError("virtme-ng (vng) is not installed", hint=VNG_REMEDY)
     if qemu is None:
-        raise MachineError(f"qemu-system-{platform.machine()} is not installed", hint="apt-get install qemu-system-x86")
+        raise MachineError(f"qemu-system-{platform.machine()} is not installed", hint=QEMU_REMEDY)
     obstacle = kvm_obstacle(qemu)
     if memory_mib is None:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
@@ -389,7 +415,7 @@ def choose_image(wanted: str = "", *, boot: Path = images.BOOT, modules: Path = 
     else:
         candidates = found
     if not candidates:
-        raise MachineError(f"no kernel image in {boot}", hint="apt-get install linux-image-amd64")
+        raise MachineError(f"no kernel image in {boot}", hint=image_remedy())
     usable = next((image for image in candidates if not image.obstacles()), None)
     if usable is None:
         reason, remedy = candidates[0].obstacles()[0]
