@@ -1,0 +1,328 @@
+"""trace.dat -> Trace."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kfgraph.errors import InputError, NoMatchError, Notice
+from kfgraph.model.args import RawArgs
+from kfgraph.model.calls import CallTable, Flag
+from kfgraph.model.symbols import SymbolTable
+from kfgraph.model.tasks import Task, TaskTable
+from kfgraph.model.trace import Trace, TraceMeta
+from kfgraph.parse.pairing import Paired, Pairer
+from kfgraph.parse.records import ENTRY, EXIT, RecordBatch
+from kfgraph.parse.tracedat import pages
+from kfgraph.parse.tracedat.arguments import describer
+from kfgraph.parse.tracedat.clock import read_time_base
+from kfgraph.parse.tracedat.container import MAGIC, Buffer, Container, Option
+from kfgraph.parse.tracedat.feed import expanded, words_of
+from kfgraph.parse.tracedat.formats import EventFormat, parse_page_layout, read_formats
+from kfgraph.parse.tracedat.marks import MarkTexts
+from kfgraph.parse.tracedat.names import Names
+from kfgraph.parse.tracedat.source import Damage
+
+BATCH_ROWS = 1 << 16
+_RETADDR = 5
+_GRAPH_EVENTS = {"funcgraph_entry": ENTRY, "funcgraph_exit": EXIT, "fgraph_retaddr_entry": _RETADDR}
+_LAYOUT_FIELDS = ("func", "depth", "calltime", "rettime", "retval", "overrun", "retaddr", "args")
+_COMMON = {"common_type": (0, 2), "common_flags": (2, 1), "common_preempt_count": (3, 1), "common_pid": (4, 4)}
+_TYPES = 1 << 16
+
+
+def is_trace_dat(head: bytes) -> bool:
+    """Whether a file that begins so is a trace.dat."""
+    return head.startswith(MAGIC)
+
+
+def read(path: str | os.PathLike[str], *, buffer: str | None = None) -> Trace:
+    """The trace in a trace.dat file of version 6 or 7.
+
+    ``buffer`` names one of several trace buffers, the main one by default.
+
+    Raises:
+        InputError: it is none, is damaged beyond reading (the offset is named), or is a latency trace.
+        NoMatchError: it has no buffer of that name.
+    """
+    container = Container(path)
+    try:
+        return Reading(container, buffer).trace()
+    except Damage as damage:
+        container.close()
+        raise damage.as_error(container.source.path) from None
+    except BaseException:
+        container.close()
+        raise
+
+
+class Reading:
+    """One buffer of a container, decoded."""
+
+    def __init__(self, container: Container, buffer: str | None) -> None:
+        self.container = container
+        self.buffer = _choose_buffer(container, buffer)
+        self.times = read_time_base(container, self.buffer.clock)
+        self.notices: list[Notice] = [*container.notices, *self.times.notices]
+        self.formats = read_formats(self._section(Option.FTRACE_EVENTS), None)
+        self.page = parse_page_layout(self._section(Option.HEADER_INFO), container.long_size)
+        self.graph = {name: self.formats.named(name) for name in _GRAPH_EVENTS}
+        self._check_common()
+        self.has_retval = self._has("funcgraph_exit", "retval")
+        self.has_caller = self.graph["fgraph_retaddr_entry"] is not None
+        self.has_args = any(self._has(name, "args") for name in ("funcgraph_entry", "fgraph_retaddr_entry"))
+        self.n_missing_bytes = 0
+        # A type without a format: its events are marks that say so.
+        self.routes = np.arange(_TYPES, dtype=np.int32)
+        for name, event in self.graph.items():
+            if event is not None:
+                self.routes[event.id] = -1 - _GRAPH_EVENTS[name]
+        self.streams = [self._stream(data.cpu) for data in self.buffer.cpus]
+        self.decoder = pages.Decoder(
+            self.streams,
+            routes=self.routes,
+            layout=self._layout(),
+            big_endian=container.big_endian,
+            long_size=self.page.commit_size,
+            calltime_offset=self.times.offset if self.times.is_local else 0,
+        )
+
+    def _section(self, option: Option) -> Any:
+        """A section, or None with a notice where it is damaged."""
+        try:
+            return self.container.section(option)
+        except Damage as damage:
+            self._note("damaged-section", f"{option.name.lower()}: {damage.what} (at byte {damage.offset})", 1)
+            return None
+
+    def _check_common(self) -> None:
+        for event in self.graph.values():
+            for name, place in _COMMON.items():
+                field = event.common.get(name) if event is not None else None
+                if field is not None and (field.offset, field.size) != place:
+                    raise InputError(
+                        f"{self.container.source.path}: {name} is {field.size} bytes at {field.offset} of a record, "
+                        f"which no known kernel has",
+                        "--reader report reads the file through trace-cmd",
+                    )
+
+    def _has(self, event: str, field: str) -> bool:
+        found = self.graph[event]
+        return found is not None and field in found.fields
+
+    def _layout(self) -> npt.NDArray[np.int32]:
+        layout = np.full((_RETADDR + 1, 2 * len(_LAYOUT_FIELDS)), -1, np.int32)
+        for name, event in self.graph.items():
+            for i, field_name in enumerate(_LAYOUT_FIELDS):
+                field = event.fields.get(field_name) if event is not None else None
+                if field is not None and (field.size in (1, 2, 4, 8) or field.is_array):
+                    layout[_GRAPH_EVENTS[name], 2 * i : 2 * i + 2] = min(field.offset, _TYPES), field.size
+        return layout
+
+    def _stream(self, cpu: int) -> pages.Stream:
+        return pages.Stream(
+            cpu,
+            big_endian=self.container.big_endian,
+            page_size=self.buffer.page_size,
+            header=self.page.data_offset,
+            offset=self.times.offset,
+            mult=self.times.mult,
+            shift=self.times.shift,
+            convert=self.times.convert(cpu),
+        )
+
+    def batches(self, raw: pages.RawColumns | None = None) -> Iterator[tuple[RecordBatch, int]]:
+        """(batch, rows) after (batch, rows), all CPUs in time order; the batch is used again."""
+        cpus = self.buffer.cpus
+        feeds = [expanded(self.container, data, len(cpus)) for data in cpus]
+        batch = RecordBatch.empty(
+            BATCH_ROWS, retval=self.has_retval, caller=self.has_caller, arg=self.has_args
+        )
+        n = 0
+        while True:
+            n, hungry = self.decoder.fill(batch, n, raw)
+            if hungry >= 0:
+                self._feed(hungry, feeds)
+                continue
+            yield batch, n
+            n = 0
+            if hungry == -2:
+                break
+        for stream, data in zip(self.streams, cpus, strict=True):
+            n_bad, at = stream.damage()
+            if n_bad:
+                self._note("damaged-pages", f"pages of trace data made no sense, the first at byte {at} of CPU {data.cpu}'s", n_bad)
+
+    def _feed(self, which: int, feeds: list[Iterator[tuple[int, Any, Any]]]) -> None:
+        stream = self.streams[which]
+        following = next(feeds[which], None)
+        if following is None:
+            stream.finish()
+            return
+        base, chunk, part = following
+        if isinstance(part, Damage):
+            stream.lose()
+            self._note("damaged-chunk", f"{part.what} (at byte {part.offset})", 1)
+        else:
+            if len(part) < chunk.size:
+                self._note("cut-file", f"CPU {self.buffer.cpus[which].cpu}'s data breaks off", 1)
+            stream.feed(words_of(part, big_endian=self.container.big_endian), base)
+
+    def _note(self, code: str, text: str, n: int) -> None:
+        for i, notice in enumerate(self.notices):
+            if notice.code == code:
+                self.notices[i] = replace(notice, n=notice.n + n)
+                return
+        self.notices.append(Notice(code, text, n))
+
+    def trace(self) -> Trace:
+        """Decode and pair everything."""
+        pairer = Pairer(
+            retval=self.has_retval, caller=self.has_caller, args=self.has_args, same_clock=self.times.is_local
+        )
+        names = Names(self.container)
+        for batch, n in self.batches():
+            pairer.feed(batch, n)
+        paired = pairer.finish(clock_is_ns=self.times.unit == "ns")
+        del pairer
+        symbols, callers = names.table(self.decoder.functions(), self.decoder.callers())
+        calls = self._calls(paired, symbols, callers)
+        marks = self._marks(paired)
+        tasks = self._tasks(paired.lanes)
+        n_cpus, n_overrun = self._statistics()
+        self.notices += names.notices
+        others = [b.name for b in self.container.buffers if b is not self.buffer and b.cpus]
+        if others:
+            shown = ", ".join(name or "(main)" for name in others)
+            self.notices.append(
+                Notice("other-buffers", f"other trace buffers in the file: {shown}", len(others), "--buffer-name NAME")
+            )
+        trace = Trace(
+            calls=calls,
+            symbols=symbols,
+            tasks=tasks,
+            marks=marks,
+            losses=paired.losses,
+            meta=self._meta(paired, n_cpus, n_overrun),
+            notices=(*self.notices, *paired.notices),
+        )
+        if not len(marks):
+            self.container.close()
+        return trace
+
+    def _calls(self, paired: Paired, symbols: SymbolTable, callers: npt.NDArray[np.int32]) -> CallTable:
+        calls = paired.calls
+        unnamed = ~symbols.resolved
+        unnamed[0] = False
+        if unnamed.any():
+            calls.flags[unnamed[calls.func]] |= np.uint16(Flag.NAME_UNRESOLVED)
+        if calls.caller is not None:
+            calls = calls.with_columns(caller=callers[calls.caller])
+        if paired.arg is not None:
+            values = self.decoder.argument_values()
+            known = paired.arg >= 0
+            count = np.zeros(len(calls), np.uint8)
+            count[known] = values[paired.arg[known]]
+            describe = describer(self._section(Option.BTF), symbols)
+            calls = calls.with_columns(args=RawArgs(calls.func, paired.arg + np.int32(1), count, values, describe))
+        return calls
+
+    def _marks(self, paired: Paired) -> Any:
+        marks = paired.marks
+        if not len(marks):
+            return marks
+        # Only the formats of what occurs are parsed: the file describes a thousand and more.
+        types, which = np.unique(marks.name, return_inverse=True)
+        wanted = {int(number) for number in types}
+        found = read_formats(None, self._section(Option.EVENT_FORMATS), wanted=wanted)
+        events: dict[int, EventFormat] = {**self.formats.events, **found.events}
+        unknown = [number for number in sorted(wanted) if number not in events]
+        if unknown:
+            n = int(np.isin(marks.name, unknown).sum())
+            self._note("unknown-event", f"events of types that the file does not describe: {unknown[:5]}", n)
+        texts = MarkTexts(
+            self.container,
+            self.buffer,
+            self.decoder.mark_places(),
+            {number: events[number] for number in wanted if number in events},
+            long_size=self.page.commit_size,
+        )
+        names = tuple(events[number].name if number in events else f"type-{number}" for number in types.tolist())
+        return replace(marks, name=which.astype(np.int32), names=names, text=texts)
+
+    def _tasks(self, lanes: list[tuple[int, int]]) -> TaskTable:
+        section = self._section(Option.CMDLINES)
+        comms: dict[int, str] = {}
+        if section is not None:
+            try:
+                text = section.take(section.number(8, "the command lines"), "the command lines")
+            except Damage as damage:
+                text = section.data[section.pos :]
+                self._note("damaged-section", f"cmdlines: {damage.what} (at byte {damage.offset})", 1)
+            for line in text.decode("utf-8", "replace").split("\n"):
+                pid, _, comm = line.partition(" ")
+                if pid.isdecimal() and comm and comm != "<...>":
+                    comms[int(pid[:10])] = comm
+        return TaskTable(tuple(Task(pid, comms.get(pid, ""), cpu) for pid, cpu in lanes))
+
+    def _statistics(self) -> tuple[int, int]:
+        """(number of CPUs, records overwritten before they were read), -1 where the file does not say."""
+        overruns = []
+        for fields in self.container.all_options(Option.CPUSTAT):
+            for line in fields.data.decode("ascii", "replace").split("\n"):
+                name, _, value = line.partition(":")
+                if name.strip() == "overrun" and value.strip().isdecimal():
+                    overruns.append(int(value))
+        count = self.container.first_option(Option.CPUCOUNT)
+        n_cpus = count.number(4, "the CPU count") if count is not None and count.left() >= 4 else len(self.buffer.cpus)
+        return n_cpus, sum(overruns) if overruns else -1
+
+    def _meta(self, paired: Paired, n_cpus: int, n_overrun: int) -> TraceMeta:
+        container = self.container
+        # sysname nodename release machine
+        uname = container.text_option(Option.UNAME).split()
+        version = container.text_option(Option.VERSION).split()
+        return TraceMeta(
+            path=container.source.path,
+            reader="dat",
+            kernel=uname[2] if len(uname) > 2 else "",
+            host=uname[1] if len(uname) > 1 else "",
+            arch=uname[3] if len(uname) > 3 else "",
+            recorder=f"trace-cmd {version[0]}" if version else "",
+            clock=self.times.clock,
+            clock_unit=self.times.unit,
+            n_cpus=n_cpus,
+            n_records=paired.n_records,
+            first_ns=paired.first_time,
+            last_ns=paired.last_time,
+            n_overrun=n_overrun,
+            buffers=tuple(b.name for b in container.buffers),
+            details={
+                "file_version": container.version,
+                "compression": container.codec.name,
+                "byte_order": "big" if container.big_endian else "little",
+                "long_size": self.page.commit_size,
+                "page_size": self.buffer.page_size,
+                "loops": "compiled" if pages.COMPILED else "plain Python",
+            },
+        )
+
+
+def _choose_buffer(container: Container, name: str | None) -> Buffer:
+    path = container.source.path
+    known = ", ".join(repr(b.name) if b.name else "the main one" for b in container.buffers)
+    wanted = next((b for b in container.buffers if b.name == (name or "")), None)
+    if wanted is None and name:
+        raise NoMatchError(f"{path} has no buffer {name!r}", f"it has: {known or 'none'}")
+    if wanted is None and not container.buffers:
+        raise InputError(f"{path} holds no trace data", "it was cut, or its recorder was killed: record again")
+    if wanted is None:
+        wanted = container.buffers[0]
+    if wanted.is_text:
+        raise InputError(f"{path} is a latency trace, which has no events to read", "record without a latency tracer")
+    return wanted

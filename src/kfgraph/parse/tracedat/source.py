@@ -1,0 +1,156 @@
+"""Bytes of a trace.dat: reads at offsets, numbers in the file's byte order, bounded decompression."""
+
+from __future__ import annotations
+
+import os
+import threading
+import zlib
+from pathlib import Path
+from typing import Any
+
+from kfgraph.errors import InputError
+
+MAX_CHUNK = 16 << 20
+"""A chunk of trace data that says it is larger is damaged (trace-cmd writes 10 pages a chunk)."""
+MAX_SECTION = 64 << 20
+"""The same for a section (the largest known, kallsyms, takes 10 MB)."""
+_HINT = "the file is damaged or was cut; `trace-cmd dump --summary -i FILE` shows what trace-cmd makes of it"
+
+
+class Damage(Exception):  # noqa: N818 - not an error of the program: readers turn it into a Notice or an InputError
+    """Something at ``offset`` of the file cannot be what it says."""
+
+    def __init__(self, offset: int, what: str) -> None:
+        super().__init__(what)
+        self.offset = offset
+        self.what = what
+
+    def as_error(self, path: str) -> InputError:
+        """The same as the command line shows it."""
+        return InputError(f"{path}: {self.what} (at byte {self.offset})", _HINT)
+
+
+class Source:
+    """A file read at offsets, from more than one thread."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        # Reads, not a mapping: a mapping of a file that another program cuts short kills the process.
+        self._file = Path(path).open("rb", buffering=0)
+        self._lock = threading.Lock()
+        self.size = os.fstat(self._file.fileno()).st_size
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def read(self, offset: int, size: int) -> bytes:
+        """At most ``size`` bytes at ``offset``; fewer at the end of the file."""
+        if offset >= self.size or size <= 0:
+            return b""
+        size = min(size, self.size - offset)
+        with self._lock:
+            self._file.seek(offset)
+            parts = []
+            while size > 0:
+                part = self._file.read(size)
+                if not part:
+                    break
+                parts.append(part)
+                size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class Fields:
+    """Numbers and strings one after another in ``data``, which begins at byte ``base`` of the file.
+
+    Everything that does not fit raises :class:`Damage` with the offset in the file (for data that was
+    decompressed: where its compressed form begins).
+    """
+
+    def __init__(self, data: bytes, *, base: int, big_endian: bool, fixed_base: bool = False) -> None:
+        self.data = data
+        self.pos = 0
+        self._base = base
+        self._order: Any = "big" if big_endian else "little"
+        self._fixed = fixed_base
+
+    @property
+    def offset(self) -> int:
+        """Where ``pos`` is in the file."""
+        return self._base if self._fixed else self._base + self.pos
+
+    def left(self) -> int:
+        """Bytes not read yet."""
+        return len(self.data) - self.pos
+
+    def take(self, size: int, what: str) -> bytes:
+        """The next ``size`` bytes."""
+        if size < 0 or size > self.left():
+            raise Damage(self.offset, f"{what} of {size} bytes runs past the end")
+        part = self.data[self.pos : self.pos + size]
+        self.pos += size
+        return part
+
+    def number(self, size: int, what: str) -> int:
+        """An unsigned number of ``size`` bytes."""
+        return int.from_bytes(self.take(size, what), self._order)
+
+    def string(self, what: str) -> str:
+        """A zero-terminated string."""
+        end = self.data.find(b"\0", self.pos)
+        if end < 0:
+            raise Damage(self.offset, f"{what} has no end")
+        text = self.data[self.pos : end].decode("utf-8", "replace")
+        self.pos = end + 1
+        return text
+
+
+class Codec:
+    """Decompression of one file's chunks, never into more than was declared."""
+
+    def __init__(self, name: str, offset: int) -> None:
+        if name not in ("zstd", "zlib", "none"):
+            raise Damage(offset, f"unknown compression {name!r}")
+        self.name = name
+        self._local = threading.local()
+
+    def expand(self, data: bytes, declared: int, offset: int, *, limit: int) -> bytes:
+        """``data`` decompressed: exactly ``declared`` bytes.
+
+        Raises:
+            Damage: the size is beyond ``limit``, or the data is not what it says.
+        """
+        if declared > limit:
+            raise Damage(offset, f"a block says it holds {declared} bytes, more than any trace has")
+        if self.name == "zlib":
+            result = self._zlib(data, declared, offset)
+        elif self.name == "zstd":
+            result = self._zstd(data, declared, offset)
+        else:
+            raise Damage(offset, "a compressed block in a file without compression")
+        if len(result) != declared:
+            raise Damage(offset, f"a block says it holds {declared} bytes and holds {len(result)}")
+        return result
+
+    def _zlib(self, data: bytes, declared: int, offset: int) -> bytes:
+        try:
+            return zlib.decompressobj().decompress(data, declared) if declared else b""
+        except zlib.error as error:
+            raise Damage(offset, f"a block cannot be decompressed ({error})") from None
+
+    def _zstd(self, data: bytes, declared: int, offset: int) -> bytes:
+        import zstandard
+
+        decompressor = getattr(self._local, "zstd", None)
+        if decompressor is None:
+            # One per thread: a decompressor is not to be used by two at once.
+            decompressor = self._local.zstd = zstandard.ZstdDecompressor(max_window_size=MAX_SECTION)
+        try:
+            # trace-cmd's frames tell no content size; one that tells another is damage.
+            told = zstandard.frame_content_size(data)
+            if told not in (-1, declared):
+                raise Damage(offset, f"a block says it holds {declared} bytes, its frame {told}")
+            return bytes(decompressor.decompress(data, max_output_size=declared)) if declared else b""
+        except zstandard.ZstdError as error:
+            raise Damage(offset, f"a block cannot be decompressed ({error})") from None
