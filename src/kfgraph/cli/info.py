@@ -1,0 +1,48 @@
+"""``kfgraph info``: what a trace is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from kfgraph.cli import options
+
+EXAMPLES = """Examples:
+
+kfgraph info examples/insmod-fail19.dat
+
+kfgraph info examples/insmod-lossy.report.txt.xz --strict
+
+kfgraph info examples/cat-enoent.dat --json
+"""
+
+
+def run(
+    trace: options.TraceArgument = options.DEFAULT_TRACE,
+    json_: options.Json = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Every task and event, and which hot loops are compiled.")
+    ] = False,
+    strict: options.Strict = False,
+    reader: options.Reader = None,
+    buffer: options.BufferName = None,
+) -> None:
+    """What a trace is: kernel, clock, tasks, calls, losses, and how it was recorded."""
+    from kfgraph.analyze.info import info
+    from kfgraph.parse.compiled import compiled_loops
+
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer)
+    result = info(loaded)
+    if json_:
+        json.dump({**result.to_dict(), **({"compiled": compiled_loops()} if verbose else {})}, sys.stdout)
+        print()
+    else:
+        from kfgraph.render.console import stdout_console
+        from kfgraph.render.info import InfoView
+
+        stdout_console().print(InfoView(result, verbose=verbose, loops=compiled_loops() if verbose else None))
+    if strict:
+        options.tell_problems(loaded, strict=True)

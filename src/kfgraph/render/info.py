@@ -1,0 +1,147 @@
+"""``kfgraph info`` on a terminal."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from kfgraph.analyze.info import Info, TaskInfo
+from kfgraph.model.companion import Companion
+from kfgraph.model.units import format_count, format_ns, plural
+from kfgraph.render.cells import clean
+
+_LABEL_WIDTH = 10
+_SHORT = 8
+"""So many tasks and events unless all are asked for."""
+
+
+@dataclass(frozen=True)
+class InfoView:
+    """What there is to say about a trace, a line or a few per subject.
+
+    ``verbose``: every task and event, and ``loops``: name of a hot loop -> does it run compiled.
+    """
+
+    info: Info
+    verbose: bool = False
+    loops: Mapping[str, bool] | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for label, text, style in self.facts():
+            body = Text(clean(text), style=style)
+            for i, line in enumerate(body.wrap(console, max(options.max_width - _LABEL_WIDTH, 20))):
+                line.rstrip()
+                yield Text.assemble(((label if i == 0 else "").ljust(_LABEL_WIDTH), "bold"), line)
+
+    def facts(self) -> Iterator[tuple[str, str, str]]:
+        """(label, text, style); the label is "" where a text goes on with the subject before."""
+        info, trace, meta = self.info, self.info.trace, self.info.trace.meta
+        yield "trace", f"{meta.path} (read as {meta.reader})", ""
+        origin = [meta.kernel, meta.arch, meta.host and f"host {meta.host}", meta.recorder]
+        yield "kernel", ", ".join(filter(None, origin)) or "not told", ""
+        unit = "" if meta.clock_unit == "ns" else f", in {meta.clock_unit} of unknown length: no times"
+        span = f", {format_ns(meta.last_ns - meta.first_ns)} long" if 0 <= meta.first_ns <= meta.last_ns else ""
+        yield "clock", f"{meta.clock or 'not told'}{unit}{span}", ""
+        n_cpus = max(meta.n_cpus, len(info.cpus))
+        yield "CPUs", f"{n_cpus or 'not told'}{self._cpus_seen(n_cpus)}", ""
+        yield "calls", self._calls(), ""
+        yield "recorded", self._recorded(), ""
+        yield self._losses()
+        yield from self._tasks()
+        yield from self._events()
+        if trace.companion is not None:
+            yield from _recording(trace.companion)
+        for i, notice in enumerate(trace.notices):
+            hint = f" ({notice.hint})" if notice.hint else ""
+            yield "" if i else "notices", f"{format_count(notice.n)} {notice.text}{hint}", "yellow"
+        if self.verbose:
+            yield from self._details()
+
+    def _cpus_seen(self, n_cpus: int) -> str:
+        seen = ", ".join(map(str, self.info.cpus))
+        return f", calls on {seen}" if 0 < len(self.info.cpus) < n_cpus else ""
+
+    def _calls(self) -> str:
+        info = self.info
+        text = f"{format_count(info.n_calls)} of {plural(info.n_functions, 'function')}"
+        if not info.n_calls:
+            return text
+        text += f", {plural(info.n_roots, 'root')}, up to {plural(info.max_level + 1, 'level')} deep"
+        if info.trace.n_unfinished:
+            text += f", {format_count(info.trace.n_unfinished)} unfinished"
+        if info.n_unresolved:
+            text += f", {plural(info.n_unresolved, 'function')} without a name"
+        return text
+
+    def _recorded(self) -> str:
+        info = self.info
+        retvals = f"return values of {plural(info.n_retvals, 'call')}" if info.n_retvals else "no return values"
+        irqs = "interrupt context not told" if "unknown" in info.contexts else "interrupt context"
+        return f"{retvals}, {'arguments' if info.has_args else 'no arguments'}, {irqs}"
+
+    def _losses(self) -> tuple[str, str, str]:
+        trace = self.info.trace
+        said = []
+        if trace.n_lost_marks:
+            counted = f"{format_count(trace.n_lost_counted)} of them counted"
+            said.append(f"records lost at {plural(trace.n_lost_marks, 'place')}, {counted}")
+        if trace.meta.n_overrun > 0:
+            said.append(f"{format_count(trace.meta.n_overrun)} overwritten before they were read")
+        if said:
+            return "lost", "; ".join(said) + ": trees are incomplete there", "bold yellow"
+        return "lost", "no loss is recorded", ""
+
+    def _tasks(self) -> Iterator[tuple[str, str, str]]:
+        tasks = self.info.tasks
+        shown = tasks if self.verbose else tasks[:_SHORT]
+        for i, task in enumerate(shown):
+            yield "" if i else "tasks", _task(task), ""
+        if len(tasks) > len(shown):
+            n = sum(task.n_calls for task in tasks[len(shown) :])
+            more = plural(len(tasks) - len(shown), "more task")
+            yield "", f"… {more} with {plural(n, 'call')} (--verbose)", "dim"
+
+    def _events(self) -> Iterator[tuple[str, str, str]]:
+        events = list(self.info.events.items())
+        if not events:
+            return
+        shown = events if self.verbose else events[:_SHORT]
+        text = ", ".join(f"{name} {format_count(n)}" for name, n in shown)
+        rest = f", … {plural(len(events) - len(shown), 'more kind')} (--verbose)" if len(events) > len(shown) else ""
+        yield "events", text + rest, ""
+
+    def _details(self) -> Iterator[tuple[str, str, str]]:
+        for i, (name, value) in enumerate(self.info.trace.meta.details.items()):
+            yield "" if i else "details", f"{name}: {value}", ""
+        for i, (name, n) in enumerate(self.info.flags.items()):
+            yield "" if i else "flags", f"{name} on {plural(n, 'call')}", ""
+        for i, (name, compiled) in enumerate((self.loops or {}).items()):
+            yield "" if i else "loops", f"{name}: {'compiled' if compiled else 'plain Python, slower'}", ""
+
+
+def _task(task: TaskInfo) -> str:
+    mark = {True: ", the command's", False: ", not the command's", None: ""}[task.of_command]
+    return f"{task.label}: {plural(task.n_calls, 'call')}, {format_ns(task.root_ns)} in outermost calls{mark}"
+
+
+def _recording(companion: Companion) -> Iterator[tuple[str, str, str]]:
+    status = companion.exit_status
+    ended = "" if status is None else f" (exit status {status})"
+    yield "command", f"{shlex.join(companion.argv) or 'not told'}{ended}", ""
+    if companion.trace_cmd:
+        yield "recorder", shlex.join(companion.trace_cmd), ""
+    if companion.partial:
+        yield "partial", companion.partial, "bold yellow"
+    if companion.probes:
+        missed = sum(probe.n_missed for probe in companion.probes)
+        said = f", {plural(missed, 'hit')} missed" if missed else ""
+        yield "probes", f"{plural(len(companion.probes), 'return probe')}{said}", ""
+    for i, module in enumerate(companion.modules):
+        named = plural(len(module.functions), "function")
+        yield "" if i else "modules", f"{module.name}: {module.path}, {named}, build id {module.build_id or 'none'}", ""
+    for i, note in enumerate(companion.notes):
+        yield "" if i else "notes", note, ""
