@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -115,8 +116,9 @@ class Folded:
     text: npt.NDArray[np.int32]
     texts: tuple[str, ...] = ()
 
-    ROW_COLUMNS = (
-        "kind", "node", "level", "hidden_calls", "hidden_ns", "hidden_losses", "why", "share", "hot", "hot_path", "text",
+    ROW_COLUMNS: ClassVar[tuple[str, ...]] = (
+        "kind", "node", "level", "hidden_calls", "hidden_ns", "hidden_losses", "why", "share", "hot", "hot_path",
+        "text",
     )  # fmt: skip
 
     def __len__(self) -> int:
@@ -153,9 +155,9 @@ def fold(tree: TreeTable, options: FoldOptions) -> Folded:
 
 def _asked(tree: TreeTable, patterns: Sequence[str], option: str) -> Bool:
     """The nodes whose function a pattern names."""
-    wanted = matching(patterns, tree.labels)[tree.label]
+    wanted: Bool = matching(patterns, tree.labels)[tree.label]
     if not wanted.any():
-        raise NoMatchError(f"{option}: no {' or '.join(map(repr, patterns))} in this tree", "kfgraph show --all lists it")
+        raise NoMatchError(f"{option}: no call of {' or '.join(map(repr, patterns))} in this tree", "look with --merge")
     return wanted
 
 
@@ -204,7 +206,8 @@ def _forced(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8]) -
         off_path = why == Why.OFF_PATH
         why[(child | above) & ~off_path] = Why.SHOWN
         forced = forced | ((child | above) & ~off_path)
-    return forced & (why == Why.SHOWN)
+    shown: Bool = why == Why.SHOWN
+    return forced & shown
 
 
 def _fit(tree: TreeTable, why: npt.NDArray[np.uint8], forced: Bool, max_rows: int, reason: Why) -> int:

@@ -1,0 +1,211 @@
+"""Lost records and other events as rows of a tree, where they happened."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.forest import Bool, Int32
+from kfgraph.errors import NoMatchError
+from kfgraph.model.names import matching
+from kfgraph.model.trace import Trace
+from kfgraph.model.units import plural
+from kfgraph.render.cells import clean
+from kfgraph.render.fold import Folded, Kind
+
+EVENTS_PER_PLACE = 3
+"""So many events between two rows are shown in a folded tree, then a count of the rest."""
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Rows to insert: each stands before row ``at`` (ascending) of a Folded, inside the call ``node``."""
+
+    at: Int32
+    node: Int32
+    kind: Kind
+    texts: tuple[str, ...]
+
+
+def with_losses(folded: Folded, call_tree: CallTree) -> Folded:
+    """``folded`` with a row where records were lost: directly inside a call that shows.
+
+    Those further down are counted where their call is (``hidden_losses``). A merged tree has no
+    place in time: it is returned as it is.
+    """
+    losses = call_tree.trace.losses
+    if not len(losses) or call_tree.merged:
+        return folded
+    node, first = _nodes(folded, call_tree, losses.parent, losses.row, losses.lane)
+    inside = np.flatnonzero(node >= 0)
+    shown, at = _rows_of(folded, node[inside], first[inside])
+    hidden = folded.hidden_losses.copy()
+    np.add.at(hidden, at[~shown], 1)
+    folded = replace(folded, hidden_losses=hidden)
+    here, at, node = inside[shown], at[shown], node[inside][shown]
+    texts, places, nodes = [], [], []
+    for place in sorted(set(zip(at.tolist(), node.tolist(), strict=True))):
+        which = here[(at == place[0]) & (node == place[1])]
+        texts.append(loss_text(losses.n_lost[which].tolist()))
+        places.append(place[0])
+        nodes.append(place[1])
+    return _inserted(folded, Extra(np.array(places, np.int32), np.array(nodes, np.int32), Kind.LOSS, tuple(texts)))
+
+
+def loss_text(counts: Sequence[int]) -> str:
+    """What is known of losses between two rows; ``counts`` holds -1 where the kernel gave no number."""
+    counted = [n for n in counts if n >= 0]
+    n_uncounted = len(counts) - len(counted)
+    if len(counts) == 1:
+        return f"!! {plural(counted[0], 'record')} lost here" if counted else "!! records lost here, not counted"
+    said = []
+    if counted:
+        said.append(f"{plural(sum(counted), 'record')} at {plural(len(counted), 'place')}")
+    if n_uncounted:
+        said.append(f"not counted at {plural(n_uncounted, 'place')}")
+    return f"!! records lost here: {', '.join(said)}"
+
+
+def with_events(
+    folded: Folded, call_tree: CallTree, patterns: Sequence[str], *, per_place: int | None = EVENTS_PER_PLACE
+) -> tuple[Folded, int]:
+    """(``folded`` with the events that ``patterns`` name, how many others of the tree's calls are not shown).
+
+    An event shows where the call that it happened in shows; at most ``per_place`` between two rows
+    (None: all of them).
+
+    Raises:
+        NoMatchError: no event of the trace has such a name.
+    """
+    marks = call_tree.trace.marks
+    wanted = _wanted(call_tree.trace, patterns)
+    if not len(marks) or call_tree.merged:
+        return folded, 0
+    node, first = _nodes(folded, call_tree, marks.parent, marks.row, marks.lane)
+    inside = np.flatnonzero(node >= 0)
+    asked = inside[wanted[marks.name[inside]]]
+    shown, at = _rows_of(folded, node[asked], first[asked])
+    asked, at = asked[shown], at[shown]
+    order = np.lexsort((asked, at))
+    asked, at = asked[order], at[order]
+    if per_place is not None and len(at):
+        head = np.append(True, at[1:] != at[:-1])
+        place = np.arange(len(at)) - np.maximum.accumulate(np.where(head, np.arange(len(at)), 0))
+        fits = place < per_place
+    else:
+        fits = np.ones(len(at), np.bool_)
+    texts = [f"· {clean(f'{marks.names[marks.name[i]]}: {marks.text[i]}'.strip())}" for i in asked[fits].tolist()]
+    rows, nodes = at[fits].tolist(), node[asked[fits]].tolist()
+    left_out = Counter(at[~fits].tolist())
+    if left_out:
+        # A count behind the last event of a place that is full.
+        last = {row: i for i, row in enumerate(rows)}
+        for row in sorted(left_out, reverse=True):
+            behind = last[row] + 1
+            texts.insert(behind, f"· … {plural(left_out[row], 'more event')} (--all)")
+            rows.insert(behind, row)
+            nodes.insert(behind, nodes[last[row]])
+    extra = Extra(np.array(rows, np.int32), np.array(nodes, np.int32), Kind.EVENT, tuple(texts))
+    return _inserted(folded, extra), len(inside) - int(fits.sum())
+
+
+def _wanted(trace: Trace, patterns: Sequence[str]) -> Bool:
+    wanted = np.zeros(len(trace.marks.names), np.bool_)
+    for pattern in patterns:
+        found = matching([pattern], trace.marks.names)
+        if not found.any():
+            have = ", ".join(sorted(trace.marks.names)[:6])
+            raise NoMatchError(f"no event {pattern!r} in this trace", f"it has {have}" if have else "it has none")
+        wanted |= found
+    return wanted
+
+
+def _nodes(folded: Folded, call_tree: CallTree, parent: Int32, row: Int32, lane: Int32) -> tuple[Int32, Int32]:
+    """For each place the node it is in (-1: none of the tree) and the first node of that subtree after it."""
+    tree, calls = call_tree.tree, call_tree.trace.calls
+    n_calls = len(calls)
+    node_at = np.full(n_calls + 1, -1, np.int32)
+    is_call = tree.row >= 0
+    node_at[tree.row[is_call]] = np.flatnonzero(is_call)
+    # A call that was hidden or filtered out hands its places to its caller.
+    above = np.where(parent >= 0, parent, n_calls)
+    while True:
+        outside = (above < n_calls) & (node_at[above] < 0)
+        if not outside.any():
+            break
+        up = calls.parent[above[outside]]
+        above[outside] = np.where(up < 0, n_calls, up)
+    node = node_at[above]
+    if call_tree.by_task:
+        task_of = np.full(len(call_tree.trace.tasks) + 1, -1, np.int32)
+        tops = tree.roots
+        task_of[tree.label[tops] - len(call_tree.trace.symbols)] = tops
+        node = np.where((above == n_calls) & (lane >= 0), task_of[lane], node)
+    # The first node at or after the row: nodes of one subtree stand in row order.
+    following = np.full(n_calls + 1, len(tree), np.int32)
+    following[:n_calls] = np.where(node_at[:n_calls] >= 0, node_at[:n_calls], len(tree))
+    first = np.full(len(parent), -1, np.int32)
+    end = np.append(tree.end, np.int32(0))[node]
+    sorted_rows = np.flatnonzero(node_at[:n_calls] >= 0)
+    after = np.append(sorted_rows, n_calls)[np.searchsorted(sorted_rows, row)]
+    first = np.where(following[after] < end, np.maximum(following[after], node + 1), end)
+    n_nodes = len(folded.tree)
+    first = np.where(first < end, np.append(folded.node_of, np.int32(n_nodes))[first], -1)
+    node = np.where(node >= 0, np.append(folded.node_of, np.int32(-1))[node], -1)
+    first = np.where(first < 0, np.append(folded.tree.end, np.int32(0))[node], first)
+    return node.astype(np.int32), first.astype(np.int32)
+
+
+def _rows_of(folded: Folded, node: Int32, first: Int32) -> tuple[Bool, Int32]:
+    """For each place (whether it shows, the row that it stands before or is counted at)."""
+    tree = folded.tree
+    is_call = folded.kind == Kind.CALL
+    call_rows = np.flatnonzero(is_call)
+    call_nodes = folded.node[call_rows]
+    row_of = np.full(len(tree) + 1, -1, np.int64)
+    row_of[call_nodes] = call_rows
+    rest_of = np.full(len(tree) + 1, -1, np.int64)
+    rest = np.flatnonzero(folded.kind == Kind.REST)
+    rest_of[folded.node[rest]] = rest
+    nearest = node.copy()
+    while True:
+        hidden = (nearest >= 0) & (row_of[nearest] < 0)
+        if not hidden.any():
+            break
+        nearest[hidden] = tree.parent[nearest[hidden]]
+    opened = np.zeros(len(tree) + 1, np.bool_)
+    opened[tree.parent[call_nodes]] = True
+    leaf = np.append(tree.end, 0) == np.arange(len(tree) + 1) + 1
+    shown = (nearest == node) & (opened[node] | leaf[node])
+    counted = np.where(rest_of[nearest] >= 0, rest_of[nearest], np.maximum(row_of[nearest], 0))
+    # Before the next call that shows inside the node; at its end, before the counts of what is further out.
+    following = np.searchsorted(call_nodes, first)
+    at = np.append(call_rows, len(folded))[following]
+    for i in np.flatnonzero(shown).tolist() if len(rest) else []:
+        level = tree.level[node[i]] + 1
+        while at[i] > 0 and folded.kind[at[i] - 1] == Kind.REST and folded.level[at[i] - 1] <= level:
+            at[i] -= 1
+    return shown, np.where(shown, at, counted).astype(np.int32)
+
+
+def _inserted(folded: Folded, extra: Extra) -> Folded:
+    if not len(extra.at):
+        return folded
+    n = len(extra.at)
+    values = {
+        "kind": np.full(n, extra.kind),
+        "node": extra.node,
+        "level": folded.tree.level[extra.node] + 1,
+        "share": np.full(n, -1.0),
+        "text": np.arange(n) + len(folded.texts),
+    }
+    columns: dict[str, Any] = {}
+    for name in Folded.ROW_COLUMNS:
+        column = getattr(folded, name)
+        columns[name] = np.insert(column, extra.at, values.get(name, np.zeros(n)).astype(column.dtype))
+    return replace(folded, texts=folded.texts + extra.texts, **columns)

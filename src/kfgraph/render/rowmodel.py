@@ -1,0 +1,255 @@
+"""The rows of a folded tree as text, made when asked for: numbers on the left, the tree on the right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from rich.cells import cell_len
+
+from kfgraph.model.calls import Flag
+from kfgraph.model.units import format_ns, plural
+from kfgraph.render import columns
+from kfgraph.render.cells import clean, cut_middle
+from kfgraph.render.columns import BLANK, UNKNOWN
+from kfgraph.render.fold import OPTION, Folded, Kind, Why
+
+FLAG_MARKS = (
+    (Flag.NO_EXIT, "?", "not finished: its exit was not recorded"),
+    (Flag.NO_ENTRY, "<", "its entry was not recorded"),
+    (Flag.CUT_BY_LOSS, "%", "records were lost inside"),
+    (Flag.IN_TRACER, "^", "interrupt inside the tracer: its time is not in its caller's"),
+    (Flag.DEPTH_JUMP, ">", "its caller was not recorded"),
+    (Flag.PRE_EXEC, "~", "before the command's exec"),
+)
+_MARKED = np.uint16(sum(flag for flag, _, _ in FLAG_MARKS))
+_NAME_ROOM = 12
+"""A name keeps at least this many columns; notes behind it go first."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things stand. ``room`` columns are for the tree (None: as many as it takes); a level is
+    ``unit`` columns deep, from level ``deepest`` on its number is written instead."""
+
+    names: tuple[str, ...]
+    digits: int
+    time_width: int
+    count_width: int
+    room: int | None
+    unit: int
+    deepest: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """The right part of one row: guides, a mark on the hot child, the name, and what is said about it."""
+
+    guides: str
+    hot: str
+    name: str
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return self.guides + self.hot + self.name + self.note
+
+
+@dataclass(frozen=True)
+class RowModel:
+    """The rows of ``folded``. ``start_ns`` (one per node of its tree, from the start of the trace) is
+    needed for the column ``start`` only; ``before`` and ``after`` put words around the names of nodes;
+    ``options`` says what brings hidden rows back, where that is not OPTION's word."""
+
+    folded: Folded
+    layout: Layout
+    start_ns: npt.NDArray[np.int64] | None = None
+    before: Mapping[int, str] = field(default_factory=dict)
+    after: Mapping[int, str] = field(default_factory=dict)
+    options: Mapping[Why, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.folded)
+
+    @cached_property
+    def _heads(self) -> dict[str, tuple[str, int]]:
+        """Column -> (title, width)."""
+        wide = self.layout.time_width
+        start = 0 if self.start_ns is None else columns.second_width(self.start_ns)
+        return {
+            "start": ("start s", start),
+            "total": ("total", wide + 2),
+            "self": ("self", wide),
+            "avg": ("average", wide),
+            "share": ("share", 6),
+            "calls": ("calls", self.layout.count_width),
+        }
+
+    @property
+    def head(self) -> str:
+        """The titles above the columns."""
+        heads = [self._heads[name] for name in self.layout.names]
+        return " ".join(title.rjust(width) for title, width in heads) + "  function"
+
+    def span(self, name: str) -> tuple[int, int]:
+        """Where a column begins and ends in ``numbers``; (0, 0) if it is not shown."""
+        at = 0
+        for shown in self.layout.names:
+            width = self._heads[shown][1]
+            if shown == name:
+                return at, at + width
+            at += width + 1
+        return 0, 0
+
+    def numbers(self, first: int, last: int) -> list[str]:
+        """The left parts of the rows ``first:last``, all of one width, two spaces behind."""
+        folded, tree, layout = self.folded, self.folded.tree, self.layout
+        rows = slice(first, last)
+        node, kind = folded.node[rows], folded.kind[rows]
+        n = len(node)
+        is_call, is_rest = kind == Kind.CALL, kind == Kind.REST
+
+        def of_node(column: npt.NDArray[np.int64], rest: npt.NDArray[np.int64] | int = BLANK) -> npt.NDArray[np.int64]:
+            values = column[node] if len(column) else np.zeros(n, np.int64)
+            return np.where(is_call, values, np.where(is_rest, rest, BLANK))
+
+        floor = of_node(tree.floor_ns, folded.hidden_ns[rows])
+        unknown = is_call & ((tree.total_ns[node] < 0) | (tree.n_unfinished[node] > 0))
+        total = np.where(unknown & (floor == 0), UNKNOWN, floor)
+        blocks: list[columns.Block] = []
+        for name in layout.names:
+            width = self._heads[name][1]
+            if blocks:
+                blocks.append(columns.text_block(" ", n))
+            if name == "start" and self.start_ns is not None:
+                blocks.append(columns.second_block(of_node(self.start_ns), width))
+            elif name == "total":
+                blocks.append(columns.scale_block(total))
+                blocks.append(columns.mark_block(unknown & (total >= 0), "≥"))
+                blocks.append(columns.time_block(total, layout.digits, width - 2))
+            elif name == "self":
+                own = of_node(tree.self_ns)
+                own[is_call & (tree.count[node] == 0)] = BLANK
+                blocks.append(columns.time_block(own, layout.digits, width))
+            elif name == "avg":
+                finished = of_node(tree.count - tree.n_unfinished)
+                average = np.where(finished > 0, of_node(tree.total_ns) // np.maximum(finished, 1), UNKNOWN)
+                average[~is_call | (tree.count[node] == 0)] = BLANK
+                blocks.append(columns.time_block(average, layout.digits, width))
+            elif name == "share":
+                blocks.append(columns.share_block(np.where(is_call | is_rest, folded.share[rows], -1.0)))
+            elif name == "calls":
+                count = of_node(tree.count, folded.hidden_calls[rows])
+                count[is_call & (tree.count[node] == 0)] = BLANK
+                blocks.append(columns.count_block(count, width))
+        return columns.joined([*blocks, columns.text_block("  ", n)])
+
+    def line(self, row: int) -> Line:
+        """The right part of one row, cut to the layout's room."""
+        folded = self.folded
+        kind, node = Kind(folded.kind[row]), int(folded.node[row])
+        level = int(folded.level[row])
+        if kind is Kind.CALL:
+            tree = folded.tree
+            name = self.before.get(node, "") + self._names[tree.label[node]]
+            note = "" if folded.times[node] == 1 else f" × {folded.times[node]:,}"
+            note += _flag_marks(int(tree.flags[node]))
+            note += self.after.get(node, "")
+            hidden = self._hidden(row)
+            tails = (f"{note} … {hidden}", f"{note} …{hidden.split()[0]}") if hidden else (note,)
+            return self._cut(level, bool(folded.hot[row]), name, *tails)
+        if kind is Kind.REST:
+            option = f" ({self._option(row)})"
+            time = f", {format_ns(int(folded.hidden_ns[row]))}"
+            n_roots = int((folded.tree.parent < 0).sum()) - int((folded.level[folded.kind == Kind.CALL] == 0).sum())
+            more = f"{n_roots:,} more with " if node < 0 else ""
+            return self._cut(level, False, f"… {more}{self._hidden(row)}", time + option, option)
+        return self._cut(level, False, folded.texts[folded.text[row]])
+
+    def texts(self, first: int, last: int) -> list[str]:
+        """The right parts of the rows ``first:last``. Those of a kind are made once."""
+        folded, tree = self.folded, self.folded.tree
+        rows = slice(first, last)
+        node = folded.node[rows]
+        plain = (folded.kind[rows] == Kind.CALL) & (folded.hidden_calls[rows] == 0) & (folded.hidden_losses[rows] == 0)
+        plain &= (folded.times[node] == 1) & ((tree.flags[node] & _MARKED) == 0)
+        plain &= ~np.isin(node, [*self.before, *self.after])
+        key = (folded.level[rows].astype(np.int64) * len(tree.labels) + tree.label[node]) * 2 + folded.hot[rows]
+        key[~plain] = -1 - np.flatnonzero(~plain) - first
+        known = self._known
+        return [known[k] for k in key.tolist()]
+
+    @cached_property
+    def _known(self) -> _Cache:
+        n_labels = len(self.folded.tree.labels)
+
+        def make(key: int) -> str:
+            if key < 0:
+                return self.line(-1 - key).text
+            where, hot = divmod(key, 2)
+            level, label = divmod(where, n_labels)
+            return self._cut(level, bool(hot), self._names[label]).text
+
+        return _Cache(make)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [clean(label) for label in self.folded.tree.labels]
+
+    def _hidden(self, row: int) -> str:
+        """``214 calls, 2 losses``, or nothing."""
+        folded = self.folded
+        said = [plural(int(folded.hidden_calls[row]), "call")] if folded.hidden_calls[row] else []
+        if folded.hidden_losses[row]:
+            said.append(plural(int(folded.hidden_losses[row]), "loss"))
+        return ", ".join(said)
+
+    def _option(self, row: int) -> str:
+        why = Why(self.folded.why[row])
+        return self.options.get(why, OPTION.get(why, "--all"))
+
+    def _cut(self, level: int, hot: bool, name: str, *tails: str) -> Line:
+        """The line with the longest of ``tails`` (long to short) that leaves the name its room."""
+        guides, mark = _guides(level, hot, self.layout)
+        room = self.layout.room
+        if room is None:
+            return Line(guides, mark, name, tails[0] if tails else "")
+        room -= len(guides) + len(mark)
+        for tail, least in zip((*tails, ""), (_NAME_ROOM * 2, _NAME_ROOM, _NAME_ROOM, 0), strict=False):
+            if room - len(tail) >= min(cell_len(name), least):
+                return Line(guides, mark, cut_middle(name, max(room - len(tail), 1)), tail)
+        return Line(guides, mark, cut_middle(name, max(room, 1)))
+
+
+class _Cache(dict[int, str]):
+    def __init__(self, make: Callable[[int], str]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: int) -> str:
+        text = self._make(key)
+        if key >= 0:
+            self[key] = text
+        return text
+
+
+def _flag_marks(flags: int) -> str:
+    marks = "".join(mark for flag, mark, _ in FLAG_MARKS if flags & flag)
+    return f" {marks}" if marks else ""
+
+
+def _guides(level: int, hot: bool, layout: Layout) -> tuple[str, str]:
+    """The lines that lead down from the callers, and what stands before the name."""
+    if not level:
+        return "", ""
+    own = "▸" if hot else "├"
+    if level > layout.deepest:
+        number = str(level)
+        return "│" * max(layout.deepest * layout.unit - len(number) - 1, 0) + number, "▸" if hot else " "
+    if layout.unit == 1:
+        return "│" * (level - 1), own
+    return "│ " * (level - 1) + ("├" if hot else ""), "▸" if hot else "├ "

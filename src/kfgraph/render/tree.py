@@ -1,0 +1,267 @@
+"""A call tree on a terminal or in a file: title, rows, legend, and what is not shown."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.style import Style
+
+from kfgraph.analyze.calltree import CallTree
+from kfgraph.model.calls import Flag
+from kfgraph.model.units import format_ns, plural
+from kfgraph.render import columns
+from kfgraph.render.cells import clean
+from kfgraph.render.fold import Folded, Kind, Why
+from kfgraph.render.rowmodel import FLAG_MARKS, Layout, Line, RowModel
+
+_CHUNK = 32_768
+_TREE_ROOM = 36
+"""The tree gets at least so many columns before decimals, and then columns of numbers, are kept."""
+_NAME_ROOM = 24
+_DEEPEST = 100
+
+Pieces = list[tuple[str, str]]
+"""(text, name of a style) one after another: one line."""
+
+STYLES = {
+    "": Style.null(),
+    "title": Style(bold=True),
+    "head": Style(underline=True),
+    "dim": Style(dim=True),
+    "path": Style(bold=True),
+    "module": Style(color="green"),
+    "loss": Style(color="red", bold=True),
+    "event": Style(color="cyan"),
+    "flag": Style(color="red"),
+    "scale0": Style(dim=True),
+    "scale1": Style.null(),
+    "scale2": Style(color="cyan"),
+    "scale3": Style(color="magenta"),
+    "scale4": Style(color="red"),
+    "scale5": Style(color="red", bold=True),
+    "scale6": Style(color="red", bold=True, reverse=True),
+}
+"""Colours of the 16-colour palette that read on dark and on light ground; the scale has its marks besides."""
+
+
+@dataclass(frozen=True)
+class TreeView:
+    """``folded`` rows of ``call_tree`` for ``width`` columns (None: no limit).
+
+    A rich renderable (then the console's width counts); ``plain`` gives the same text without styles,
+    fast. ``start`` adds the column of start times. ``n_events_hidden`` other events are not shown.
+    """
+
+    call_tree: CallTree
+    folded: Folded
+    width: int | None = None
+    start: bool = False
+    n_events_hidden: int = 0
+    depth: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.folded)
+
+    @cached_property
+    def model(self) -> RowModel:
+        """The rows at this width."""
+        folded, tree, trace = self.folded, self.folded.tree, self.call_tree.trace
+        start_ns = None
+        if self.start:
+            calls = trace.calls
+            first = trace.meta.first_ns if trace.meta.first_ns >= 0 else int(calls.start_ns.min(initial=0))
+            at = calls.start_ns[tree.row] if len(calls) else np.zeros(len(tree), np.int64)
+            start_ns = np.where(tree.row < 0, columns.BLANK, np.where(at < 0, columns.UNKNOWN, at - first))
+        before, after = self._around_roots()
+        options = {Why.DEPTH: f"--depth {(self.depth or 0) + 1}"}
+        return RowModel(folded, self._layout(start_ns), start_ns, before, after, options)
+
+    def _around_roots(self) -> tuple[dict[int, str], dict[int, str]]:
+        """What stands before and behind the names of several matches: their number and task."""
+        shown, nth = self.call_tree, self.call_tree.nth
+        tree = self.folded.tree
+        if len(nth) < 2:
+            return {}, {}
+        lanes = shown.trace.calls.lane[tree.row[tree.roots]]
+        several = len(np.unique(lanes)) > 1
+        width = len(str(int(nth.max())))
+        before = {int(root): f"#{n:<{width}} " for root, n in zip(tree.roots, nth.tolist(), strict=True)}
+        after = {
+            int(root): f"  {clean(shown.trace.tasks[int(lane)].label)}"
+            for root, lane in zip(tree.roots, lanes, strict=True)
+            if several
+        }
+        return before, after
+
+    def _layout(self, start_ns: np.typing.NDArray[np.int64] | None) -> Layout:
+        tree = self.folded.tree
+        level = int(self.folded.level.max(initial=0))
+        count_width = columns.count_width(np.append(tree.count, self.folded.hidden_calls))
+        names = ["start"] if start_ns is not None else []
+        names += ["total", "self", *(["avg"] if self.call_tree.merged else []), "share", "calls"]
+        widths = {"start": 0 if start_ns is None else columns.second_width(start_ns), "share": 6, "calls": count_width}
+
+        def room(names: list[str], time_width: int) -> int:
+            wide = {**widths, "total": time_width + 2, "self": time_width, "avg": time_width}
+            return (self.width or 0) - sum(wide[name] + 1 for name in names) - 1
+
+        digits = 3
+        time_width = columns.time_width(tree.floor_ns, digits)
+        if self.width is None:
+            return Layout(tuple(names), digits, time_width, count_width, None, 2, _DEEPEST)
+        if room(names, time_width) < _TREE_ROOM:
+            digits, time_width = 1, columns.time_width(tree.floor_ns, 1)
+        spare = ["share"] if self.call_tree.merged else ["calls"]
+        for name in (*spare, "avg", "self"):
+            if name in names and room(names, time_width) < _TREE_ROOM - 4:
+                names.remove(name)
+        left = max(room(names, time_width), 8)
+        unit = 2 if 2 * level <= left - _NAME_ROOM else 1
+        return Layout(tuple(names), digits, time_width, count_width, left, unit, max((left - _NAME_ROOM) // unit, 4))
+
+    def title(self) -> list[str]:
+        """What the tree is of, in a line; none for tasks."""
+        shown, tree = self.call_tree, self.folded.tree
+        if shown.by_task or not len(tree):
+            return []
+        trace = shown.trace
+        if shown.merged:
+            return [f"{plural(int(tree.count[tree.roots].sum()), 'call')} merged"]
+        if len(shown.matches) == 1 or len(shown.nth) == 1:
+            root = int(tree.roots[0])
+            row = int(tree.row[root])
+            words = [trace.tasks[int(trace.calls.lane[row])].label]
+            if trace.calls.cpu[row] >= 0:
+                words.append(f"CPU {trace.calls.cpu[row]}")
+            if trace.calls.start_ns[row] >= 0 and trace.meta.first_ns >= 0:
+                words.append(f"{(trace.calls.start_ns[row] - trace.meta.first_ns) / 1e9:.6f} s after the start")
+            which = f"match {shown.nth[0]} of {len(shown.matches):,}: " if len(shown.matches) > 1 else ""
+            return [clean(which + ", ".join(words))]
+        total = int(tree.floor_ns[tree.roots].sum())
+        if len(shown.nth) < len(shown.matches):
+            return [f"the slowest {len(shown.nth):,} of {plural(len(shown.matches), 'match')}: {format_ns(total)}"]
+        return [f"{plural(len(shown.matches), 'match')}, {format_ns(total)} (--nth N, --slowest N, --merge)"]
+
+    def legend(self) -> list[str]:
+        """What the marks that occur mean."""
+        folded, tree = self.folded, self.folded.tree
+        calls = folded.node[folded.kind == Kind.CALL]
+        if not len(calls):
+            return []
+        steps = set(np.unique(columns.scale_of(tree.floor_ns[calls])).tolist())
+        scale = [
+            f"{mark} over {format_ns(limit, digits=0)}"
+            for step, (limit, mark) in enumerate(reversed(columns.SCALE), 1)
+            if step in steps
+        ]
+        if bool(folded.hot.any()):
+            scale.append("▸ slowest callee")
+        flags = int(np.bitwise_or.reduce(tree.flags[calls]))
+        said = [f"{mark} {meaning}" for flag, mark, meaning in FLAG_MARKS if flags & flag]
+        if flags & Flag.NO_EXIT or bool((tree.total_ns[calls] < 0).any()):
+            said.append("≥ at least: what is known of its callees")
+        return _filled(scale, self.width) + _filled(said, self.width)
+
+    def summary(self) -> list[str]:
+        """What is not shown, and what brings it back."""
+        folded = self.folded
+        said = []
+        n_hidden, n_shown = folded.n_hidden, folded.n_shown
+        if n_hidden:
+            words = []
+            reasons = {Why(why) for why in folded.why[folded.hidden_calls > 0].tolist()}
+            for why in sorted(reasons):
+                words.append(_WAYS_BACK[why].format(deeper=(self.depth or 0) + 1))
+            said.append(f"{n_hidden:,} of {plural(n_hidden + n_shown, 'call')} not shown: {', '.join(words)}")
+        if self.call_tree.n_hidden:
+            said.append(f"{plural(self.call_tree.n_hidden, 'call')} taken out by --hide, their time is their callers'")
+        if self.n_events_hidden:
+            said.append(f"{plural(self.n_events_hidden, 'other event')} not shown: -e '*' shows them")
+        return [line for words in said for line in textwrap.wrap(words, self.width or 10_000)]
+
+    def row(self, index: int, numbers: str) -> Pieces:
+        """One line: ``numbers`` and the tree, in styles."""
+        folded, model = self.folded, self.model
+        line, kind, node = model.line(index), Kind(folded.kind[index]), int(folded.node[index])
+        if kind in (Kind.LOSS, Kind.EVENT):
+            style = "loss" if kind is Kind.LOSS else "event"
+            return [(numbers, ""), (line.guides, "dim"), (line.hot, "dim"), (line.name, style)]
+        if kind is Kind.REST:
+            return [(numbers, "dim"), (line.guides + line.hot, "dim"), (line.name + line.note, "dim")]
+        first, last = model.span("total")
+        scale = f"scale{columns.scale_of(folded.tree.floor_ns[node : node + 1])[0]}"
+        calls = model.span("calls")[0] or len(numbers)
+        pieces = [(numbers[:first], "dim"), (numbers[first:last], scale), (numbers[last:calls], "")]
+        pieces.append((numbers[calls:], "dim" if folded.tree.count[node] <= 1 else ""))
+        return pieces + self._name(line, bool(folded.hot_path[index]), int(folded.tree.flags[node]))
+
+    def _name(self, line: Line, on_path: bool, flags: int) -> Pieces:
+        name, bracket, module = line.name.partition(" [")
+        style = "path" if on_path else ""
+        flagged = any(flags & flag for flag, _, _ in FLAG_MARKS)
+        return [
+            (line.guides, "dim"),
+            (line.hot, "path" if line.hot == "▸" else "dim"),
+            (name, style),
+            (bracket + module, "module"),
+            (line.note, "flag" if flagged and "…" not in line.note else "dim"),
+        ]
+
+    def lines(self) -> Iterator[Pieces]:
+        """Every line, made when asked for."""
+        for text in self.title():
+            yield [(text, "title")]
+        yield [(self.model.head, "head")]
+        for first in range(0, len(self), _CHUNK):
+            last = min(first + _CHUNK, len(self))
+            for index, numbers in enumerate(self.model.numbers(first, last), first):
+                yield self.row(index, numbers)
+        for text in [*self.legend(), *self.summary()]:
+            yield [(text, "dim")]
+
+    def plain(self) -> Iterator[str]:
+        """The same text in large pieces, without styles."""
+        yield "".join(f"{text}\n" for text in [*self.title(), self.model.head])
+        for first in range(0, len(self), _CHUNK):
+            last = min(first + _CHUNK, len(self))
+            pairs = zip(self.model.numbers(first, last), self.model.texts(first, last), strict=True)
+            yield "\n".join([numbers + text for numbers, text in pairs]) + "\n"
+        yield "".join(f"{text}\n" for text in [*self.legend(), *self.summary()])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        view = TreeView(
+            self.call_tree, self.folded, options.max_width, self.start, self.n_events_hidden, self.depth
+        )  # fmt: skip
+        for pieces in view.lines():
+            for text, style in pieces:
+                yield Segment(text, STYLES[style])
+            yield Segment.line()
+
+
+_WAYS_BACK = {
+    Why.TIME: "--min 0 shows them, --expand FUNC opens one function, --root FUNC goes there",
+    Why.MIN: "--min 0 shows them",
+    Why.ROWS: "--max-rows 0 shows them",
+    Why.DEPTH: "--depth {deeper} goes deeper",
+    Why.COLLAPSED: "--collapse closed them",
+    Why.OTHER_MATCH: "--nth N opens another match",
+    Why.MORE_ROOTS: "--max-rows 0 lists all",
+    Why.OFF_PATH: "--calls-to left them out",
+}
+
+
+def _filled(words: list[str], width: int | None) -> list[str]:
+    """The words with two spaces between, broken into lines of at most ``width`` columns."""
+    lines: list[str] = []
+    for word in words:
+        if lines and (width is None or len(lines[-1]) + 2 + len(word) <= width):
+            lines[-1] += f"  {word}"
+        else:
+            lines.append(word)
+    return lines
