@@ -11,6 +11,7 @@ from typing import Any
 
 from kfgraph.capture import prepare, run, tracefs
 from kfgraph.capture.child import Command, find_command, find_user
+from kfgraph.capture.job import Job, perform
 from kfgraph.capture.plan import parse_size_kb
 from kfgraph.capture.prepare import Wishes
 from kfgraph.capture.recorder import PROGRAM
@@ -125,21 +126,9 @@ def trace(
     Raises:
         CaptureError: kfgraph's own failure.
     """
-    fs = _machine()
-    prepare.check_permission(fs)
-    plan, notes = prepare.make_plan(fs, wishes)
-    request = run.Request(
-        plan=plan,
-        command=target.command,
-        pids=target.pids,
-        output=output,
-        force=force,
-        duration_s=duration_s,
-        options=_said(wishes),
-        notes=notes,
-    )
+    job = Job(wishes, target.command, target.pids, output, force, duration_s, said=_said(wishes))
     try:
-        recording = run.record(request, fs=fs)
+        recording = perform(job, fs=_machine())
     except MachineError as problem:
         raise CaptureError(problem.message, hint=problem.hint) from None
     for sentence in recording.leftovers:
@@ -206,10 +195,10 @@ def _count(path: str) -> tuple[int, int, str]:
     """Calls and tasks of the command as show and top count them, and a root worth a look."""
     import numpy as np
 
-    import kfgraph
     from kfgraph.model.calls import Flag
+    from kfgraph.parse import load
 
-    loaded = kfgraph.load(path)
+    loaded = load(path)
     calls = loaded.calls
     shown = ~calls.has(Flag.PRE_EXEC)
     if loaded.command_lanes is not None:

@@ -1,0 +1,86 @@
+"""One ``kfgraph trace`` as pure data, carried out here or taken into a guest as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from kfgraph.capture import prepare, run
+from kfgraph.capture.child import Command, User
+from kfgraph.capture.prepare import Wishes
+from kfgraph.capture.run import OnProgress, Recording, Request
+from kfgraph.capture.stats import CpuStats
+from kfgraph.capture.tracefs import Tracefs
+from kfgraph.model.companion import Companion
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to record and where to, before this kernel was asked what it can do. ``said`` is what the user typed."""
+
+    wishes: Wishes
+    command: Command | None = None
+    pids: tuple[int, ...] = ()
+    output: str = "trace.dat"
+    force: bool = False
+    duration_s: float | None = None
+    said: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary; ``from_dict`` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Job:
+        """Read what ``to_dict`` wrote, also after a way through JSON (which has no tuples)."""
+        command = data["command"] and _tuples(data["command"])
+        if command and command["user"]:
+            command["user"] = User(**command["user"])
+        return cls(
+            **{
+                **_tuples(data),
+                "wishes": Wishes(**_tuples(data["wishes"])),
+                "command": command and Command(**command),
+            }
+        )
+
+
+def perform(job: Job, *, fs: Tracefs, on_progress: OnProgress | None = None) -> Recording:
+    """Record it with this kernel.
+
+    Raises:
+        CaptureError, MachineError: as :func:`kfgraph.capture.run.record`; a wish that this kernel cannot grant.
+    """
+    prepare.check_permission(fs)
+    plan, notes = prepare.make_plan(fs, job.wishes)
+    request = Request(
+        plan=plan,
+        command=job.command,
+        pids=job.pids,
+        output=job.output,
+        force=job.force,
+        duration_s=job.duration_s,
+        options=job.said,
+        notes=notes,
+    )
+    return run.record(request, fs=fs, on_progress=on_progress)
+
+
+def recording_to_dict(recording: Recording) -> dict[str, Any]:
+    """A JSON-ready dictionary without the path, which means nothing outside."""
+    data = {name: value for name, value in vars(recording).items() if name != "path"}
+    return {**data, "stats": [asdict(s) for s in recording.stats], "companion": recording.companion.to_dict()}
+
+
+def recording_from_dict(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a Recording but its path. Raises KeyError, TypeError or ValueError on anything else."""
+    return {
+        **_tuples(data),
+        "stats": tuple(CpuStats(**s) for s in data["stats"]),
+        "companion": Companion.from_dict(data["companion"]),
+    }
+
+
+def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
