@@ -1,4 +1,16 @@
-"""kfgraph: strace for the inside of the kernel. The public API, imported when first used."""
+"""kfgraph: strace for the inside of the kernel.
+
+The public API, each name imported when first used::
+
+    trace = kfgraph.load("trace.dat")                       # Trace
+    kfgraph.top(trace, root=["load_module"]).to_pandas()    # where the time went, by function
+    tree = kfgraph.call_tree(trace, root=["load_module"])   # CallTree
+    kfgraph.to_anytree(tree)                                # its roots as anytree nodes
+    kfgraph.to_pandas(trace, task=["insmod"])               # one row per call
+    kfgraph.info(trace).to_dict()                           # kernel, clock, tasks, losses, notices
+
+Failures that are to be expected are :class:`kfgraph.errors.KfgraphError`. See docs/api.md.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +18,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kfgraph.model.trace import Trace
-    from kfgraph.parse import load
+    from kfgraph.analyze.calltree import call_tree as call_tree
+    from kfgraph.analyze.convert import to_anytree as to_anytree
+    from kfgraph.analyze.convert import to_pandas as to_pandas
+    from kfgraph.analyze.info import info as info
+    from kfgraph.analyze.top import top as top
+    from kfgraph.errors import KfgraphError as KfgraphError
+    from kfgraph.model.trace import Trace as Trace
+    from kfgraph.parse import load as load
 
 __version__ = "0.1.0"
 
 _WHERE = {
-    "load": "kfgraph.parse",
+    "KfgraphError": "kfgraph.errors",
     "Trace": "kfgraph.model.trace",
+    "call_tree": "kfgraph.analyze.calltree",
+    "info": "kfgraph.analyze.info",
+    "load": "kfgraph.parse",
+    "to_anytree": "kfgraph.analyze.convert",
+    "to_pandas": "kfgraph.analyze.convert",
+    "top": "kfgraph.analyze.top",
 }
 
-__all__ = ["Trace", "load"]
+__all__ = ["KfgraphError", "Trace", "call_tree", "info", "load", "to_anytree", "to_pandas", "top"]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ from kfgraph.analyze.hotpath import hot_paths
 from kfgraph.analyze.select import Filters, Selection, select
 from kfgraph.model.symbols import UNKNOWN, SymbolTable
 from kfgraph.model.trace import Trace
-from kfgraph.model.units import format_ns, format_share
+from kfgraph.model.units import format_ns, format_share, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,8 +138,8 @@ class Top:
         yield f"{self.group}s", [f"{self.labels[i]} {format_share(share)}" for i, share in enumerate(shares)]
 
     def __repr__(self) -> str:
-        self_time = format_ns(self.self_ns)
-        return f"<Top {self.n_rows:,} {self.group}s by {self.by}, {self.n_calls:,} calls, self {self_time}>"
+        rows, calls = plural(self.n_rows, self.group), plural(self.n_calls, "call")
+        return f"<Top {rows} by {self.by}, {calls}, self {format_ns(self.self_ns)}>"
 
     def _repr_html_(self) -> str:
         return str(self.to_pandas().to_html(max_rows=30, notebook=True))

@@ -1,0 +1,115 @@
+"""Doors for library users: calls as a pandas DataFrame, trees as anytree nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.select import Filters, select
+from kfgraph.model.calls import CONTEXTS, Flag
+from kfgraph.model.symbols import UNKNOWN
+from kfgraph.model.trace import Trace
+
+if TYPE_CHECKING:
+    import anytree
+    import pandas as pd
+    from typing_extensions import Unpack
+
+MAX_NODES = 20_000
+
+
+def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
+    """One row per selected call, in table order (each task's calls in pre-order, task after task).
+
+    The index is the call's row in ``trace.calls``. Columns: function, module ("" for the core kernel),
+    pid, comm, cpu, start_ns, duration_ns, self_ns, level, parent (a row; of the selection: the nearest
+    selected caller), context, flags (see :class:`kfgraph.model.calls.Flag`), and retval where the trace
+    has any. Times are ns of the trace clock; unknown is ``<NA>``.
+
+    Args:
+        trace: what :func:`kfgraph.load` returned.
+        filters: which calls, as for :func:`kfgraph.analyze.select.select`.
+
+    Raises:
+        NoMatchError: a filter leaves nothing.
+        UsageError: the trace does not record what a filter needs.
+    """
+    import pandas as pd
+
+    selection = select(trace, **filters)
+    rows = np.flatnonzero(selection.keep)
+    calls, symbols, tasks = trace.calls, trace.symbols, trace.tasks.tasks
+
+    def words(codes: Any, of_code: Any) -> pd.Categorical:
+        """``of_code[codes]`` as a categorical, None for an unknown one."""
+        names = list(dict.fromkeys(word for word in of_code if word is not None))
+        place = {name: i for i, name in enumerate(names)}
+        lookup = np.array([place[word] if word is not None else -1 for word in of_code], np.int64)
+        return pd.Categorical.from_codes(lookup[codes] if len(lookup) else codes, categories=pd.Index(names, dtype=str))
+
+    def numbers(values: Any, unknown: Any) -> Any:
+        return pd.Series(values, dtype="Int64", index=rows).mask(unknown)
+
+    func, lane, flags = calls.func[rows], calls.lane[rows], calls.flags[rows]
+    known_module = [
+        module if code != UNKNOWN and symbols.resolved[code] else None for code, module in enumerate(symbols.modules)
+    ]
+    pid = np.array([task.pid for task in tasks], np.int64)[lane] if tasks else lane
+    contexts = np.minimum(calls.context[rows], len(CONTEXTS))
+    columns = {
+        "function": words(func, [name or None for name in symbols.names]),
+        "module": words(func, known_module),
+        "pid": numbers(pid, pid < 0),
+        "comm": words(lane, [task.comm or None for task in tasks]),
+        "cpu": numbers(calls.cpu[rows], calls.cpu[rows] < 0),
+        "start_ns": numbers(calls.start_ns[rows], (flags & Flag.START_UNKNOWN) != 0),
+        "duration_ns": numbers(selection.total_ns[rows], selection.total_ns[rows] < 0),
+        "self_ns": numbers(calls.self_ns[rows], calls.self_ns[rows] < 0),
+        "level": calls.level[rows],
+        "parent": numbers(selection.parent[rows], selection.parent[rows] < 0),
+        "context": words(contexts, [*CONTEXTS, None]),
+        "flags": flags,
+    }
+    if calls.retval is not None:
+        columns["retval"] = numbers(calls.retval[rows], (flags & Flag.HAS_RETVAL) == 0)
+    return pd.DataFrame(columns, index=pd.Index(rows, name="row"))
+
+
+def to_anytree(tree: CallTree, *, max_nodes: int = MAX_NODES) -> tuple[anytree.Node, ...]:
+    """The roots of ``tree`` as anytree nodes, each holding its subtree, children in the tree's order.
+
+    A node has ``name`` (the function's label), ``n_calls``, ``total_ns``, ``self_ns`` (None where unknown),
+    ``flags``, and ``row``, the call's row in ``trace.calls`` (None for a node that stands for several).
+
+    Raises:
+        ValueError: the tree has more than ``max_nodes`` nodes. anytree takes microseconds and hundreds of
+            bytes for each and is no place for a whole trace: ask for a function's tree, or a merged one.
+    """
+    import anytree
+
+    table = tree.tree
+    if len(table) > max_nodes:
+        narrower = "narrow the tree (root=, nth=, merge=True) or raise max_nodes"
+        raise ValueError(f"{len(table):,} nodes are more than {max_nodes:,}: {narrower}")
+    nodes: list[Any] = []
+    for node in range(len(table)):
+        parent = int(table.parent[node])
+        row = int(table.row[node])
+        nodes.append(
+            anytree.Node(
+                table.labels[table.label[node]],
+                parent=nodes[parent] if parent >= 0 else None,
+                n_calls=int(table.count[node]),
+                total_ns=_known(table.total_ns[node]),
+                self_ns=_known(table.self_ns[node]),
+                flags=Flag(int(table.flags[node])),
+                row=row if row >= 0 else None,
+            )
+        )
+    return tuple(node for node in nodes if node.parent is None)
+
+
+def _known(value: np.int64) -> int | None:
+    return int(value) if value >= 0 else None
