@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import kfgraph
+from kfgraph import __version__
 from kfgraph.capture import session as sessions
 from kfgraph.capture import tracefs
 from kfgraph.capture.child import Child, Command, SignalMask
@@ -290,7 +290,7 @@ class _Capture:
     def _companion(self, line: list[str], pids: tuple[int, ...]) -> Companion:
         request = self.request
         return Companion(
-            kfgraph_version=kfgraph.__version__,
+            kfgraph_version=__version__,
             argv=request.command.argv if request.command else (),
             trace_cmd=tuple(line),
             options=dict(request.options),

@@ -65,6 +65,7 @@ def run(
         buffer=buffer,
         clock=clock,
         extra=trace_cmd_args,
+        duration_s=duration,
     )
     target = tracing.target(command, pids=pid, user=user, env=env, cwd=cwd)
     if dry_run:

@@ -37,6 +37,7 @@ def wishes(
     buffer: str | None,
     extra: str,
     max_depth: int,
+    duration_s: float | None,
     **plain: Any,
 ) -> Wishes:
     """The options as values.
@@ -52,6 +53,8 @@ def wishes(
         raise UsageError(str(problem), hint="kfgraph trace --help") from None
     if min_duration is not None and min_ns < 1_000:
         raise UsageError("--min-duration: the kernel's threshold is in whole microseconds", hint="--min-duration 1us")
+    if duration_s is not None and not duration_s > 0:
+        raise UsageError("--duration: more than 0 seconds", hint="kfgraph trace --help")
     if max_depth < 0:
         raise UsageError("--max-depth: 0 is no limit", hint="kfgraph trace --help")
     return Wishes(
@@ -165,6 +168,10 @@ def _print_summary(recording: run.Recording, *, shown: str) -> None:
         n_calls, n_tasks, next_root = _count(str(recording.path))
     except KfgraphError as problem:
         warnings.append(f"it cannot be read back: {problem.message}")
+    except Exception as bug:  # the recording and the command's status count for more than this line
+        if "--debug" in sys.argv:
+            raise
+        warnings.append(f"it cannot be read back: {type(bug).__name__}: {bug}")
     result = CaptureSummary(
         path=shown,
         n_bytes=recording.n_bytes,

@@ -1,0 +1,62 @@
+"""Stands in for trace-cmd: sets the tracer as it does, waits for SIGINT, writes a trace.
+
+FAKE_TRACEFS: the tracing directory. FAKE_TRACE: what to write as the recording. FAKE_MODE: how to
+misbehave. FAKE_LOG: where to note the arguments.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import time
+
+ROOT = pathlib.Path(os.environ["FAKE_TRACEFS"])
+MODE = os.environ.get("FAKE_MODE", "")
+args = sys.argv[1:]
+if log := os.environ.get("FAKE_LOG"):
+    with open(log, "a") as notes:
+        notes.write(json.dumps(args) + "\n")
+output = pathlib.Path(args[args.index("-o") + 1])
+
+if args[0] == "restore":
+    shutil.copyfile(os.environ["FAKE_TRACE"], output)
+    sys.exit(0)
+
+if MODE == "refuses":
+    print("  plugin 'function_graph'")
+    print("trace-cmd: Device or resource busy", file=sys.stderr)
+    sys.exit(1)
+
+stopped = False
+
+
+def stop(*_):
+    global stopped
+    stopped = True
+
+
+signal.signal(signal.SIGINT, stop)
+pids = args[args.index("-P") + 1].split(",")
+(ROOT / "tracing_on").write_text("0\n")
+(ROOT / "current_tracer").write_text("function_graph\n")
+(ROOT / "options/function-fork").write_text("1\n")
+for cpu in (ROOT / "per_cpu").iterdir():
+    (cpu / "buffer_size_kb").write_text(args[args.index("-b") + 1] + "\n")
+(ROOT / "set_ftrace_pid").write_text("\n".join(pids) + "\n")
+(ROOT / "tracing_on").write_text("1\n")
+output.with_name("trace.dat.cpu0").write_bytes(b"events")
+while not stopped:
+    time.sleep(0.01)
+    if MODE == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+if MODE == "fails":
+    print("trace-cmd: No space left on device", file=sys.stderr)
+    sys.exit(1)
+if MODE == "stubborn":
+    time.sleep(60)
+shutil.copyfile(os.environ["FAKE_TRACE"], output)
+output.with_name("trace.dat.cpu0").unlink()
+(ROOT / "current_tracer").write_text("nop\n")
+(ROOT / "set_ftrace_pid").write_text("")

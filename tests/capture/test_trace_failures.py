@@ -1,0 +1,167 @@
+"""Every failure of `kfgraph trace`: its exit code, its one line, its hint; the tracer as before, no file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kfgraph.capture import prepare
+from kfgraph.errors import CaptureError
+
+from .conftest import Lab, make_tracefs
+
+
+def nothing(lab: Lab) -> None:
+    pass
+
+
+def no_graph(lab: Lab) -> None:
+    (lab.fs.root / "available_tracers").write_text("function nop\n")
+
+
+def no_tracefs(lab: Lab) -> None:
+    shutil.rmtree(lab.fs.root)
+
+
+def no_recorder(lab: Lab) -> None:
+    lab.path = str(lab.folder / "empty")
+    (lab.folder / "empty").mkdir()
+    (lab.folder / "empty" / "true").symlink_to(shutil.which("true") or "/bin/true")
+
+
+def refusing_recorder(lab: Lab) -> None:
+    lab.env["FAKE_MODE"] = "refuses"
+
+
+def other_tracer(lab: Lab) -> None:
+    (lab.fs.root / "current_tracer").write_text("function\n")
+
+
+def a_letter(lab: Lab) -> None:
+    (lab.work / "letter.txt").write_text("Dear all")
+
+
+def plain_file(lab: Lab) -> None:
+    (lab.work / "plain").write_text("no program")
+
+
+def bad_script(lab: Lab) -> None:
+    (lab.work / "bad").write_bytes(b"\x00\x01 no program")
+    (lab.work / "bad").chmod(0o755)
+
+
+def orphan_script(lab: Lab) -> None:
+    (lab.work / "orphan").write_text("#!/no/such/interpreter\n")
+    (lab.work / "orphan").chmod(0o755)
+
+
+TABLE: tuple[tuple[Callable[[Lab], None], str, int, str, str], ...] = (
+    # what is wrong, arguments, exit code, message, hint
+    (nothing, "", 2, "give a command to run", "kfgraph trace insmod foo.ko"),
+    (nothing, "-p 1 true", 2, "give a command or -p PID, not both", "kfgraph trace"),
+    (nothing, "-p 1 --cwd /", 2, "--user, --env and --cwd are for a command", "--help"),
+    (nothing, "--no-such true", 2, "No such option: --no-such", "kfgraph trace --help"),
+    (nothing, "--buffer 12parsecs true", 2, "'12parsecs' is not a size", "--help"),
+    (nothing, "--buffer 1 true", 2, "less than one page", "--help"),
+    (nothing, "--min-duration soon true", 2, "'soon' is not a time", "--help"),
+    (nothing, "--min-duration 10ns true", 2, "whole microseconds", "--min-duration 1us"),
+    (nothing, "--max-depth -1 true", 2, "--max-depth: 0 is no limit", "--help"),
+    (nothing, "--duration 0 true", 2, "--duration: more than 0 seconds", "--help"),
+    (nothing, "--env NAME true", 2, "--env NAME: not NAME=VALUE", "--env DEBUG=1"),
+    (nothing, "no-such-command", 127, "no-such-command: command not found", "PATH"),
+    (nothing, "./no-such-file", 127, "./no-such-file: no such file", ""),
+    (orphan_script, "./orphan", 127, "its interpreter is missing", ""),
+    (plain_file, "./plain", 126, "./plain: not an executable file", "chmod +x ./plain"),
+    (nothing, "/tmp", 126, "/tmp: not an executable file", ""),
+    (bad_script, "./bad", 126, "./bad: cannot be executed: Exec format error", "script without #!"),
+    (no_tracefs, "true", 125, "tracefs is not mounted", "sudo mount -t tracefs nodev /sys/kernel/tracing"),
+    (no_graph, "true", 125, "has no function_graph tracer", "kfgraph doctor"),
+    (no_recorder, "true", 125, "trace-cmd is not installed", "apt-get install trace-cmd"),
+    (
+        refusing_recorder,
+        "true",
+        125,
+        "trace-cmd could not start recording: trace-cmd: Device or resource busy",
+        "record",
+    ),
+    (other_tracer, "true", 125, "the tracer is in use: current_tracer is function", "echo nop >"),
+    (a_letter, "-o letter.txt true", 125, "letter.txt exists and is not a trace", "--force"),
+    (nothing, "-o /no/such/folder/t.dat true", 125, "No such file or directory", "-o FILE"),
+    (nothing, "-o . true", 125, "cannot write .: it is a directory", "-o FILE"),
+    (nothing, "-o /dev/null true", 125, "cannot write /dev/null: it is no regular file", "-o FILE"),
+    (nothing, "-e sched:sched_swich true", 125, "this kernel has no event sched:sched_swich", "sched:sched_switch"),
+    (nothing, "--clock moon true", 125, "this kernel has no trace clock moon", "local, global, mono, x86-tsc"),
+    (nothing, "--root vfs_opn true", 125, "--root vfs_opn: no such function", "vfs_open"),
+    (nothing, "--exclude no_* true", 125, "--exclude no_*: no such function", "once it is loaded"),
+    (nothing, "--only zzz true", 125, "--only zzz: no such function", ""),
+    (nothing, "--args true", 125, "does not record funcgraph-args (--args)", "6.15"),
+    (nothing, "--retval true", 125, "does not record funcgraph-retval (--retval)", "6.5"),
+    (nothing, "--buffer 900G true", 125, "--buffer: 2 CPUs x 900.0 GiB is more than", "--buffer "),
+    (nothing, "-p 4194999 ", 125, "-p 4194999: no such process", ""),
+    (nothing, "--user no-such-user true", 125, "--user no-such-user: no such user", ""),
+    (nothing, "--user auto true", 125, "kfgraph was not started through sudo", "--user NAME"),
+    (nothing, "--cwd /no/such true", 125, "cannot change to /no/such: No such file or directory", ""),
+    (nothing, "--trace-cmd-args ' true", 2, "No closing quotation", "--help"),
+)
+
+
+@pytest.mark.parametrize(
+    ("prepare_lab", "arguments", "code", "message", "hint"), TABLE, ids=[t[1] or "none" for t in TABLE]
+)
+def test_failure(
+    lab: Lab, prepare_lab: Callable[[Lab], None], arguments: str, code: int, message: str, hint: str
+) -> None:
+    prepare_lab(lab)
+    before = lab.snapshot() if lab.fs.root.exists() else None
+    files = set(lab.work.iterdir())
+    done = lab.run("trace", *arguments.split())
+    lines = done.stderr.splitlines()
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert lines[0].startswith("kfgraph: ")
+    assert message in lines[0]
+    assert len(lines) == (2 if hint or len(lines) > 1 else 1)
+    assert hint in "".join(lines[1:])
+    assert set(lab.work.iterdir()) == files
+    assert before is None or before.differences(lab.snapshot()) == []
+
+
+def test_force_overwrites_what_is_no_trace(lab: Lab) -> None:
+    a_letter(lab)
+    assert lab.run("trace", "-q", "--force", "-o", "letter.txt", "true").returncode == 0
+    assert (lab.work / "letter.txt").read_bytes() == lab.trace.read_bytes()
+
+
+def test_a_trace_and_an_empty_file_are_overwritten(lab: Lab) -> None:
+    (lab.work / "trace.dat").touch()
+    assert lab.run("trace", "-q", "true").returncode == 0
+    assert lab.run("trace", "-q", "true").returncode == 0
+    assert (lab.work / "trace.dat").read_bytes() == lab.trace.read_bytes()
+
+
+def test_without_permission_the_hint_is_the_whole_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fs = make_tracefs(tmp_path / "tracing")
+    program = tmp_path / "bin with space" / "kfgraph"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    monkeypatch.setattr(sys, "argv", [str(program), "trace", "-o", "a b", "true"])
+    with pytest.raises(CaptureError) as problem:
+        prepare.check_permission(fs)
+    assert problem.value.exit_code == 125
+    assert problem.value.hint == f"sudo '{program}' trace -o 'a b' true"
+
+
+def test_a_coming_function_cannot_be_a_root(tmp_path: Path) -> None:
+    fs = make_tracefs(tmp_path / "tracing")
+    with pytest.raises(
+        CaptureError, match="the kernel refuses functions of a module that is not loaded yet"
+    ) as problem:
+        prepare.make_plan(fs, prepare.Wishes(roots=("foo_init",)), coming={"foo_init"})
+    assert problem.value.hint == "record without it, then: kfgraph show --root foo_init"

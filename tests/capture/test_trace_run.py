@@ -1,0 +1,261 @@
+"""What `kfgraph trace` does to its command, to its file and to the tracer."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kfgraph.model.companion import Companion
+
+from .conftest import Lab
+
+
+def companion(lab: Lab, name: str = "trace.dat") -> Companion:
+    return Companion.from_dict(json.loads((lab.work / f"{name}.kfgraph.json").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [("exit 0", 0), ("exit 3", 3), ("kill -TERM $$", 143), ("kill -KILL $$", 137), ("kill -SEGV $$", 139)],
+)
+def test_status_is_passed_on_and_the_tracer_is_as_before(lab: Lab, script: str, status: int) -> None:
+    before = lab.snapshot()
+    done = lab.run("trace", "-q", "sh", "-c", script)
+    assert done.returncode == status, done.stderr
+    assert before.differences(lab.snapshot()) == []
+    assert (lab.work / "trace.dat").read_bytes() == lab.trace.read_bytes()
+    assert companion(lab).exit_status == status
+    assert sorted(p.name for p in lab.work.iterdir()) == ["trace.dat", "trace.dat.kfgraph.json"]
+    assert not (lab.state / "session.json").exists()
+
+
+def test_command_keeps_its_streams_and_its_signals(lab: Lab) -> None:
+    # SIGPIPE (13) must not be ignored, as Python has it; nothing may be blocked.
+    script = "cat; echo words >&2; grep -E '^Sig(Ign|Blk)' /proc/$$/status"
+    done = lab.run("trace", "-q", "sh", "-c", script, input="from stdin\n")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "from stdin"
+    assert done.stderr == "words\n"
+    masks = {line.split(":")[0]: int(line.split()[1], 16) for line in lines[1:]}
+    assert masks["SigBlk"] == 0
+    assert not masks["SigIgn"] & (1 << (signal.SIGPIPE - 1))
+
+
+def test_nothing_of_the_command_runs_before_the_tracer_is_on(lab: Lab) -> None:
+    root = lab.fs.root
+    done = lab.run(
+        "trace",
+        "-q",
+        "sh",
+        "-c",
+        f"cat {root}/tracing_on {root}/current_tracer; grep -c . {root}/set_ftrace_pid; cat {root}/set_ftrace_pid; echo $$",
+    )
+    on, tracer, count, listed, pid = done.stdout.split()
+    assert (on, tracer, count) == ("1", "function_graph", "1")
+    assert listed == pid
+    assert companion(lab).pids == (int(pid),)
+
+
+def test_environment_directory_and_name(lab: Lab) -> None:
+    (lab.work / "sub").mkdir()
+    done = lab.run("trace", "-q", "--env", "COLOR=red", "--cwd", "sub", "sh", "-c", 'echo "$COLOR $PWD $0"', "name")
+    assert done.stdout.split() == ["red", str(lab.work / "sub"), "name"]
+
+
+def test_option_words_after_the_command_are_its_own(lab: Lab) -> None:
+    assert lab.run("trace", "-q", "echo", "-f", "--root", "x", "--help").stdout == "-f --root x --help\n"
+    assert lab.run("trace", "-q", "--", "echo", "--", "-o").stdout == "-- -o\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_user_and_ownership(lab: Lab) -> None:
+    lab.folder.chmod(0o755)
+    lab.env |= {"SUDO_UID": "65534", "SUDO_GID": "65534", "SUDO_USER": "nobody"}
+    done = lab.run("trace", "-q", "--user", "auto", "sh", "-c", "id -u; id -g; echo $USER")
+    assert done.stdout.split() == ["65534", "65534", "nobody"]
+    for name in ("trace.dat", "trace.dat.kfgraph.json"):
+        assert (lab.work / name).stat().st_uid == 65534
+
+
+def test_interrupt_goes_to_the_command_first(lab: Lab) -> None:
+    script = "trap 'echo got it; exit 7' INT; touch ready; while :; do sleep 0.05; done"
+    process = lab.start("trace", "-q", "sh", "-c", script)
+    lab.until((lab.work / "ready").exists)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (7, "got it\n"), err
+    assert companion(lab).exit_status == 7
+
+
+def test_second_interrupt_keeps_what_was_recorded(lab: Lab) -> None:
+    before = lab.snapshot()
+    process = lab.start("trace", "sh", "-c", "trap '' INT; echo $$; touch ready; exec sleep 30", stderr=subprocess.PIPE)
+    lab.until((lab.work / "ready").exists)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)  # two that wait at the same time are one
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None and process.stderr is not None
+    pid = int(process.stdout.readline())
+    try:
+        assert process.wait(20) == 130
+        assert (lab.work / "trace.dat").read_bytes() == lab.trace.read_bytes()
+        assert companion(lab).exit_status is None
+        assert before.differences(lab.snapshot()) == []
+        os.kill(pid, 0)  # it goes on
+        assert f"sh (pid {pid}) still runs" in process.stderr.read()
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_terminate_ends_the_command_and_keeps_the_file(lab: Lab) -> None:
+    process = lab.start("trace", "-q", "sh", "-c", "touch ready; exec sleep 30")
+    lab.until((lab.work / "ready").exists)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 143
+    assert (lab.work / "trace.dat").exists()
+
+
+def test_interrupt_while_the_tracer_is_switched_on(lab: Lab) -> None:
+    before = lab.snapshot()
+    lab.env["FAKE_TRACEFS"] = str(lab.folder)  # it never comes to record
+    (lab.folder / "options").mkdir()
+    (lab.folder / "per_cpu").mkdir()
+    process = lab.start("trace", "-q", "touch", "ran")
+    lab.until(lab.log.exists)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert list(lab.work.iterdir()) == []
+    assert before.differences(lab.snapshot()) == []
+
+
+def test_attached_process_until_its_end(lab: Lab) -> None:
+    other = subprocess.Popen(["sleep", "60"])
+    process = lab.start("trace", "-q", "-p", str(other.pid))
+    lab.until_recording()
+    assert lab.fs.read("set_ftrace_pid") == str(other.pid)
+    other.kill()
+    other.wait()
+    assert process.wait(20) == 0
+    assert companion(lab).pids == (other.pid,)
+
+
+def test_attached_process_until_interrupt(lab: Lab) -> None:
+    process = lab.start("trace", "-q", "-p", str(os.getpid()))
+    lab.until_recording()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    assert os.getpid() in companion(lab).pids
+
+
+def test_duration_stops_the_recording_and_not_the_command(lab: Lab) -> None:
+    process = lab.start(
+        "trace", "-q", "--duration", "0.2", "sh", "-c", "while ! [ -e go ]; do sleep 0.05; done; exit 4"
+    )
+    lab.until((lab.work / "trace.dat").exists)
+    assert lab.fs.current_tracer == "nop"
+    assert process.poll() is None
+    (lab.work / "go").touch()
+    assert process.wait(20) == 4
+
+
+def test_killed_recorder_leaves_a_partial_file(lab: Lab) -> None:
+    lab.env["FAKE_MODE"] = "dies"
+    before = lab.snapshot()
+    done = lab.run("trace", "sh", "-c", "sleep 0.5; exit 3")
+    assert done.returncode == 3
+    assert "the recording is partial: trace-cmd was killed by SIGKILL" in done.stderr
+    assert lab.recorder_lines()[-1][0] == "restore"
+    assert (lab.work / "trace.dat").read_bytes() == lab.trace.read_bytes()
+    assert companion(lab).partial == "trace-cmd was killed by SIGKILL"
+    assert before.differences(lab.snapshot()) == []
+
+
+def test_failed_recorder_is_told(lab: Lab) -> None:
+    lab.env["FAKE_MODE"] = "fails"
+    done = lab.run("trace", "true")
+    assert done.returncode == 0
+    assert "the recording is partial: trace-cmd failed: trace-cmd: No space left on device" in done.stderr
+
+
+def test_what_a_killed_run_left_is_cleared_by_the_next(lab: Lab) -> None:
+    before = lab.snapshot()
+    process = lab.start("trace", "-q", "sleep", "60")
+    lab.until_recording()
+    note = {}
+
+    def has_recorder() -> bool:
+        note.update(json.loads((lab.state / "session.json").read_text()))
+        return note["recorder"] is not None
+
+    lab.until(has_recorder)
+    process.kill()
+    process.wait()
+    # The recorder ends by itself (PR_SET_PDEATHSIG); what it does not put back stays.
+    lab.until(lambda: not Path(f"/proc/{note['recorder']['pid']}").exists())
+    assert "options/function-fork" in before.differences(lab.snapshot())
+    done = lab.run("trace", "-o", "next.dat", "true")
+    assert done.returncode == 0
+    assert "put back what a killed run" in done.stderr
+    assert before.differences(lab.snapshot()) == []
+    assert not (lab.state / "session.json").exists()
+
+
+def test_two_at_once(lab: Lab) -> None:
+    first = lab.start("trace", "-q", "sh", "-c", "while ! [ -e go ]; do sleep 0.05; done")
+    lab.until_recording()
+    second = lab.run("trace", "-q", "-o", "second.dat", "true")
+    assert second.returncode == 125
+    assert f"in use by kfgraph, pid {first.pid}: sh -c" in second.stderr
+    (lab.work / "go").touch()
+    assert first.wait(20) == 0
+    assert [p.name for p in lab.work.glob("second*")] == []
+
+
+def test_recorder_is_out_of_reach_of_the_terminal(lab: Lab) -> None:
+    process = lab.start("trace", "-q", "sleep", "60")
+    lab.until_recording()
+    lab.until(lambda: json.loads((lab.state / "session.json").read_text())["recorder"] is not None)
+    recorder = json.loads((lab.state / "session.json").read_text())["recorder"]["pid"]
+    assert os.getsid(recorder) == recorder
+    assert os.getpgid(recorder) != os.getpgid(process.pid)
+    command = int(lab.fs.read("set_ftrace_pid"))
+    assert os.getpgid(command) == os.getpgid(process.pid)
+    os.kill(command, signal.SIGTERM)
+    assert process.wait(20) == 143
+
+
+def test_without_ptrace_the_command_still_runs(lab: Lab, program: object) -> None:
+    assert callable(program)
+    strace = program("strace", "strace")
+    # A process that is traced itself cannot let itself be traced by another.
+    argv = [strace, "-f", "-qq", "-e", "trace=none", "-o", "/dev/null", sys.executable, "-c"]
+    code = (
+        "import os, time; from kfgraph.capture.child import *\n"
+        "c = Child(Command('/bin/sh', ('sh', '-c', 'exit 5'), dict(os.environ)), signal_mask=set())\n"
+        "print(c.held_in_exec); c.release()\n"
+        "while (s := c.poll()) is None: time.sleep(.01)\n"
+        "print(s)"
+    )
+    done = subprocess.run([*argv, code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["False", "5"], done.stderr
+
+
+def test_summary(lab: Lab) -> None:
+    stats = lab.fs.root / "per_cpu/cpu1/stats"
+    stats.write_text("entries: 50\noverrun: 100\ncommit overrun: 0\ndropped events: 0\nread events: 50\n")
+    done = lab.run("trace", "-o", "my trace.dat", "false")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("kfgraph: my trace.dat: ")
+    assert "  false exited with 1" in lines
+    assert "  CPU 1 lost 100 events, 50% of what happened there" in lines
+    assert lines[-2].startswith("    kfgraph show 'my trace.dat'")
+    assert lines[-1] == "    kfgraph top 'my trace.dat'"
