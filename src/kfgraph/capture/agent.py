@@ -4,7 +4,7 @@ Started as a plain script by an interpreter of the shared root, so it imports th
 only: under emulation every import costs. The folder given as its argument is shared with the host:
 
     job.json    in   argv, cwd, env
-    signal.N    in   a signal number for the command's process group, N = 1, 2, ...
+    signal.N    in   a signal number for the command, N = 1, 2, ...
     alive       in   changes while the host still waits
     stage       out  "running", then "done"
     stdout, stderr   the command's output
@@ -62,7 +62,7 @@ def wait(child: subprocess.Popen[bytes], folder: Path) -> int:
         request = folder / f"signal.{n_signals + 1}"
         if request.exists():
             n_signals += 1
-            os.killpg(child.pid, int(request.read_text()))
+            os.kill(child.pid, int(request.read_text()))
         alive = (folder / "alive").read_text()
         if alive != seen:
             seen, since = alive, time.monotonic()

@@ -15,6 +15,7 @@ import re
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -69,6 +70,7 @@ class GuestResult:
     status: int | None
     console: tuple[str, ...]
     trouble: tuple[str, ...]
+    image: KernelImage
     machine: Machine
     boot_s: float | None
     seconds: float
@@ -188,13 +190,14 @@ def boot(
     folder: Path,
     *,
     machine: Machine | None = None,
+    files: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     timeout_s: float = 600.0,
     out: IO[bytes] | None = None,
     err: IO[bytes] | None = None,
     on_stage: Callable[[str, float], None] | None = None,
-    signals: Callable[[], Sequence[int]] | None = None,
+    signals: Callable[[str], Sequence[int]] | None = None,
 ) -> GuestResult:
     """Run ``argv`` as root inside a guest; returns when the guest is gone.
 
@@ -204,12 +207,13 @@ def boot(
         folder: an empty folder of the host; the guest sees ``folder/share`` as :data:`SHARE` and can write
             there. ``folder/console`` keeps the kernel's messages.
         machine: default :func:`find_machine`.
+        files: texts that lie in the shared folder at the start, by name.
         cwd: the command's directory (default: this process's).
         env: the command's environment (default: this process's).
         timeout_s: the guest is killed after this many seconds, boot included.
         out, err: the command's output is copied there while it runs.
         on_stage: called often with "booting", "running" or "done", and the seconds so far.
-        signals: called often; returns signals to hand on to the command.
+        signals: called often with the stage; returns signals to hand on to the command.
 
     Raises:
         MachineError: the image cannot be booted here, or QEMU or virtme-ng is missing.
@@ -221,12 +225,13 @@ def boot(
     machine = machine or find_machine()
     begin = time.monotonic()
     job = {"argv": list(argv), "cwd": str(cwd or Path.cwd()), "env": dict(os.environ if env is None else env)}
+    texts = {**(files or {}), "job.json": json.dumps(job), "alive": "0"}
     watch = _Watch(folder, begin, timeout_s, out, err, on_stage, signals)
-    end = _run(machine, image, folder, job, watch)
+    end = _run(machine, image, folder, texts, watch)
     if end == "silent":
         machine = replace(machine, accel="tcg", cpus=1, why_slow="KVM starts a machine that does not run")
         shutil.rmtree(folder / "share")
-        end = _run(machine, image, folder, job, watch)
+        end = _run(machine, image, folder, texts, watch)
     lines = console_lines(folder / "console")
     status = _status(folder / "share")
     return GuestResult(
@@ -234,18 +239,19 @@ def boot(
         status=status,
         console=lines,
         trouble=find_trouble(lines),
+        image=image,
         machine=machine,
         boot_s=watch.boot_s,
         seconds=time.monotonic() - begin,
     )
 
 
-def _run(machine: Machine, image: KernelImage, folder: Path, job: Mapping[str, object], watch: _Watch) -> str:
+def _run(machine: Machine, image: KernelImage, folder: Path, files: Mapping[str, str], watch: _Watch) -> str:
     """Start the virtual machine and watch it to its end."""
     share = folder / "share"
     share.mkdir(parents=True)
-    (share / "job.json").write_text(json.dumps(job))
-    (share / "alive").write_text("0")
+    for name, text in files.items():
+        (share / name).write_text(text)
     with contextlib.ExitStack() as stack:
         command = vng_argv(machine, image, share.resolve(), stubs=_make_stubs(folder))
         console = stack.enter_context((folder / "console").open("wb"))
@@ -285,7 +291,7 @@ class _Watch:
         out: IO[bytes] | None,
         err: IO[bytes] | None,
         on_stage: Callable[[str, float], None] | None,
-        signals: Callable[[], Sequence[int]] | None,
+        signals: Callable[[str], Sequence[int]] | None,
     ) -> None:
         self.boot_s: float | None = None
         self._folder = folder
@@ -305,12 +311,12 @@ class _Watch:
         while process.poll() is None:
             now = time.monotonic()
             if stage != "done":
-                stage = _read(self._share / "stage") or "booting"
+                stage = self._read_stage() or "booting"
             if stage != "booting" and self.boot_s is None:
                 self.boot_s = now - self._begin
             if self._on_stage is not None:
                 self._on_stage(stage, now - self._begin)
-            self._work(n_polls)
+            self._work(stage, n_polls)
             if now - self._begin > self._timeout_s:
                 return "timeout"
             if stage == "booting":
@@ -322,27 +328,29 @@ class _Watch:
             time.sleep(_POLL_S)
         for copy in self._copies:
             copy.more()
-        if _read(self._share / "stage"):
+        if self._read_stage():
             return "died"
         return "silent" if machine.accel == "kvm" and not self._spoke() else "boot"
+
+    def _read_stage(self) -> str:
+        return read_shared(self._share / "stage").decode("ascii", "replace")
 
     def _spoke(self) -> bool:
         return b"Linux version" in (self._folder / "console").read_bytes()
 
-    def _work(self, n_polls: int) -> None:
+    def _work(self, stage: str, n_polls: int) -> None:
         for copy in self._copies:
             copy.more()
         if n_polls % 10 == 0:
-            (self._share / "alive").write_text(str(n_polls))
-        for number in self._signals() if self._signals else ():
+            _write_shared(self._share / "alive", str(n_polls))
+        for number in self._signals(stage) if self._signals else ():
             self._n_signals += 1
-            beside = self._share / "signal.new"
-            beside.write_text(str(number))
-            beside.rename(self._share / f"signal.{self._n_signals}")
+            _write_shared(self._share / "signal.new", str(number))
+            (self._share / "signal.new").rename(self._share / f"signal.{self._n_signals}")
 
 
 class _Copy:
-    """Copies what a growing file gains to a stream."""
+    """Copies what a growing file of the shared folder gains to a stream."""
 
     def __init__(self, source: Path, target: IO[bytes] | None) -> None:
         self._source = source
@@ -350,26 +358,39 @@ class _Copy:
         self._position = 0
 
     def more(self) -> None:
-        if self._target is None or not self._source.exists():
+        if self._target is None:
             return
-        with self._source.open("rb") as file:
-            file.seek(self._position)
-            data = file.read()
+        data = read_shared(self._source, offset=self._position)
         if data:
             self._position += len(data)
             self._target.write(data)
             self._target.flush()
 
 
-def _read(path: Path) -> str:
+def read_shared(path: Path, *, offset: int = 0) -> bytes:
+    """What a file of the shared folder holds from ``offset`` on; nothing if there is none.
+
+    The guest's root owns that folder: a link or a pipe that it put there is not followed.
+    """
     try:
-        return path.read_text()
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return ""
+        return b""
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return b""
+        file.seek(offset)
+        return file.read()
+
+
+def _write_shared(path: Path, text: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with contextlib.suppress(OSError), os.fdopen(os.open(path, flags, 0o600), "w") as file:
+        file.write(text)
 
 
 def _status(share: Path) -> int | None:
-    text = _read(share / "status")
+    text = read_shared(share / "status").decode("ascii", "replace")
     return int(text) if text.isdigit() else None
 
 

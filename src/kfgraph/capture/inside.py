@@ -1,0 +1,38 @@
+"""``kfgraph trace`` inside a guest: reads the job from the shared folder, records, writes what came of it.
+
+    job        in   capture.job.Job as JSON
+    trace.dat  out  the recording
+    recording  out  the Recording as JSON, or
+    failure    out  message, hint and exit code of kfgraph's own failure
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from kfgraph.capture import tracefs
+from kfgraph.capture.agent import put
+from kfgraph.capture.job import Job, perform, recording_to_dict
+from kfgraph.errors import CaptureError, KfgraphError
+
+JOB, TRACE, RECORDING, FAILURE = "trace-job", "trace.dat", "recording", "failure"
+
+
+def main(folder: Path) -> int:
+    """Carry out the job; the exit status that ``kfgraph trace`` passes on."""
+    job = Job.from_dict(json.loads((folder / JOB).read_text()))
+    try:
+        recording = perform(job, fs=tracefs.find())
+    except (KfgraphError, KeyboardInterrupt) as problem:
+        message, hint = getattr(problem, "message", "interrupted"), getattr(problem, "hint", "")
+        code = problem.exit_code if isinstance(problem, CaptureError) else CaptureError.exit_code
+        put(folder / FAILURE, json.dumps({"message": message, "hint": hint, "exit_code": code}))
+        return code
+    put(folder / RECORDING, json.dumps(recording_to_dict(recording)))
+    return recording.status
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

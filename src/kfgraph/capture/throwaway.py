@@ -1,0 +1,190 @@
+"""``kfgraph trace --guest``: the job goes into a guest, the trace comes back, the guest is thrown away."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from kfgraph.capture import guest, inside
+from kfgraph.capture.guest import GuestResult, Machine
+from kfgraph.capture.job import Job, recording_from_dict
+from kfgraph.capture.output import OutputFile
+from kfgraph.capture.recorder import find_recorder
+from kfgraph.capture.run import Recording
+from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound
+from kfgraph.kernel.images import KernelImage
+
+OnStage = Callable[[str, float], None]
+_ASKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LAST_LINES = 40
+
+
+@dataclass(frozen=True)
+class GuestRecording:
+    """A recording made in a guest, and how the guest fared."""
+
+    recording: Recording
+    result: GuestResult
+
+
+def record_in_guest(
+    job: Job,
+    image: KernelImage,
+    *,
+    machine: Machine | None = None,
+    timeout_s: float = 600.0,
+    out: IO[bytes] | None = None,
+    err: IO[bytes] | None = None,
+    on_stage: OnStage | None = None,
+) -> GuestRecording:
+    """Carry the job out in a guest that boots ``image``; the trace lies at ``job.output`` afterwards.
+
+    The command's output goes to ``out`` and ``err`` while it runs. A signal for this process (Ctrl-C, TERM,
+    HUP) goes to the command in the guest; while that boots, and at the third time, it ends the guest.
+    ``on_stage`` is called often with "booting", "running" or "done", and the seconds so far.
+
+    Raises:
+        CaptureError: kfgraph's own failure, inside or outside; a guest that died, hung or ran out of time
+            (:class:`GuestFailure`, with what the kernel said).
+        MachineError: QEMU, virtme-ng or trace-cmd is missing, or the image cannot be booted.
+        KeyboardInterrupt: asked to stop before there was anything to record.
+    """
+    if job.pids:
+        raise CaptureError("-p: the processes of this machine are not in the guest", hint="give a command to run there")
+    find_recorder()
+    machine = machine or guest.find_machine()
+    output = OutputFile(job.output, force=job.force)
+    try:
+        folder = output.temporary.parent / "guest"
+        folder.mkdir()
+        with _Signals() as signals:
+            result = guest.boot(
+                [sys.executable, "-m", inside.__name__, str(guest.SHARE)],
+                image,
+                folder,
+                machine=machine,
+                files={inside.JOB: json.dumps(_for_inside(job).to_dict())},
+                timeout_s=timeout_s,
+                out=out,
+                err=err,
+                on_stage=on_stage,
+                signals=signals.take,
+            )
+        if on_stage is not None:
+            on_stage("copying", result.seconds)
+        recording = _bring_back(job, result, folder / "share", output)
+    finally:
+        output.discard()
+    return GuestRecording(recording, result)
+
+
+def _for_inside(job: Job) -> Job:
+    # OutputFile has looked at the real place; the guest writes to the shared folder.
+    cwd = os.path.abspath(job.command.cwd or ".") if job.command else ""  # noqa: PTH100 (links stay)
+    command = job.command and replace(job.command, cwd=cwd)
+    return replace(job, command=command, output=str(guest.SHARE / inside.TRACE), force=True)
+
+
+class GuestFailure(CaptureError):
+    """The guest ended before the recording did. ``said`` are the last lines of its kernel, from the trouble on."""
+
+    def __init__(self, result: GuestResult) -> None:
+        """The sentence for this end."""
+        panic = next((line for line in result.trouble if "Kernel panic" in line), "")
+        release = result.image.release
+        hint = "kfgraph doctor checks this machine; --guest-kernel list shows other kernels"
+        if panic:
+            message = f"the guest's kernel ({release}) panicked: {panic.partition('Kernel panic')[2].lstrip(' -')}"
+            hint = "its last words are above; this machine is untouched"
+        elif result.end == "timeout":
+            doing = "was still booting" if result.boot_s is None else "had not finished"
+            message = f"the guest {doing} after {result.seconds:.0f} s and was killed"
+            hint = "--guest-timeout SECONDS gives it longer"
+        elif result.end == "boot":
+            message = f"{release} did not boot in the guest ({result.seconds:.0f} s)"
+        else:
+            message = f"the guest ({release}) ended before the command did"
+        super().__init__(message, hint)
+        self.said = last_words(result)
+
+
+def last_words(result: GuestResult, *, n_lines: int = _LAST_LINES) -> tuple[str, ...]:
+    """The kernel's lines worth showing: from its first complaint on, else the last few; at most ``n_lines``."""
+    if not result.trouble:
+        return result.console[-10:]
+    if len(result.trouble) <= n_lines:
+        return result.trouble
+    n_left_out = len(result.trouble) - n_lines
+    return (*result.trouble[: n_lines - 5], f"... {n_left_out} more lines ...", *result.trouble[-5:])
+
+
+def _bring_back(job: Job, result: GuestResult, share: Path, output: OutputFile) -> Recording:
+    """Put the trace and its companion in place.
+
+    Raises:
+        CaptureError: the recording failed, inside or with the whole guest.
+    """
+    told = _read_json(share / inside.RECORDING)
+    if told is None:
+        failure = _read_json(share / inside.FAILURE)
+        if failure is None:
+            raise GuestFailure(result)
+        raise _failure(failure)
+    try:
+        # No guest runs any more, so what is a plain file now stays one.
+        if not stat.S_ISREG((share / inside.TRACE).lstat().st_mode):
+            raise ValueError(f"{inside.TRACE} is no file")
+        recording = Recording(path=output.path, **recording_from_dict(told))
+        (share / inside.TRACE).replace(output.temporary)
+    except (OSError, KeyError, TypeError, ValueError) as problem:
+        raise CaptureError(f"the guest's account of the recording cannot be read: {problem!r}") from problem
+    output.commit(recording.companion)
+    return recording
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        data = json.loads(guest.read_shared(path))
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _failure(told: dict[str, Any]) -> CaptureError:
+    """The failure inside, as one out here."""
+    kinds = {kind.exit_code: kind for kind in (CommandNotFound, CommandNotExecutable, CaptureError)}
+    kind = kinds.get(told.get("exit_code", 0), CaptureError)
+    return kind(f"in the guest: {told.get('message', '')}", hint=str(told.get("hint", "")))
+
+
+class _Signals:
+    """Holds back the signals that ask this process to end, so that they can be handed on."""
+
+    def __enter__(self) -> _Signals:
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ASKED)
+        self._n = 0
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+    def take(self, stage: str) -> Sequence[int]:
+        """The signals since the last call.
+
+        Raises:
+            KeyboardInterrupt: nothing runs in the guest yet, or it was asked for the third time.
+        """
+        found = []
+        while (got := signal.sigtimedwait(_ASKED, 0)) is not None:
+            found.append(got.si_signo)
+        self._n += len(found)
+        if found and (stage == "booting" or self._n > 2):
+            raise KeyboardInterrupt
+        return found
