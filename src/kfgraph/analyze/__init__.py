@@ -1,1 +1,1 @@
-
+"""CallTable -> small result objects. No printing, no rich."""

@@ -1,1 +1,1 @@
-
+"""The command line: one thin module per command, shared options, one error boundary."""

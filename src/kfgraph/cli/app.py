@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import takewhile
+from typing import Annotated, Any
 
 import typer
 
-from kfgraph.errors import KfgraphError, UsageError
-
+from kfgraph.errors import KfgraphError, MachineError, UsageError
 
 # typer carries click inside since 0.26 and imports it before: this is the class that it raises.
-ClickException: type = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+ClickException: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
 @dataclass(frozen=True)
@@ -36,20 +37,11 @@ COMMANDS = (
     Command("doctor", "kfgraph.cli.doctor"),
 )
 
-app = typer.Typer(
-    name="kfgraph",
-    help="strace for the inside of the kernel: which kernel functions a command ran, who called whom, how long each took.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-@app.callback(invoke_without_command=False)
 def _global(
-    debug: bool = typer.Option(False, "--debug", help="Tracebacks for bugs, and check every table."),
-    version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True, callback=lambda v: _version(v)),
+    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks for bugs, and check every table.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=lambda v: _version(v))
+    ] = False,
 ) -> None:
     pass
 
@@ -62,12 +54,27 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def register(commands: Sequence[Command] = COMMANDS) -> None:
-    """Put each command's ``run`` into the app."""
-    for command in commands:
+def build(argv: Sequence[str], commands: Sequence[Command] = COMMANDS) -> typer.Typer:
+    """The typer app, with the commands that ``argv`` names; with all of them if it names none.
+
+    A command line that runs one command need not import the others.
+    """
+    app = typer.Typer(
+        name="kfgraph",
+        help="strace for the inside of the kernel: which kernel functions a command ran, who called whom, "
+        "how long each took.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_global)
+    named = [command for command in commands if command.name in argv]
+    for command in named or commands:
         module = importlib.import_module(command.module)
         settings = {"allow_interspersed_args": False} if command.passthrough else {}
         app.command(command.name, context_settings=settings, epilog=getattr(module, "EXAMPLES", None))(module.run)
+    return app
 
 
 def usage_hint(problem: Any) -> str:
@@ -84,6 +91,19 @@ def fail(problem: KfgraphError) -> int:
     return problem.exit_code
 
 
+def _never_fail_on_a_letter() -> None:
+    """Where the locale cannot write a letter (a tree line, a name from the trace), write ``?`` for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _drop_stdout() -> None:
+    """Point stdout elsewhere, so that the flush at exit is silent."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line; the exit code.
 
@@ -91,10 +111,10 @@ def main(args: Sequence[str] | None = None) -> int:
     its traceback under ``--debug`` and is one line otherwise.
     """
     argv = list(sys.argv[1:] if args is None else args)
-    debug = "--debug" in argv
+    debug = "--debug" in takewhile(lambda word: word.startswith("-"), argv)
+    _never_fail_on_a_letter()
     try:
-        register()
-        result = app(args=argv, prog_name="kfgraph", standalone_mode=False)
+        result = build(argv)(args=argv, prog_name="kfgraph", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except KfgraphError as problem:
@@ -104,14 +124,22 @@ def main(args: Sequence[str] | None = None) -> int:
     except typer.Abort:
         return 130
     except ClickException as problem:
+        if not problem.format_message():  # no command at all: the help has been printed
+            return UsageError.exit_code
         return fail(UsageError(problem.format_message(), hint=usage_hint(problem)))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader has gone (head, a pager): point stdout elsewhere so that the final flush is silent.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has gone (head, a pager).
+        _drop_stdout()
         return 0
+    except OSError as problem:
+        if debug:
+            raise
+        _drop_stdout()
+        return fail(MachineError(": ".join(filter(None, (problem.filename, problem.strerror or str(problem))))))
+    except MemoryError:
+        return fail(MachineError("not enough memory", "give a smaller trace; kfgraph info says what this one holds"))
     except Exception as bug:
         if debug:
             raise

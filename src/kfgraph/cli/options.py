@@ -21,7 +21,7 @@ DEFAULT_TRACE = "trace.dat"
 _WHICH = "Which calls"
 
 TraceArgument = Annotated[
-    str, typer.Argument(metavar="[TRACE]", help="A trace.dat, a report text (.gz, .xz, .zst too), or - for stdin.")
+    str, typer.Argument(metavar="TRACE", help="A trace.dat, a report text (.gz, .xz, .zst too), or - for stdin.")
 ]
 Reader = Annotated[
     str | None, typer.Option("--reader", metavar="NAME", help="Read it with this reader (default: as the file says).")

@@ -1,1 +1,1 @@
-
+"""Trace -> the formats of others, on a stream."""

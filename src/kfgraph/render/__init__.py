@@ -1,1 +1,1 @@
-
+"""Results -> the terminal. The only room with rich but for cli."""
