@@ -16,6 +16,8 @@ from kfgraph.model.names import matching
 from kfgraph.model.tree import TreeTable
 from kfgraph.render.repeats import fold_repeats, unfolded
 
+ROWS = 80
+"""About two screens, where no terminal says how large it is."""
 MAX_ROOTS = 20
 """More roots than this are folded, the fastest first."""
 
@@ -73,7 +75,7 @@ class FoldOptions:
     opens the slowest root alone.
     """
 
-    max_rows: int | None = 80
+    max_rows: int | None = ROWS
     limit_asked: bool = False
     max_roots: int | None = MAX_ROOTS
     min_ns: int | None = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from rich.color import ColorSystem
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.style import Style
@@ -17,7 +19,10 @@ from kfgraph.model.calls import Flag
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
 from kfgraph.render.cells import clean
-from kfgraph.render.fold import Folded, Kind, Why
+from kfgraph.render.console import stdout_console
+from kfgraph.render.fold import Folded, FoldOptions, Kind, Why, fold
+from kfgraph.render.pager import write
+from kfgraph.render.places import EVENTS_PER_PLACE, with_events, with_losses
 from kfgraph.render.rowmodel import FLAG_MARKS, Layout, Line, RowModel
 
 _CHUNK = 32_768
@@ -48,6 +53,7 @@ STYLES = {
     "scale6": Style(color="red", bold=True, reverse=True),
 }
 """Colours of the 16-colour palette that read on dark and on light ground; the scale has its marks besides."""
+_SYSTEMS = {"standard": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT, "truecolor": ColorSystem.TRUECOLOR}
 
 
 @dataclass(frozen=True)
@@ -234,6 +240,17 @@ class TreeView:
             yield "\n".join([numbers + text for numbers, text in pairs]) + "\n"
         yield "".join(f"{text}\n" for text in [*self.legend(), *self.summary()])
 
+    def styled(self, console: Console) -> Iterator[str]:
+        """The lines with the escape sequences of the console's colours; a line at a time."""
+        system = _SYSTEMS.get(console.color_system or "")
+        around = {}
+        for name, style in STYLES.items():
+            shown = style.without_color if console.no_color else style
+            before, _, after = shown.render("\0", color_system=system).partition("\0")
+            around[name] = (before, after)
+        for pieces in self.lines():
+            yield "".join([around[style][0] + text + around[style][1] for text, style in pieces if text]) + "\n"
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         view = TreeView(
             self.call_tree, self.folded, options.max_width, self.start, self.n_events_hidden, self.depth
@@ -242,6 +259,49 @@ class TreeView:
             for text, style in pieces:
                 yield Segment(text, STYLES[style])
             yield Segment.line()
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Where a tree goes: a terminal of ``width`` columns and ``rows`` lines, or a file (None: no limits)."""
+
+    console: Console
+    width: int | None
+    rows: int | None
+
+    def show(self, view: TreeView) -> None:
+        """Print it; on a terminal in colours, and through the pager if it is longer than the screen."""
+        if self.console.is_terminal:
+            write(view.styled(self.console), self.console.file, page_after=self.rows and self.rows - 1)
+        else:
+            write(view.plain(), self.console.file)
+
+
+def open_screen() -> Screen:
+    """Standard output as it is. A file has as many columns as COLUMNS says, else no limit: nothing is cut."""
+    console = stdout_console()
+    if console.file.isatty():
+        return Screen(console, console.width, console.height)
+    return Screen(console, console.width if "COLUMNS" in os.environ else None, None)
+
+
+def tree_view(
+    call_tree: CallTree,
+    options: FoldOptions,
+    *,
+    events: Sequence[str] = (),
+    width: int | None = None,
+    start: bool = False,
+) -> TreeView:
+    """``call_tree`` folded as asked, with the losses and the ``events`` (globs) in their places.
+
+    Raises:
+        NoMatchError: a glob of ``options`` or ``events`` names nothing.
+    """
+    folded = with_losses(fold(call_tree.tree, options), call_tree)
+    per_place = EVENTS_PER_PLACE if options.repeats else None
+    folded, n_events_hidden = with_events(folded, call_tree, events, per_place=per_place)
+    return TreeView(call_tree, folded, width, start, n_events_hidden, options.depth)
 
 
 _WAYS_BACK = {

@@ -1,0 +1,100 @@
+"""``kfgraph show``: the call tree."""
+
+from __future__ import annotations
+
+import sys
+
+from kfgraph.cli import options
+from kfgraph.cli import show_options as own
+from kfgraph.errors import Notice
+
+EXAMPLES = """Examples:
+
+kfgraph show examples/insmod-dummy.report.txt.xz --root load_module
+
+kfgraph show examples/insmod-dummy.report.txt.xz --root do_init_module --min 1% --no-irq
+
+kfgraph show examples/cat-enoent.dat --root vfs_open --slowest 3
+
+kfgraph show examples/insmod-fail19.dat --root '*' --calls-to kfree --merge
+
+kfgraph show examples/insmod-fail19.dat --root load_module --json | jq -r .function
+"""
+
+
+def run(
+    trace: options.TraceArgument = options.DEFAULT_TRACE,
+    root: options.Root = None,
+    task: options.TaskNames = None,
+    pid: options.Pids = None,
+    cpu: options.Cpus = None,
+    from_: options.From = None,
+    to: options.To = None,
+    no_irq: options.NoIrq = False,
+    all_tasks: options.AllTasks = False,
+    pre_exec: options.PreExec = False,
+    nth: own.Nth = None,
+    slowest: own.Slowest = None,
+    merge: own.Merge = False,
+    all_: own.All = False,
+    depth: own.Depth = None,
+    min_: own.Min = None,
+    max_rows: own.MaxRows = None,
+    expand: own.Expand = None,
+    collapse: own.Collapse = None,
+    hide: own.Hide = None,
+    calls_to: own.CallsTo = None,
+    event: own.Events = None,
+    start: own.Start = False,
+    json_: options.Json = False,
+    strict: options.Strict = False,
+    reader: options.Reader = None,
+    buffer: options.BufferName = None,
+) -> None:
+    """The call tree below a function, or of every task: who called whom, and how long each call took."""
+    from kfgraph.analyze.calltree import call_tree
+    from kfgraph.render.tree import open_screen, tree_view
+
+    several = bool(root) and nth is None and slowest is None and not merge
+    screen = open_screen()
+    folding = own.fold_options(
+        several=several,
+        screen_rows=screen.rows,
+        all_=all_,
+        depth=depth,
+        min_=min_,
+        max_rows=max_rows,
+        expand=expand or (),
+        collapse=collapse or (),
+        calls_to=calls_to or (),
+    )
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer)
+    tree = call_tree(
+        loaded,
+        root=root or (),
+        merge=merge,
+        nth=nth,
+        slowest=slowest,
+        hide=() if json_ else hide or (),
+        task=task or (),
+        pid=pid or (),
+        cpu=cpu or (),
+        from_s=from_,
+        to_s=to,
+        no_irq=no_irq,
+        all_tasks=all_tasks,
+        pre_exec=pre_exec,
+    )
+    notices = list(tree.selection.notices)
+    if json_:
+        from kfgraph.export.jsonl import write_calls, write_nodes
+
+        (write_nodes if merge else write_calls)(tree, sys.stdout)
+        given = {"--all": all_, "--depth": depth, "--min": min_, "--max-rows": max_rows, "--expand": expand}
+        given |= {"--collapse": collapse, "--hide": hide, "--calls-to": calls_to, "--event": event, "--start": start}
+        if ignored := own.not_for_json(given):
+            notices.append(Notice("no-effect", f"of these do nothing to --json: {', '.join(ignored)}", len(ignored)))
+    else:
+        screen.show(tree_view(tree, folding, events=event or (), width=screen.width, start=start))
+    options.tell(notices)
+    options.tell_problems(loaded, strict=strict)

@@ -1,0 +1,135 @@
+"""The options of ``kfgraph show`` alone, and what they ask of the folding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kfgraph.errors import UsageError
+from kfgraph.model.units import parse_ns
+
+if TYPE_CHECKING:
+    from kfgraph.render.fold import FoldOptions
+
+_MATCHES = "Several matches of --root"
+_ROWS = "Which rows"
+
+Nth = Annotated[
+    int | None, typer.Option("--nth", metavar="N", help="The Nth match, in time order.", rich_help_panel=_MATCHES)
+]
+Slowest = Annotated[
+    int | None, typer.Option("--slowest", metavar="N", help="The N slowest matches.", rich_help_panel=_MATCHES)
+]
+Merge = Annotated[
+    bool,
+    typer.Option(
+        "--merge", help="One tree of them all: calls, total, self, average of each path.", rich_help_panel=_MATCHES
+    ),
+]
+All = Annotated[bool, typer.Option("--all", "-a", help="Every call: nothing folded.", rich_help_panel=_ROWS)]
+Depth = Annotated[
+    int | None,
+    typer.Option("--depth", metavar="N", min=0, help="Levels below the root; 0: just it.", rich_help_panel=_ROWS),
+]
+Min = Annotated[
+    str | None,
+    typer.Option(
+        "--min", metavar="TIME", help="Calls of at least this time (100us) or share of the root (1%).",
+        rich_help_panel=_ROWS,
+    ),
+]  # fmt: skip
+MaxRows = Annotated[
+    int | None,
+    typer.Option(
+        "--max-rows", metavar="N", min=0, help="The slowest calls that fit; 0: no limit. Default: two screens.",
+        rich_help_panel=_ROWS,
+    ),
+]  # fmt: skip
+Expand = Annotated[
+    list[str] | None,
+    typer.Option("--expand", metavar="GLOB", help="Show all callees of these; repeatable.", rich_help_panel=_ROWS),
+]
+Collapse = Annotated[
+    list[str] | None,
+    typer.Option("--collapse", metavar="GLOB", help="Show no callees of these; repeatable.", rich_help_panel=_ROWS),
+]
+Hide = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hide", metavar="GLOB", help="Take these out; their callees and their time go to the caller; repeatable.",
+        rich_help_panel=_ROWS,
+    ),
+]  # fmt: skip
+CallsTo = Annotated[
+    list[str] | None,
+    typer.Option("--calls-to", metavar="FUNC", help="Only what leads to FUNC; repeatable.", rich_help_panel=_ROWS),
+]
+Events = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--event", "-e", metavar="GLOB", help="Also these events (sched_switch, 'sys_*', '*'); repeatable.",
+        rich_help_panel=_ROWS,
+    ),
+]  # fmt: skip
+Start = Annotated[bool, typer.Option("--start", help="A column of start times, in seconds from the start.")]
+
+
+def fold_options(
+    *,
+    several: bool,
+    screen_rows: int | None,
+    all_: bool,
+    depth: int | None,
+    min_: str | None,
+    max_rows: int | None,
+    expand: Sequence[str],
+    collapse: Sequence[str],
+    calls_to: Sequence[str],
+) -> FoldOptions:
+    """What to show. Asked for neither all, nor a depth, nor a least time: two screens of the slowest.
+
+    Raises:
+        UsageError: options that contradict one another, a least time that is none.
+    """
+    from kfgraph.render.fold import MAX_ROOTS, ROWS, FoldOptions
+
+    if all_ and max_rows:
+        raise UsageError("--all and --max-rows contradict each other", "give one of them")
+    min_ns, min_share = _least(min_)
+    limited = not (all_ or depth is not None or min_ is not None)
+    default = (2 * screen_rows if screen_rows else ROWS) if limited else None
+    return FoldOptions(
+        max_rows=default if max_rows is None else max_rows or None,
+        limit_asked=bool(max_rows),
+        max_roots=None if all_ or max_rows == 0 else MAX_ROOTS,
+        min_ns=min_ns,
+        min_share=min_share,
+        depth=depth,
+        expand=expand,
+        collapse=collapse,
+        calls_to=calls_to,
+        repeats=not all_,
+        open_roots="slowest" if several and not all_ else "all",
+    )
+
+
+def _least(text: str | None) -> tuple[int | None, float | None]:
+    """``100us`` -> (100000, None), ``1%`` -> (None, 0.01), ``0`` -> (0, None)."""
+    if text is None:
+        return None, None
+    try:
+        if text.strip().endswith("%"):
+            share = float(text.strip()[:-1]) / 100
+            if not 0 <= share <= 1:
+                raise ValueError(f"{text!r} is not a share of 0% to 100%")
+            return None, share
+        return parse_ns(text, default_unit="ns" if text.strip() == "0" else ""), None
+    except ValueError as problem:
+        raise UsageError(f"--min: {problem}", "--min 100us, --min 1.5ms or --min 1%") from None
+
+
+def not_for_json(given: Mapping[str, object]) -> list[str]:
+    """The names of the given options that choose rows of the tree and so do nothing to ``--json``."""
+    return [name for name, value in given.items() if value not in (None, False, [], ())]

@@ -1,0 +1,86 @@
+"""Long output on a terminal goes through a pager, as git does it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import IO
+
+ASCII = str.maketrans({"│": "|", "├": "|", "▸": ">", "…": "~", "×": "x", "≥": ">", "·": "-"})
+"""What stands for a drawn character where the output's encoding has none."""
+
+
+def pager_argv(environment: Mapping[str, str]) -> list[str]:
+    """The pager's command line: KFGRAPH_PAGER, PAGER, less, more. [] for none (``cat``, or set to nothing)."""
+    for name in ("KFGRAPH_PAGER", "PAGER"):
+        if name in environment:
+            argv = shlex.split(environment[name])
+            return [] if argv in ([], ["cat"]) else argv
+    found = next((path for path in map(shutil.which, ("less", "more")) if path), None)
+    return [found] if found else []
+
+
+def write(pieces: Iterable[str], out: IO[str], *, page_after: int | None = None) -> None:
+    """Write the pieces; through the pager if they have more than ``page_after`` lines (None: never).
+
+    Pieces are taken as the pager asks for more, so the first screen of a huge tree is there at once.
+
+    Raises:
+        BrokenPipeError: the reader of ``out`` has gone. A pager that was left early is no error.
+    """
+    pieces = _encodable(pieces, getattr(out, "encoding", None) or "utf-8")
+    argv = pager_argv(os.environ) if page_after is not None else []
+    if page_after is None or not argv:
+        for piece in pieces:
+            out.write(piece)
+        out.flush()
+        return
+    screen: list[str] = []
+    n_lines = 0
+    for piece in pieces:
+        screen.append(piece)
+        n_lines += piece.count("\n")
+        if n_lines > page_after:
+            break
+    else:
+        out.write("".join(screen))
+        out.flush()
+        return
+    _page(chain(screen, pieces), argv, out)
+
+
+def _page(pieces: Iterable[str], argv: list[str], out: IO[str]) -> None:
+    environment = {"LESS": "FRX", "LV": "-c", **os.environ}
+    try:
+        pager = subprocess.Popen(argv, stdin=subprocess.PIPE, env=environment, encoding="utf-8", errors="replace")
+    except OSError:
+        for piece in pieces:
+            out.write(piece)
+        return
+    assert pager.stdin is not None
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            for piece in pieces:
+                pager.stdin.write(piece)
+    except KeyboardInterrupt:
+        pass  # Ctrl-C stops the writing; the pager decides for itself when to leave.
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            pager.stdin.close()
+        while True:
+            with contextlib.suppress(KeyboardInterrupt):
+                pager.wait()
+                break
+
+
+def _encodable(pieces: Iterable[str], encoding: str) -> Iterator[str]:
+    try:
+        "│├▸…×≥·".encode(encoding)
+    except UnicodeEncodeError:
+        return (p.translate(ASCII).encode(encoding, "backslashreplace").decode(encoding) for p in pieces)
+    return iter(pieces)
