@@ -32,10 +32,9 @@ def nearest_kept(parent: Int32, keep: Bool) -> Int32:
 
 
 def covered(start: Int32, end: Int32, n: int) -> Int32:
-    """How many of the slices ``start[k]:end[k]`` each of ``n`` rows lies in."""
-    steps = np.zeros(n + 1, np.int32)
-    np.add.at(steps, start, 1)
-    np.subtract.at(steps, end, 1)
+    """How many of the slices ``start[k]:end[k]`` each of ``n`` rows lies in; all starts differ."""
+    steps = -np.bincount(end, minlength=n + 1)
+    steps[start] += 1
     return np.cumsum(steps[:n], dtype=np.int32)
 
 

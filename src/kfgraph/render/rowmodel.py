@@ -25,7 +25,8 @@ FLAG_MARKS = (
     (Flag.DEPTH_JUMP, ">", "its caller was not recorded"),
     (Flag.PRE_EXEC, "~", "before the command's exec"),
 )
-_MARKED = np.uint16(sum(flag for flag, _, _ in FLAG_MARKS))
+_MARKS = tuple((int(flag), mark) for flag, mark, _ in FLAG_MARKS)
+_MARKED = sum(flag for flag, _ in _MARKS)
 _NAME_ROOM = 12
 """A name keeps at least this many columns; notes behind it go first."""
 
@@ -171,14 +172,17 @@ class RowModel:
         return self._cut(level, False, folded.texts[folded.text[row]])
 
     def texts(self, first: int, last: int) -> list[str]:
-        """The right parts of the rows ``first:last``. Those of a kind are made once."""
+        """The right parts of the rows ``first:last``, each with its newline. Those of a kind are made once."""
         folded, tree = self.folded, self.folded.tree
         rows = slice(first, last)
         node = folded.node[rows]
         plain = (folded.kind[rows] == Kind.CALL) & (folded.hidden_calls[rows] == 0) & (folded.hidden_losses[rows] == 0)
-        plain &= (folded.times[node] == 1) & ((tree.flags[node] & _MARKED) == 0)
-        plain &= ~np.isin(node, [*self.before, *self.after])
-        key = (folded.level[rows].astype(np.int64) * len(tree.labels) + tree.label[node]) * 2 + folded.hot[rows]
+        plain &= folded.times[node] == 1
+        if self.before or self.after:
+            plain &= ~np.isin(node, [*self.before, *self.after])
+        flags = tree.flags[node].astype(np.int64) & _MARKED
+        key = ((folded.level[rows].astype(np.int64) * len(tree.labels) + tree.label[node]) << 17) | (flags << 1)
+        key |= folded.hot[rows]
         key[~plain] = -1 - np.flatnonzero(~plain) - first
         known = self._known
         return [known[k] for k in key.tolist()]
@@ -189,10 +193,9 @@ class RowModel:
 
         def make(key: int) -> str:
             if key < 0:
-                return self.line(-1 - key).text
-            where, hot = divmod(key, 2)
-            level, label = divmod(where, n_labels)
-            return self._cut(level, bool(hot), self._names[label]).text
+                return self.line(-1 - key).text + "\n"
+            level, label = divmod(key >> 17, n_labels)
+            return self._cut(level, bool(key & 1), self._names[label], _flag_marks((key & 0x1FFFF) >> 1)).text + "\n"
 
         return _Cache(make)
 
@@ -238,7 +241,7 @@ class _Cache(dict[int, str]):
 
 
 def _flag_marks(flags: int) -> str:
-    marks = "".join(mark for flag, mark, _ in FLAG_MARKS if flags & flag)
+    marks = "".join(mark for flag, mark in _MARKS if flags & flag)
     return f" {marks}" if marks else ""
 
 

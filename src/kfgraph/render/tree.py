@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from rich.color import ColorSystem
@@ -237,7 +238,7 @@ class TreeView:
         for first in range(0, len(self), _CHUNK):
             last = min(first + _CHUNK, len(self))
             pairs = zip(self.model.numbers(first, last), self.model.texts(first, last), strict=True)
-            yield "\n".join([numbers + text for numbers, text in pairs]) + "\n"
+            yield "".join(chain.from_iterable(pairs))
         yield "".join(f"{text}\n" for text in [*self.legend(), *self.summary()])
 
     def styled(self, console: Console) -> Iterator[str]:
