@@ -124,7 +124,7 @@ def deep(depth: int) -> Trace:
 
 
 def wide(n_leaves: int, *, name: str = "leaf") -> Trace:
-    """One root with ``n_leaves`` leaves, made without recursion: for sizes that literals cannot have."""
+    """One root with ``n_leaves`` leaves of 7 ns, one every 10 ns: for sizes that literals cannot have."""
     n = n_leaves + 1
     ones = np.ones(n, np.int64)
     table = CallTable(
@@ -133,8 +133,8 @@ def wide(n_leaves: int, *, name: str = "leaf") -> Trace:
         cpu=np.zeros(n, np.int16),
         exit_cpu=np.zeros(n, np.int16),
         start_ns=np.arange(n, dtype=np.int64) * 10 + 1_000,
-        duration_ns=np.r_[n_leaves * 7 + 5, 7 * ones[1:]],
-        self_ns=np.r_[5, 7 * ones[1:]],
+        duration_ns=np.r_[n_leaves * 10 + 5, 7 * ones[1:]],
+        self_ns=np.r_[n_leaves * 3 + 5, 7 * ones[1:]],
         level=np.r_[0, np.ones(n_leaves)].astype(np.int16),
         depth=np.r_[0, np.ones(n_leaves)].astype(np.int16),
         parent=np.r_[-1, np.zeros(n_leaves)].astype(np.int32),
