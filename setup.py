@@ -4,6 +4,10 @@ from setuptools import Extension, setup
 
 HOT = {
     "kfgraph.parse.stacks": "src/kfgraph/parse/stacks.py",
+    "kfgraph.parse.scan": "src/kfgraph/parse/scan.py",
+    "kfgraph.parse.scan_report": "src/kfgraph/parse/scan_report.py",
+    "kfgraph.parse.scan_ftrace": "src/kfgraph/parse/scan_ftrace.py",
+    "kfgraph.parse.tracedat.pages": "src/kfgraph/parse/tracedat/pages.py",
 }
 
 

@@ -1,1 +1,119 @@
+"""Bytes or text -> Trace: ``load``, and the one list of readers."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from kfgraph.errors import InputError, UsageError
+from kfgraph.model.trace import Trace
+from kfgraph.parse import companion, ftrace, rawreport, report
+from kfgraph.parse.source import Readable, Source
+
+__all__ = ["READERS", "Reader", "load"]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One way to read.
+
+    ``sniff(head)`` says from the first 64 KiB whether this reader is for the input, and
+    ``load(source, buffer)`` reads it.
+    """
+
+    name: str
+    reads: str
+    sniff: Callable[[bytes], bool]
+    load: Callable[[Source, str | None], Trace]
+
+
+def _is_tracedat(head: bytes) -> bool:
+    return head.startswith(rawreport.MAGIC)
+
+
+def _load_dat(source: Source, buffer: str | None) -> Trace:
+    # Imported when there is one to read: the page loop and its tables are no text reader's business.
+    from kfgraph.parse import tracedat
+
+    with source.as_file() as path:
+        trace = tracedat.read(path, buffer=buffer, name=source.name)
+    return replace(trace, notices=(*source.notices(), *trace.notices))
+
+
+def _load_report(source: Source, buffer: str | None) -> Trace:
+    if _is_tracedat(source.head):
+        return rawreport.load(source, buffer=buffer)
+    _no_buffers(source, buffer)
+    return report.load(source)
+
+
+def _load_ftrace(source: Source, buffer: str | None) -> Trace:
+    _no_buffers(source, buffer)
+    return ftrace.load(source)
+
+
+def _no_buffers(source: Source, buffer: str | None) -> None:
+    if buffer:
+        raise InputError(f"{source.name}: a text has no buffers to choose from", "leave --buffer-name out")
+
+
+READERS: list[Reader] = [
+    Reader("dat", "trace.dat, versions 6 and 7", _is_tracedat, _load_dat),
+    Reader(
+        "report",
+        "the text of `trace-cmd report`, and a trace.dat by running trace-cmd on it",
+        lambda head: _is_tracedat(head) or report.sniff(head),
+        _load_report,
+    ),
+    Reader("ftrace", "the tracefs file `trace` under function_graph, `perf ftrace` text", ftrace.sniff, _load_ftrace),
+]
+"""Every reader, the preferred one first."""
+
+_OTHERS = (
+    (b"PERFILE2", "a perf.data file, which perf reads", "`perf ftrace` and `trace-cmd record` make what kfgraph reads"),
+    (b"\x7fELF", "an ELF file (a program or a module), not a trace of it", "`kfgraph trace insmod FILE.ko` makes one"),
+    (b"BZh", "compressed with bzip2", "unpack it first; gzip, xz and zstd are read as they are"),
+    (b"\x04\x22\x4d\x18", "compressed with lz4", "unpack it first; gzip, xz and zstd are read as they are"),
+    (b"PK\x03\x04", "a zip archive", "unpack it first; gzip, xz and zstd are read as they are"),
+)
+
+
+def load(path: str | os.PathLike[str] | Readable, *, reader: str | None = None, buffer: str | None = None) -> Trace:
+    """Read a trace: a file, ``-`` for standard input, or an open binary file or pipe.
+
+    gzip, xz and zstd are seen through. ``reader`` forces one of READERS by name, ``buffer`` names one
+    of several trace buffers in a trace.dat (the main one by default). A companion file beside the
+    trace (``TRACE.kfgraph.json``) is used where there is one. What cannot be read becomes a Notice
+    as long as there is something that can.
+
+    Raises:
+        InputError: not a trace, empty, a directory, missing, damaged beyond use, without a
+            function_graph record.
+        MachineError: the reader needs a program that is not installed.
+        UsageError: no reader is called ``reader``.
+    """
+    with Source(path) as source:
+        trace = _reader_for(source, reader).load(source, buffer)
+    return companion.attach(trace, source.path)
+
+
+def _reader_for(source: Source, name: str | None) -> Reader:
+    if name is not None:
+        for reader in READERS:
+            if reader.name == name:
+                if not reader.sniff(source.head):
+                    raise InputError(f"{source.name}: nothing for the {name} reader, which reads {reader.reads}", "")
+                return reader
+        names = ", ".join(reader.name for reader in READERS)
+        raise UsageError(f"there is no reader {name!r}", f"the readers are {names}")
+    for reader in READERS:
+        if reader.sniff(source.head):
+            return reader
+    for magic, what, hint in _OTHERS:
+        if source.head.startswith(magic):
+            raise InputError(f"{source.name}: {what}", hint)
+    raise InputError(
+        f"{source.name}: not a trace that kfgraph can read",
+        "it reads trace.dat, the text of `trace-cmd report`, the tracefs file `trace`, and `perf ftrace` text",
+    )

@@ -1,0 +1,107 @@
+"""What a text reader has gathered -> Trace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from kfgraph.errors import InputError, Notice
+from kfgraph.model.args import TextArgs
+from kfgraph.model.calls import Flag
+from kfgraph.model.symbols import SymbolTable
+from kfgraph.model.tasks import Task, TaskTable
+from kfgraph.model.trace import Trace, TraceMeta
+from kfgraph.parse.pairing import Paired
+from kfgraph.parse.scan import NO_RETVAL
+from kfgraph.parse.texts import Texts, decode
+
+_ADDRESS = re.compile(r"(?:0x)?([0-9a-f]{6,16})")
+_MODULE = re.compile(r"(.*\S) \[([^\]]*)\]", re.DOTALL)
+_NO_GRAPH_HINT = (
+    "kfgraph reads the function_graph tracer: `kfgraph trace COMMAND`, or `trace-cmd record -p function_graph`"
+)
+
+
+def symbols_of(names: Iterable[bytes]) -> SymbolTable:
+    """``f``, ``f [module]`` and addresses (``ffffffffc0b08014``, ``0x...``), code 0 first."""
+    plain: list[str] = []
+    modules: list[str] = []
+    addresses: list[int] = []
+    for text in map(decode, names):
+        with_module = _MODULE.fullmatch(text)
+        name, module = with_module.groups() if with_module else (text, "")
+        hex_digits = _ADDRESS.fullmatch(name)
+        # No function is called by six hex digits with a number among them.
+        address = int(hex_digits[1], 16) if hex_digits and not hex_digits[1].isalpha() else 0
+        plain.append(f"0x{address:x}" if address else name)
+        modules.append(module)
+        addresses.append(address)
+    return SymbolTable.build(plain, modules=modules, addresses=np.array(addresses, np.uint64))
+
+
+def assemble(paired: Paired, facts: Mapping[str, Any], meta: TraceMeta, notices: Iterable[Notice]) -> Trace:
+    """The trace. ``facts`` is what ``Scanner.facts`` says; columns that no line filled are left out.
+
+    Raises:
+        InputError: not one line was a function_graph record.
+    """
+    if not facts["n_calls"]:
+        raise InputError(f"{meta.path}: {_instead(facts)}", _NO_GRAPH_HINT)
+    symbols = symbols_of(facts["names"])
+    calls = paired.calls
+    flags, retval = calls.flags, calls.retval
+    if retval is not None:
+        not_told = (retval == NO_RETVAL) | ((flags & np.uint16(Flag.HAS_RETVAL)) == 0)
+        flags[not_told] &= np.uint16(0xFFFF ^ Flag.HAS_RETVAL)
+        retval[not_told] = 0
+    flags[~symbols.resolved[calls.func]] |= np.uint16(Flag.NAME_UNRESOLVED)
+    calls = calls.with_columns(
+        retval=retval if facts["n_retvals"] else None,
+        caller=calls.caller if facts["n_callers"] else None,
+        args=None
+        if paired.arg is None or not facts["arg_ends"]
+        else TextArgs(paired.arg, Texts(facts["arg_text"], facts["arg_ends"])),
+    )
+    comms: dict[int, bytes] = facts["comms"]
+    tasks = TaskTable(tuple(Task(pid, _comm(comms.get(pid, b"")), cpu) for pid, cpu in paired.lanes))
+    marks = replace(
+        paired.marks,
+        names=tuple(map(decode, facts["events"])),
+        text=Texts(facts["mark_text"], facts["mark_ends"]),
+    )
+    meta = replace(
+        meta,
+        clock_unit="ticks" if facts["ticks"] else "ns",
+        n_cpus=meta.n_cpus if meta.n_cpus >= 0 else facts["n_cpus"],
+        n_records=paired.n_records,
+        first_ns=paired.first_time,
+        last_ns=paired.last_time,
+        details={**meta.details, "n_lines": facts["n_lines"], "n_coarse_durations": facts["n_coarse"]},
+    )
+    return Trace(calls, symbols, tasks, marks, paired.losses, meta, (*notices, *_unread(facts), *paired.notices))
+
+
+def _comm(text: bytes) -> str:
+    return "" if text == b"<...>" else decode(text)
+
+
+def _unread(facts: Mapping[str, Any]) -> list[Notice]:
+    if not facts["n_unread"]:
+        return []
+    first = decode(facts["first_unread"][:200])
+    text = "lines are no records of a function graph and were left out"
+    return [Notice("unread-line", text, facts["n_unread"], details={"first": first})]
+
+
+def _instead(facts: Mapping[str, Any]) -> str:
+    """What a text without calls holds."""
+    events = [decode(event) for event in facts["events"][:3]]
+    if "function" in events:
+        return "a trace of the function tracer, which has no durations and no depth"
+    if events:
+        return f"no function_graph records in it, only other events ({', '.join(events)})"
+    return "no function_graph records in it"

@@ -1,0 +1,120 @@
+"""TRACE.kfgraph.json beside a trace: which lanes are the command's, and what ran before its exec."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from kfgraph.errors import Notice
+from kfgraph.model.calls import Flag
+from kfgraph.model.companion import SUFFIX, Companion
+from kfgraph.model.trace import Trace
+
+_MAX_SIZE = 64 << 20
+_CHILD = re.compile(r"\bchild_pid=(\d+)\s*$")
+_COMPRESSED = (".gz", ".xz", ".zst")
+# The point of no return of an exec is in begin_new_exec (flush_old_exec before 5.8): a failed one never comes there.
+_COMMITS = re.compile(r"(?:begin_new_exec|flush_old_exec)(?:\.\w+)*")
+_EXECS = re.compile(r"(?:__)?(?:[a-z0-9]+_)*sys_execve(?:at)?|(?:__)?do_execve\w*(?:\.\w+)*|bprm_execve(?:\.\w+)*")
+
+
+def attach(trace: Trace, path: Path | None) -> Trace:
+    """The trace with its companion, ``command_lanes`` and PRE_EXEC; as it was where there is no companion.
+
+    A companion that cannot be read, or that is not this trace's, becomes a Notice.
+    """
+    file = None if path is None else _beside(path)
+    if file is None:
+        return trace
+    try:
+        if file.stat().st_size > _MAX_SIZE:
+            raise ValueError("too large")
+        data = json.loads(file.read_bytes())
+        if not isinstance(data, dict):
+            raise ValueError("no object")
+        companion = Companion.from_dict(data)
+    except (OSError, ValueError, RecursionError) as problem:
+        text = f"{file.name} cannot be read ({problem}): which calls are the command's is not known"
+        return replace(trace, notices=(*trace.notices, Notice("companion-unread", text)))
+    trace = replace(trace, companion=companion)
+    if not companion.pids:
+        return trace
+    pids = command_pids(trace, companion)
+    lanes = frozenset(lane for lane, task in enumerate(trace.tasks.tasks) if task.pid in pids)
+    if not lanes:
+        text = f"{file.name} names processes that are not in this trace: which calls are the command's is not known"
+        return replace(trace, notices=(*trace.notices, Notice("companion-mismatch", text)))
+    return flag_pre_exec(replace(trace, command_lanes=lanes), companion.pids[0])
+
+
+def command_pids(trace: Trace, companion: Companion) -> set[int]:
+    """The pids traced on purpose, with what they forked where children were followed."""
+    pids = set(companion.pids)
+    if companion.follow:
+        marks = trace.marks
+        for mark in marks.named("sched_process_fork").tolist():
+            # The fork happens in its parent: the lane tells it, whatever the comm in the text looks like.
+            child = _CHILD.search(marks.text[mark])
+            if child and trace.tasks[int(marks.lane[mark])].pid in pids:
+                pids.add(int(child[1]))
+    return pids
+
+
+def flag_pre_exec(trace: Trace, pid: int) -> Trace:
+    """PRE_EXEC on what ``pid`` ran before the root call that performs its first exec.
+
+    The exec itself is the command's, as in strace. Where no exec is seen, or records were lost before
+    it (then it may be a later one), nothing is flagged.
+    """
+    lanes = trace.tasks.lanes_of(pid=pid)
+    if not lanes:
+        return trace
+    lane = lanes[0]
+    calls = trace.calls
+    begin, end = np.searchsorted(calls.lane, [lane, lane + 1]).tolist()
+    first = _exec_row(trace, lane, begin, end)
+    if first is None or first <= begin:
+        return trace
+    losses = trace.losses
+    if ((losses.lane == lane) & (losses.row <= first)).any():
+        return trace
+    flags = calls.flags.copy()
+    flags[begin:first] |= np.uint16(Flag.PRE_EXEC)
+    return replace(trace, calls=calls.with_columns(flags=flags))
+
+
+def _exec_row(trace: Trace, lane: int, begin: int, end: int) -> int | None:
+    """The root call in ``begin:end`` that performs the first successful exec, or the row of its mark."""
+    calls, marks = trace.calls, trace.marks
+    rows: list[int] = []
+    for mark in marks.named("sched_process_exec").tolist():
+        if marks.lane[mark] == lane:
+            inside = int(marks.parent[mark])
+            rows.append(_root(trace, inside) if inside >= 0 else int(marks.row[mark]))
+            break
+    for pattern in (_COMMITS, _EXECS):
+        codes = trace.symbols.codes_where(pattern.fullmatch(name) is not None for name in trace.symbols.names)
+        found = np.flatnonzero(np.isin(calls.func[begin:end], codes))
+        if len(found):
+            rows.append(_root(trace, begin + int(found[0])))
+            break
+    return min(rows, default=None)
+
+
+def _root(trace: Trace, row: int) -> int:
+    parent = trace.calls.parent
+    while parent[row] >= 0:
+        row = int(parent[row])
+    return row
+
+
+def _beside(path: Path) -> Path | None:
+    """The companion's path, also for a trace that was compressed afterwards."""
+    candidates = [Path(f"{path}{SUFFIX}")]
+    if path.suffix in _COMPRESSED:
+        candidates.append(Path(f"{path.with_suffix('')}{SUFFIX}"))
+    return next((file for file in candidates if file.is_file()), None)

@@ -1,0 +1,134 @@
+"""A trace.dat through ``trace-cmd report -R -t -l``: every record with ns, depth, calltime, rettime and flags.
+
+The raw form cuts comms to 8 characters; the saved command lines in the file have them whole. What it
+does not tell at all: arguments, and the module of a function.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from kfgraph.errors import InputError, MachineError, Notice
+from kfgraph.model.trace import Trace, TraceMeta
+from kfgraph.parse.assemble import assemble
+from kfgraph.parse.pairing import Pairer
+from kfgraph.parse.report import scan
+from kfgraph.parse.scan_report import ReportScanner
+from kfgraph.parse.source import CHUNK, Source
+
+MAGIC = b"\x17\x08\x44tracing"
+_NS_CLOCKS = frozenset(("local", "global", "perf", "mono", "mono_raw", "boot", "tai"))
+_RAW_COMM = 8
+_DAMAGED_HINT = "the file is damaged or was cut; `trace-cmd dump --summary -i FILE` shows what is left of it"
+
+
+def report_argv(path: Path) -> list[str]:
+    """The command that prints every record of the file raw."""
+    return ["trace-cmd", "report", "-R", "-t", "-l", "-i", os.fspath(path)]
+
+
+def load(source: Source, *, buffer: str | None = None) -> Trace:
+    """Read a trace.dat with trace-cmd.
+
+    Raises:
+        InputError: trace-cmd cannot read it, or it has no function_graph records.
+        MachineError: there is no trace-cmd.
+    """
+    if buffer:
+        raise InputError(
+            f"{source.name}: trace-cmd report mixes the buffers of a file, so {buffer!r} cannot be read alone",
+            "leave --reader out",
+        )
+    if shutil.which("trace-cmd") is None:
+        raise MachineError(
+            "trace-cmd is not installed, and this reader needs it",
+            "`apt-get install trace-cmd`, or leave --reader out",
+        )
+    with source.as_file() as path:
+        meta = replace(_meta(_output("dump", "--options", "-i", os.fspath(path))), path=source.name, reader="report")
+        local = meta.clock == "local"
+        pairer = Pairer(retval=True, caller=True, same_clock=local)
+        scanner = ReportScanner(pairer.feed, first_time=-1 if meta.clock in _NS_CLOCKS else _first_event(path))
+        with tempfile.TemporaryFile() as errors:
+            child = subprocess.Popen(report_argv(path), stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL)
+            assert child.stdout is not None
+            try:
+                # A cut last line is trace-cmd's death, which its status tells.
+                scan(scanner, _chunks(child.stdout))
+            finally:
+                child.stdout.close()
+                if child.poll() is None:
+                    child.kill()
+                status = child.wait()
+            errors.seek(0)
+            complaint = errors.read(CHUNK).decode("utf-8", "backslashreplace").strip()
+        facts = scanner.facts()
+        facts["comms"] = _whole_comms(facts["comms"], path)
+    if not facts["n_lines"] or (status and not facts["n_calls"]):
+        said = complaint.splitlines()[0] if complaint else "it says nothing"
+        raise InputError(f"{source.name}: trace-cmd cannot read this file ({said})", _DAMAGED_HINT)
+    notices = source.notices()
+    if status or complaint:
+        first = complaint.splitlines()[0] if complaint else f"exit status {status}"
+        details = {"status": status, "said": complaint[:1000]}
+        notices.append(Notice("trace-cmd", f"trace-cmd report complained: {first}", details=details))
+    return assemble(pairer.finish(clock_is_ns=not facts["ticks"]), facts, meta, notices)
+
+
+def _chunks(stdout: IO[bytes]) -> Iterator[bytes]:
+    while chunk := stdout.read(CHUNK):
+        yield chunk
+
+
+def _output(*arguments: str) -> str:
+    """What a short trace-cmd command prints; "" where it fails."""
+    done = subprocess.run(["trace-cmd", *arguments], capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    return done.stdout.decode("utf-8", "backslashreplace")
+
+
+def _meta(options: str) -> TraceMeta:
+    """What ``trace-cmd dump --options`` says about where the file comes from."""
+    system = re.search(r"\[Option UNAME,.*\n\S+ (\S+) (\S+) (\S+)", options)
+    version = re.search(r"\[Option VERSION,.*\n(\S+)", options)
+    # v7 names the clock of each buffer, v6 has the kernel's list with the current one in brackets.
+    clock = re.search(r'^"([^"]*)" \[clock\]', options, re.MULTILINE) or re.search(
+        r"\[Option TRACECLOCK,.*\n.*\[([^\]]+)\]", options
+    )
+    cpus = re.search(r"\[Option CPUCOUNT,.*\n(\d+)", options)
+    overruns = re.findall(r"^overrun: (\d+)", options, re.MULTILINE)
+    return TraceMeta(
+        kernel=system[2] if system else "",
+        host=system[1] if system else "",
+        arch=system[3] if system else "",
+        recorder=f"trace-cmd {version[1]}" if version else "",
+        clock=clock[1] if clock else "",
+        n_cpus=int(cpus[1]) if cpus else -1,
+        n_overrun=sum(map(int, overruns)) if overruns else -1,
+        buffers=tuple(re.findall(r'^"([^"]*)" \[name\]', options, re.MULTILINE)),
+    )
+
+
+def _first_event(path: Path) -> int:
+    """The first timestamp of the file in its own ticks, or -1."""
+    ticks = re.findall(r"First event:(\d+)", _output("report", "--first-event", "-i", os.fspath(path)))
+    return min(map(int, ticks), default=-1)
+
+
+def _whole_comms(comms: dict[int, bytes], path: Path) -> dict[int, bytes]:
+    """The comms with the saved command lines put in where they were cut."""
+    if all(len(comm) < _RAW_COMM for comm in comms.values()):
+        return comms
+    lines = re.findall(r"^(\d+) (.*)$", _output("dump", "--cmd-lines", "-i", os.fspath(path)), re.MULTILINE)
+    saved = {int(pid): comm.encode() for pid, comm in lines}
+    return {
+        pid: saved[pid] if len(comm) == _RAW_COMM and saved.get(pid, b"").startswith(comm) else comm
+        for pid, comm in comms.items()
+    }

@@ -1,0 +1,60 @@
+"""The text of ``trace-cmd report`` -> Trace. What the text keeps and what it loses: docs/formats.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from kfgraph.errors import Notice
+from kfgraph.model.trace import Trace, TraceMeta
+from kfgraph.parse.assemble import assemble
+from kfgraph.parse.pairing import Pairer
+from kfgraph.parse.scan import Scanner
+from kfgraph.parse.scan_report import ReportScanner
+from kfgraph.parse.source import Source
+
+_MAX_LINE = 1 << 20
+_WHOLE_ENDS = (b";", b"{", b"}", b")", b"/")
+_LINE = re.compile(
+    rb"^cpus=\d+\r?$"
+    rb"|^[^\n]{0,100}(?:funcgraph_entry|funcgraph_exit|fgraph_retaddr_entry): "
+    rb"|^[^\n]{1,40}-\d+ +\[\d+\] [^\n:]{0,40}: +\w+: ",
+    re.MULTILINE,
+)
+
+
+def sniff(head: bytes) -> bool:
+    """Whether this looks like ``trace-cmd report`` text."""
+    return not re.search(rb"^# tracer: ", head, re.MULTILINE) and bool(_LINE.search(head))
+
+
+def load(source: Source) -> Trace:
+    """Read report text.
+
+    Raises:
+        InputError: not one line is a function_graph record.
+    """
+    pairer = Pairer(retval=True, caller=True, args=True)
+    scanner = ReportScanner(pairer.feed)
+    notices = scan(scanner, source.chunks())
+    facts = scanner.facts()
+    paired = pairer.finish(clock_is_ns=not facts["ticks"])
+    meta = TraceMeta(path=source.name, reader="report", recorder="trace-cmd")
+    return assemble(paired, facts, meta, [*source.notices(), *notices])
+
+
+def scan(scanner: Scanner, chunks: Iterable[bytes]) -> list[Notice]:
+    """Feed all lines to ``scanner`` and flush it; say so if the last line is cut."""
+    rest = b""
+    for chunk in chunks:
+        data = rest + chunk
+        rest = data[scanner.feed(data) :]
+        if len(rest) > _MAX_LINE:
+            # No text: one line that is not understood, however long it gets.
+            scanner.feed(rest[:100] + b"\n")
+            rest = b""
+    cut = bool(rest.strip()) and not rest.rstrip().endswith(_WHOLE_ENDS)
+    if rest.strip() and not cut:
+        scanner.feed(rest + b"\n")
+    scanner.flush()
+    return [Notice("cut-input", "the text ends in the middle of a line, which was left out")] if cut else []

@@ -1,0 +1,479 @@
+# cython: boundscheck=True, wraparound=False, initializedcheck=False, language_level=3, auto_pickle=False
+"""Lines of tracer text -> rows of a RecordBatch: the hot loop of every text reader.
+
+One scanner knows the line shapes of ``trace-cmd report`` (pretty, ``-N``, and raw ``-R``), another
+those of the tracefs file ``trace``; what stands right of the ``|`` is the same in both. Sources:
+trace-ftrace.c of trace-cmd, event-parse.c of libtraceevent, trace_functions_graph.c of the kernel.
+
+Cython's pure-Python mode: uncompiled, the same file is the slow, obvious twin.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kfgraph.parse.records import RecordBatch
+
+try:
+    import cython
+except ImportError:
+    from kfgraph.parse import _cython_shim as cython
+
+COMPILED: bool = cython.compiled
+BATCH = 1 << 15
+
+# Literals, so that the compiled loop works on C integers; a test holds them to records.
+_ENTRY = cython.declare(cython.int, 0)
+_EXIT = cython.declare(cython.int, 1)
+_LEAF = cython.declare(cython.int, 2)
+_MARK = cython.declare(cython.int, 3)
+_LOSS = cython.declare(cython.int, 4)
+_UNKNOWN_CONTEXT = cython.declare(cython.int, 255)
+_MAX_DIGITS = cython.declare(cython.int, 18)
+_NO_RETVAL = cython.declare(cython.longlong, -0x7FFFFFFFFFFFFFFF)
+NO_RETVAL = -0x7FFFFFFFFFFFFFFF
+"""In the retval column: the line told none."""
+_MAX_DEPTH = cython.declare(cython.int, 32767)
+
+
+def view_of(column: Any) -> memoryview:
+    """The buffer of a column: what both the compiled and the plain loop index fastest."""
+    return memoryview(column)
+
+
+def event_of(text: bytes) -> tuple[bytes, bytes]:
+    """(name, text) of a tracefs comment; the short forms of syscall events get their events' names."""
+    text = text.removeprefix(b"/*").removesuffix(b"*/").strip()
+    name, arrow, value = text.partition(b" -> ")
+    if arrow and name.startswith(b"sys_") and name.replace(b"_", b"a").isalnum():
+        return b"sys_exit_" + name[4:], value
+    name, bracket, value = text.partition(b"(")
+    if bracket and name.startswith(b"sys_") and name.replace(b"_", b"a").isalnum():
+        return b"sys_enter_" + name[4:], value.removesuffix(b")")
+    name, colon, value = text.partition(b":")
+    if colon and name.replace(b"_", b"a").isalnum():
+        return name, value.strip()
+    return b"comment", text
+
+
+class Scanner:
+    """What the scanners share: rows, names, and the grammar right of the ``|``.
+
+    Rows go to ``sink(batch, n)`` whenever the batch is full. Strings are gathered as bytes:
+    ``names`` (function codes, 0 the unknown one), ``events`` (mark names), ``comms`` (pid -> comm),
+    ``mark_text``/``mark_ends`` and ``arg_text``/``arg_ends`` (all texts in one buffer, and where each ends).
+    """
+
+    def __init__(self, sink: Callable[[RecordBatch, int], None], *, size: int = BATCH) -> None:
+        batch = RecordBatch.empty(size, retval=True, caller=True, arg=True)
+        self.sink, self.batch, self.size, self.n = sink, batch, size, 0
+        columns = {name: view_of(column) for name, column in vars(batch).items()}
+        self.c_kind, self.c_func = columns["kind"], columns["func"]
+        self.c_pid, self.c_cpu = columns["pid"], columns["cpu"]
+        self.c_time, self.c_depth = columns["time"], columns["depth"]
+        self.c_context, self.c_duration = columns["context"], columns["duration"]
+        self.c_calltime, self.c_retval = columns["calltime"], columns["retval"]
+        self.c_caller, self.c_arg = columns["caller"], columns["arg"]
+        # Annotations for the type checker; scan.pxd has those that count.
+        self.names: dict[bytes, int] = {b"": 0}
+        self.events: dict[bytes, int] = {}
+        self.comms: dict[int, bytes] = {}
+        self.mark_text, self.mark_ends = bytearray(), array("q")
+        self.arg_text, self.arg_ends = bytearray(), array("q")
+        self.n_lines = self.n_unread = self.n_coarse = self.n_calls = self.n_retvals = self.n_callers = 0
+        self.n_cpus = -1
+        self.ticks = False
+        self.first_unread = b""
+        self.data = self.view = b"\n"
+        self.in_mark = False
+        self.last_pid = -2
+
+    def feed(self, data: bytes) -> int:
+        """Scan the whole lines of ``data``; return how many bytes that were."""
+        pos: cython.Py_ssize_t = 0
+        end: cython.Py_ssize_t
+        stop: cython.Py_ssize_t
+        at: cython.Py_ssize_t
+        breaks = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+        ends: cython.longlong[:] = view_of(breaks.astype(np.int64, copy=False))
+        self.data = self.view = data
+        for at in range(len(ends)):
+            end = stop = ends[at]
+            self.n_lines += 1
+            if stop > pos and data[stop - 1] == ord("\r"):
+                stop -= 1
+            # Room for the row of this line, so that no line is cut by a full batch.
+            if self.n >= self.size:
+                self.flush()
+            if stop > pos and not self.line(pos, stop):
+                self.leave(data[pos:stop])
+            pos = end + 1
+        self.data = self.view = b"\n"
+        return int(pos)
+
+    def leave(self, text: bytes) -> None:
+        """A line that is no record: more of the event before it, whose text holds line breaks, or left out."""
+        if self.in_mark:
+            self.mark_text += b"\n" + text
+            self.mark_ends[len(self.mark_ends) - 1] = len(self.mark_text)
+            return
+        if not self.n_unread:
+            self.first_unread = text
+        self.n_unread += 1
+
+    def flush(self) -> None:
+        """Hand the gathered rows to the sink."""
+        if self.n:
+            self.sink(self.batch, self.n)
+            self.n = 0
+
+    def facts(self) -> dict[str, Any]:
+        """What was gathered beside the rows."""
+        return {
+            "names": list(self.names),
+            "events": list(self.events),
+            "comms": self.comms,
+            "mark_text": self.mark_text,
+            "mark_ends": self.mark_ends,
+            "arg_text": self.arg_text,
+            "arg_ends": self.arg_ends,
+            "n_lines": self.n_lines,
+            "n_unread": self.n_unread,
+            "n_coarse": self.n_coarse,
+            "n_calls": self.n_calls,
+            "n_retvals": self.n_retvals,
+            "n_callers": self.n_callers,
+            "n_cpus": self.n_cpus,
+            "ticks": bool(self.ticks),
+            "first_unread": self.first_unread,
+        }
+
+    def line(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """One line, ``end`` at its line break. False: not understood."""
+        return False
+
+    # ---- rows
+
+    def clear(self) -> cython.int:
+        """Nothing told yet."""
+        self.pid = self.cpu = self.depth = self.arg = -1
+        self.time = self.duration = self.calltime = -1
+        self.context = _UNKNOWN_CONTEXT
+        self.retval = _NO_RETVAL
+        self.caller = self.func = 0
+        return 0
+
+    def row(self, kind: cython.int) -> cython.int:
+        """Put the line's record down."""
+        n: cython.Py_ssize_t = self.n
+        self.c_kind[n] = kind
+        self.c_func[n] = self.func
+        self.c_pid[n] = self.pid
+        self.c_cpu[n] = self.cpu
+        self.c_time[n] = self.time
+        self.c_depth[n] = self.depth
+        self.c_context[n] = self.context
+        self.c_duration[n] = self.duration
+        self.c_calltime[n] = self.calltime
+        self.c_retval[n] = self.retval
+        self.c_caller[n] = self.caller
+        self.c_arg[n] = self.arg
+        self.n = n + 1
+        self.in_mark = kind == _MARK
+        if kind <= _LEAF:
+            self.n_calls += 1
+        return 0
+
+    def mark(self, name: bytes, text: bytes) -> cython.int:
+        """A row for another event."""
+        code = self.events.get(name)
+        if code is None:
+            code = self.events[name] = len(self.events)
+        self.func = code
+        self.mark_text += text
+        self.mark_ends.append(len(self.mark_text))
+        return self.row(_MARK)
+
+    def name(self, text: bytes) -> cython.int:
+        """The code of a function name."""
+        code = self.names.get(text)
+        if code is None:
+            code = self.names[text] = len(self.names)
+        return code
+
+    def comm(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+        """Remember the comm of the line's pid."""
+        if self.pid == self.last_pid:
+            return 0
+        self.last_pid = self.pid
+        while start < end and self.view[start] == ord(" "):
+            start += 1
+        if self.pid not in self.comms:
+            self.comms[self.pid] = self.data[start:end]
+        return 0
+
+    # ---- pieces: each takes a position and returns the one behind it, or -1
+
+    def spaces(self, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Behind the blanks. A line break, which always follows, ends every such loop."""
+        while self.view[i] == ord(" "):
+            i += 1
+        return i
+
+    def number(self, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Decimal digits -> value."""
+        begin: cython.Py_ssize_t = i
+        value: cython.longlong = 0
+        while ord("0") <= self.view[i] <= ord("9"):
+            if i - begin >= _MAX_DIGITS:
+                return -1
+            value = value * 10 + (self.view[i] - ord("0"))
+            i += 1
+        self.value = value
+        return i if i > begin else -1
+
+    def register(self, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """``-19``, ``0x1f`` or, without prefix, hex: 64 bits as a signed value."""
+        c: cython.int
+        digit: cython.int
+        n: cython.int = 0
+        value: cython.ulonglong = 0
+        if self.view[i] == ord("-"):
+            i = self.number(i + 1)
+            self.value = -self.value
+            return i
+        if self.view[i] == ord("0") and self.view[i + 1] == ord("x"):
+            i += 2
+        while True:
+            c = self.view[i]
+            if ord("0") <= c <= ord("9"):
+                digit = c - ord("0")
+            elif ord("a") <= c <= ord("f"):
+                digit = c - ord("a") + 10
+            else:
+                break
+            if n >= 16:
+                return -1
+            value = (value << 4) | digit
+            n += 1
+            i += 1
+        # Two steps, so that no step leaves 64 bits: the lower 63, less 2**63 where the top bit is set.
+        self.value = value & 0x7FFFFFFFFFFFFFFF
+        if value >> 63:
+            self.value = self.value - 0x7FFFFFFFFFFFFFFF - 1
+        return i if n else -1
+
+    def timestamp(self, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """``12.345678`` (ns into ``time``), or ticks without a point (``time_is_ticks``)."""
+        whole: cython.longlong
+        decimals: cython.int = 0
+        i = self.number(i)
+        if i < 0:
+            return -1
+        whole = self.value
+        self.time_is_ticks = self.view[i] != ord(".")
+        if not self.time_is_ticks:
+            if whole > 9_000_000_000:
+                return -1
+            i += 1
+            while ord("0") <= self.view[i] <= ord("9"):
+                if decimals < 9:
+                    whole = whole * 10 + (self.view[i] - ord("0"))
+                    decimals += 1
+                i += 1
+            while decimals < 9:
+                whole *= 10
+                decimals += 1
+        self.time = whole
+        return i
+
+    def duration_column(self, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """``! 912.008 us |``, or blanks and the bar. The column is 7 wide: from 10 ms on it loses decimals."""
+        c: cython.int
+        ns: cython.longlong
+        scale: cython.int = 100
+        i = self.spaces(i)
+        c = self.view[i]
+        if c == ord("+") or c == ord("!") or c == ord("#") or c == ord("*") or c == ord("@") or c == ord("$"):
+            i = self.spaces(i + 1)
+            c = self.view[i]
+        if ord("0") <= c <= ord("9"):
+            i = self.number(i)
+            if i < 0 or self.value > 9_000_000_000_000_000:
+                return -1
+            ns = self.value * 1000
+            if self.view[i] == ord("."):
+                i += 1
+                while ord("0") <= self.view[i] <= ord("9"):
+                    ns += scale * (self.view[i] - ord("0"))
+                    scale //= 10
+                    i += 1
+            if scale > 0:
+                self.n_coarse += 1
+            i = self.spaces(i)
+            if self.view[i] != ord("u") or self.view[i + 1] != ord("s"):
+                return -1
+            i = self.spaces(i + 2)
+            self.duration = ns
+        return i + 1 if self.view[i] == ord("|") else -1
+
+    # ---- right of the bar
+
+    def body(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """``f(args) {``, ``f();``, ``}`` and what may follow them -> a row."""
+        begin: cython.Py_ssize_t = i
+        level: cython.int = 1
+        kind: cython.int
+        i = self.spaces(i)
+        # Two blanks, then two for each level.
+        if i - begin >= 2:
+            self.depth = min((i - begin - 2) // 2, _MAX_DEPTH)
+        if self.view[i] == ord("}"):
+            self.tail(i + 1, end, True)
+            self.row(_EXIT)
+            return True
+        if self.view[i] == ord("/"):
+            return self.comment(i, end)
+        begin = i
+        while i < end and self.view[i] != ord("(") and self.view[i] != ord(")"):
+            i += 1
+        if i == end:
+            return False
+        # trace-cmd 3.4 prints ") {" for a function without a symbol: the empty name, code 0.
+        self.func = self.name(self.data[begin:i])
+        if self.view[i] == ord("("):
+            i += 1
+            begin = i
+            while i < end:
+                if self.view[i] == ord("("):
+                    level += 1
+                elif self.view[i] == ord(")"):
+                    level -= 1
+                    if not level:
+                        break
+                i += 1
+            if i == end:
+                return False
+            if i > begin:
+                self.arg = len(self.arg_ends)
+                self.arg_text += self.data[begin:i]
+                self.arg_ends.append(len(self.arg_text))
+        kind = self.tail(i + 1, end, False)
+        if kind < 0:
+            return False
+        self.row(kind)
+        return True
+
+    def tail(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t, is_exit: cython.bint) -> cython.int:
+        """``;``, ``{``, ``/* ... */``, ``(ret=0x0)``, ``(depth)`` -> ENTRY, LEAF or -1."""
+        kind: cython.int = -1
+        c: cython.int
+        while i < end:
+            c = self.view[i]
+            if c == ord(";"):
+                kind = _LEAF
+            elif c == ord("{"):
+                kind = _ENTRY
+            elif c == ord("/") and self.view[i + 1] == ord("*"):
+                i = self.remark(i + 2, end, is_exit)
+                continue
+            elif c == ord("("):
+                if self.data[i + 1 : i + 5] == b"ret=":
+                    self.returned(i + 5)
+                elif self.number(i + 1) >= 0:
+                    self.depth = min(self.value, _MAX_DEPTH)
+            i += 1
+        return kind
+
+    def remark(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t, is_exit: cython.bint) -> cython.Py_ssize_t:
+        """``<-caller+0x1/0x2 [module]``, ``ret=0x0``, behind a brace also ``function [module]``, up to ``*/``."""
+        begin: cython.Py_ssize_t
+        stop: cython.Py_ssize_t
+        word: bytes
+        named: bytes = b""
+        names_caller: cython.bint = False
+        while True:
+            i = self.spaces(i)
+            if i >= end:
+                return end
+            begin = i
+            while i < end and self.view[i] != ord(" "):
+                i += 1
+            word = self.data[begin:i]
+            if word == b"*/":
+                return i
+            if word.startswith(b"<-"):
+                stop = word.find(b"+")
+                named = word[2:stop] if stop > 0 else word[2:]
+                names_caller = True
+                self.caller = self.name(named)
+                self.n_callers += 1
+            elif word.startswith(b"ret="):
+                self.returned(begin + 4)
+            elif word.startswith(b"[") and named:
+                named = named + b" " + word
+                if names_caller:
+                    self.caller = self.name(named)
+                else:
+                    self.func = self.name(named)
+            elif is_exit and not named:
+                named = word
+                self.func = self.name(named)
+
+    def returned(self, i: cython.Py_ssize_t) -> cython.int:
+        """A return value as text prints it: hex with its prefix, or decimal."""
+        if self.view[i] == ord("-") or (self.view[i] == ord("0") and self.view[i + 1] == ord("x")):
+            i = self.register(i)
+        else:
+            i = self.number(i)
+        if i >= 0:
+            self.retval = self.value
+            self.n_retvals += 1
+        return 0
+
+    def comment(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """``/* sys_write -> 0x2 */`` or ``/* event: text */`` in a function's place: another event."""
+        name, text = event_of(self.data[start:end])
+        self.mark(name, text)
+        return True
+
+    def loss(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """``CPU:1 [1159 EVENTS DROPPED]``, ``CPU:1 [LOST 12 EVENTS]``, without a number too; ``CPU 0 is empty``."""
+        i: cython.Py_ssize_t
+        text: bytes = self.data[start:end]
+        if text.startswith(b"CPU ") and text.endswith(b" is empty"):
+            return True
+        if not text.startswith(b"CPU:") or b"EVENTS" not in text:
+            return False
+        i = self.number(start + 4)
+        if i < 0 or self.value > 32767:
+            return False
+        self.cpu = self.value
+        while i < end and not ord("0") <= self.view[i] <= ord("9"):
+            i += 1
+        if self.number(i) >= 0:
+            self.duration = self.value
+        self.row(_LOSS)
+        return True
+
+    def context_of(self, c: cython.int) -> cython.int:
+        """The hardirq/softirq column of a latency field -> context."""
+        if c == ord("z") or c == ord("Z"):
+            return 3
+        if c == ord("h") or c == ord("H"):
+            return 2
+        if c == ord("s"):
+            return 1
+        return 0 if c == ord(".") else _UNKNOWN_CONTEXT
+
+    def holds(self, i: cython.Py_ssize_t, word: bytes) -> cython.bint:
+        """Whether ``word`` stands at ``i``; it has no line break, so it ends where the line does."""
+        k: cython.Py_ssize_t
+        for k in range(len(word)):  # noqa: SIM110 - a generator would not compile to a C loop
+            if self.view[i + k] != word[k]:
+                return False
+        return True

@@ -1,0 +1,266 @@
+# cython: boundscheck=True, wraparound=False, initializedcheck=False, language_level=3, auto_pickle=False
+"""Lines of ``trace-cmd report``, pretty (3.1 to 3.4), with ``-N`` and ``-R``, with and without ``-l`` and ``-t``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kfgraph.parse.records import RecordBatch
+from kfgraph.parse.scan import BATCH, Scanner
+
+try:
+    import cython
+except ImportError:
+    from kfgraph.parse import _cython_shim as cython
+
+COMPILED: bool = cython.compiled
+
+# Literals, so that the compiled loop works on C integers; a test holds them to records.
+_ENTRY = cython.declare(cython.int, 0)
+_EXIT = cython.declare(cython.int, 1)
+_MAX_DEPTH = cython.declare(cython.int, 32767)
+
+
+class ReportScanner(Scanner):
+    """``trace-cmd report`` text. ``last_time``: see ``raw_flags``."""
+
+    def __init__(self, sink: Callable[[RecordBatch, int], None], *, size: int = BATCH, first_time: int = -1) -> None:
+        Scanner.__init__(self, sink, size=size)
+        self.last_time = first_time
+
+    def line(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """One line of the report."""
+        i: cython.Py_ssize_t
+        begin: cython.Py_ssize_t
+        dash: cython.Py_ssize_t
+        stop: cython.Py_ssize_t
+        kind: cython.int
+        c: cython.int = self.view[start]
+        self.clear()
+        if c == ord("C") and self.loss(start, end):
+            return True
+        if c == ord("c") and self.holds(start, b"cpus=") and self.number(start + 5) >= 0:
+            self.n_cpus = self.value
+            return True
+        i = self.task(start, end)
+        if i < 0:
+            return False
+        dash = self.dash
+        if self.view[i] == ord("-") and self.view[i + 1] == ord("0") and self.view[i + 2] == ord("x"):
+            i = self.raw_flags(i + 3, end)
+        else:
+            i = self.latency(self.spaces(i), end)
+        if i < 0:
+            return False
+        i = self.timestamp(i)
+        if i < 0 or self.view[i] != ord(":"):
+            return False
+        if self.time_is_ticks:
+            self.ticks = True
+            self.last_time = self.time
+        i = self.spaces(i + 1)
+        if self.view[i] == ord("(") and self.view[i + 1] == ord("+"):
+            # report --ts-diff
+            while i < end and self.view[i] != ord(" "):
+                i += 1
+            i = self.spaces(i)
+        begin = i
+        while i < end and self.view[i] != ord(":") and self.view[i] != ord(" "):
+            i += 1
+        if i >= end or self.view[i] != ord(":") or i == begin:
+            return False
+        self.comm(start, dash)
+        kind = self.event(begin, i)
+        stop = i
+        i = self.spaces(i + 1)
+        if kind < 0:
+            self.mark(self.data[begin:stop], self.data[i:end])
+            return True
+        c = self.view[i]
+        if c == ord("f") and self.holds(i, b"func="):
+            return self.raw(i, end, kind)
+        if self.holds(i, b"-->") or self.holds(i, b"<--"):
+            return self.arrow(i + 3, end, kind)
+        i = self.duration_column(i)
+        return i >= 0 and self.body(i, end)
+
+    def event(self, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+        """ENTRY, EXIT, or -1 for the name of any other event."""
+        if end - begin == 15 and self.holds(begin, b"funcgraph_entry"):
+            return _ENTRY
+        if end - begin == 14 and self.holds(begin, b"funcgraph_exit"):
+            return _EXIT
+        if end - begin == 20 and self.holds(begin, b"fgraph_retaddr_entry"):
+            return _ENTRY
+        return -1
+
+    def task(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """``comm-pid [cpu]``. A comm may hold anything; but it is padded to 16 bytes (8 with ``report -l``)."""
+        i: cython.Py_ssize_t = -1
+        dash: cython.Py_ssize_t = start
+        if end - start > 17:
+            i = self.task_at(start + 16, True)
+            if i < 0:
+                i = self.task_at(start + 8, False)
+        # Not padded: copied by hand, or after a line break in a comm.
+        while i < 0 and dash < end:
+            i = self.task_at(dash, True)
+            dash += 1
+        return i
+
+    def task_at(self, dash: cython.Py_ssize_t, bracket: cython.bint) -> cython.Py_ssize_t:
+        """``-pid [cpu]``, or ``-pid cpu`` without brackets."""
+        i: cython.Py_ssize_t
+        if self.view[dash] != ord("-"):
+            return -1
+        i = self.number(dash + 1)
+        if i < 0 or self.view[i] != ord(" ") or self.value > 0x7FFFFFFF:
+            return -1
+        self.pid = self.value
+        i = self.spaces(i)
+        if bracket:
+            if self.view[i] != ord("["):
+                return -1
+            i += 1
+        i = self.number(i)
+        if i < 0 or self.value > 32767 or (bracket and self.view[i] != ord("]")):
+            return -1
+        self.cpu = self.value
+        self.dash = dash
+        return i + 1 if bracket else i
+
+    def latency(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """``d.h2.``, if there: irqs-off, need-resched, hardirq/softirq, ... ; then the time, glued to it if ticks."""
+        begin: cython.Py_ssize_t = i
+        if ord("0") <= self.view[i] <= ord("9"):
+            return i
+        while i < end and self.view[i] != ord(" ") and self.view[i] != ord(":"):
+            i += 1
+        if i - begin < 4:
+            return -1
+        self.context = self.context_of(self.view[begin + 2])
+        return begin + 5 if self.view[i] == ord(":") else self.spaces(i)
+
+    def raw_flags(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """``0x34   1.234:``. Ticks are glued to the flags (``0x9981103968584:``): one digit or two are the flags,
+        whichever leaves a time nearer to the last one."""
+        begin: cython.Py_ssize_t = i
+        flags: cython.longlong
+        one: cython.longlong
+        two: cython.longlong
+        if self.register(i) < 0:
+            while i < end and self.view[i] != ord(":"):
+                i += 1
+        else:
+            i = self.register(i)
+        flags = self.value
+        if self.view[i] == ord(":"):
+            if self.number(begin + 1) < 0:
+                i = begin + 2
+            else:
+                one = self.value
+                i = begin + 1
+                if self.last_time >= 0 and self.number(begin + 2) >= 0:
+                    two = self.value
+                    if abs(two - self.last_time) < abs(one - self.last_time):
+                        i = begin + 2
+            flags = self.hex_digit(self.view[begin])
+            if i == begin + 2:
+                flags = flags * 16 + self.hex_digit(self.view[begin + 1])
+        if flags & 0x40:
+            self.context = 3
+        elif flags & 0x08:
+            self.context = 2
+        elif flags & 0x10:
+            self.context = 1
+        else:
+            self.context = 0
+        return self.spaces(i)
+
+    def raw(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t, kind: cython.int) -> cython.bint:
+        """``func=f depth=0 overrun=0 calltime=f7b rettime=f7c retval=0 retaddr=g``: ``report -R``."""
+        begin: cython.Py_ssize_t
+        rettime: cython.longlong = -1
+        c: cython.int
+        while True:
+            i = self.spaces(i)
+            if i >= end:
+                break
+            c = self.view[i]
+            if c == ord("r") and i + 3 < end:
+                c = self.view[i + 3]
+            while i < end and self.view[i] != ord("="):
+                i += 1
+            i += 1
+            begin = i
+            while i < end and self.view[i] != ord(" "):
+                i += 1
+            if begin >= end:
+                break
+            if c == ord("f"):
+                self.func = self.name(self.data[begin:i])
+            elif c == ord("d"):
+                if self.number(begin) >= 0:
+                    self.depth = min(self.value, _MAX_DEPTH)
+            elif c == ord("c"):
+                if self.register(begin) >= 0:
+                    self.calltime = self.value
+            elif c == ord("t"):
+                if self.register(begin) >= 0:
+                    rettime = self.value
+            elif c == ord("v"):
+                if self.register(begin) >= 0:
+                    self.retval = self.value
+                    self.n_retvals += 1
+            elif c == ord("a") and self.view[begin - 2] == ord("r"):  # retaddr, not args
+                self.caller = self.name(self.data[begin:i])
+                self.n_callers += 1
+        return self.finish(kind, rettime)
+
+    def arrow(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t, kind: cython.int) -> cython.bint:
+        """``--> f (0) <- g`` and ``<-- f (0) (start: 1a  end: 2b) over: 0``: the events' own print formats."""
+        begin: cython.Py_ssize_t = self.spaces(i)
+        rettime: cython.longlong = -1
+        i = begin
+        while i < end and self.view[i] != ord(" "):
+            i += 1
+        self.func = self.name(self.data[begin:i])
+        i = self.spaces(i)
+        if i >= end or self.view[i] != ord("(") or self.number(i + 1) < 0:
+            return False
+        self.depth = min(self.value, _MAX_DEPTH)
+        while i < end:
+            begin = i
+            while i < end and self.view[i] != ord(" "):
+                i += 1
+            word = self.data[begin:i]
+            i = self.spaces(i)
+            if word == b"<-":
+                begin = i
+                while i < end and self.view[i] != ord(" "):
+                    i += 1
+                self.caller = self.name(self.data[begin:i])
+                self.n_callers += 1
+            elif word == b"(start:" and self.register(i) >= 0:
+                self.calltime = self.value
+            elif word == b"end:" and self.register(i) >= 0:
+                rettime = self.value
+            elif word == b"retval:" and self.register(i) >= 0:
+                self.retval = self.value
+                self.n_retvals += 1
+        return self.finish(kind, rettime)
+
+    def finish(self, kind: cython.int, rettime: cython.longlong) -> cython.bint:
+        """The row of a record with its two times; False where they make no duration."""
+        if kind == _EXIT and (self.calltime < 0 or rettime < self.calltime):
+            return False
+        if kind == _EXIT:
+            self.duration = rettime - self.calltime
+        self.row(kind)
+        return True
+
+    def hex_digit(self, c: cython.int) -> cython.int:
+        """Its value; 0 for what is none."""
+        if ord("0") <= c <= ord("9"):
+            return c - ord("0")
+        return c - ord("a") + 10 if ord("a") <= c <= ord("f") else 0
