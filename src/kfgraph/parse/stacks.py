@@ -37,44 +37,44 @@ _START_UNKNOWN = cython.declare(cython.int, 1024)
 
 def pair(
     n: cython.Py_ssize_t,
-    kind: cython.uchar[:],
-    func: cython.int[:],
-    pid: cython.int[:],
-    cpu: cython.short[:],
-    time: cython.longlong[:],
-    depth: cython.short[:],
-    context: cython.uchar[:],
-    duration: cython.longlong[:],
-    calltime: cython.longlong[:],
-    retval: cython.longlong[:],
-    caller: cython.int[:],
-    arg: cython.int[:],
+    kind: cython.uchar[::1],
+    func: cython.int[::1],
+    pid: cython.int[::1],
+    cpu: cython.short[::1],
+    time: cython.longlong[::1],
+    depth: cython.short[::1],
+    context: cython.uchar[::1],
+    duration: cython.longlong[::1],
+    calltime: cython.longlong[::1],
+    retval: cython.longlong[::1],
+    caller: cython.int[::1],
+    arg: cython.int[::1],
     n_nodes: cython.int,
-    c_func: cython.int[:],
-    c_lane: cython.int[:],
-    c_cpu: cython.short[:],
-    c_exit_cpu: cython.short[:],
-    c_start: cython.longlong[:],
-    c_duration: cython.longlong[:],
-    c_call: cython.longlong[:],
-    c_depth: cython.short[:],
-    c_parent: cython.int[:],
-    c_previous: cython.int[:],
-    c_first: cython.int[:],
-    c_context: cython.uchar[:],
-    c_flags: cython.ushort[:],
-    c_last: cython.int[:],
-    c_retval: cython.longlong[:],
-    c_caller: cython.int[:],
-    c_arg: cython.int[:],
+    c_func: cython.int[::1],
+    c_lane: cython.int[::1],
+    c_cpu: cython.short[::1],
+    c_exit_cpu: cython.short[::1],
+    c_start: cython.longlong[::1],
+    c_duration: cython.longlong[::1],
+    c_call: cython.longlong[::1],
+    c_depth: cython.short[::1],
+    c_parent: cython.int[::1],
+    c_previous: cython.int[::1],
+    c_first: cython.int[::1],
+    c_context: cython.uchar[::1],
+    c_flags: cython.ushort[::1],
+    c_last: cython.int[::1],
+    c_retval: cython.longlong[::1],
+    c_caller: cython.int[::1],
+    c_arg: cython.int[::1],
     n_places: cython.int,
-    p_time: cython.longlong[:],
-    p_cpu: cython.short[:],
-    p_lane: cython.int[:],
-    p_what: cython.longlong[:],
-    p_seq: cython.int[:],
-    p_parent: cython.int[:],
-    p_is_loss: cython.uchar[:],
+    p_time: cython.longlong[::1],
+    p_cpu: cython.short[::1],
+    p_lane: cython.int[::1],
+    p_what: cython.longlong[::1],
+    p_seq: cython.int[::1],
+    p_parent: cython.int[::1],
+    p_is_loss: cython.uchar[::1],
     lanes: Lanes,
     same_clock: cython.bint,
 ) -> tuple[int, int]:
@@ -105,13 +105,13 @@ def pair(
     has_caller: cython.bint = c_caller.shape[0] > 0
     has_arg: cython.bint = c_arg.shape[0] > 0
     any_loss: cython.bint = bool(lanes.pending)
-    cpu_pid: cython.longlong[:] = lanes.view("cpu_pid")
-    cpu_lane: cython.int[:] = lanes.view("cpu_lane")
-    cpu_time: cython.longlong[:] = lanes.view("cpu_time")
-    lane_top: cython.int[:] = lanes.view("top")
-    lane_root: cython.int[:] = lanes.view("last_root")
-    lane_cpu: cython.int[:] = lanes.view("last_cpu")
-    gap_end: cython.longlong[:] = lanes.view("gap_end")
+    cpu_pid: cython.longlong[::1] = lanes.view("cpu_pid")
+    cpu_lane: cython.int[::1] = lanes.view("cpu_lane")
+    cpu_time: cython.longlong[::1] = lanes.view("cpu_time")
+    lane_top: cython.int[::1] = lanes.view("top")
+    lane_root: cython.int[::1] = lanes.view("last_root")
+    lane_cpu: cython.int[::1] = lanes.view("last_cpu")
+    gap_end: cython.longlong[::1] = lanes.view("gap_end")
 
     for i in range(n):
         what = kind[i]
@@ -322,15 +322,15 @@ def pair(
 
 def settle(
     n: cython.Py_ssize_t,
-    parent: cython.int[:],
-    start: cython.longlong[:],
-    duration: cython.longlong[:],
-    call: cython.longlong[:],
-    flags: cython.ushort[:],
-    level: cython.short[:],
-    end: cython.int[:],
-    self_ns: cython.longlong[:],
-    next_call: cython.longlong[:],
+    parent: cython.int[::1],
+    start: cython.longlong[::1],
+    duration: cython.longlong[::1],
+    call: cython.longlong[::1],
+    flags: cython.ushort[::1],
+    level: cython.short[::1],
+    end: cython.int[::1],
+    self_ns: cython.longlong[::1],
+    next_call: cython.longlong[::1],
 ) -> None:
     """Levels, subtree ends, IN_TRACER and self times, for calls in pre-order.
 

@@ -86,8 +86,9 @@ class Container:
     passed over.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, name: str = "") -> None:
         self.source = Source(path)
+        self.name = name or self.source.path
         self.notices: list[Notice] = []
         self.options: list[tuple[int, bytes, int]] = []
         self.buffers: list[Buffer] = []
@@ -100,7 +101,7 @@ class Container:
                 self._read_v6()
         except Damage as damage:
             self.source.close()
-            raise damage.as_error(self.source.path) from None
+            raise damage.as_error(self.name) from None
 
     def close(self) -> None:
         """Close the file, and those that were found beside it."""
@@ -182,7 +183,7 @@ class Container:
 
     def _read_header(self) -> None:
         head = Fields(self.source.read(0, 4096), base=0, big_endian=False)
-        path = self.source.path
+        path = self.name
         if not head.left():
             raise InputError(f"{path} is empty", "was the recording interrupted before it wrote anything?")
         if head.data[: len(MAGIC)] != MAGIC:

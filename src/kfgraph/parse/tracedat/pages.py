@@ -360,6 +360,21 @@ class Decoder:
     _n_values: cython.Py_ssize_t
     _places: cython.longlong[::1]
     _n_places: cython.Py_ssize_t
+    _kind: cython.uchar[::1]
+    _func: cython.int[::1]
+    _pid: cython.int[::1]
+    _cpu: cython.short[::1]
+    _time: cython.longlong[::1]
+    _depth: cython.short[::1]
+    _context: cython.uchar[::1]
+    _duration: cython.longlong[::1]
+    _calltime: cython.longlong[::1]
+    _retval: cython.longlong[::1]
+    _caller: cython.int[::1]
+    _arg: cython.int[::1]
+    _raw_flags: cython.uchar[::1]
+    _raw_overrun: cython.ulonglong[::1]
+    _raw_rettime: cython.ulonglong[::1]
 
     def __init__(
         self,
@@ -443,51 +458,45 @@ class Decoder:
         self._n_places += 1
         return 0
 
-    def fill(self, batch: RecordBatch, n: int, raw: RawColumns | None = None) -> tuple[int, int]:
-        """Rows of ``batch`` from row ``n`` on, until it is full or a stream needs more pages.
+    def target(self, batch: RecordBatch, raw: RawColumns | None = None) -> None:
+        """Fill ``batch`` from now on, and ``raw`` if there is one."""
+        self._kind = memoryview(batch.kind)
+        self._func = memoryview(batch.func)
+        self._pid = memoryview(batch.pid)
+        self._cpu = memoryview(batch.cpu)
+        self._time = memoryview(batch.time)
+        self._depth = memoryview(batch.depth)
+        self._context = memoryview(batch.context)
+        self._duration = memoryview(batch.duration)
+        self._calltime = memoryview(batch.calltime)
+        self._retval = memoryview(np.empty(0, np.int64) if batch.retval is None else batch.retval)
+        self._caller = memoryview(np.empty(0, np.int32) if batch.caller is None else batch.caller)
+        self._arg = memoryview(np.empty(0, np.int32) if batch.arg is None else batch.arg)
+        self._raw_flags = memoryview(np.empty(0, np.uint8) if raw is None else raw.flags)
+        self._raw_overrun = memoryview(np.empty(0, np.uint64) if raw is None else raw.overrun)
+        self._raw_rettime = memoryview(np.empty(0, np.uint64) if raw is None else raw.rettime)
+
+    def fill(self, n: cython.Py_ssize_t) -> tuple[int, int]:
+        """Rows of the target from row ``n`` on, until it is full or a stream needs more pages.
 
         Returns (rows in the batch now, index of the stream to feed or finish; -1: the batch is full;
         -2: all streams are done).
         """
-        return self._fill(
-            n,
-            memoryview(batch.kind),
-            memoryview(batch.func),
-            memoryview(batch.pid),
-            memoryview(batch.cpu),
-            memoryview(batch.time),
-            memoryview(batch.depth),
-            memoryview(batch.context),
-            memoryview(batch.duration),
-            memoryview(batch.calltime),
-            memoryview(np.empty(0, np.int64) if batch.retval is None else batch.retval),
-            memoryview(np.empty(0, np.int32) if batch.caller is None else batch.caller),
-            memoryview(np.empty(0, np.int32) if batch.arg is None else batch.arg),
-            memoryview(np.empty(0, np.uint8) if raw is None else raw.flags),
-            memoryview(np.empty(0, np.uint64) if raw is None else raw.overrun),
-            memoryview(np.empty(0, np.uint64) if raw is None else raw.rettime),
-        )
-
-    @cython.cfunc
-    def _fill(
-        self,
-        n: cython.Py_ssize_t,
-        c_kind: cython.uchar[::1],
-        c_func: cython.int[::1],
-        c_pid: cython.int[::1],
-        c_cpu: cython.short[::1],
-        c_time: cython.longlong[::1],
-        c_depth: cython.short[::1],
-        c_context: cython.uchar[::1],
-        c_duration: cython.longlong[::1],
-        c_calltime: cython.longlong[::1],
-        c_retval: cython.longlong[::1],
-        c_caller: cython.int[::1],
-        c_arg: cython.int[::1],
-        r_flags: cython.uchar[::1],
-        r_overrun: cython.ulonglong[::1],
-        r_rettime: cython.ulonglong[::1],
-    ):  # type: ignore[no-untyped-def]
+        c_kind: cython.uchar[::1] = self._kind
+        c_func: cython.int[::1] = self._func
+        c_pid: cython.int[::1] = self._pid
+        c_cpu: cython.short[::1] = self._cpu
+        c_time: cython.longlong[::1] = self._time
+        c_depth: cython.short[::1] = self._depth
+        c_context: cython.uchar[::1] = self._context
+        c_duration: cython.longlong[::1] = self._duration
+        c_calltime: cython.longlong[::1] = self._calltime
+        c_retval: cython.longlong[::1] = self._retval
+        c_caller: cython.int[::1] = self._caller
+        c_arg: cython.int[::1] = self._arg
+        r_flags: cython.uchar[::1] = self._raw_flags
+        r_overrun: cython.ulonglong[::1] = self._raw_overrun
+        r_rettime: cython.ulonglong[::1] = self._raw_rettime
         room: cython.Py_ssize_t = c_kind.shape[0] - 1
         has_retval: cython.bint = c_retval.shape[0] > 0
         has_caller: cython.bint = c_caller.shape[0] > 0

@@ -48,7 +48,7 @@ def records(path: str | os.PathLike[str], *, buffer: str | None = None) -> Itera
     try:
         yield from _records(Reading(container, buffer))
     except Damage as damage:
-        raise damage.as_error(container.source.path) from None
+        raise damage.as_error(container.name) from None
     finally:
         container.close()
 

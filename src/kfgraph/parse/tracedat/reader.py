@@ -41,21 +41,22 @@ def is_trace_dat(head: bytes) -> bool:
     return head.startswith(MAGIC)
 
 
-def read(path: str | os.PathLike[str], *, buffer: str | None = None) -> Trace:
+def read(path: str | os.PathLike[str], *, buffer: str | None = None, name: str = "") -> Trace:
     """The trace in a trace.dat file of version 6 or 7.
 
-    ``buffer`` names one of several trace buffers, the main one by default.
+    ``buffer`` names one of several trace buffers, the main one by default; ``name`` is what messages
+    and ``meta.path`` call the file, its path by default.
 
     Raises:
         InputError: it is none, is damaged beyond reading (the offset is named), or is a latency trace.
         NoMatchError: it has no buffer of that name.
     """
-    container = Container(path)
+    container = Container(path, name=name)
     try:
         return Reading(container, buffer).trace()
     except Damage as damage:
         container.close()
-        raise damage.as_error(container.source.path) from None
+        raise damage.as_error(container.name) from None
     except BaseException:
         container.close()
         raise
@@ -106,7 +107,7 @@ class Reading:
                 field = event.common.get(name) if event is not None else None
                 if field is not None and (field.offset, field.size) != place:
                     raise InputError(
-                        f"{self.container.source.path}: {name} is {field.size} bytes at {field.offset} of a record, "
+                        f"{self.container.name}: {name} is {field.size} bytes at {field.offset} of a record, "
                         f"which no known kernel has",
                         "--reader report reads the file through trace-cmd",
                     )
@@ -143,9 +144,10 @@ class Reading:
         batch = RecordBatch.empty(
             BATCH_ROWS, retval=self.has_retval, caller=self.has_caller, arg=self.has_args
         )
+        self.decoder.target(batch, raw)
         n = 0
         while True:
-            n, hungry = self.decoder.fill(batch, n, raw)
+            n, hungry = self.decoder.fill(n)
             if hungry >= 0:
                 self._feed(hungry, feeds)
                 continue
@@ -288,7 +290,7 @@ class Reading:
         uname = container.text_option(Option.UNAME).split()
         version = container.text_option(Option.VERSION).split()
         return TraceMeta(
-            path=container.source.path,
+            path=container.name,
             reader="dat",
             kernel=uname[2] if len(uname) > 2 else "",
             host=uname[1] if len(uname) > 1 else "",
@@ -314,7 +316,7 @@ class Reading:
 
 
 def _choose_buffer(container: Container, name: str | None) -> Buffer:
-    path = container.source.path
+    path = container.name
     known = ", ".join(repr(b.name) if b.name else "the main one" for b in container.buffers)
     wanted = next((b for b in container.buffers if b.name == (name or "")), None)
     if wanted is None and name:
