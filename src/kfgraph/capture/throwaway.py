@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import stat
 import sys
@@ -13,13 +15,16 @@ from pathlib import Path
 from typing import IO, Any
 
 from kfgraph.capture import guest, inside
+from kfgraph.capture.child import Command
 from kfgraph.capture.guest import GuestResult, Machine
 from kfgraph.capture.job import Job, recording_from_dict
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.recorder import find_recorder
 from kfgraph.capture.run import Recording
 from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound
+from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
+from kfgraph.model.units import plural
 
 OnStage = Callable[[str, float], None]
 _ASKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -85,6 +90,40 @@ def record_in_guest(
     return GuestRecording(recording, result)
 
 
+def check_modules(command: Command, image: KernelImage) -> None:
+    """Are the module files that the command names built for the guest's kernel?
+
+    Raises:
+        CaptureError: one is not; the hint names the image that fits, or how to build it.
+    """
+    for module in named_modules(command):
+        release = images.read_vermagic(module).partition(" ")[0]
+        if not release or release == image.release:
+            continue
+        fitting = next((i for i in images.list_images() if i.release == release), None)
+        if fitting is not None and not fitting.obstacles():
+            hint = f"kfgraph trace --guest-kernel {fitting.path}"
+        else:
+            build = f"make -C /lib/modules/{image.release}/build M=DIR"
+            hint = f"build it for this one ({build}), or install linux-image-{release}"
+        raise CaptureError(f"{module} was built for {release}, the guest runs {image.release}", hint=hint)
+
+
+def named_modules(command: Command) -> list[Path]:
+    """Module files among the command's arguments, also inside ``sh -c '...'``."""
+    found = []
+    for argument in command.argv[1:]:
+        try:
+            words = shlex.split(argument)
+        except ValueError:
+            words = [argument]
+        for word in {argument, *words}:
+            path = Path(command.cwd, word)
+            if re.search(r"\.ko(\.(xz|zst|gz))?$", word) and path.is_file():
+                found.append(path)
+    return sorted(set(found))
+
+
 def _for_inside(job: Job) -> Job:
     # OutputFile has looked at the real place; the guest writes to the shared folder.
     cwd = os.path.abspath(job.command.cwd or ".") if job.command else ""  # noqa: PTH100 (links stay)
@@ -141,12 +180,19 @@ def _bring_back(job: Job, result: GuestResult, share: Path, output: OutputFile) 
         # No guest runs any more, so what is a plain file now stays one.
         if not stat.S_ISREG((share / inside.TRACE).lstat().st_mode):
             raise ValueError(f"{inside.TRACE} is no file")
-        recording = Recording(path=output.path, **recording_from_dict(told))
+        recording = _noted(Recording(path=output.path, **recording_from_dict(told)), result)
         (share / inside.TRACE).replace(output.temporary)
     except (OSError, KeyError, TypeError, ValueError) as problem:
         raise CaptureError(f"the guest's account of the recording cannot be read: {problem!r}") from problem
     output.commit(recording.companion)
     return recording
+
+
+def _noted(recording: Recording, result: GuestResult) -> Recording:
+    """The recording, saying that it was made in a guest and in which."""
+    how = "KVM" if result.machine.accel == "kvm" else "emulated, so times are long"
+    note = f"recorded in a guest: {result.image.release}, {plural(result.machine.cpus, 'CPU')}, {how}"
+    return replace(recording, companion=replace(recording.companion, notes=(note, *recording.companion.notes)))
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

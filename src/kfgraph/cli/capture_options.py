@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 _WHAT, _HOW, _CHILD, _FILE = "What is recorded", "How it is recorded", "The command", "The file"
+_GUEST = "In a guest"
 
 
 def _option(names: tuple[str, ...], help_text: str, panel: str, metavar: str | None = None) -> typer.models.OptionInfo:
@@ -51,6 +52,20 @@ Retval = Annotated[
 ]
 NoIrq = Annotated[bool, _option(("--no-irq",), "Do not record interrupts.", _WHAT)]
 
+ModuleFile = Annotated[
+    list[str] | None,
+    _option(
+        ("--module",), "A module that the command loads, where its own words do not tell; repeatable.", _WHAT, "FILE"
+    ),
+]
+Returns = Annotated[
+    list[str] | None,
+    _option(("--returns",), "Also record the return values of these functions; repeatable.", _WHAT, "GLOB"),
+]
+NoReturns = Annotated[
+    bool, _option(("--no-returns",), "No return probes on the functions of modules being loaded.", _WHAT)
+]
+
 Attach = Annotated[
     list[int] | None,
     _option(("-p", "--pid"), "Record this running process until Ctrl-C or its end; repeatable.", _CHILD, "PID"),
@@ -77,4 +92,16 @@ DryRun = Annotated[bool, _option(("--dry-run",), "Print what would be run, and s
 ShowProgress = Annotated[bool, _option(("--progress",), "Show progress while the command runs.", _HOW)]
 TraceCmdArgs = Annotated[
     str, _option(("--trace-cmd-args",), "More options for trace-cmd record, as one word.", _HOW, "'OPTIONS'")
+]
+
+Guest = Annotated[
+    bool, _option(("--guest",), "Record in a throwaway virtual machine; this one is only read. Needs no root.", _GUEST)
+]
+GuestKernel = Annotated[
+    str | None,
+    _option(("--guest-kernel",), "In a guest with this kernel; 'list' shows those there are.", _GUEST, "IMAGE|list"),
+]
+GuestTimeout = Annotated[
+    float | None,
+    _option(("--guest-timeout",), "Kill the guest after this long, boot included (default: 600).", _GUEST, "SECONDS"),
 ]

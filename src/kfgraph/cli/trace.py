@@ -11,6 +11,8 @@ kfgraph trace insmod foo.ko
 kfgraph trace -f -o build.dat -- make -j2
 
 kfgraph trace --root vfs_open --syscalls cat /etc/passwd
+
+kfgraph trace --guest -- insmod foo.ko
 """
 
 
@@ -30,6 +32,9 @@ def run(
     args: o.Args = None,
     retval: o.Retval = None,
     no_irq: o.NoIrq = False,
+    module: o.ModuleFile = None,
+    returns: o.Returns = None,
+    no_returns: o.NoReturns = False,
     user: o.RunAs = None,
     env: o.Env = None,
     cwd: o.Cwd = "",
@@ -41,13 +46,16 @@ def run(
     progress: o.ShowProgress = False,
     dry_run: o.DryRun = False,
     quiet: o.Quiet = False,
+    guest: o.Guest = False,
+    guest_kernel: o.GuestKernel = None,
+    guest_timeout: o.GuestTimeout = None,
 ) -> int:
     """Run COMMAND and record the kernel functions it runs; its exit status is passed on.
 
     kfgraph's own failures are 125 (126: the command cannot be executed, 127: not found, 2: wrong usage).
     Ctrl-C goes to the command; a second one ends the recording and keeps it.
     """
-    from kfgraph.cli import tracing
+    from kfgraph.cli import guesting, tracing
 
     wishes = tracing.wishes(
         follow=follow,
@@ -57,6 +65,9 @@ def run(
         max_depth=max_depth,
         min_duration=min_duration,
         events=event,
+        modules=module,
+        returns=returns,
+        no_returns=no_returns,
         syscalls=syscalls,
         sched=sched,
         args=args,
@@ -67,9 +78,19 @@ def run(
         extra=trace_cmd_args,
         duration_s=duration,
     )
+    if guest_kernel == "list":
+        return guesting.list_kernels()
+    in_guest = guesting.wanted(guest, kernel=guest_kernel, timeout_s=guest_timeout)
     target = tracing.target(command, pids=pid, user=user, env=env, cwd=cwd)
     if dry_run:
-        return tracing.dry_run(wishes, output=output)
+        return tracing.dry_run(wishes, target, output=output, in_guest=in_guest)
     return tracing.trace(
-        wishes, target, output=output, force=force, duration_s=duration, progress=progress, quiet=quiet
+        wishes,
+        target,
+        output=output,
+        force=force,
+        duration_s=duration,
+        progress=progress,
+        quiet=quiet,
+        in_guest=in_guest,
     )

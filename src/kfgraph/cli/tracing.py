@@ -11,10 +11,13 @@ from typing import Any
 
 from kfgraph.capture import prepare, run, tracefs
 from kfgraph.capture.child import Command, find_command, find_user
-from kfgraph.capture.job import Job, perform
+from kfgraph.capture.job import Job, make_request, perform
 from kfgraph.capture.plan import parse_size_kb
 from kfgraph.capture.prepare import Wishes
+from kfgraph.capture.probes import GROUP, definition
 from kfgraph.capture.recorder import PROGRAM
+from kfgraph.cli import guesting
+from kfgraph.cli.guesting import GuestChoice
 from kfgraph.errors import CaptureError, KfgraphError, MachineError, UsageError
 from kfgraph.model.units import parse_ns
 
@@ -33,6 +36,9 @@ def wishes(
     excludes: Sequence[str] | None,
     only: Sequence[str] | None,
     events: Sequence[str] | None,
+    modules: Sequence[str] | None,
+    returns: Sequence[str] | None,
+    no_returns: bool,
     min_duration: str | None,
     buffer: str | None,
     extra: str,
@@ -55,6 +61,8 @@ def wishes(
         raise UsageError("--min-duration: the kernel's threshold is in whole microseconds", hint="--min-duration 1us")
     if duration_s is not None and not duration_s > 0:
         raise UsageError("--duration: more than 0 seconds", hint="kfgraph trace --help")
+    if returns and no_returns:
+        raise UsageError("--returns and --no-returns exclude each other", hint="kfgraph trace --help")
     if max_depth < 0:
         raise UsageError("--max-depth: 0 is no limit", hint="kfgraph trace --help")
     return Wishes(
@@ -62,6 +70,9 @@ def wishes(
         excludes=tuple(excludes or ()),
         only=tuple(only or ()),
         events=tuple(events or ()),
+        modules=tuple(os.path.abspath(m) for m in modules or ()),  # noqa: PTH100 (links stay)
+        returns=tuple(returns or ()),
+        no_returns=no_returns,
         min_duration_us=min_ns // 1_000,
         buffer_kb=buffer_kb,
         extra=words,
@@ -106,10 +117,17 @@ def target(
     return Target(Command(path, tuple(argv), environment, cwd=cwd, user=runs_as), ())
 
 
-def dry_run(wishes: Wishes, *, output: str) -> int:
-    """Print the recorder's command line, as it would be typed."""
+def dry_run(wishes: Wishes, target: Target, *, output: str, in_guest: GuestChoice | None) -> int:
+    """Print the recorder's command line, as it would be typed; in a guest, the line that boots it."""
+    if in_guest:
+        return guesting.dry_run(Job(wishes, target.command, target.pids), in_guest)
     fs = _machine()
-    plan, _ = prepare.make_plan(fs, wishes)
+    request = make_request(Job(wishes, target.command, target.pids), fs=fs)
+    plan, probes = request.plan, request.probes
+    for probe in probes.probes:
+        print(f"echo {shlex.quote(definition(probe))} >> {fs.root}/kprobe_events")
+    if probes.probes:
+        plan = plan.with_probes(GROUP, notrace=probes.notrace)
     print("\n".join(plan.shell_lines(recorder=PROGRAM, output=output, tracefs=str(fs.root))))
     return 0
 
@@ -123,6 +141,7 @@ def trace(
     duration_s: float | None,
     progress: bool,
     quiet: bool,
+    in_guest: GuestChoice | None,
 ) -> int:
     """Record; the exit status to pass on.
 
@@ -131,7 +150,7 @@ def trace(
     """
     job = Job(wishes, target.command, target.pids, output, force, duration_s, said=_said(wishes))
     try:
-        recording = perform(job, fs=_machine())
+        recording = guesting.record(job, in_guest, quiet=quiet) if in_guest else perform(job, fs=_machine())
     except MachineError as problem:
         raise CaptureError(problem.message, hint=problem.hint) from None
     for sentence in recording.leftovers:
@@ -162,6 +181,8 @@ def _print_summary(recording: run.Recording, *, shown: str) -> None:
 
     n_calls = n_tasks = None
     warnings = [f"the recording is partial: {recording.partial}"] if recording.partial else []
+    missed = sum(p.n_missed for p in recording.companion.probes)
+    warnings += [f"return probes missed {missed:,} calls"] if missed else []
     warnings += [f"could not be put back in the tracer: {name}" for name in recording.not_restored]
     next_root = ""
     try:

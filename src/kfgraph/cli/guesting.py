@@ -1,0 +1,165 @@
+"""Behind ``kfgraph trace --guest``: the kernel to boot, the line that says what goes on, what the guest said."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from kfgraph.capture import guest as guests
+from kfgraph.capture import throwaway
+from kfgraph.capture.job import Job
+from kfgraph.capture.run import Recording
+from kfgraph.errors import UsageError
+from kfgraph.kernel import images
+from kfgraph.kernel.images import KernelImage
+
+DEFAULT_TIMEOUT_S = 600.0
+_STAGES = {"booting": "booting", "running": "recording in", "done": "shutting down", "copying": "copying back from"}
+
+
+@dataclass(frozen=True)
+class GuestChoice:
+    """That it is to be a guest: ``kernel`` is an image or a release ("": the newest that can)."""
+
+    kernel: str
+    timeout_s: float
+
+
+def wanted(guest: bool, *, kernel: str | None, timeout_s: float | None) -> GuestChoice | None:
+    """What the three options say; None: not in a guest.
+
+    Raises:
+        UsageError: a time without a guest, or one that is none.
+    """
+    if not guest and kernel is None:
+        if timeout_s is not None:
+            raise UsageError("--guest-timeout is for a guest", hint="add --guest")
+        return None
+    if timeout_s is not None and timeout_s <= 0:
+        raise UsageError("--guest-timeout: a number of seconds above 0", hint="--guest-timeout 600")
+    return GuestChoice(kernel or "", timeout_s or DEFAULT_TIMEOUT_S)
+
+
+def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:
+    """Record the job in a guest; its output goes to this process's.
+
+    Raises:
+        UsageError: processes of this machine are asked for.
+        CaptureError, MachineError: as :func:`kfgraph.capture.throwaway.record_in_guest`.
+    """
+    image = _choose(job, choice)
+    machine = guests.find_machine()
+    line = _StatusLine(sys.stderr, f"{image.release} in a guest" + (" (emulated)" if machine.accel == "tcg" else ""))
+    line.say("booting", quiet=quiet)
+    try:
+        done = throwaway.record_in_guest(
+            job,
+            image,
+            machine=machine,
+            timeout_s=choice.timeout_s,
+            out=cast(IO[bytes], _Output(sys.stdout.buffer, line)),
+            err=cast(IO[bytes], _Output(sys.stderr.buffer, line)),
+            on_stage=line.update,
+        )
+    except throwaway.GuestFailure as failure:
+        line.clear()
+        _tell(failure.said)
+        raise
+    finally:
+        line.clear()
+    if done.result.trouble:
+        print("kfgraph: the guest's kernel complained:", file=sys.stderr)
+        _tell(throwaway.last_words(done.result))
+    return done.recording
+
+
+def dry_run(job: Job, choice: GuestChoice) -> int:
+    """Print the command that would boot the guest."""
+    image = _choose(job, choice)
+    print(shlex.join(guests.vng_argv(guests.find_machine(), image, Path("SHARED_FOLDER"), stubs=Path("STUBS"))))
+    return 0
+
+
+def list_kernels() -> int:
+    """``--guest-kernel list``: every image, newest first, and what it can give."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from kfgraph.render.console import stdout_console
+
+    found = images.list_images()
+    if not found:
+        print(f"no kernel image in {images.BOOT} ({guests.image_remedy()})", file=sys.stderr)
+    table = Table(box=None, pad_edge=False)
+    for title in ("image", "graph", "args", "retval", "probes", "as a guest"):
+        table.add_column(title, overflow="fold")
+    for image in found:
+        words = ["?" if has is None else "yes" if has else "no" for has in _offers(image)]
+        obstacles = "; ".join(f"{reason} ({remedy})" for reason, remedy in image.obstacles())
+        table.add_row(*map(Text, (str(image.path), *words, f"no: {obstacles}" if obstacles else "yes")))
+    stdout_console().print(table)
+    return 0
+
+
+def _offers(image: KernelImage) -> tuple[bool | None, ...]:
+    return image.graph, image.args, image.retval, image.probes
+
+
+def _choose(job: Job, choice: GuestChoice) -> KernelImage:
+    if job.command is None:
+        raise UsageError("-p: the processes of this machine are not in a guest", hint="give a command to run there")
+    image = guests.choose_image(choice.kernel)
+    throwaway.check_modules(job.command, image)
+    return image
+
+
+def _tell(lines: tuple[str, ...]) -> None:
+    for line in lines:
+        print(f"  guest| {line}", file=sys.stderr)
+
+
+class _StatusLine:
+    """One line on a terminal that is written over; elsewhere only what is said once."""
+
+    def __init__(self, stream: IO[str], what: str) -> None:
+        self._stream = stream
+        self._what = what
+        self._live = stream.isatty()
+        self._shown = ""
+        self.column_0 = True
+
+    def say(self, stage: str, *, quiet: bool) -> None:
+        if not quiet and not self._live:
+            print(f"kfgraph: {_STAGES[stage]} {self._what}", file=self._stream, flush=True)
+
+    def update(self, stage: str, elapsed_s: float) -> None:
+        text = f"kfgraph: {_STAGES.get(stage, stage)} {self._what}, {elapsed_s:.0f} s"
+        if self._live and self.column_0 and text != self._shown:
+            self._stream.write(f"\r\x1b[K{text}")
+            self._stream.flush()
+            self._shown = text
+
+    def clear(self) -> None:
+        if self._shown:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+            self._shown = ""
+
+
+class _Output:
+    """The command's output, with the status line out of its way."""
+
+    def __init__(self, stream: IO[bytes], line: _StatusLine) -> None:
+        self._stream = stream
+        self._line = line
+
+    def write(self, data: bytes) -> int:
+        self._line.clear()
+        self._line.column_0 = data.endswith(b"\n")
+        return self._stream.write(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
