@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Annotated, Any
@@ -73,8 +74,28 @@ def build(argv: Sequence[str], commands: Sequence[Command] = COMMANDS) -> typer.
     for command in named or commands:
         module = importlib.import_module(command.module)
         settings = {"allow_interspersed_args": False} if command.passthrough else {}
-        app.command(command.name, context_settings=settings, epilog=getattr(module, "EXAMPLES", None))(module.run)
+        app.command(command.name, context_settings=settings, epilog=getattr(module, "EXAMPLES", None))(
+            _past_click(module.run)
+        )
     return app
+
+
+class ReaderGone(Exception):
+    """Standard output was closed by its reader (head, a pager)."""
+
+
+def _past_click(run: Callable[..., None]) -> Callable[..., None]:
+    """``run``, its BrokenPipeError renamed: click would turn that into exit status 1."""
+
+    @functools.wraps(run)
+    def renamed(*args: Any, **options: Any) -> None:
+        try:
+            run(*args, **options)
+            sys.stdout.flush()
+        except BrokenPipeError as problem:
+            raise ReaderGone from problem
+
+    return renamed
 
 
 def usage_hint(problem: Any) -> str:
@@ -115,7 +136,6 @@ def main(args: Sequence[str] | None = None) -> int:
     _never_fail_on_a_letter()
     try:
         result = build(argv)(args=argv, prog_name="kfgraph", standalone_mode=False)
-        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except KfgraphError as problem:
         return fail(problem)
@@ -129,8 +149,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return fail(UsageError(problem.format_message(), hint=usage_hint(problem)))
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader has gone (head, a pager).
+    except ReaderGone:
         _drop_stdout()
         return 0
     except OSError as problem:

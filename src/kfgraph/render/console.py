@@ -11,9 +11,15 @@ WIDTH_OF_A_FILE = 160
 """Columns where no terminal tells a width: a file, a CI log."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the error boundary; rich would exit with status 1."""
+        raise
+
+
 def stdout_console() -> Console:
     """A console on stdout: colours on a terminal unless NO_COLOR, the width of the terminal if any."""
-    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    console = _Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=False)
     if "COLUMNS" not in os.environ and not any(os.isatty(fd) for fd in (0, 1, 2)):
         console.width = WIDTH_OF_A_FILE
     return console
