@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, floors, nearest_kept
+from kfgraph.analyze.retval import error_codes
 from kfgraph.analyze.select import Selection, select
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.calls import Flag
@@ -23,7 +24,8 @@ class CallTree:
     """The tree, or trees, that were asked for.
 
     The roots of ``tree`` are the matches of ``root``; without it the tasks (``by_task``), which
-    count no call of their own. ``matches`` are the rows of all matches in time order, ``nth`` the
+    count no call of their own. ``tree.extras["error"]`` is :func:`error_codes` where return values were
+    recorded and the tree is not merged. ``matches`` are the rows of all matches in time order, ``nth`` the
     1-based place in it of each root of ``tree`` (empty for tasks and merged trees). ``n_hidden``
     calls were taken out by ``hide``, their children and their time are still there.
     """
@@ -146,6 +148,7 @@ def _tree_of(chosen: Selection) -> TreeTable:
         row=rows,
         flags=flags,
         labels=trace.symbols.labels,
+        extras={} if calls.retval is None else {"error": error_codes(calls)[rows]},
     )
     return tree if chosen.named else _under_tasks(tree, trace)
 
@@ -184,6 +187,7 @@ def _under_tasks(tree: TreeTable, trace: Trace) -> TreeTable:
         row=with_nodes(tree.row, none),
         flags=with_nodes(tree.flags, nothing),
         labels=tree.labels + tuple(task.label for task in trace.tasks.tasks),
+        extras={name: with_nodes(column, nothing) for name, column in tree.extras.items()},
     )
 
 
@@ -199,10 +203,17 @@ def _slices(tree: TreeTable, roots: Int32) -> TreeTable:
     nodes = _ranges(roots, tree.end[roots])
     size = tree.end[roots] - roots
     moved = np.repeat(np.append(0, np.cumsum(size))[:-1] - roots, size).astype(np.int32)
-    taken = {name: getattr(tree, name)[nodes] for name in _COLUMNS}
-    taken["end"] = taken["end"] + moved
-    taken["parent"] = np.where(taken["parent"] < 0, -1, taken["parent"] + moved).astype(np.int32)
-    return replace(tree, **taken)
+    parent = tree.parent[nodes]
+    taken = _taken(tree, nodes)
+    return replace(
+        taken, end=taken.end + moved, parent=np.where(parent < 0, -1, parent + moved).astype(np.int32)
+    )
+
+
+def _taken(tree: TreeTable, nodes: Int32 | Bool) -> TreeTable:
+    """These nodes of ``tree``, their references as they are."""
+    columns: dict[str, Any] = {name: getattr(tree, name)[nodes] for name in _COLUMNS}
+    return replace(tree, extras={name: column[nodes] for name, column in tree.extras.items()}, **columns)
 
 
 _COLUMNS = (
@@ -248,7 +259,7 @@ def without(tree: TreeTable, hidden: Bool) -> TreeTable:
         self_ns=self_ns,
         flags=flags,
     )
-    return replace(moved, **{name: getattr(moved, name)[keep] for name in _COLUMNS})
+    return _taken(moved, keep)
 
 
 def merged(tree: TreeTable) -> TreeTable:

@@ -99,11 +99,11 @@ def fold_options(
         raise UsageError("--all and --max-rows contradict each other", "give one of them")
     min_ns, min_share = _least(min_)
     limited = not (all_ or depth is not None or min_ is not None)
-    default = (2 * screen_rows if screen_rows else ROWS) if limited else None
+    default = (max(2 * screen_rows - 10, 20) if screen_rows else ROWS) if limited else None
     return FoldOptions(
         max_rows=default if max_rows is None else max_rows or None,
         limit_asked=bool(max_rows),
-        max_roots=None if all_ or max_rows == 0 else MAX_ROOTS,
+        max_roots=None if all_ or max_rows == 0 else min(MAX_ROOTS, max((max_rows or MAX_ROOTS * 2) // 2, 1)),
         min_ns=min_ns,
         min_share=min_share,
         depth=depth,

@@ -145,11 +145,11 @@ def fold(tree: TreeTable, options: FoldOptions) -> Folded:
     """
     repeats = fold_repeats(tree) if options.repeats else unfolded(tree)
     tree = repeats.tree
-    why = _reasons(tree, options)
+    why, least_ns = _reasons(tree, options)
     forced = _forced(tree, options, why)
-    least_ns = options.min_ns or 0
     if options.max_rows is not None:
-        least_ns = _fit(tree, why, forced, options.max_rows, Why.ROWS if options.limit_asked else Why.TIME)
+        fastest_ns = _fit(tree, why, forced, options.max_rows, Why.ROWS if options.limit_asked else Why.TIME)
+        least_ns = np.maximum(least_ns, fastest_ns)
     hidden = np.flatnonzero(why).astype(np.int32)
     visible = np.ones(len(tree), np.bool_) if not len(hidden) else covered(hidden, tree.end[hidden], len(tree)) == 0
     return _rows(tree, repeats.times, repeats.node_of, why, visible, least_ns)
@@ -163,17 +163,17 @@ def _asked(tree: TreeTable, patterns: Sequence[str], option: str) -> Bool:
     return wanted
 
 
-def _reasons(tree: TreeTable, options: FoldOptions) -> npt.NDArray[np.uint8]:
-    """For every node the reason that hides it, whatever room there is."""
+def _reasons(tree: TreeTable, options: FoldOptions) -> tuple[npt.NDArray[np.uint8], Int64]:
+    """(for every node the reason that hides it, whatever room there is; the least time asked for at it)."""
     n = len(tree)
     why = np.zeros(n, np.uint8)
     roots = tree.roots
     top = tree.parent < 0
-    if options.min_ns is not None or options.min_share is not None:
-        least = np.full(n, options.min_ns or 0, np.int64)
-        if options.min_share is not None:
-            least = np.maximum(least, (tree.floor_ns[roots] * options.min_share)[_root_of(tree)].astype(np.int64))
-        why[(tree.floor_ns < least) & ~top] = Why.MIN
+    least_ns = np.full(n, options.min_ns or 0, np.int64)
+    if options.min_share is not None and n:
+        of_root = np.ceil(tree.floor_ns[roots] * options.min_share).astype(np.int64)
+        least_ns = np.maximum(least_ns, of_root[_root_of(tree)])
+    why[(tree.floor_ns < least_ns) & ~top] = Why.MIN
     if options.depth is not None:
         why[tree.level > options.depth] = Why.DEPTH
     if options.collapse:
@@ -189,7 +189,7 @@ def _reasons(tree: TreeTable, options: FoldOptions) -> npt.NDArray[np.uint8]:
     if options.calls_to:
         wanted = np.append(0, np.cumsum(_asked(tree, options.calls_to, "--calls-to")))
         why[wanted[tree.end] == wanted[:-1]] = Why.OFF_PATH
-    return why
+    return why, least_ns
 
 
 def _root_of(tree: TreeTable) -> Int64:
@@ -270,7 +270,7 @@ def _closed(tree: TreeTable, nodes: Int64, forced: Bool) -> Int64:
 
 
 def _rows(
-    tree: TreeTable, times: Int64, node_of: Int32, why: npt.NDArray[np.uint8], visible: Bool, least_ns: int
+    tree: TreeTable, times: Int64, node_of: Int32, why: npt.NDArray[np.uint8], visible: Bool, least_ns: Int64
 ) -> Folded:
     """The rows. What is hidden at a node gets a row of its own where something else of it shows and it
     took at least ``least_ns``; else it is counted on the node's own row."""
@@ -287,7 +287,7 @@ def _rows(
     np.maximum.at(reason, at, why[cut])
     opened = np.zeros(n + 1, np.bool_)
     opened[tree.parent[shown]] = True
-    opened &= (hidden_ns >= least_ns) & (reason != Why.OFF_PATH)
+    opened &= (hidden_ns >= np.append(least_ns, 0)) & (reason != Why.OFF_PATH)
     opened[n] = True
 
     rest = np.unique(at)

@@ -64,7 +64,8 @@ class Line:
 class RowModel:
     """The rows of ``folded``. ``start_ns`` (one per node of its tree, from the start of the trace) is
     needed for the column ``start`` only; ``before`` and ``after`` put words around the names of nodes;
-    ``options`` says what brings hidden rows back, where that is not OPTION's word."""
+    ``options`` says what brings hidden rows back, where that is not OPTION's word; ``roots`` what the
+    roots are."""
 
     folded: Folded
     layout: Layout
@@ -72,6 +73,7 @@ class RowModel:
     before: Mapping[int, str] = field(default_factory=dict)
     after: Mapping[int, str] = field(default_factory=dict)
     options: Mapping[Why, str] = field(default_factory=dict)
+    roots: str = "matches"
 
     def __len__(self) -> int:
         return len(self.folded)
@@ -134,7 +136,7 @@ class RowModel:
                 blocks.append(columns.time_block(total, layout.digits, width - 2))
             elif name == "self":
                 own = of_node(tree.self_ns)
-                own[is_call & (tree.count[node] == 0)] = BLANK
+                own[is_call & (tree.count[node] == 0) & (own == 0)] = BLANK
                 blocks.append(columns.time_block(own, layout.digits, width))
             elif name == "avg":
                 finished = of_node(tree.count - tree.n_unfinished)
@@ -167,7 +169,7 @@ class RowModel:
             option = f" ({self._option(row)})"
             time = f", {format_ns(int(folded.hidden_ns[row]))}"
             n_roots = int((folded.tree.parent < 0).sum()) - int((folded.level[folded.kind == Kind.CALL] == 0).sum())
-            more = f"{n_roots:,} more with " if node < 0 else ""
+            more = f"{n_roots:,} more {self.roots}, " if node < 0 else ""
             return self._cut(level, False, f"… {more}{self._hidden(row)}", time + option, option)
         return self._cut(level, False, folded.texts[folded.text[row]])
 

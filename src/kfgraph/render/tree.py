@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 
@@ -62,13 +62,15 @@ class TreeView:
     """``folded`` rows of ``call_tree`` for ``width`` columns (None: no limit).
 
     A rich renderable (then the console's width counts); ``plain`` gives the same text without styles,
-    fast. ``start`` adds the column of start times. ``n_events_hidden`` other events are not shown.
+    fast. ``start`` adds the column of start times. ``events`` were asked for, ``n_events_hidden`` others
+    are not shown; ``depth`` is the limit that was asked for.
     """
 
     call_tree: CallTree
     folded: Folded
     width: int | None = None
     start: bool = False
+    events: tuple[str, ...] = ()
     n_events_hidden: int = 0
     depth: int | None = None
 
@@ -87,7 +89,8 @@ class TreeView:
             start_ns = np.where(tree.row < 0, columns.BLANK, np.where(at < 0, columns.UNKNOWN, at - first))
         before, after = self._around_roots()
         options = {Why.DEPTH: f"--depth {(self.depth or 0) + 1}"}
-        return RowModel(folded, self._layout(start_ns), start_ns, before, after, options)
+        roots = "tasks" if self.call_tree.by_task else "matches"
+        return RowModel(folded, self._layout(start_ns), start_ns, before, after, options, roots)
 
     def _around_roots(self) -> tuple[dict[int, str], dict[int, str]]:
         """What stands before and behind the names of several matches: their number and task."""
@@ -183,11 +186,15 @@ class TreeView:
         if n_hidden:
             words = []
             reasons = {Why(why) for why in folded.why[folded.hidden_calls > 0].tolist()}
+            if Why.ROWS in reasons:
+                reasons.discard(Why.MORE_ROOTS)
             for why in sorted(reasons):
                 words.append(_WAYS_BACK[why].format(deeper=(self.depth or 0) + 1))
             said.append(f"{n_hidden:,} of {plural(n_hidden + n_shown, 'call')} not shown: {', '.join(words)}")
         if self.call_tree.n_hidden:
             said.append(f"{plural(self.call_tree.n_hidden, 'call')} taken out by --hide, their time is their callers'")
+        if self.events and not (folded.kind == Kind.EVENT).any():
+            said.append(f"no {' or '.join(self.events)} event inside the calls that are shown")
         if self.n_events_hidden:
             said.append(f"{plural(self.n_events_hidden, 'other event')} not shown: -e '*' shows them")
         return [line for words in said for line in textwrap.wrap(words, self.width or 10_000)]
@@ -253,10 +260,7 @@ class TreeView:
             yield "".join([around[style][0] + text + around[style][1] for text, style in pieces if text]) + "\n"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        view = TreeView(
-            self.call_tree, self.folded, options.max_width, self.start, self.n_events_hidden, self.depth
-        )  # fmt: skip
-        for pieces in view.lines():
+        for pieces in replace(self, width=options.max_width).lines():
             for text, style in pieces:
                 yield Segment(text, STYLES[style])
             yield Segment.line()
@@ -302,7 +306,7 @@ def tree_view(
     folded = with_losses(fold(call_tree.tree, options), call_tree)
     per_place = EVENTS_PER_PLACE if options.repeats else None
     folded, n_events_hidden = with_events(folded, call_tree, events, per_place=per_place)
-    return TreeView(call_tree, folded, width, start, n_events_hidden, options.depth)
+    return TreeView(call_tree, folded, width, start, tuple(events), n_events_hidden, options.depth)
 
 
 _WAYS_BACK = {

@@ -1,0 +1,216 @@
+"""Folding: what shows is what took the time, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from builder.tables import NAMES, call, calls, deep, trace_of, traces, wide
+from kfgraph.analyze.calltree import call_tree
+from kfgraph.errors import NoMatchError
+from kfgraph.model.calls import Flag
+from kfgraph.model.trace import Trace
+from kfgraph.model.tree import TreeTable
+from kfgraph.render.fold import Folded, FoldOptions, Kind, Why, fold
+from kfgraph.render.repeats import fold_repeats, shapes
+
+ANY_OPTIONS = st.builds(
+    FoldOptions,
+    max_rows=st.one_of(st.none(), st.integers(1, 30)),
+    limit_asked=st.booleans(),
+    max_roots=st.one_of(st.none(), st.integers(1, 4)),
+    min_ns=st.one_of(st.none(), st.integers(0, 20_000)),
+    min_share=st.one_of(st.none(), st.floats(0, 1)),
+    depth=st.one_of(st.none(), st.integers(0, 5)),
+    repeats=st.booleans(),
+    open_roots=st.sampled_from(["all", "slowest"]),
+)
+
+
+def shown(folded: Folded) -> list[str]:
+    """The rows as ``level name xTimes …hidden``."""
+    rows = []
+    for i in range(len(folded)):
+        node, indent = int(folded.node[i]), "  " * int(folded.level[i])
+        if folded.kind[i] == Kind.REST:
+            rows.append(f"{indent}… {folded.hidden_calls[i]}")
+            continue
+        name = folded.tree.labels[folded.tree.label[node]]
+        times = f" x{folded.times[node]}" if folded.times[node] > 1 else ""
+        hidden = f" … {folded.hidden_calls[i]}" if folded.hidden_calls[i] else ""
+        rows.append(f"{indent}{name}{times}{hidden}")
+    return rows
+
+
+def tree_of(trace: Trace, root: str = "root") -> TreeTable:
+    return call_tree(trace, root=[root]).tree
+
+
+@settings(max_examples=300)
+@given(traces(), ANY_OPTIONS)
+def test_every_call_is_shown_or_counted(trace: Trace, options: FoldOptions) -> None:
+    tree = call_tree(trace).tree
+    folded = fold(tree, options)
+    folded.tree.check()
+    assert folded.n_shown + folded.n_hidden == int(tree.count.sum()) == len(trace.calls)
+
+
+@settings(max_examples=200)
+@given(traces(), ANY_OPTIONS)
+def test_a_row_shows_below_its_callers_and_hidden_time_is_that_of_the_hidden_children(
+    trace: Trace, options: FoldOptions
+) -> None:
+    folded = fold(call_tree(trace).tree, options)
+    tree = folded.tree
+    rows = folded.node[folded.kind == Kind.CALL].tolist()
+    assert rows == sorted(rows)
+    assert all(tree.parent[node] < 0 or tree.parent[node] in set(rows) for node in rows)
+    visible = set(rows)
+    for node in {*rows, -1}:
+        children = np.flatnonzero(tree.parent == node)
+        hidden = [c for c in children.tolist() if c not in visible]
+        said = folded.hidden_ns[folded.node == node].sum()
+        assert said == tree.floor_ns[hidden].sum()
+
+
+@settings(max_examples=200)
+@given(traces())
+def test_folding_repeats_conserves_calls_and_time(trace: Trace) -> None:
+    tree = call_tree(trace).tree
+    repeats = fold_repeats(tree)
+    folded = repeats.tree
+    folded.check()
+    assert folded.count.sum() == tree.count.sum()
+    assert folded.n_unfinished.sum() == tree.n_unfinished.sum()
+    assert np.maximum(folded.self_ns, 0).sum() == np.maximum(tree.self_ns, 0).sum()
+    for node in range(len(folded)):
+        members = np.flatnonzero(repeats.node_of == node)
+        assert set(tree.label[members].tolist()) == {int(folded.label[node])}
+        assert folded.floor_ns[node] == tree.floor_ns[members].sum()
+        assert folded.max_ns[node] == tree.max_ns[members].max()
+        parent = folded.parent[node]
+        n_parents = int((repeats.node_of == parent).sum()) if parent >= 0 else len(members)
+        assert repeats.times[node] * n_parents == len(members)
+
+
+@settings(max_examples=200)
+@given(st.lists(calls(NAMES[:2]), min_size=2, max_size=6))
+def test_shapes_are_equal_exactly_for_equal_subtrees(items: list[object]) -> None:
+    trace = trace_of([call("root", 1, *items)])  # type: ignore[arg-type]
+    tree = call_tree(trace).tree
+    hashes = shapes(tree)
+
+    def spelt(node: int) -> tuple[object, ...]:
+        children = np.flatnonzero(tree.parent == node).tolist()
+        flags = int(tree.flags[node]) & (Flag.NO_EXIT | Flag.NO_ENTRY | Flag.CUT_BY_LOSS | Flag.IN_TRACER)
+        return (int(tree.label[node]), flags, *(spelt(child) for child in children))
+
+    texts = [spelt(node) for node in range(len(tree))]
+    for a in range(len(tree)):
+        for b in range(a):
+            assert (hashes[a] == hashes[b]) == (texts[a] == texts[b])
+
+
+def test_a_loop_is_one_row_with_its_sums() -> None:
+    body = [call("step", 10 * i, call("lock", 1), call("unlock", 2)) for i in range(1, 5)]
+    tree = tree_of(trace_of([call("root", 5, call("begin", 7), *body, call("end", 9))]))
+    folded = fold(tree, FoldOptions(max_rows=None))
+    assert shown(folded) == ["root", "  begin", "  step x4", "    lock", "    unlock", "  end"]
+    step, lock = folded.node[2], folded.node[3]
+    assert folded.tree.total_ns[step] == 10 + 20 + 30 + 40 + 4 * 3
+    assert folded.tree.self_ns[step] == 100
+    assert (folded.tree.count[step], folded.tree.count[lock]) == (4, 4)
+    assert (folded.tree.min_ns[step], folded.tree.max_ns[step]) == (13, 43)
+
+
+def test_loops_in_loops_and_no_loop_across_a_difference() -> None:
+    inner = [call("inner", 1, call("leaf", 1)) for _ in range(3)]
+    outer = [call("outer", 1, *inner) for _ in range(2)]
+    other = call("outer", 1, *inner[:2])
+    folded = fold(tree_of(trace_of([call("root", 1, *outer, other)])), FoldOptions(max_rows=None))
+    assert shown(folded) == [
+        "root", "  outer x2", "    inner x3", "      leaf", "  outer", "    inner x2", "      leaf",
+    ]  # fmt: skip
+    assert folded.tree.count[folded.node[2]] == 6
+
+
+def test_an_unfinished_or_failed_call_is_never_folded_away() -> None:
+    items = [call("step", 5), call("step", 5), call("step", 5, unfinished=True)]
+    folded = fold(tree_of(trace_of([call("root", 5, *items)])), FoldOptions(max_rows=None))
+    assert shown(folded) == ["root", "  step x2", "  step"]
+    trace = trace_of([call("root", 5, *[call("step", 5) for _ in range(3)])])
+    retval = np.array([0, 0, -19, 0], np.int64)
+    flags = trace.calls.flags | np.uint16(Flag.HAS_RETVAL)
+    failing = Trace(trace.calls.with_columns(retval=retval, flags=flags), trace.symbols, trace.tasks)
+    assert shown(fold(tree_of(failing), FoldOptions(max_rows=None))) == ["root", "  step", "  step", "  step"]
+
+
+def test_the_slowest_calls_are_those_that_fit() -> None:
+    branches = [call(f"f{i}", 10, call(f"g{i}", 1_000 * i), call(f"h{i}", 1)) for i in range(1, 7)]
+    tree = tree_of(trace_of([call("root", 5, *branches)]))
+    folded = fold(tree, FoldOptions(max_rows=6))
+    assert shown(folded) == ["root", "  f5 … 1", "    g5", "  f6 … 1", "    g6", "  … 12"]
+    assert folded.hidden_ns[-1] == sum(1_000 * i + 11 for i in range(1, 5))
+    assert folded.why[-1] == Why.TIME
+    assert fold(tree, FoldOptions(max_rows=6, limit_asked=True)).why[-1] == Why.ROWS
+
+
+@settings(max_examples=100)
+@given(traces(), st.integers(3, 40))
+def test_rows_stay_within_the_limit(trace: Trace, limit: int) -> None:
+    tree = call_tree(trace).tree
+    assert len(fold(tree, FoldOptions(max_rows=limit))) <= max(limit, len(tree.roots))
+
+
+def test_min_depth_expand_and_collapse() -> None:
+    quick = call("quick", 5, call("inside", 1))
+    slow = call("slow", 1_000, call("slower", 5_000, call("slowest", 9_000)))
+    tree = tree_of(trace_of([call("root", 10, quick, slow)]))
+    assert shown(fold(tree, FoldOptions(max_rows=None, min_ns=9_000))) == [
+        "root … 2", "  slow", "    slower", "      slowest",
+    ]  # fmt: skip
+    assert shown(fold(tree, FoldOptions(max_rows=None, min_share=0.95))) == ["root … 2", "  slow … 2"]
+    assert shown(fold(tree, FoldOptions(max_rows=None, depth=0))) == ["root … 5"]
+    assert shown(fold(tree, FoldOptions(max_rows=None, depth=1))) == ["root", "  quick … 1", "  slow … 2"]
+    assert shown(fold(tree, FoldOptions(max_rows=2, expand=["qu*"]))) == ["root", "  quick", "    inside", "  … 3"]
+    assert shown(fold(tree, FoldOptions(max_rows=None, collapse=["slow"]))) == [
+        "root", "  quick", "    inside", "  slow … 2",
+    ]  # fmt: skip
+    assert shown(fold(tree, FoldOptions(calls_to=["inside"]))) == ["root … 3", "  quick", "    inside"]
+
+
+@pytest.mark.parametrize("option", ["expand", "collapse", "calls_to"])
+def test_a_name_that_is_not_there_is_said(option: str) -> None:
+    tree = tree_of(trace_of([call("root", 10, call("leaf"))]))
+    with pytest.raises(NoMatchError, match="no call of 'nothing'"):
+        fold(tree, FoldOptions(**{option: ["nothing"]}))  # type: ignore[arg-type]
+
+
+def test_several_matches_open_the_slowest_and_fold_above_the_limit() -> None:
+    roots = [call("root", 10, call("leaf", 10 * i)) for i in range(30)]
+    tree = tree_of(trace_of(roots))
+    folded = fold(tree, FoldOptions(open_roots="slowest"))
+    rows = shown(folded)
+    assert rows[:2] == ["root … 1", "root … 1"]
+    assert rows[-3:] == ["root", "  leaf", "… 20"]
+    assert len(rows) == 22
+    assert folded.hidden_ns[-1] == sum(10 + 10 * i for i in range(10))
+
+
+def test_the_hot_child_is_the_slowest_one() -> None:
+    tree = tree_of(trace_of([call("root", 1, call("a", 5), call("b", 9, call("c", 1)), call("d", 9))]))
+    folded = fold(tree, FoldOptions(max_rows=None))
+    assert [shown(folded)[i].strip() for i in np.flatnonzero(folded.hot)] == ["b", "c"]
+    assert folded.hot_path.tolist() == [True, False, True, True, False]
+
+
+@pytest.mark.parametrize("trace", [deep(5_000), wide(100_000)], ids=["deep", "wide"])
+def test_large_shapes_fold_within_the_limit(trace: Trace) -> None:
+    tree = call_tree(trace).tree
+    folded = fold(tree, FoldOptions(max_rows=50))
+    assert len(folded) <= 50
+    assert folded.n_shown + folded.n_hidden == len(trace.calls)
+    everything = fold(tree, FoldOptions(max_rows=None, repeats=False))
+    assert everything.n_shown == len(trace.calls)
