@@ -12,6 +12,7 @@ from kfgraph.model.companion import Companion
 from kfgraph.model.marks import Losses, Marks
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.tasks import TaskTable
+from kfgraph.model.units import plural
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,9 @@ class Trace:
         return repr(self)
 
     def __repr__(self) -> str:
-        lost = f", {self.n_lost_marks} losses" if self.n_lost_marks else ""
-        return f"<Trace {self.meta.path}: {len(self.calls):,} calls, {len(self.tasks)} tasks{lost}>"
+        calls, tasks = plural(len(self.calls), "call"), plural(len(self.tasks), "task")
+        lost = f", {plural(self.n_lost_marks, 'loss')}" if self.n_lost_marks else ""
+        return f"<Trace {self.meta.path}: {calls}, {tasks}{lost}>"
 
     def check(self) -> None:
         """``CallTable.check`` and the references between the tables.

@@ -1,0 +1,104 @@
+"""What a person reads of top: golden screens of a real insmod, and rules for every width.
+
+``PYTHONPATH=tests python tests/top/test_screen.py`` writes the golden files anew; look at what changed.
+"""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+import kfgraph
+from builder.tables import call, trace_of, traces
+from kfgraph.model.trace import Trace
+from kfgraph.render.top import TopView, chain_lines
+
+GOLDEN = Path(__file__).parent / "golden"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+WIDTHS = (60, 100, 160)
+SCREENS = {
+    f"{name}-{width}.txt": (trace, options, width)
+    for name, (trace, options) in {
+        "insmod-fail19": ("insmod-fail19.dat", {}),
+        "insmod-lossy-total": ("insmod-lossy.report.txt.xz", {"by": "total"}),
+        "cat-enoent-modules": ("cat-enoent.dat", {"group": "module"}),
+    }.items()
+    for width in WIDTHS
+}
+
+
+def screen(trace: Trace, width: int, *, limit: int | None = 12, **options: object) -> str:
+    out = StringIO()
+    Console(file=out, width=width, highlight=False, markup=False).print(
+        TopView(kfgraph.top(trace, n_paths=3, **options), limit=limit)
+    )
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_golden(name) -> None:
+    trace, options, width = SCREENS[name]
+    assert screen(kfgraph.load(EXAMPLES / trace), width, **options) == (GOLDEN / name).read_text()
+
+
+@given(traces(), st.integers(60, 200), st.sampled_from(["self", "total", "max"]))
+@settings(max_examples=60, deadline=None)
+def test_the_table_fits_names_the_columns_it_leaves_out_and_counts_the_rows(trace, width, by) -> None:
+    view = TopView(kfgraph.top(trace, by=by), limit=3)
+    n = min(3, view.result.n_rows)
+    lines = [line.plain for line in view.lines(width)]
+    assert all(cell_len(line) <= width for line in lines[1 : 2 + n])
+    columns = lines[1].split()
+    assert by in columns and columns[-1] == "function"
+    absent = {"calls", "self", "share", "total", "avg", "p50", "p95", "p99", "max"} - {*columns}
+    note = next((line for line in lines if "not at this width" in line), "")
+    assert {*note.split(": ")[0].split(", ")} - {"", "unfinished"} == absent
+    more = view.result.n_rows - n
+    assert any(line.startswith(f"… {more} more function") for line in lines) == (more > 0)
+
+
+def test_shares_on_the_screen_and_hidden_add_up() -> None:
+    trace = trace_of([call(f"f{i}", 10 * (i + 1)) for i in range(30)])
+    text = screen(trace, 100, limit=5)
+    shown = [float(share) for share in re.findall(r"(\d+\.\d)%", text.split("Hot paths")[0])]
+    assert len(shown) == 6 and sum(shown) == pytest.approx(100, abs=0.3)
+    assert "25 more functions" in text
+
+
+def test_what_is_not_known_is_said() -> None:
+    trace = trace_of([call("f", 10, call("g", 7), call("h", 3, unfinished=True)), call("f", 10)])
+    text = screen(trace, 160)
+    assert "1 call never ended: counted, their time is unknown\n" in text
+    assert "1 call with a child that never ended: their self time is unknown\n" in text
+    h = next(line for line in text.splitlines() if line.endswith("h"))
+    assert h.split() == ["1", "1", "?", "?", "?", "?", "?", "?", "?", "h"]
+
+
+def test_hostile_names_are_spelt_out_and_never_markup() -> None:
+    text = screen(trace_of([call("\x1b[2J[bold]f", 5, call("nft_do_chain [nf_tables]"))]), 160)
+    assert "\x1b" not in text
+    assert "\\x1b[2J[bold]f" in text and "nft_do_chain [nf_tables]" in text
+
+
+@given(st.lists(st.text("abc_", min_size=1, max_size=30), min_size=1, max_size=60), st.integers(20, 120))
+@settings(max_examples=200, deadline=None)
+def test_a_chain_fits_keeps_its_ends_and_counts_what_it_leaves_out(names, width) -> None:
+    lines = chain_lines(names, width)
+    assert len(lines) <= 3 and all(cell_len(line) <= width for line in lines)
+    tokens = " ".join(lines).split(" → ")
+    cut = [int(n) for token in tokens if (n := "".join(re.findall(r"^… (\d+) more …$", token)))]
+    assert len(tokens) + sum(n - 1 for n in cut) == len(names) or len(tokens) == 1
+    assert tokens[-1] == names[-1] or "…" in tokens[-1]
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for file, (trace, options, width) in SCREENS.items():
+        (GOLDEN / file).write_text(screen(kfgraph.load(EXAMPLES / trace), width, **options))
