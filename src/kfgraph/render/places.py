@@ -60,15 +60,11 @@ def with_losses(folded: Folded, call_tree: CallTree) -> Folded:
 def loss_text(counts: Sequence[int]) -> str:
     """What is known of losses between two rows; ``counts`` holds -1 where the kernel gave no number."""
     counted = [n for n in counts if n >= 0]
-    n_uncounted = len(counts) - len(counted)
-    if len(counts) == 1:
-        return f"!! {plural(counted[0], 'record')} lost here" if counted else "!! records lost here, not counted"
-    said = []
-    if counted:
-        said.append(f"{plural(sum(counted), 'record')} at {plural(len(counted), 'place')}")
-    if n_uncounted:
-        said.append(f"not counted at {plural(n_uncounted, 'place')}")
-    return f"!! records lost here: {', '.join(said)}"
+    some = "" if len(counts) == 1 else f" ({len(counts):,} places)"
+    if not counted:
+        return f"!! records lost here, not counted{some}"
+    least = "≥ " if len(counted) < len(counts) else ""
+    return f"!! {least}{plural(sum(counted), 'record')} lost here{some}"
 
 
 def with_events(

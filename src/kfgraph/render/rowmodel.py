@@ -171,7 +171,9 @@ class RowModel:
             n_roots = int((folded.tree.parent < 0).sum()) - int((folded.level[folded.kind == Kind.CALL] == 0).sum())
             more = f"{n_roots:,} more {self.roots}, " if node < 0 else ""
             return self._cut(level, False, f"… {more}{self._hidden(row)}", time + option, option)
-        return self._cut(level, False, folded.texts[folded.text[row]])
+        text = folded.texts[folded.text[row]]
+        name, bracket, rest = text.partition(" (") if kind is Kind.LOSS else (text, "", "")
+        return self._cut(level, False, name, bracket + rest)
 
     def texts(self, first: int, last: int) -> list[str]:
         """The right parts of the rows ``first:last``, each with its newline. Those of a kind are made once."""

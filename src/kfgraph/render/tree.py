@@ -28,8 +28,9 @@ from kfgraph.render.rowmodel import FLAG_MARKS, Layout, Line, RowModel
 
 _CHUNK = 32_768
 _TREE_ROOM = 36
-"""The tree gets at least so many columns before decimals, and then columns of numbers, are kept."""
+"""With less room for the tree, times have one decimal; with still less, columns of numbers go."""
 _NAME_ROOM = 24
+"""Guides leave a name this much, or half of what there is."""
 _DEEPEST = 100
 
 Pieces = list[tuple[str, str]]
@@ -127,13 +128,14 @@ class TreeView:
             return Layout(tuple(names), digits, time_width, count_width, None, 2, _DEEPEST)
         if room(names, time_width) < _TREE_ROOM:
             digits, time_width = 1, columns.time_width(tree.floor_ns, 1)
-        spare = ["share"] if self.call_tree.merged else ["calls"]
-        for name in (*spare, "avg", "self"):
-            if name in names and room(names, time_width) < _TREE_ROOM - 4:
+        spare = [("share", 32), ("self", 20)] if self.call_tree.merged else [("calls", 32), ("self", 24)]
+        for name, least in spare:
+            if room(names, time_width) < least:
                 names.remove(name)
         left = max(room(names, time_width), 8)
-        unit = 2 if 2 * level <= left - _NAME_ROOM else 1
-        return Layout(tuple(names), digits, time_width, count_width, left, unit, max((left - _NAME_ROOM) // unit, 4))
+        for_guides = left - min(_NAME_ROOM, left // 2)
+        unit = 2 if 2 * level <= for_guides else 1
+        return Layout(tuple(names), digits, time_width, count_width, left, unit, max(for_guides // unit, 4))
 
     def title(self) -> list[str]:
         """What the tree is of, in a line; none for tasks."""
@@ -205,7 +207,7 @@ class TreeView:
         line, kind, node = model.line(index), Kind(folded.kind[index]), int(folded.node[index])
         if kind in (Kind.LOSS, Kind.EVENT):
             style = "loss" if kind is Kind.LOSS else "event"
-            return [(numbers, ""), (line.guides, "dim"), (line.hot, "dim"), (line.name, style)]
+            return [(numbers, ""), (line.guides, "dim"), (line.hot, "dim"), (line.name + line.note, style)]
         if kind is Kind.REST:
             return [(numbers, "dim"), (line.guides + line.hot, "dim"), (line.name + line.note, "dim")]
         first, last = model.span("total")
