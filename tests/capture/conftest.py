@@ -29,10 +29,6 @@ root, state = sys.argv[1:3]
 sys.argv = ["kfgraph", *sys.argv[3:]]
 tracefs.MOUNT_POINTS = (Path(root),)
 session.state_folder = lambda: Path(state)
-trace = [c for c in app.COMMANDS if c.name == "trace"]
-register = app.register
-app.register = lambda: register(trace)
-app.app.command("other")(lambda: None)
 sys.exit(app.main())
 """
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from kfgraph.capture import prepare, run
 from kfgraph.capture.child import Command, User
+from kfgraph.capture.loads import find_loads
 from kfgraph.capture.prepare import Wishes
+from kfgraph.capture.probes import plan_probes, read_blacklist
 from kfgraph.capture.run import OnProgress, Recording, Request
 from kfgraph.capture.stats import CpuStats
 from kfgraph.capture.tracefs import Tracefs
@@ -53,8 +55,20 @@ def perform(job: Job, *, fs: Tracefs, on_progress: OnProgress | None = None) -> 
         CaptureError, MachineError: as :func:`kfgraph.capture.run.record`; a wish that this kernel cannot grant.
     """
     prepare.check_permission(fs)
-    plan, notes = prepare.make_plan(fs, job.wishes)
-    request = Request(
+    return run.record(make_request(job, fs=fs), fs=fs, on_progress=on_progress)
+
+
+def make_request(job: Job, *, fs: Tracefs) -> Request:
+    """What the job means on this kernel, with this machine's modules.
+
+    Raises:
+        CaptureError: a wish that this kernel cannot grant; a file that is no module.
+    """
+    wishes = job.wishes
+    modules, loads_notes = find_loads(job.command, named=wishes.modules)
+    coming = {function.name for module in modules for function in module.image.functions}
+    plan, notes = prepare.make_plan(fs, wishes, coming=coming)
+    return Request(
         plan=plan,
         command=job.command,
         pids=job.pids,
@@ -62,9 +76,10 @@ def perform(job: Job, *, fs: Tracefs, on_progress: OnProgress | None = None) -> 
         force=job.force,
         duration_s=job.duration_s,
         options=job.said,
-        notes=notes,
+        notes=(*notes, *loads_notes),
+        probes=plan_probes(fs, modules, globs=wishes.returns, blacklist=read_blacklist(), wanted=not wishes.no_returns),
+        modules=tuple(module.image for module in modules),
     )
-    return run.record(request, fs=fs, on_progress=on_progress)
 
 
 def recording_to_dict(recording: Recording) -> dict[str, Any]:

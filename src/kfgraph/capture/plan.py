@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 FORK_EVENT, EXEC_EVENT = "sched:sched_process_fork", "sched:sched_process_exec"
 
@@ -52,6 +52,10 @@ class CapturePlan:
         if self.clock:
             line += ["-C", self.clock]
         return [*line, *self.extra]
+
+    def with_probes(self, group: str, *, notrace: tuple[str, ...]) -> CapturePlan:
+        """The same with the events of probes, and without what the probes themselves run."""
+        return replace(self, events=(*self.events, group), excludes=(*self.excludes, *notrace))
 
     @property
     def settings(self) -> Mapping[str, str]:

@@ -40,6 +40,9 @@ class Wishes:
     retval: bool | None = None
     irq: bool = True
     extra: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    returns: tuple[str, ...] = ()
+    no_returns: bool = False
 
 
 def make_plan(fs: Tracefs, wishes: Wishes, *, coming: Collection[str] = ()) -> tuple[CapturePlan, tuple[str, ...]]:

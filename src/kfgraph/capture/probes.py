@@ -5,11 +5,132 @@ Source of the syntax: Documentation/trace/kprobetrace.rst.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fnmatch
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from kfgraph.capture.tracefs import Tracefs
+from kfgraph.kernel.loader import LOADER_FUNCTIONS, MAX_PROBES, PROBE_NOISE, present
+from kfgraph.kernel.module import Module
+from kfgraph.model.companion import ReturnProbe
 
 GROUP = "kfgraph"
+BLACKLIST = Path("/sys/kernel/debug/kprobes/blacklist")
+# The whole register: whether it is an int, a pointer or junk is told later, by who knows the function.
+_TYPE = "x64" if sys.maxsize > 2**32 else "x32"
+_MAX_EVENT_NAME = 48
+
+
+@dataclass(frozen=True)
+class ProbePlan:
+    """The probes to set, what must not be traced for them, and a sentence for everything left out."""
+
+    probes: tuple[ReturnProbe, ...] = ()
+    notrace: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def plan_probes(
+    fs: Tracefs,
+    modules: Sequence[Module],
+    *,
+    globs: Sequence[str] = (),
+    blacklist: frozenset[str] = frozenset(),
+    wanted: bool = True,
+) -> ProbePlan:
+    """Probes for the functions that ``globs`` name, those of ``modules``, and the module loader's, in this order.
+
+    Empty where there is nothing to load and no glob, where the kernel records return values by
+    itself, and where it has no kprobes; the notes say so.
+    """
+    if not wanted or not (modules or globs):
+        return ProbePlan()
+    if fs.has_option("funcgraph-retval"):
+        return ProbePlan(notes=("no return probes: this kernel records return values itself",))
+    if not fs.has("kprobe_events"):
+        return ProbePlan(notes=("no return probes: this kernel has no kprobe events",))
+    functions = fs.functions()
+    chosen, notes = _choose(functions, modules, globs, blacklist)
+    if len(chosen) > MAX_PROBES:
+        notes.append(f"no return probe on {len(chosen) - MAX_PROBES} more functions: at most {MAX_PROBES} are set")
+    probes = tuple(_named(chosen[:MAX_PROBES]))
+    return ProbePlan(probes, present(PROBE_NOISE, functions) if probes else (), tuple(notes))
+
+
+def _choose(
+    functions: frozenset[str], modules: Sequence[Module], globs: Sequence[str], blacklist: frozenset[str]
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """(module, function) in the order of importance, each once; and a sentence for what was left out."""
+    asked = [("", f) for g in globs for f in sorted(fnmatch.filter(functions, g))]
+    own = [(m.image.name, f) for m in modules for f in m.traceable]
+    loader = [("", f) for f in present(LOADER_FUNCTIONS, functions)] if modules else []
+    ambiguous = {(m.image.name, f) for m in modules for f in m.ambiguous}
+    known = functions | {f for _, f in own}
+    notes = [f"no return probe for --returns {g}: no such function" for g in globs if not fnmatch.filter(known, g)]
+    chosen, skipped = [], dict[str, list[str]]()
+    for pair in dict.fromkeys([*asked, *own, *loader]):
+        why = "several functions have this name" if pair in ambiguous else _unfit(pair[1], blacklist)
+        if why:
+            skipped.setdefault(why, []).append(pair[1])
+        else:
+            chosen.append(pair)
+    return chosen, notes + [f"no return probe on {', '.join(names)}: {why}" for why, names in skipped.items()]
+
+
+def _unfit(name: str, blacklist: frozenset[str]) -> str:
+    if ".isra." in name:
+        return "the compiler changed its return value (.isra)"
+    return "the kernel allows no probe there" if name in blacklist else ""
+
+
+def _named(chosen: Iterable[tuple[str, str]]) -> Iterable[ReturnProbe]:
+    seen: Counter[str] = Counter()
+    for module, function in chosen:
+        event = re.sub(r"\W", "_", function)[:_MAX_EVENT_NAME]
+        event = f"_{event}" if event[0].isdigit() else event
+        seen[event] += 1
+        yield ReturnProbe(GROUP, event if seen[event] == 1 else f"{event}_{seen[event]}", function, module)
+
+
+def read_blacklist(path: Path = BLACKLIST) -> frozenset[str]:
+    """Functions of the running kernel on which it allows no probe; none where it does not say."""
+    try:
+        return frozenset(line.split()[-1] for line in path.read_text().splitlines() if line.strip())
+    except OSError:
+        return frozenset()
+
+
+def definition(probe: ReturnProbe) -> str:
+    """Its line for kprobe_events. A module that is not loaded yet is allowed: the probe waits for it."""
+    where = f"{probe.module}:{probe.function}" if probe.module else probe.function
+    return f"r:{probe.group}/{probe.event} {where} ret=$retval:{_TYPE}"
+
+
+def install(fs: Tracefs, probes: Sequence[ReturnProbe]) -> tuple[tuple[ReturnProbe, ...], tuple[str, ...]]:
+    """Set them; those that are set, and a sentence for each that the kernel refused."""
+    done, notes = [], []
+    for probe in probes:
+        try:
+            fs.append("kprobe_events", definition(probe))
+            done.append(probe)
+        except OSError as problem:
+            notes.append(f"no return probe on {probe.function}: {problem.strerror}")
+    return tuple(done), tuple(notes)
+
+
+def with_misses(fs: Tracefs, probes: Sequence[ReturnProbe]) -> tuple[ReturnProbe, ...]:
+    """The same probes with how often each was hit and not recorded (kprobe_profile)."""
+    missed = {}
+    if fs.has("kprobe_profile"):
+        for line in fs.read("kprobe_profile").splitlines():
+            fields = line.split()
+            if len(fields) == 3 and fields[2].isdigit():
+                missed[fields[0]] = int(fields[2])
+    return tuple(replace(p, n_missed=missed.get(p.event, 0)) for p in probes)
 
 
 def remove(fs: Tracefs) -> list[str]:

@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from kfgraph import __version__
+from kfgraph.capture import probes as return_probes
 from kfgraph.capture import session as sessions
 from kfgraph.capture import tracefs
 from kfgraph.capture.child import Child, Command, SignalMask
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.plan import CapturePlan
+from kfgraph.capture.probes import GROUP, ProbePlan
 from kfgraph.capture.recorder import Recorder, find_recorder, salvage
 from kfgraph.capture.session import Process, Session
 from kfgraph.capture.stats import CpuStats, read_stats
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError
-from kfgraph.model.companion import Companion
+from kfgraph.model.companion import Companion, ModuleImage, ReturnProbe
 
 _SIGNALS = {signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _SI_KERNEL = 0x80  # asm-generic/siginfo.h: from the terminal, so the command has it too
@@ -45,6 +47,8 @@ class Request:
     duration_s: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    probes: ProbePlan = field(default_factory=ProbePlan)
+    modules: tuple[ModuleImage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,8 @@ class _Capture:
         self.give_up_at = float("inf")
         self.last_progress = 0.0
         self.stage = "arming"
+        self.probes: tuple[ReturnProbe, ...] = ()
+        self.notes: tuple[str, ...] = ()
 
     def run(self, stack: contextlib.ExitStack) -> Recording:
         request, fs = self.request, self.fs
@@ -136,7 +142,8 @@ class _Capture:
             pids = (self.child.pid,)
         session.begin()
         self._apply_settings()
-        line = request.plan.argv(recorder=program, pids=pids, output=str(self.output.temporary))
+        plan = self._set_probes()
+        line = plan.argv(recorder=program, pids=pids, output=str(self.output.temporary))
         self.begin = time.monotonic()
         self.recorder = Recorder(line, log=self.output.temporary.with_name("log"), signal_mask=self.mask)
         stack.callback(self.recorder.kill)
@@ -149,6 +156,7 @@ class _Capture:
         recorded_s = time.monotonic() - self.begin
         stats = read_stats(fs)
         self._finish(program)
+        self.probes = return_probes.with_misses(fs, self.probes)
         session.end()
         stack.pop_all()  # from here on nothing is to be undone but the signal mask
         stack.callback(_unblock, self.mask)
@@ -177,6 +185,12 @@ class _Capture:
                 self.fs.write(name, value)
             except OSError as problem:
                 raise CaptureError(f"the kernel refused {value} for {name}: {problem.strerror}") from problem
+
+    def _set_probes(self) -> CapturePlan:
+        plan, wanted = self.request.plan, self.request.probes
+        self.probes, refused = return_probes.install(self.fs, wanted.probes)
+        self.notes = (*self.request.notes, *wanted.notes, *refused)
+        return plan.with_probes(GROUP, notrace=wanted.notrace) if self.probes else plan
 
     def _abandon(self) -> None:
         # Only on the way out of a failure. A command that was released goes on without us.
@@ -299,7 +313,9 @@ class _Capture:
             follow=request.plan.follow,
             exit_status=self.exit_status,
             partial=self.partial,
-            notes=request.notes,
+            probes=self.probes,
+            modules=request.modules,
+            notes=self.notes,
         )
 
 

@@ -1,0 +1,165 @@
+"""A module's file (.ko, .ko.xz, .ko.zst, .ko.gz): its name, what it needs, its functions.
+
+Sources: the ELF of relocatable objects; Documentation/kbuild/modules.rst for .modinfo;
+scripts/recordmcount.c and kernel/trace/ftrace.c for the table of traceable places.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import lzma
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kfgraph.errors import InputError
+from kfgraph.model.companion import ModuleFunction, ModuleImage
+
+# The sections that list the places the function tracer can patch; which one depends on the architecture.
+_PLACES = ("__mcount_loc", "__patchable_function_entries")
+# On arm64 and others the patched place may lie this far before the function's first instruction.
+_BEFORE_ENTRY = 16
+_ALIASES = ("init_module", "cleanup_module")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module file. ``traceable`` are names of its functions that ftrace can hook, one name for each function.
+
+    ``ambiguous`` are names that more than one of its functions have: a probe by name cannot tell them apart.
+    """
+
+    image: ModuleImage
+    depends: tuple[str, ...]
+    traceable: tuple[str, ...]
+    ambiguous: frozenset[str]
+
+
+def read_module(path: str | Path) -> Module:
+    """Read a module's file.
+
+    Raises:
+        InputError: not there, not readable, or no kernel module.
+    """
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    shown = str(path)
+    try:
+        data = _unpack(Path(path).read_bytes())
+    except OSError as problem:
+        raise InputError(f"{shown}: {problem.strerror or 'cannot be unpacked'}") from problem
+    except (EOFError, lzma.LZMAError, ValueError) as problem:
+        raise InputError(f"{shown}: cannot be unpacked: {problem}") from problem
+    try:
+        elf = ELFFile(io.BytesIO(data))
+        info = dict(_modinfo(elf))
+        functions = tuple(_functions(elf))
+        traceable = tuple(_traceable(elf, functions))
+    except (ELFError, UnicodeDecodeError, KeyError, IndexError, AttributeError, TypeError) as problem:
+        raise InputError(f"{shown}: not a kernel module ({problem})") from problem
+    if "vermagic" not in info:
+        raise InputError(f"{shown}: not a kernel module (no vermagic)")
+    # Before 4.13 the file does not say the name; the file's name is all there is.
+    name = info.get("name") or Path(path).name.partition(".ko")[0]
+    image = ModuleImage(
+        name=name.replace("-", "_"),
+        path=str(Path(path).absolute()),
+        build_id=_build_id(elf),
+        vermagic=info["vermagic"].strip(),
+        functions=functions,
+    )
+    counts = Counter(f.name for f in functions)
+    return Module(
+        image=image,
+        depends=tuple(d for d in info.get("depends", "").split(",") if d),
+        traceable=traceable,
+        ambiguous=frozenset(name for name, n in counts.items() if n > 1),
+    )
+
+
+def _unpack(data: bytes) -> bytes:
+    if data[:6] == b"\xfd7zXZ\0":
+        return lzma.decompress(data)
+    if data[:2] == b"\x1f\x8b":
+        return gzip.decompress(data)
+    if data[:4] == b"\x28\xb5\x2f\xfd":
+        import zstandard
+
+        try:
+            # Written by the zstd program, whose frames may not tell their size.
+            return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+        except zstandard.ZstdError as problem:
+            raise ValueError(str(problem)) from problem
+    return data
+
+
+def _modinfo(elf: Any) -> Iterator[tuple[str, str]]:
+    section = elf.get_section_by_name(".modinfo")
+    for entry in (section.data() if section else b"").split(b"\0"):
+        key, equals, value = entry.decode("utf-8", "replace").partition("=")
+        if equals:
+            yield key, value
+
+
+def _build_id(elf: Any) -> str:
+    section = elf.get_section_by_name(".note.gnu.build-id")
+    if section is None:
+        return ""
+    return next((str(note["n_desc"]) for note in section.iter_notes() if note["n_type"] == "NT_GNU_BUILD_ID"), "")
+
+
+def _functions(elf: Any) -> Iterator[ModuleFunction]:
+    table = elf.get_section_by_name(".symtab")
+    for symbol in table.iter_symbols() if table else ():
+        index = symbol["st_shndx"]
+        if symbol["st_info"]["type"] == "STT_FUNC" and isinstance(index, int):
+            section = elf.get_section(index).name
+            yield ModuleFunction(symbol.name, section, int(symbol["st_value"]), int(symbol["st_size"]))
+
+
+def _traceable(elf: Any, functions: tuple[ModuleFunction, ...]) -> Iterator[str]:
+    by_section: dict[str, list[ModuleFunction]] = {}
+    for function in sorted(functions, key=lambda f: f.offset):
+        by_section.setdefault(function.section, []).append(function)
+    found = set()
+    for section, place in _places(elf):
+        candidates = by_section.get(section, [])
+        after = bisect_right(candidates, place, key=lambda f: f.offset)
+        around = candidates[after - 1] if after else None
+        if around and place < around.offset + max(1, around.size):
+            found.add((section, around.offset))
+        elif after < len(candidates) and candidates[after].offset - place <= _BEFORE_ENTRY:
+            found.add((section, candidates[after].offset))
+    taken: set[tuple[str, int]] = set()
+    # init_module is another name of the init function that everybody knows by its own.
+    for function in sorted(functions, key=lambda f: f.name in _ALIASES):
+        where = (function.section, function.offset)
+        if where in found - taken:
+            taken.add(where)
+            yield function.name
+
+
+def _places(elf: Any) -> Iterator[tuple[str, int]]:
+    """(section, offset) of each patchable place, from the table's relocations."""
+    symbols = elf.get_section_by_name(".symtab")
+    # A module may have several of these tables, one for each section they speak of.
+    for section in elf.iter_sections():
+        if section["sh_type"] not in ("SHT_RELA", "SHT_REL"):
+            continue
+        table = elf.get_section(section["sh_info"])
+        if table.name not in _PLACES:
+            continue
+        data, width = table.data(), elf.elfclass // 8
+        order = "little" if elf.little_endian else "big"
+        for relocation in section.iter_relocations():
+            symbol = symbols.get_symbol(relocation["r_info_sym"])
+            if not isinstance(symbol["st_shndx"], int):
+                continue
+            at = relocation["r_offset"]
+            addend = relocation["r_addend"] if section.is_RELA() else int.from_bytes(data[at : at + width], order)  # type: ignore[arg-type]
+            yield elf.get_section(symbol["st_shndx"]).name, int(symbol["st_value"]) + int(addend)
