@@ -152,12 +152,7 @@ def test_no_path_of_one_machine_is_tracked() -> None:
     # Spelt apart, so that this file does not name them either.
     machine = ["/wo" + "rk/", "/roo" + "t/.pyenv", "/tmp/" + "lab"]
     here = f"{REPOSITORY}/"
-    found = [
-        f"{name}: {path}"
-        for name, text in tracked_texts()
-        for path in [*machine, here]
-        if path in text
-    ]
+    found = [f"{name}: {path}" for name, text in tracked_texts() for path in [*machine, here] if path in text]
     assert found == []
 
 

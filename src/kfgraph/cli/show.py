@@ -12,7 +12,7 @@ EXAMPLES = """Examples:
 
 kfgraph show examples/insmod-dummy.report.txt.xz --root load_module
 
-kfgraph show examples/insmod-dummy.report.txt.xz --root do_init_module --min 1% --no-irq
+kfgraph show examples/insmod-fail19.dat --root do_init_module --min 1% --no-irq
 
 kfgraph show examples/cat-enoent.dat --root vfs_open --slowest 3
 

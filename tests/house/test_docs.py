@@ -1,0 +1,54 @@
+"""The pages against the code."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import kfgraph
+from kfgraph import errors
+from kfgraph.analyze.info import info
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("examples/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_to_files(page) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_exit_code_is_on_its_page() -> None:
+    page = (REPOSITORY / "docs" / "exit-codes.md").read_text()
+    codes = {
+        thing.exit_code
+        for thing in vars(errors).values()
+        if isinstance(thing, type) and issubclass(thing, errors.KfgraphError)
+    }
+    assert {code for code in codes if not re.search(rf"\b{code}\b", page)} == set()
+
+
+def test_the_keys_of_info_json_are_on_its_page() -> None:
+    data = info(kfgraph.load(REPOSITORY / "examples" / "insmod-fail19.report.txt.xz")).to_dict()
+    json.dumps(data)
+    page = (REPOSITORY / "docs" / "info.md").read_text().split("## --json")[1]
+    assert {key for key in data if f"`{key}`" not in page} == set()
+
+
+def test_every_public_name_is_on_the_page_of_the_api() -> None:
+    page = (REPOSITORY / "docs" / "api.md").read_text()
+    assert {name for name in kfgraph.__all__ if not re.search(rf"`{name}\b", page)} == set()
+
+
+def test_every_example_trace_has_its_provenance() -> None:
+    page = (REPOSITORY / "examples" / "README.md").read_text()
+    traces = {path.name for path in (REPOSITORY / "examples").iterdir() if path.suffix in (".dat", ".xz")}
+    assert traces and {name for name in traces if f"`{name}`" not in page} == set()
+
+
+def test_the_change_log_knows_this_version() -> None:
+    assert f"## {kfgraph.__version__}" in (REPOSITORY / "CHANGELOG.md").read_text()
