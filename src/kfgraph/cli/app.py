@@ -84,14 +84,15 @@ class ReaderGone(Exception):
     """Standard output was closed by its reader (head, a pager)."""
 
 
-def _past_click(run: Callable[..., None]) -> Callable[..., None]:
+def _past_click(run: Callable[..., int | None]) -> Callable[..., int | None]:
     """``run``, its BrokenPipeError renamed: click would turn that into exit status 1."""
 
     @functools.wraps(run)
-    def renamed(*args: Any, **options: Any) -> None:
+    def renamed(*args: Any, **options: Any) -> int | None:
         try:
-            run(*args, **options)
+            status = run(*args, **options)
             sys.stdout.flush()
+            return status
         except BrokenPipeError as problem:
             raise ReaderGone from problem
 
