@@ -48,7 +48,7 @@ def test_a_match_is_an_outermost_call_in_time_order() -> None:
     assert rows(trace, root=["o*"]) == [0]
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(traces(), st.sampled_from([name for name in NAMES if name]))
 def test_matches_equal_a_walk_down_from_each_root(trace: Trace, name: str) -> None:
     calls = trace.calls
@@ -153,7 +153,7 @@ def test_no_irq_refuses_where_the_context_is_unknown() -> None:
     assert "trace.dat" in problem.value.hint
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(traces())
 def test_no_irq_conserves_the_time_of_what_stays(trace: Trace) -> None:
     calls = trace.calls
@@ -221,7 +221,7 @@ def test_hide_gives_children_and_time_to_the_caller() -> None:
     assert spelt(call_tree(trace, root=["a"], hide=["*"]).tree) == ["a 22 22"]
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(traces(), st.sets(st.sampled_from([name for name in NAMES if name]), min_size=1))
 def test_hide_conserves_time(trace: Trace, names: set[str]) -> None:
     before = call_tree(trace).tree
@@ -267,7 +267,7 @@ def test_merge_sums_calls_of_one_path_slowest_first() -> None:
     assert tree.row.tolist() == [-1] * 4
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(traces())
 def test_merge_conserves_calls_and_time(trace: Trace) -> None:
     tree = call_tree(trace).tree

@@ -48,7 +48,7 @@ def tree_of(trace: Trace, root: str = "root") -> TreeTable:
     return call_tree(trace, root=[root]).tree
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(traces(), ANY_OPTIONS)
 def test_every_call_is_shown_or_counted(trace: Trace, options: FoldOptions) -> None:
     tree = call_tree(trace).tree
@@ -57,7 +57,7 @@ def test_every_call_is_shown_or_counted(trace: Trace, options: FoldOptions) -> N
     assert folded.n_shown + folded.n_hidden == int(tree.count.sum()) == len(trace.calls)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(traces(), ANY_OPTIONS)
 def test_a_row_shows_below_its_callers_and_hidden_time_is_that_of_the_hidden_children(
     trace: Trace, options: FoldOptions
@@ -75,7 +75,7 @@ def test_a_row_shows_below_its_callers_and_hidden_time_is_that_of_the_hidden_chi
         assert said == tree.floor_ns[hidden].sum()
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(traces())
 def test_folding_repeats_conserves_calls_and_time(trace: Trace) -> None:
     tree = call_tree(trace).tree
@@ -95,7 +95,7 @@ def test_folding_repeats_conserves_calls_and_time(trace: Trace) -> None:
         assert repeats.times[node] * n_parents == len(members)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(calls(NAMES[:2]), min_size=2, max_size=6))
 def test_shapes_are_equal_exactly_for_equal_subtrees(items: list[object]) -> None:
     trace = trace_of([call("root", 1, *items)])  # type: ignore[arg-type]
@@ -157,7 +157,7 @@ def test_the_slowest_calls_are_those_that_fit() -> None:
     assert fold(tree, FoldOptions(max_rows=6, limit_asked=True)).why[-1] == Why.ROWS
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(traces(), st.integers(3, 40))
 def test_rows_stay_within_the_limit(trace: Trace, limit: int) -> None:
     tree = call_tree(trace).tree

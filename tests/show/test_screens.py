@@ -67,7 +67,7 @@ def test_no_line_is_wider_than_the_terminal(case: str, width: int) -> None:
         assert cell_len(line) <= width, line
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(traces(), st.sampled_from([None, 60, 80, 160]), st.booleans(), st.booleans())
 def test_styled_and_fast_lines_say_the_same(trace: Trace, width: int | None, everything: bool, start: bool) -> None:
     options = ALL if everything else FoldOptions(max_rows=12)
@@ -90,10 +90,10 @@ def test_all_prints_every_call_in_order() -> None:
 def test_losses_stand_where_they_happened() -> None:
     shown = view(busy(), "all", None)
     lines = plain(shown).splitlines()
-    at = next(i for i, line in enumerate(lines) if "!! ≥ 1,159 records lost here (2 places)" in line)
+    at = next(i for i, line in enumerate(lines) if "!! ≥ 1,159 records lost (2 places)" in line)
     assert "free_module %" in lines[at - 1]
     assert "kernfs_remove_by_name_ns" in lines[at + 1]
-    lost = next(i for i, line in enumerate(lines) if "12 records lost here" in line)
+    lost = next(i for i, line in enumerate(lines) if "12 records lost" in line)
     assert "__sysvec_apic_timer_interrupt" in lines[lost - 1]
     assert "hrtimer_interrupt" in lines[lost + 1]
     folded = view(busy(), "matches", None).folded
@@ -102,11 +102,11 @@ def test_losses_stand_where_they_happened() -> None:
 
 
 def test_what_is_known_of_a_loss_is_said_and_no_more() -> None:
-    assert loss_text([7]) == "!! 7 records lost here"
-    assert loss_text([-1]) == "!! records lost here, not counted"
-    assert loss_text([-1, -1]) == "!! records lost here, not counted (2 places)"
-    assert loss_text([1, -1]) == "!! ≥ 1 record lost here (2 places)"
-    assert loss_text([1, 2]) == "!! 3 records lost here (2 places)"
+    assert loss_text([7]) == "!! 7 records lost"
+    assert loss_text([-1]) == "!! records lost, not counted"
+    assert loss_text([-1, -1]) == "!! records lost, not counted (2 places)"
+    assert loss_text([1, -1]) == "!! ≥ 1 record lost (2 places)"
+    assert loss_text([1, 2]) == "!! 3 records lost (2 places)"
 
 
 def test_every_loss_inside_the_tree_is_shown_or_counted() -> None:

@@ -93,7 +93,7 @@ def run(
         given = {"--all": all_, "--depth": depth, "--min": min_, "--max-rows": max_rows, "--expand": expand}
         given |= {"--collapse": collapse, "--hide": hide, "--calls-to": calls_to, "--event": event, "--start": start}
         if ignored := own.not_for_json(given):
-            notices.append(Notice("no-effect", f"of these do nothing to --json: {', '.join(ignored)}", len(ignored)))
+            notices.append(Notice("no-effect", f"options do nothing with --json: {', '.join(ignored)}", len(ignored)))
     else:
         screen.show(tree_view(tree, folding, events=event or (), width=screen.width, start=start))
     options.tell(notices)

@@ -132,4 +132,4 @@ def _least(text: str | None) -> tuple[int | None, float | None]:
 
 def not_for_json(given: Mapping[str, object]) -> list[str]:
     """The names of the given options that choose rows of the tree and so do nothing to ``--json``."""
-    return [name for name, value in given.items() if value not in (None, False, [], ())]
+    return [name for name, value in given.items() if value is not None and value is not False]

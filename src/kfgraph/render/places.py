@@ -62,9 +62,9 @@ def loss_text(counts: Sequence[int]) -> str:
     counted = [n for n in counts if n >= 0]
     some = "" if len(counts) == 1 else f" ({len(counts):,} places)"
     if not counted:
-        return f"!! records lost here, not counted{some}"
+        return f"!! records lost, not counted{some}"
     least = "≥ " if len(counted) < len(counts) else ""
-    return f"!! {least}{plural(sum(counted), 'record')} lost here{some}"
+    return f"!! {least}{plural(sum(counted), 'record')} lost{some}"
 
 
 def with_events(

@@ -30,7 +30,7 @@ _CHUNK = 32_768
 _TREE_ROOM = 36
 """With less room for the tree, times have one decimal; with still less, columns of numbers go."""
 _NAME_ROOM = 24
-"""Guides leave a name this much, or half of what there is."""
+"""Guides leave a name this much, or half of what there is where that is little."""
 _DEEPEST = 100
 
 Pieces = list[tuple[str, str]]
@@ -133,7 +133,7 @@ class TreeView:
             if room(names, time_width) < least:
                 names.remove(name)
         left = max(room(names, time_width), 8)
-        for_guides = left - min(_NAME_ROOM, left // 2)
+        for_guides = left - (_NAME_ROOM if left >= _NAME_ROOM + 8 else left // 2)
         unit = 2 if 2 * level <= for_guides else 1
         return Layout(tuple(names), digits, time_width, count_width, left, unit, max(for_guides // unit, 4))
 
