@@ -20,4 +20,4 @@ def extensions():
     return cythonize(modules, language_level=3, compiler_directives={"boundscheck": True, "wraparound": False})
 
 
-setup(ext_modules=extensions())
+setup(ext_modules=extensions(), options={"build_ext": {"parallel": True}})

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from kfgraph.parse.compiled import HOT_LOOPS, compiled_loops
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = REPOSITORY / "src" / "kfgraph"
@@ -167,3 +170,8 @@ def test_the_repository_stays_small() -> None:
 def test_python_is_parsed_as_python_3_10() -> None:
     for path in MODULES:
         ast.parse(path.read_text(), feature_version=(3, 10))
+
+
+def test_info_knows_every_hot_loop_that_setup_compiles() -> None:
+    listed = re.findall(r'"kfgraph\.parse\.([\w.]+)":', (REPOSITORY / "setup.py").read_text())
+    assert sorted(listed) == sorted(HOT_LOOPS) == sorted(compiled_loops())
