@@ -42,6 +42,7 @@ _M63 = cython.declare(cython.ulonglong, 0x7FFFFFFFFFFFFFFF)
 _M64 = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 _TOP5 = cython.declare(cython.ulonglong, 0xF800000000000000)
 _GOLDEN = cython.declare(cython.ulonglong, 0x9E3779B97F4A7C15)
+_LAYOUT_WIDTH = cython.declare(cython.int, 16)
 _MAX_ARGS = cython.declare(cython.int, 32)
 _COMMON = cython.declare(cython.int, 8)
 """common_type, common_flags, common_preempt_count, common_pid: what every record begins with."""
@@ -68,6 +69,12 @@ def _load(
         word = word >> (24 - 8 * ((at + i) & 3) if big else 8 * ((at + i) & 3)) & 0xFF
         value = value << 8 | word if big else value | word << (8 * i)
     return value
+
+
+@cython.cfunc
+def _holds(layout: cython.int[::1], place: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
+    """Whether a record of ``size`` bytes has the field that the layout tells at ``place``."""
+    return layout[place] >= 0 and layout[place] + layout[place + 1] <= size
 
 
 @cython.cfunc
@@ -351,7 +358,7 @@ class Decoder:
     _streams: list
     _big: cython.bint
     _routes: cython.int[::1]
-    _layout: cython.int[:, :]
+    _layout: cython.int[::1]
     _long: cython.int
     _calltime_offset: cython.longlong
     _functions: Codes
@@ -388,7 +395,7 @@ class Decoder:
     ) -> None:
         self._streams = streams
         self._routes = memoryview(routes)
-        self._layout = memoryview(layout)
+        self._layout = memoryview(layout.ravel())
         self._big = big_endian
         self._long = long_size
         self._calltime_offset = calltime_offset
@@ -515,14 +522,14 @@ class Decoder:
         value: cython.ulonglong
         called: cython.ulonglong
         limit: cython.longlong = 0
-        f: cython.int[:]
+        f: cython.Py_ssize_t
         words: cython.const[cython.uint][::1]
         stream: Stream
         rival: Stream
         functions: Codes = self._functions
         callers: Codes = self._callers
         routes: cython.int[::1] = self._routes
-        layout: cython.int[:, :] = self._layout
+        layout: cython.int[::1] = self._layout
 
         for i in range(len(self._streams)):
             stream = self._streams[i]
@@ -584,21 +591,21 @@ class Decoder:
                     self._place(best << 48 | (stream._base + stream._head))
                 else:
                     kind = -1 - route
-                    f = layout[kind]
+                    f = kind * _LAYOUT_WIDTH
                     c_kind[n] = _EXIT if kind == _EXIT else _ENTRY
                     c_func[n] = 0
-                    if f[0] >= 0 and f[0] + f[1] <= size:
-                        c_func[n] = functions.code(_load(words, at + f[0], f[1], big))
+                    if _holds(layout, f, size):
+                        c_func[n] = functions.code(_load(words, at + layout[f], layout[f + 1], big))
                     c_depth[n] = -1
-                    if f[2] >= 0 and f[2] + f[3] <= size:
-                        value = _load(words, at + f[2], f[3], big)
+                    if _holds(layout, f + 2, size):
+                        value = _load(words, at + layout[f + 2], layout[f + 3], big)
                         if value <= 0x7FFF:
                             c_depth[n] = value
                     c_duration[n] = c_calltime[n] = -1
                     if kind == _EXIT:
-                        if f[4] >= 0 and f[6] >= 0 and f[4] + f[5] <= size and f[6] + f[7] <= size:
-                            called = _load(words, at + f[4], f[5], big)
-                            value = _load(words, at + f[6], f[7], big)
+                        if _holds(layout, f + 4, size) and _holds(layout, f + 6, size):
+                            called = _load(words, at + layout[f + 4], layout[f + 5], big)
+                            value = _load(words, at + layout[f + 6], layout[f + 7], big)
                             if has_raw:
                                 r_rettime[n] = value
                             c_calltime[n] = (called + self._calltime_offset) & _M63
@@ -608,21 +615,21 @@ class Decoder:
                                 c_duration[n] = value
                         if has_retval:
                             c_retval[n] = 0
-                            if f[8] >= 0 and f[8] + f[9] <= size:
-                                c_retval[n] = _signed(_load(words, at + f[8], f[9], big))
+                            if _holds(layout, f + 8, size):
+                                c_retval[n] = _signed(_load(words, at + layout[f + 8], layout[f + 9], big))
                         if has_raw:
                             r_overrun[n] = 0
-                            if f[10] >= 0 and f[10] + f[11] <= size:
-                                r_overrun[n] = _load(words, at + f[10], f[11], big)
+                            if _holds(layout, f + 10, size):
+                                r_overrun[n] = _load(words, at + layout[f + 10], layout[f + 11], big)
                     else:
                         if has_caller:
                             c_caller[n] = 0
-                            if f[12] >= 0 and f[12] + f[13] <= size:
-                                c_caller[n] = callers.code(_load(words, at + f[12], f[13], big))
+                            if _holds(layout, f + 12, size):
+                                c_caller[n] = callers.code(_load(words, at + layout[f + 12], layout[f + 13], big))
                         if has_arg:
                             c_arg[n] = -1
-                            if f[14] >= 0 and f[14] + self._long <= size:
-                                c_arg[n] = self._take_args(words, at + f[14], at + size)
+                            if layout[f + 14] >= 0 and layout[f + 14] + self._long <= size:
+                                c_arg[n] = self._take_args(words, at + layout[f + 14], at + size)
                 n += 1
                 stream._advance()
                 if stream._state != _HEAD:

@@ -1,0 +1,167 @@
+"""kfgraph's own columns against what trace-cmd prints of the same files, byte for byte."""
+
+from __future__ import annotations
+
+import itertools
+import lzma
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kfgraph.parse.records import ENTRY, EXIT, LOSS
+from kfgraph.parse.tracedat import records
+from kfgraph.parse.tracedat.container import Container
+from kfgraph.parse.tracedat.names import Names
+from tracedat.report_text import Printer
+
+FILES = {
+    "6.1/insmod-dummy-lossy.dat": 107_816,
+    "6.1/ls-2M-events.dat": 1_475_762,
+    "6.1/pipe-syscalls-sched.dat": 275_402,
+    "6.1/widget-fail19-probes.dat": 285_721,
+    "6.1/widget-fail19-probes-pruned.dat": 7_795,
+    "6.1-i386/true.dat": 31_569,
+    "6.1-i386/lossy.dat": 98_665,
+    "6.1-s390x/true.dat": 26_731,
+    "6.1-s390x/lossy.dat": 91_536,
+    "6.12/insmod-dummy.dat": 215_954,
+    "6.12/ls-lost.dat": 293_003,
+    "6.12/thresh.dat": 1_040,
+    "6.12/true-tsc.dat": 41_399,
+    "6.12/true-v6.dat.xz": 44_150,
+    "6.12/system.dat": 114_335,
+    "7.2-s390x/true.dat": 44_152,
+    "7.2/insmod-dummy-args.dat": 217_124,
+    "7.2/pipe-syscalls-sched.dat": 309_731,
+    "7.2-retval/widget-ok.dat": 310_250,
+    "7.2-retval/widget-fail19.dat": 313_070,
+    "7.2-retval/widget-fail19-args-retaddr.dat": 310_811,
+    "7.2-retval/open-enoent.dat": 45_088,
+}
+"""Each file and its number of funcgraph lines and losses in the report."""
+RENAMED = {
+    "6.1/widget-fail19-probes.dat": 10,
+    "6.1/widget-fail19-probes-pruned.dat": 1,
+    # The last symbol of the list: trace-cmd's search stops before it.
+    "6.12/insmod-dummy.dat": 1,
+}
+"""Lines whose function trace-cmd names by a symbol that is no text, or not at all."""
+GRAPH_LINE = re.compile(r": (?:funcgraph_|fgraph_)| EVENTS DROPPED\]")
+FUNCTION = re.compile(r"\|  (?: *)(\S+?)\(\)")
+
+
+def plain_file(path: Path, folder: Path) -> Path:
+    """The file, unpacked where it is packed."""
+    if path.suffix != ".xz":
+        return path
+    unpacked = folder / path.stem
+    unpacked.write_bytes(lzma.decompress(path.read_bytes()))
+    return unpacked
+
+
+def report_of(path: Path, given: Path, program: Callable[[str, str], str]) -> tuple[Iterator[str], bool]:
+    """Lines of the report, and whether a newer trace-cmd than 3.1.6 made it."""
+    texts = sorted(given.parent.glob(given.name.partition(".dat")[0] + ".report-*.txt.xz"))
+    if texts:
+        with lzma.open(texts[0], "rt", errors="replace") as text:
+            return iter(text.read().split("\n")), "3.4" in texts[0].name
+    trace_cmd = program("trace-cmd", "trace-cmd")
+    done = subprocess.run([trace_cmd, "report", str(path)], capture_output=True, check=True)
+    return iter(done.stdout.decode(errors="replace").split("\n")), False
+
+
+def comparable(line: str, newer: bool) -> str:
+    """The line without what 3.4 adds: the latency column and the arguments."""
+    if newer:
+        line = re.sub(r"(\[\d+\]) \S{5} ", r"\1", line, count=1)
+        line = re.sub(r"\(.*?\)( \{|;| /\*)", r"()\1", line, count=1)
+    return line
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_report_is_made_again(
+    name: str, shared_traces: Path, tmp_path: Path, program: Callable[[str, str], str]
+) -> None:
+    given = shared_traces / name
+    path = plain_file(given, tmp_path)
+    report, newer = report_of(path, given, program)
+    theirs = (comparable(line, newer) for line in report if GRAPH_LINE.search(line))
+    printer = Printer(path, newer=newer)
+    kinds = kinds_of_symbols(path)
+    n = renamed = 0
+    for their, our in itertools.zip_longest(theirs, printer.lines()):
+        n += 1
+        if their == our:
+            continue
+        assert their is not None and our is not None, f"line {n} on one side only: {their!r} {our!r}"
+        their_name, our_name = FUNCTION.search(their), FUNCTION.search(our)
+        assert their_name is not None and our_name is not None, f"line {n}: {their!r} {our!r}"
+        assert their.replace(their_name[1], our_name[1], 1) == our, f"line {n}: {their!r} {our!r}"
+        if their_name[1] in kinds:
+            assert not kinds[their_name[1]] & set("tTwW"), f"line {n}: {their_name[1]} is text"
+            assert re.fullmatch("[0-9a-f]+", our_name[1]), f"line {n}: another name than trace-cmd's: {our_name[1]}"
+        else:
+            assert re.fullmatch("[0-9a-f]+", their_name[1]) and kinds[our_name[1]] <= set("tTwW")
+        renamed += 1
+    assert n == FILES[name]
+    assert renamed == RENAMED.get(name, 0)
+
+
+def kinds_of_symbols(path: Path) -> dict[str, set[str]]:
+    """Name -> the types that its symbols have in the file's kallsyms."""
+    container = Container(path)
+    text = Names(container)._later.result()._text.decode()
+    container.close()
+    kinds: dict[str, set[str]] = {}
+    for line in text.splitlines():
+        _, kind, name = line.split("\t")[0].split()
+        kinds.setdefault(name, set()).add(kind)
+    return kinds
+
+
+RAW = ("6.12/ls-lost.dat", "6.1-i386/lossy.dat", "6.1-s390x/lossy.dat", "7.2-s390x/true.dat", "7.2-retval/widget-ok.dat",
+       "7.2-retval/widget-fail19-args-retaddr.dat", "6.12/true-tsc.dat", "6.12/system.dat")
+RAW_LINE = re.compile(r"^ *.*?-(\d+) +(\d+)-0x([0-9a-f]+) *(\d+)(?:\.(\d{9}))?: (\w+): +(.*)$")
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_every_field_of_every_record(name: str, shared_traces: Path, program: Callable[[str, str], str]) -> None:
+    path = shared_traces / name
+    trace_cmd = program("trace-cmd", "trace-cmd")
+    done = subprocess.run([trace_cmd, "report", "-R", "-t", "-l", str(path)], capture_output=True, check=True)
+    printer = Printer(path)
+    callers = printer.callers() if printer.trace.calls.caller is not None else {}
+    graph = (record for record in records(path) if record.kind in (ENTRY, EXIT))
+    n = 0
+    for line in done.stdout.decode(errors="replace").split("\n"):
+        found = RAW_LINE.match(line)
+        if found is None or found[6] not in ("funcgraph_entry", "funcgraph_exit", "fgraph_retaddr_entry"):
+            continue
+        record = next(graph)
+        n += 1
+        pid, cpu, flags, whole, ns, event, text = found.groups()
+        told = dict(word.split("=", 1) for word in text.split())
+        ours = {"depth": str(record.depth), "func": printer.names[record.func]}
+        if event == "funcgraph_exit":
+            ours |= {"overrun": str(record.overrun)}
+            for key in ("calltime", "rettime"):
+                assert int(told.pop(key), 16) == getattr(record, key), line
+            if "retval" in told:
+                assert int(told.pop("retval"), 16) == record.retval & (1 << 64) - 1, line
+        elif event == "fgraph_retaddr_entry":
+            ours |= {"retaddr": callers.get(record.caller, "")}
+        told.pop("args", None)
+        if not ours["func"]:
+            ours["func"] = told["func"]
+        if not ours.get("retaddr", "?"):
+            ours["retaddr"] = told["retaddr"]
+        assert told == ours, line
+        assert (int(pid), int(cpu), int(flags, 16)) == (record.pid, record.cpu, record.flags), line
+        assert int(whole + (ns or "")) == record.time, line
+        assert (record.kind == EXIT) == (event == "funcgraph_exit")
+    assert next(graph, None) is None
+    assert n > 10_000
+    assert sum(1 for r in records(path) if r.kind == LOSS) == len(printer.trace.losses)
