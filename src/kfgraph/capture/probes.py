@@ -58,7 +58,11 @@ def plan_probes(
     if len(chosen) > MAX_PROBES:
         notes.append(f"no return probe on {len(chosen) - MAX_PROBES} more functions: at most {MAX_PROBES} are set")
     probes = tuple(_named(chosen[:MAX_PROBES]))
-    return ProbePlan(probes, present(PROBE_NOISE, functions) if probes else (), tuple(notes))
+    if not probes:
+        return ProbePlan(notes=tuple(notes))
+    notrace = present(PROBE_NOISE, functions)
+    notes.append(f"not traced, for the return probes would fill the trace with them: {', '.join(notrace)}")
+    return ProbePlan(probes, notrace, tuple(notes))
 
 
 def _choose(

@@ -7,6 +7,15 @@ from collections.abc import Iterable
 # In the order in which a load comes through them. Names of several versions: a kernel has some of them.
 # Sources: kernel/module.c up to 5.18, kernel/module/main.c since; init/main.c.
 LOADER_FUNCTIONS = (
+    "__x64_sys_finit_module",
+    "__x64_sys_init_module",
+    "__ia32_sys_finit_module",
+    "__arm64_sys_finit_module",
+    "__arm64_sys_init_module",
+    "__s390x_sys_finit_module",
+    "__riscv_sys_finit_module",
+    "__do_sys_finit_module",
+    "__se_sys_finit_module",
     "idempotent_init_module",
     "init_module_from_file",
     "load_module",
@@ -15,9 +24,7 @@ LOADER_FUNCTIONS = (
     "elf_validity_check",
     "setup_load_info",
     "early_mod_check",
-    "blacklisted",
     "rewrite_section_headers",
-    "check_modstruct_version",
     "check_modinfo",
     "layout_and_allocate",
     "move_module",
@@ -31,7 +38,6 @@ LOADER_FUNCTIONS = (
     "apply_relocate_add",
     "post_relocation",
     "module_finalize",
-    "strndup_user",
     "complete_formation",
     "prepare_coming_module",
     "parse_args",
@@ -68,6 +74,8 @@ PROBE_NOISE = (
     "trampoline_handler",
     "__kretprobe_trampoline_handler",
     "kretprobe_trampoline_handler",
+    "kallsyms_lookup_name",
+    "kallsyms_lookup_size_offset",
 )
 
 MAX_PROBES = 64

@@ -1,0 +1,113 @@
+"""Reading a module's ELF: against nm and modinfo, packed and broken."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from kfgraph.errors import InputError
+from kfgraph.kernel.module import read_module
+
+
+@pytest.fixture(scope="session")
+def any_modules(program: Callable[[str, str], str]) -> list[Path]:
+    program("nm", "binutils")
+    found = sorted(Path("/lib/modules").glob("*/kernel/drivers/net/*.ko"))[:12]
+    if not found:
+        pytest.skip("no modules here: apt-get install linux-image-amd64")
+    return found
+
+
+def test_functions_are_those_of_nm(any_modules: list[Path]) -> None:
+    for path in any_modules:
+        module = read_module(path)
+        lines = subprocess.run(["nm", "-f", "posix", path], capture_output=True, text=True, check=True).stdout
+        text = {tuple(f) for line in lines.splitlines() if (f := line.split()[:3])[1] in "tT"}
+        ours = {(f.name, f.offset) for f in module.image.functions}
+        # Every function is a text symbol of nm's at the same place.
+        assert ours <= {(name, int(value, 16)) for name, _, value in text}
+        assert len(module.image.functions) > 5
+        assert set(module.traceable) <= {f.name for f in module.image.functions}
+        assert module.image.vermagic.startswith(path.parts[3])
+
+
+def test_traceable_functions_call_the_tracer(any_modules: list[Path], program: Callable[[str, str], str]) -> None:
+    objdump = program("objdump", "binutils")
+    path = any_modules[0]
+    out = subprocess.run(
+        [objdump, "-dr", "--no-show-raw-insn", path], capture_output=True, text=True, check=True
+    ).stdout
+    hooked, current = set(), ""
+    for line in out.splitlines():
+        if line.endswith(">:"):
+            current = line.split("<")[1][:-2]
+        elif "__fentry__" in line:
+            hooked.add(current)
+    assert hooked
+    # objdump may show the other name of an init function.
+    assert set(read_module(path).traceable) - {"init_module", "cleanup_module"} >= hooked - {
+        "init_module",
+        "cleanup_module",
+    }
+    assert len(read_module(path).traceable) == len(hooked)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pack"),
+    [(".xz", lzma.compress), (".gz", gzip.compress), (".zst", zstandard.ZstdCompressor().compress)],
+)
+def test_packed_modules_are_the_same(
+    any_modules: list[Path], tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    packed = tmp_path / f"{any_modules[0].name}{suffix}"
+    packed.write_bytes(pack(any_modules[0].read_bytes()))
+    plain, unpacked = read_module(any_modules[0]), read_module(packed)
+    assert unpacked.image.functions == plain.image.functions
+    assert unpacked.image.build_id == plain.image.build_id != ""
+    assert (unpacked.image.name, unpacked.traceable) == (plain.image.name, plain.traceable)
+
+
+def test_what_is_no_module(any_modules: list[Path], tmp_path: Path) -> None:
+    whole = any_modules[0].read_bytes()
+    cases = {
+        "text.ko": b"hello",
+        "empty.ko": b"",
+        "cut.ko": whole[:1000],
+        "bad.ko.xz": b"\xfd7zXZ\0garbage",
+        "bad.ko.gz": b"\x1f\x8bgarbage",
+        "bad.ko.zst": b"\x28\xb5\x2f\xfdgarbage",
+        "program.ko": Path("/bin/true").read_bytes(),
+    }
+    for name, content in cases.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=rf"{name}: (not a kernel module|cannot be unpacked)"):
+            read_module(tmp_path / name)
+    with pytest.raises(InputError, match="No such file"):
+        read_module(tmp_path / "missing.ko")
+
+
+def test_a_damaged_module_is_refused_or_read(any_modules: list[Path], tmp_path: Path) -> None:
+    whole = any_modules[0].read_bytes()
+    target = tmp_path / "x.ko"
+    n_refused = 0
+    for at in range(0, len(whole), len(whole) // 60):
+        target.write_bytes(whole[:at] + b"\xff" * 8 + whole[at + 8 :])
+        try:
+            read_module(target)
+        except InputError:
+            n_refused += 1
+    assert n_refused > 0
+
+
+def test_the_widget_of_the_lab(shared_traces: Path) -> None:
+    module = read_module(shared_traces / "6.1" / "widget.ko")
+    assert module.image.name == "widget"
+    names = {n.partition(".")[0] for n in module.traceable}
+    assert {"widget_init", "widget_probe", "widget_probe_slot", "widget_read_id", "widget_register"} <= names
+    assert "init_module" not in names
