@@ -106,10 +106,21 @@ def tell_problems(trace: Trace, *, strict: bool) -> None:
     Raises:
         InputError: there are some, under ``--strict``.
     """
-    if not trace.notices:
+    notices = trace.notices
+    if not notices:
         return
-    said = "; ".join(f"{notice.n:,} {notice.text}" for notice in trace.notices)
-    hints = "".join(f"\n  hint: {notice.hint}" for notice in trace.notices if notice.hint)
+    said = [notice.text if notice.n == 1 else f"{notice.n:,} {notice.text}" for notice in notices if _is_rare(notice)]
+    usual = ", ".join(f"{notice.n:,} {notice.code}" for notice in notices if not _is_rare(notice))
+    if usual:
+        said.append(f"{usual} (kfgraph info explains)")
+    hint = "; ".join(notice.hint for notice in notices if notice.hint)
     if strict:
-        raise InputError(f"{trace.meta.path}: {said} (--strict)", hints.removeprefix("\n  hint: "))
-    print(f"kfgraph: in this trace: {said}{hints}", file=sys.stderr)
+        raise InputError(f"{trace.meta.path}: {'; '.join(said)} (--strict)", hint)
+    print(f"kfgraph: in this trace: {'; '.join(said)}", file=sys.stderr)
+    if hint:
+        print(f"  hint: {hint}", file=sys.stderr)
+
+
+def _is_rare(notice: Notice) -> bool:
+    """Whether it deserves a sentence: nearly every trace has some calls that are marked by a flag."""
+    return notice.code not in ("entry-missing", "exit-missing", "cut-by-loss", "depth-jump", "in-tracer")

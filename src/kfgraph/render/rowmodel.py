@@ -170,10 +170,10 @@ class RowModel:
             time = f", {format_ns(int(folded.hidden_ns[row]))}"
             n_roots = int((folded.tree.parent < 0).sum()) - int((folded.level[folded.kind == Kind.CALL] == 0).sum())
             more = f"{n_roots:,} more {self.roots}, " if node < 0 else ""
-            return self._cut(level, False, f"… {more}{self._hidden(row)}", time + option, option)
+            return self._cut(level, False, f"… {more}{self._hidden(row)}", time + option, option, whole=True)
         text = folded.texts[folded.text[row]]
         name, bracket, rest = text.partition(" (") if kind is Kind.LOSS else (text, "", "")
-        return self._cut(level, False, name, bracket + rest)
+        return self._cut(level, False, name, bracket + rest, whole=True)
 
     def texts(self, first: int, last: int) -> list[str]:
         """The right parts of the rows ``first:last``, each with its newline. Those of a kind are made once."""
@@ -219,15 +219,16 @@ class RowModel:
         why = Why(self.folded.why[row])
         return self.options.get(why, OPTION.get(why, "--all"))
 
-    def _cut(self, level: int, hot: bool, name: str, *tails: str) -> Line:
-        """The line with the longest of ``tails`` (long to short) that leaves the name its room."""
+    def _cut(self, level: int, hot: bool, name: str, *tails: str, whole: bool = False) -> Line:
+        """The line with the longest of ``tails`` (long to short) that leaves the name its room (or ``whole``)."""
         guides, mark = _guides(level, hot, self.layout)
         room = self.layout.room
         if room is None:
             return Line(guides, mark, name, tails[0] if tails else "")
         room -= len(guides) + len(mark)
-        for tail, least in zip((*tails, ""), (_NAME_ROOM * 2, _NAME_ROOM, _NAME_ROOM, 0), strict=False):
-            if room - len(tail) >= min(cell_len(name), least):
+        size = cell_len(name)
+        for tail, least in zip((*tails, ""), (_NAME_ROOM * 2, _NAME_ROOM, _NAME_ROOM), strict=False):
+            if room - len(tail) >= (size if whole else min(size, least)):
                 return Line(guides, mark, cut_middle(name, max(room - len(tail), 1)), tail)
         return Line(guides, mark, cut_middle(name, max(room, 1)))
 
