@@ -16,7 +16,7 @@ from kfgraph.parse.source import Source
 _MAX_LINE = 1 << 20
 _WHOLE_ENDS = (b";", b"{", b"}", b")", b"/")
 _LINE = re.compile(
-    rb"^cpus=\d+\r?$"
+    rb"^(?:cpus=|version = )\d+\r?$"
     rb"|^[^\n]{0,100}(?:funcgraph_entry|funcgraph_exit|fgraph_retaddr_entry): "
     rb"|^[^\n]{1,40}-\d+ +\[\d+\] [^\n:]{0,40}: +\w+: ",
     re.MULTILINE,

@@ -42,6 +42,8 @@ class ReportScanner(Scanner):
         if c == ord("c") and self.holds(start, b"cpus=") and self.number(start + 5) >= 0:
             self.n_cpus = self.value
             return True
+        if c == ord("v") and self.holds(start, b"version = "):
+            return True
         i = self.task(start, end)
         if i < 0:
             return False

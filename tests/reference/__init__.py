@@ -1,0 +1,1 @@
+"""Independent references: they share no code with src/."""
