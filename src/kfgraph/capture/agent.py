@@ -13,6 +13,7 @@ only: under emulation every import costs. The folder given as its argument is sh
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -35,10 +36,16 @@ def put(path: Path, text: str) -> None:
     beside.rename(path)
 
 
+def spare(pid: int, score: int) -> None:
+    """Set how soon the kernel kills the process when memory runs out: -1000 never, 0 as any other."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text(str(score))
+
+
 def start(job: dict[str, object], out: int, err: int) -> subprocess.Popen[bytes] | int:
     """Start the command in a session of its own; its status if it cannot be started (as env: 126, 127)."""
     try:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             list(map(str, job["argv"])),  # type: ignore[call-overload]
             cwd=str(job["cwd"]),
             env=dict(job["env"]),  # type: ignore[call-overload]
@@ -47,6 +54,8 @@ def start(job: dict[str, object], out: int, err: int) -> subprocess.Popen[bytes]
             stderr=err,
             start_new_session=True,
         )
+        spare(child.pid, 0)
+        return child
     except OSError as problem:
         os.write(err, f"kfgraph: {problem.filename}: {problem.strerror}\n".encode())
         return 127 if isinstance(problem, FileNotFoundError) else 126
@@ -78,6 +87,8 @@ def main(folder: Path) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     out, err = (os.open(folder / name, flags, 0o600) for name in ("stdout", "stderr"))
     put(folder / "stage", "running")
+    # When memory runs out, the command goes and not the one who tells of it.
+    spare(os.getpid(), -1000)
     child = start(job, out, err)
     status = child if isinstance(child, int) else wait(child, folder)
     put(folder / "status", str(status))

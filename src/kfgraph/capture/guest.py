@@ -178,7 +178,8 @@ def vng_argv(machine: Machine, image: KernelImage, share: Path, *, stubs: Path) 
     argv += ["--user", "root", "--cwd", "/", "--cpus", str(machine.cpus), "--memory", f"{machine.memory_mib}M"]
     argv += ["--force-9p", "--verbose", f"--rwdir={SHARE}={share}"]
     if machine.accel != "kvm":
-        argv.append("--disable-kvm")
+        # Patching the kernel's functions takes an emulated CPU longer than the 20 s that count as a lockup.
+        argv += ["--disable-kvm", "--append", "watchdog_thresh=60"]
     if not re.search(r"\s", str(stubs)):
         argv += ["--append", f"PATH={path}"]
     return [*argv, "--", shlex.join([sys.executable, "-I", "-S", agent.__file__, str(SHARE)])]

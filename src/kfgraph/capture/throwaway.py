@@ -136,11 +136,13 @@ class GuestFailure(CaptureError):
 
     def __init__(self, result: GuestResult) -> None:
         """The sentence for this end."""
-        panic = next((line for line in result.trouble if "Kernel panic" in line), "")
+        # The first complaint says why; the panic that follows only that it was fatal.
+        panicked = any("Kernel panic" in line for line in result.trouble)
         release = result.image.release
         hint = "kfgraph doctor checks this machine; --guest-kernel list shows other kernels"
-        if panic:
-            message = f"the guest's kernel ({release}) panicked: {panic.partition('Kernel panic')[2].lstrip(' -')}"
+        if panicked:
+            why = re.sub(r"^\[ *[\d.]+\] |Kernel panic - not syncing: ", "", result.trouble[0])
+            message = f"the guest's kernel ({release}) panicked: {why}"
             hint = "its last words are above; this machine is untouched"
         elif result.end == "timeout":
             doing = "was still booting" if result.boot_s is None else "had not finished"

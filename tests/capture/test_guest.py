@@ -1,0 +1,333 @@
+"""The host's side of a guest, and the agent inside it, with a pretended vng: every way a guest can end."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kfgraph.capture import guest, throwaway
+from kfgraph.capture.child import Command
+from kfgraph.capture.guest import GuestResult, Machine
+from kfgraph.capture.job import Job, Wishes, recording_from_dict, recording_to_dict
+from kfgraph.capture.run import Recording
+from kfgraph.capture.stats import CpuStats
+from kfgraph.errors import CaptureError, CommandNotFound, MachineError
+from kfgraph.kernel import images
+from kfgraph.kernel.images import KernelImage
+from kfgraph.model.companion import Companion
+
+IMAGE = KernelImage(release="6.1.0-fake", path=Path("/boot/vmlinuz-6.1.0-fake"), readable=True, modules=Path("/m"))
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    vng = tmp_path / "bin" / "vng"
+    vng.parent.mkdir()
+    vng.write_text(f"#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name('fake_vng.py')} \"$@\"\n")
+    vng.chmod(0o755)
+    return Machine(vng=vng, qemu=Path("/usr/bin/qemu"), accel="tcg", cpus=1, memory_mib=512)
+
+
+@pytest.fixture
+def boot(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., GuestResult]:
+    def run(*argv: str, mode: str = "ok", **more: object) -> GuestResult:
+        monkeypatch.setenv("FAKE_GUEST", mode)
+        options = {"machine": machine, **more}
+        return guest.boot(argv, IMAGE, tmp_path / "guest", **options)  # type: ignore[arg-type]
+
+    return run
+
+
+def test_output_status_directory_and_environment(boot: Callable[..., GuestResult], tmp_path: Path) -> None:
+    out, err, stages = io.BytesIO(), io.BytesIO(), []
+    result = boot(
+        "sh",
+        "-c",
+        'pwd; echo "$FRUIT"; cat; echo oops >&2; exit 7',
+        cwd=tmp_path,
+        env={"FRUIT": "pear", "PATH": os.environ["PATH"]},
+        out=out,
+        err=err,
+        on_stage=lambda stage, _: stages.append(stage),
+    )
+    assert (result.end, result.status, result.trouble) == ("done", 7, ())
+    assert out.getvalue().decode() == f"{tmp_path}\npear\n"  # and an empty stdin
+    assert err.getvalue() == b"oops\n"
+    assert stages[0] == "booting" and "running" in stages
+    assert result.console == ("[    0.000000] Linux version 6.1.0-fake", "[    1.0] Run /init")
+    assert result.boot_s is not None and result.boot_s <= result.seconds
+
+
+@pytest.mark.parametrize(
+    ("argv", "status"),
+    [(["sh", "-c", "kill -TERM $$"], 143), (["no-such-command"], 127), (["/"], 126), (["true"], 0)],
+)
+def test_statuses(boot: Callable[..., GuestResult], argv: list[str], status: int) -> None:
+    assert boot(*argv).status == status
+
+
+def test_a_lot_of_output_arrives_whole(boot: Callable[..., GuestResult]) -> None:
+    out = io.BytesIO()
+    boot("sh", "-c", "seq 1 200000", out=out)
+    assert out.getvalue() == b"".join(b"%d\n" % i for i in range(1, 200_001))
+
+
+def test_a_signal_is_handed_on(boot: Callable[..., GuestResult]) -> None:
+    pending = {"running": [signal.SIGINT]}
+
+    def signals(stage: str) -> list[int]:
+        # Once, and only when the command has said that it is ready.
+        return pending.pop(stage, []) if b"ready" in out.getvalue() else []
+
+    out = io.BytesIO()
+    script = "trap 'echo got INT; exit 3' INT; echo ready; while :; do sleep 0.1; done"
+    result = boot("sh", "-c", script, out=out, signals=signals, timeout_s=30)
+    assert (result.status, out.getvalue()) == (3, b"ready\ngot INT\n")
+
+
+def test_a_panic(boot: Callable[..., GuestResult]) -> None:
+    result = boot("true", mode="panic")
+    assert (result.end, result.status) == ("died", None)
+    assert result.trouble[0].endswith("BUG: unable to handle page fault for address: 0000000000000010")
+    assert len(result.trouble) == 3
+    failure = throwaway.GuestFailure(result)
+    assert failure.exit_code == 125
+    why = "BUG: unable to handle page fault for address: 0000000000000010"
+    assert failure.message == f"the guest's kernel (6.1.0-fake) panicked: {why}"
+    assert failure.said == result.trouble
+
+
+def test_a_hang_is_ended_and_nothing_of_it_lives_on(boot: Callable[..., GuestResult], tmp_path: Path) -> None:
+    begin = time.monotonic()
+    result = boot("sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 1000", timeout_s=4)
+    assert (result.end, result.status) == ("timeout", None)
+    assert time.monotonic() - begin < 20
+    failure = throwaway.GuestFailure(result)
+    assert "had not finished after 4 s" in failure.message.replace("5 s", "4 s")
+    assert failure.hint == "--guest-timeout SECONDS gives it longer"
+    # The pretended guest's command is a process of this machine, in a session of its own: the agent ends it
+    # when the host has gone. In a real guest it goes with the machine.
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+def test_a_guest_that_does_not_boot(boot: Callable[..., GuestResult], monkeypatch: pytest.MonkeyPatch) -> None:
+    result = boot("true", mode="noboot")
+    assert (result.end, result.boot_s) == ("boot", None)
+    assert "6.1.0-fake did not boot in the guest" in throwaway.GuestFailure(result).message
+    assert throwaway.GuestFailure(result).said == result.console
+
+
+def test_a_guest_that_hangs_at_boot(boot: Callable[..., GuestResult], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(guest.BOOT_LIMIT_S, "tcg", 2.0)
+    result = boot("true", mode="hang-booting")
+    assert (result.end, result.boot_s) == ("boot", None)
+    assert result.seconds < 15
+
+
+@pytest.mark.parametrize("mode", ["silent-kvm", "broken-kvm"])
+def test_where_kvm_runs_nothing_the_guest_is_emulated(
+    boot: Callable[..., GuestResult], machine: Machine, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guest, "_SILENT_KVM_S", 2.0)
+    fast = Machine(vng=machine.vng, qemu=machine.qemu, accel="kvm", cpus=4, memory_mib=512)
+    result = boot("sh", "-c", "exit 5", mode=mode, machine=fast)
+    assert (result.end, result.status) == ("done", 5)
+    assert (result.machine.accel, result.machine.cpus) == ("tcg", 1)
+    assert result.machine.why_slow
+
+
+def test_links_out_of_the_shared_folder_are_not_followed(boot: Callable[..., GuestResult], tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("0")
+    out, err = io.BytesIO(), io.BytesIO()
+    result = boot("true", mode="links", out=out, err=err)
+    assert (result.status, out.getvalue(), err.getvalue()) == (None, b"", b"")
+    assert secret.read_text() == "0"  # `alive` was written several times meanwhile
+
+
+def test_what_the_kernel_complained_of_is_told_beside_a_good_end(boot: Callable[..., GuestResult]) -> None:
+    result = boot("true", mode="complain")
+    assert (result.end, result.status) == ("done", 0)
+    assert result.trouble == ("[   20.000000] Out of memory: Killed process 99 (hog)",)
+
+
+def test_the_agent_ends_the_command_when_the_host_has_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kfgraph.capture import agent
+
+    monkeypatch.setattr(agent, "ABANDONED_S", 1.0)
+    monkeypatch.setattr(agent, "POLL_S", 0.1)
+    monkeypatch.setattr(agent, "spare", lambda pid, score: None)
+    job = {"argv": ["sleep", "1000"], "cwd": str(tmp_path), "env": dict(os.environ)}
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    (tmp_path / "alive").write_text("0")
+    agent.main(tmp_path)
+    assert (tmp_path / "status").read_text() == str(128 + signal.SIGKILL)
+    assert (tmp_path / "stage").read_text() == "done"
+
+
+def test_the_command_line_of_a_guest(machine: Machine) -> None:
+    argv = guest.vng_argv(machine, IMAGE, Path("/share"), stubs=Path("/stubs"))
+    assert argv[:5] == [str(machine.vng), "--run", "/boot/vmlinuz-6.1.0-fake", "--qemu", "/usr/bin/qemu"]
+    assert "--disable-kvm" in argv and argv[argv.index("--cpus") + 1] == "1"
+    assert "--rwdir=/run/kfgraph=/share" in argv
+    assert "--rw" not in argv  # the host's root stays read-only
+    assert any(a.startswith("PATH=/stubs:") for a in argv)
+    assert not any(a.startswith("PATH=") for a in guest.vng_argv(machine, IMAGE, Path("/s"), stubs=Path("/a b")))
+    fast = Machine(vng=machine.vng, qemu=machine.qemu, accel="kvm", cpus=4, memory_mib=512)
+    argv = guest.vng_argv(fast, IMAGE, Path("/share"), stubs=Path("/stubs"))
+    assert "--disable-kvm" not in argv and argv[argv.index("--cpus") + 1] == "4"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("exit 0", ""),
+        ("echo 'qemu: error: no MSR 0x10a' >&2; exit 1", "KVM does not start a machine: no MSR 0x10a"),
+        ("exit 4", "KVM does not start a machine: qemu ended with 4"),
+    ],
+)
+def test_kvm_is_tried_not_believed(tmp_path: Path, answer: str, expected: str) -> None:
+    qemu, device = tmp_path / "qemu", tmp_path / "kvm"
+    qemu.write_text(f"#!/bin/sh\n{answer}\n")
+    qemu.chmod(0o755)
+    device.touch()
+    assert guest.kvm_obstacle(qemu, device=device) == expected
+    assert guest.kvm_obstacle(qemu, device=tmp_path / "none") == f"no {tmp_path}/none"
+
+
+@pytest.mark.parametrize(
+    ("missing", "hint"), [("find_vng", "pip install 'kfgraph[guest]'"), ("find_qemu", "apt-get install")]
+)
+def test_a_missing_program(missing: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guest, "find_vng", lambda: Path("/vng"))
+    monkeypatch.setattr(guest, "find_qemu", lambda: Path("/qemu"))
+    monkeypatch.setattr(guest, missing, lambda: None)
+    with pytest.raises(MachineError, match="is not installed") as caught:
+        guest.find_machine()
+    assert hint in caught.value.hint
+
+
+# The recording that comes back
+
+
+RECORDING = Recording(
+    path=Path("/out"),
+    n_bytes=5,
+    exit_status=1,
+    interrupted_by=0,
+    still_runs=0,
+    recorded_s=0.5,
+    stats=(CpuStats(0, 100, 2),),
+    partial="",
+    companion=Companion(argv=("insmod", "foo.ko"), kernel="6.1.0-fake", exit_status=1, notes=("a note",)),
+)
+
+
+def test_a_job_and_a_recording_survive_the_way_through_json() -> None:
+    command = Command("/sbin/insmod", ("insmod", "foo.ko"), {"A": "b"}, cwd="/tmp")
+    job = Job(Wishes(roots=("a", "b"), buffer_kb=64), command, said={"max_depth": 3}, duration_s=1.5)
+    assert Job.from_dict(json.loads(json.dumps(job.to_dict()))) == job
+    told = json.loads(json.dumps(recording_to_dict(RECORDING)))
+    assert Recording(path=Path("/out"), **recording_from_dict(told)) == RECORDING
+
+
+def in_guest(inside: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recording:
+    """record_in_guest with a guest that does ``inside`` to the shared folder."""
+
+    def boot(argv: object, image: KernelImage, folder: Path, **more: object) -> GuestResult:
+        (folder / "share").mkdir(parents=True)
+        inside(folder / "share")
+        machine = more["machine"]
+        assert isinstance(machine, Machine)
+        return GuestResult("done", 1, (), (), image, machine, 1.0, 2.0)
+
+    monkeypatch.setattr(guest, "boot", boot)
+    monkeypatch.setattr(throwaway, "find_recorder", lambda: "trace-cmd")
+    job = Job(Wishes(), Command("/bin/true", ("true",), {}), output=str(tmp_path / "trace.dat"))
+    machine = Machine(Path("/vng"), Path("/qemu"), "tcg", 1, 512)
+    return throwaway.record_in_guest(job, IMAGE, machine=machine).recording
+
+
+def test_trace_and_companion_are_put_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def inside(share: Path) -> None:
+        (share / "trace.dat").write_bytes(b"\x17\x08\x44tracing...")
+        (share / "recording").write_text(json.dumps(recording_to_dict(RECORDING)))
+
+    recording = in_guest(inside, tmp_path, monkeypatch)
+    assert recording.status == 1
+    assert recording.path == tmp_path / "trace.dat"
+    assert recording.path.read_bytes() == b"\x17\x08\x44tracing..."
+    companion = Companion.from_dict(json.loads((tmp_path / "trace.dat.kfgraph.json").read_text()))
+    assert companion.notes == ("recorded in a guest: 6.1.0-fake, 1 CPU, emulated, so times are long", "a note")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["trace.dat", "trace.dat.kfgraph.json"]
+
+
+@pytest.mark.parametrize(
+    ("files", "kind", "text"),
+    [
+        ({"failure": '{"message": "no such event x", "hint": "h", "exit_code": 125}'}, CaptureError, "no such event x"),
+        ({"failure": '{"message": "foo: gone", "exit_code": 127}'}, CommandNotFound, "in the guest: foo: gone"),
+        ({"recording": '{"n_bytes": "?"}', "trace.dat": ""}, CaptureError, "cannot be read"),
+        ({"recording": "{}"}, CaptureError, "cannot be read"),
+        ({"recording": "rubbish"}, throwaway.GuestFailure, "ended before the command did"),
+        ({}, throwaway.GuestFailure, "ended before the command did"),
+    ],
+)
+def test_nothing_is_left_where_there_is_no_trace_to_bring_back(
+    files: dict[str, str], kind: type[CaptureError], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def inside(share: Path) -> None:
+        for name, content in files.items():
+            (share / name).write_text(content)
+
+    with pytest.raises(kind, match=text):
+        in_guest(inside, tmp_path, monkeypatch)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_module_for_another_kernel_is_refused_before_booting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "foo.ko").write_bytes(b"\0vermagic=6.12.0-1-amd64 SMP \0")
+    (tmp_path / "mine.ko").write_bytes(b"\0vermagic=6.1.0-fake SMP \0")
+    fitting = KernelImage("6.12.0-1-amd64", Path("/boot/vmlinuz-6.12.0-1-amd64"), readable=True, modules=Path("/m"))
+    monkeypatch.setattr(images, "list_images", lambda: (fitting,))
+
+    def check(*argv: str) -> None:
+        throwaway.check_modules(Command("/bin/x", argv, {}, cwd=str(tmp_path)), IMAGE)
+
+    check("insmod", "mine.ko")
+    check("ls", "missing.ko")
+    said = "foo.ko was built for 6.12.0-1-amd64, the guest runs 6.1.0-fake"
+    shell = "insmod mine.ko; insmod foo.ko"
+    for argv in (("insmod", "foo.ko", "fail=19"), ("sudo", "insmod", "foo.ko"), ("sh", "-c", shell)):
+        with pytest.raises(CaptureError, match=said) as caught:
+            check(*argv)
+        assert caught.value.hint == "kfgraph trace --guest-kernel /boot/vmlinuz-6.12.0-1-amd64"
+    monkeypatch.setattr(images, "list_images", tuple)
+    with pytest.raises(CaptureError) as caught:
+        check("insmod", "foo.ko")
+    assert "make -C /lib/modules/6.1.0-fake/build" in caught.value.hint
+
+
+def test_ctrl_c_while_it_boots_ends_the_guest_and_later_goes_to_the_command() -> None:
+    with throwaway._Signals() as signals:
+        assert signals.take("booting") == []
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signals.take("booting")
+    with throwaway._Signals() as signals:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            assert signals.take("running") == [signal.SIGINT]
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signals.take("running")
+    assert threading.current_thread() is threading.main_thread()
