@@ -14,7 +14,6 @@ from rich.console import Console
 
 from kfgraph.capture import doctor, session
 from kfgraph.capture.doctor import System
-from kfgraph.cli.doctor import hot_loops
 from kfgraph.model.health import GUEST, NATIVE, Check, Report
 from kfgraph.render.doctor import DoctorView
 
@@ -272,12 +271,6 @@ def test_without_tracefs_the_symbols_tell_of_the_tracer(machine: System) -> None
 def test_the_reader_says_which_loops_run_uncompiled(machine: System) -> None:
     got = check(doctor.examine(machine, compiled={"a.fast": True, "a.slow": False}), "reader")
     assert (got.state, got.found) == ("limited", "not compiled (a.slow): correct, and much slower")
-
-
-def test_every_loop_that_the_build_compiles_is_looked_at(repository: Path) -> None:
-    built = re.findall(r'"(kfgraph\.[\w.]+)":', (repository / "setup.py").read_text())
-    assert built
-    assert sorted(hot_loops()) == sorted(built)
 
 
 @pytest.mark.parametrize("width", [60, 100])

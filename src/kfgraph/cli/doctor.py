@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,6 +33,7 @@ def run(
     """
     from kfgraph.capture import doctor, session
     from kfgraph.model.health import GUEST, NATIVE
+    from kfgraph.parse.compiled import compiled_loops
 
     if fix:
         try:
@@ -43,7 +42,7 @@ def run(
             raise MachineError(f"cannot put the tracer back: {problem}", hint="run it as root") from problem
         for sentence in done or ["nothing was left by a killed run"]:
             print(f"kfgraph: {sentence}", file=sys.stderr)
-    report = doctor.examine(compiled=hot_loops())
+    report = doctor.examine(compiled=compiled_loops())
     if json_:
         json.dump(report.to_dict(), sys.stdout, indent=1)
         print()
@@ -53,17 +52,3 @@ def run(
 
         stdout_console().print(DoctorView(report))
     return 0 if report.works(NATIVE) or report.works(GUEST) else MachineError.exit_code
-
-
-def hot_loops() -> dict[str, bool]:
-    """The reader's modules that the build compiles (they ask ``cython.compiled``) -> are they compiled?"""
-    from kfgraph import parse
-
-    room = Path(parse.__path__[0])
-    found = {}
-    for path in sorted(room.rglob("*.py")):
-        if "= cython.compiled" in path.read_text(encoding="utf-8"):
-            name = ".".join((parse.__name__, *path.relative_to(room).with_suffix("").parts))
-            spec = importlib.util.find_spec(name)
-            found[name] = spec is not None and not (spec.origin or "").endswith(".py")
-    return found
