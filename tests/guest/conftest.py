@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from harness import build_foo, why_not
 
+from guest.harness import build_foo, why_not
 from kfgraph.capture import guest
 from kfgraph.kernel.images import KernelImage
 

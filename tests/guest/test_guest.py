@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness import REPOSITORY, run_script
-
+from guest.harness import REPOSITORY, run_script
 from kfgraph.kernel.images import KernelImage
 
 SCRIPT = """
