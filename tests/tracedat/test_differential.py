@@ -122,8 +122,15 @@ def kinds_of_symbols(path: Path) -> dict[str, set[str]]:
     return kinds
 
 
-RAW = ("6.12/ls-lost.dat", "6.1-i386/lossy.dat", "6.1-s390x/lossy.dat", "7.2-s390x/true.dat", "7.2-retval/widget-ok.dat",
-       "7.2-retval/widget-fail19-args-retaddr.dat", "6.12/true-tsc.dat", "6.12/system.dat")
+RAW = (
+    "6.12/ls-lost.dat",
+    "6.1-i386/lossy.dat",
+    "6.1-s390x/lossy.dat",
+    "7.2-s390x/true.dat",
+    "7.2-retval/open-enoent.dat",
+    "7.2-retval/widget-fail19-args-retaddr.dat",
+    "6.12/system.dat",
+)
 RAW_LINE = re.compile(r"^ *.*?-(\d+) +(\d+)-0x([0-9a-f]+) *(\d+)(?:\.(\d{9}))?: (\w+): +(.*)$")
 
 
