@@ -14,16 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from kfgraph.capture import guest, throwaway
+from kfgraph.capture import guest, loads, throwaway
 from kfgraph.capture.child import Command
 from kfgraph.capture.guest import GuestResult, Machine
 from kfgraph.capture.job import Job, Wishes, recording_from_dict, recording_to_dict
 from kfgraph.capture.run import Recording
 from kfgraph.capture.stats import CpuStats
-from kfgraph.errors import CaptureError, CommandNotFound, MachineError
+from kfgraph.errors import CaptureError, CommandNotFound, InputError, MachineError
 from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
-from kfgraph.model.companion import Companion
+from kfgraph.kernel.module import Module
+from kfgraph.model.companion import Companion, ModuleImage
 
 IMAGE = KernelImage(release="6.1.0-fake", path=Path("/boot/vmlinuz-6.1.0-fake"), readable=True, modules=Path("/m"))
 
@@ -52,7 +53,7 @@ def test_output_status_directory_and_environment(boot: Callable[..., GuestResult
     result = boot(
         "sh",
         "-c",
-        'pwd; echo "$FRUIT"; cat; echo oops >&2; exit 7',
+        'pwd; echo "$FRUIT"; cat; echo oops >&2; sleep 0.5; exit 7',
         cwd=tmp_path,
         env={"FRUIT": "pear", "PATH": os.environ["PATH"]},
         out=out,
@@ -295,13 +296,18 @@ def test_nothing_is_left_where_there_is_no_trace_to_bring_back(
 
 
 def test_a_module_for_another_kernel_is_refused_before_booting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "foo.ko").write_bytes(b"\0vermagic=6.12.0-1-amd64 SMP \0")
-    (tmp_path / "mine.ko").write_bytes(b"\0vermagic=6.1.0-fake SMP \0")
+    def module(path: Path) -> Module:
+        release = {"foo.ko": "6.12.0-1-amd64", "mine.ko": "6.1.0-fake"}.get(path.name)
+        if release is None:
+            raise InputError(f"{path}: no module")
+        return Module(ModuleImage(path.stem, str(path), "", f"{release} SMP mod_unload", ()), (), (), frozenset())
+
+    monkeypatch.setattr(loads, "read_module", module)
     fitting = KernelImage("6.12.0-1-amd64", Path("/boot/vmlinuz-6.12.0-1-amd64"), readable=True, modules=Path("/m"))
     monkeypatch.setattr(images, "list_images", lambda: (fitting,))
 
     def check(*argv: str) -> None:
-        throwaway.check_modules(Command("/bin/x", argv, {}, cwd=str(tmp_path)), IMAGE)
+        throwaway.check_modules(Job(Wishes(), Command("/bin/x", argv, {}, cwd=str(tmp_path))), IMAGE)
 
     check("insmod", "mine.ko")
     check("ls", "missing.ko")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import lzma
 import random
 from pathlib import Path
 
 import pytest
-import zstandard
 
 from kfgraph.capture.guest import choose_image
 from kfgraph.errors import MachineError
@@ -167,16 +164,3 @@ def test_no_image_at_all_and_one_that_is_not_there(boot: Boot) -> None:
     with pytest.raises(MachineError, match="no kernel image /boot/nothing") as caught:
         boot.choose("/boot/nothing")
     assert caught.value.hint == "kfgraph trace --guest-kernel list"
-
-
-@pytest.mark.parametrize(
-    "pack", [bytes, lzma.compress, gzip.compress, zstandard.ZstdCompressor().compress], ids=["ko", "xz", "gz", "zst"]
-)
-def test_vermagic(tmp_path: Path, pack: object) -> None:
-    module = tmp_path / "foo.ko"
-    body = b"\x7fELF...\0license=GPL\0vermagic=6.1.0-56-amd64 SMP preempt mod_unload modversions \0name=foo\0"
-    module.write_bytes(pack(body))  # type: ignore[operator]
-    assert images.read_vermagic(module) == "6.1.0-56-amd64 SMP preempt mod_unload modversions"
-    module.write_bytes(pack(body)[:-20])  # type: ignore[operator]
-    assert images.read_vermagic(module) in ("", "6.1.0-56-amd64 SMP preempt mod_unload modversions")
-    assert images.read_vermagic(tmp_path / "missing.ko") == ""

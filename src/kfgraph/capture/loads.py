@@ -127,7 +127,9 @@ def _split_script(script: str) -> Iterator[list[str]]:
         yield command
 
 
-def find_loads(command: Command | None, *, named: Sequence[str] = ()) -> tuple[tuple[Module, ...], tuple[str, ...]]:
+def find_loads(
+    command: Command | None, *, named: Sequence[str] = (), show_depends: ShowDepends = modprobe_depends
+) -> tuple[tuple[Module, ...], tuple[str, ...]]:
     """The modules that the command loads, those ``named`` by the user included; a sentence for each unreadable file.
 
     Raises:
@@ -135,7 +137,7 @@ def find_loads(command: Command | None, *, named: Sequence[str] = ()) -> tuple[t
     """
     modules: dict[str, Module] = {}
     notes = []
-    for path in module_files(command.argv, cwd=command.cwd) if command else ():
+    for path in module_files(command.argv, cwd=command.cwd, show_depends=show_depends) if command else ():
         try:
             module = read_module(path)
             modules[module.image.path] = module

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import signal
 import stat
 import sys
@@ -15,9 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from kfgraph.capture import guest, inside
-from kfgraph.capture.child import Command
 from kfgraph.capture.guest import GuestResult, Machine
 from kfgraph.capture.job import Job, recording_from_dict
+from kfgraph.capture.loads import find_loads
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.recorder import find_recorder
 from kfgraph.capture.run import Recording
@@ -90,14 +89,17 @@ def record_in_guest(
     return GuestRecording(recording, result)
 
 
-def check_modules(command: Command, image: KernelImage) -> None:
+def check_modules(job: Job, image: KernelImage) -> None:
     """Are the module files that the command names built for the guest's kernel?
 
     Raises:
-        CaptureError: one is not; the hint names the image that fits, or how to build it.
+        CaptureError: one is not; the hint names the image that fits, or how to build it. Or a file given with
+            --module is no module.
     """
-    for module in named_modules(command):
-        release = images.read_vermagic(module).partition(" ")[0]
+    # modprobe here would look among the modules of this machine's own kernel.
+    modules, _ = find_loads(job.command, named=job.wishes.modules, show_depends=lambda words: "")
+    for module in modules:
+        release = module.image.vermagic.partition(" ")[0]
         if not release or release == image.release:
             continue
         fitting = next((i for i in images.list_images() if i.release == release), None)
@@ -106,22 +108,7 @@ def check_modules(command: Command, image: KernelImage) -> None:
         else:
             build = f"make -C /lib/modules/{image.release}/build M=DIR"
             hint = f"build it for this one ({build}), or install linux-image-{release}"
-        raise CaptureError(f"{module} was built for {release}, the guest runs {image.release}", hint=hint)
-
-
-def named_modules(command: Command) -> list[Path]:
-    """Module files among the command's arguments, also inside ``sh -c '...'``."""
-    found = []
-    for argument in command.argv[1:]:
-        try:
-            words = shlex.split(argument)
-        except ValueError:
-            words = [argument]
-        for word in {argument, *words}:
-            path = Path(command.cwd, word)
-            if re.search(r"\.ko(\.(xz|zst|gz))?$", word) and path.is_file():
-                found.append(path)
-    return sorted(set(found))
+        raise CaptureError(f"{module.image.path} was built for {release}, the guest runs {image.release}", hint=hint)
 
 
 def _for_inside(job: Job) -> Job:

@@ -112,7 +112,7 @@ def _choose(job: Job, choice: GuestChoice) -> KernelImage:
     if job.command is None:
         raise UsageError("-p: the processes of this machine are not in a guest", hint="give a command to run there")
     image = guests.choose_image(choice.kernel)
-    throwaway.check_modules(job.command, image)
+    throwaway.check_modules(job, image)
     return image
 
 

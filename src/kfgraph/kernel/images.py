@@ -7,11 +7,8 @@ so that tests hand in a tree of their own.
 from __future__ import annotations
 
 import contextlib
-import gzip
-import lzma
 import os
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,32 +150,3 @@ def _candidates(boot: Path, modules: Path) -> Iterator[Path]:
     for folder, pattern in ((boot, "vmlinuz-*"), (boot, "vmlinux-*"), (boot, "Image-*"), (modules, "*/vmlinuz")):
         if folder.is_dir():
             yield from sorted(p for p in folder.glob(pattern) if p.is_file() and "-rescue-" not in p.name)
-
-
-def read_vermagic(module: Path) -> str:
-    """The ``vermagic`` of a module file (.ko, .ko.xz, .ko.gz, .ko.zst): the release it was built for, then flags.
-
-    "" if the file cannot be read or says none.
-    """
-    try:
-        data = _decompressed(module.read_bytes())
-    except (OSError, ValueError, EOFError, lzma.LZMAError, zlib.error):
-        return ""
-    found = re.search(rb"\0vermagic=([^\0]*)\0", data)
-    return found[1].decode("ascii", "replace").strip() if found else ""
-
-
-def _decompressed(data: bytes) -> bytes:
-    if data.startswith(b"\xfd7zXZ\0"):
-        return lzma.decompress(data)
-    if data.startswith(b"\x1f\x8b"):
-        return gzip.decompress(data)
-    if data.startswith(b"\x28\xb5\x2f\xfd"):
-        import zstandard
-
-        try:
-            with zstandard.ZstdDecompressor().stream_reader(data) as stream:
-                return bytes(stream.read())
-        except zstandard.ZstdError as problem:
-            raise ValueError(str(problem)) from problem
-    return data
