@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def test_status_is_passed_on_and_the_tracer_is_as_before(lab: Lab, script: str, 
 
 def test_command_keeps_its_streams_and_its_signals(lab: Lab) -> None:
     # SIGPIPE (13) must not be ignored, as Python has it; nothing may be blocked.
-    script = "cat; echo words >&2; grep -E '^Sig(Ign|Blk)' /proc/$$/status"
+    script = "cat; echo words >&2; exec grep -E '^Sig(Ign|Blk)' /proc/self/status"
     done = lab.run("trace", "-q", "sh", "-c", script, input="from stdin\n")
     lines = done.stdout.splitlines()
     assert lines[0] == "from stdin"
@@ -259,3 +260,41 @@ def test_summary(lab: Lab) -> None:
     assert "  CPU 1 lost 100 events, 50% of what happened there" in lines
     assert lines[-2].startswith("    kfgraph show 'my trace.dat'")
     assert lines[-1] == "    kfgraph top 'my trace.dat'"
+
+
+def test_advice_against_loss_is_a_line_to_type(lab: Lab) -> None:
+    stats = lab.fs.root / "per_cpu/cpu0/stats"
+    stats.write_text("entries: 0\noverrun: 900000\ncommit overrun: 0\ndropped events: 0\nread events: 100000\n")
+    done = lab.run("trace", "--buffer", "4M", "--", "cat", "/dev/null")
+    said = [line.removeprefix("  against it: ") for line in done.stderr.splitlines() if "against it:" in line]
+    # A million records of at most 40 bytes are 38.1 MiB.
+    assert said[0] == "kfgraph trace --buffer 4M --buffer 39M -- cat /dev/null"
+    assert all(line.startswith("kfgraph trace --buffer 4M --") and line.endswith(" -- cat /dev/null") for line in said)
+    # The last of two sizes counts, so the line can be typed as it stands.
+    assert lab.run(*shlex.split(said[0])[1:3], *shlex.split(said[0])[3:]).returncode == 0
+    assert lab.recorder_lines()[-1][lab.recorder_lines()[-1].index("-b") + 1] == str(39 * 1024)
+
+
+def test_progress_is_for_a_terminal(lab: Lab) -> None:
+    ours, theirs = os.openpty()
+    try:
+        process = lab.start("trace", "--progress", "sh", "-c", "sleep 1.2", stderr=theirs)
+        assert process.wait(30) == 0
+        said = os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert "recording, 0 s" in said or "recording, 1 s" in said
+    assert "30 events" in said  # two CPUs with 15 each
+    assert "trace.dat" in said.rpartition("\r\x1b[K")[2].splitlines()[0]
+
+
+def test_no_progress_while_the_command_has_the_terminal(lab: Lab) -> None:
+    ours, theirs = os.openpty()
+    try:
+        assert lab.start("trace", "-q", "sh", "-c", "sleep 1.2", stderr=theirs).wait(30) == 0
+        os.write(theirs, b"end")
+        assert os.read(ours, 65536) == b"end"
+    finally:
+        os.close(ours)
+        os.close(theirs)

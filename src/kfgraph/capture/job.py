@@ -11,7 +11,7 @@ from kfgraph.capture.child import Command, User
 from kfgraph.capture.loads import find_loads
 from kfgraph.capture.prepare import Wishes
 from kfgraph.capture.probes import plan_probes, read_blacklist
-from kfgraph.capture.run import OnProgress, Recording, Request
+from kfgraph.capture.run import Recording, Request, Watcher
 from kfgraph.capture.stats import CpuStats
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.model.companion import Companion
@@ -48,14 +48,14 @@ class Job:
         )
 
 
-def perform(job: Job, *, fs: Tracefs, on_progress: OnProgress | None = None) -> Recording:
+def perform(job: Job, *, fs: Tracefs, watcher: Watcher | None = None) -> Recording:
     """Record it with this kernel.
 
     Raises:
         CaptureError, MachineError: as :func:`kfgraph.capture.run.record`; a wish that this kernel cannot grant.
     """
     prepare.check_permission(fs)
-    return run.record(make_request(job, fs=fs), fs=fs, on_progress=on_progress)
+    return run.record(make_request(job, fs=fs), fs=fs, watcher=watcher)
 
 
 def make_request(job: Job, *, fs: Tracefs) -> Request:

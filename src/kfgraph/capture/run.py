@@ -85,10 +85,15 @@ class Recording:
         return 128 + self.interrupted_by if self.interrupted_by else 0
 
 
-OnProgress = Callable[[Progress], None]
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told what goes on, twice a second; ``while_recording``: also while the command has the terminal."""
+
+    show: Callable[[Progress], None]
+    while_recording: bool = False
 
 
-def record(request: Request, *, fs: Tracefs, on_progress: OnProgress | None = None) -> Recording:
+def record(request: Request, *, fs: Tracefs, watcher: Watcher | None = None) -> Recording:
     """Record, and leave the tracer as it was found.
 
     Raises:
@@ -99,7 +104,7 @@ def record(request: Request, *, fs: Tracefs, on_progress: OnProgress | None = No
     with contextlib.ExitStack() as stack:
         mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS))
         stack.callback(_unblock, mask)
-        return _Capture(request, fs, on_progress, mask).run(stack)
+        return _Capture(request, fs, watcher, mask).run(stack)
 
 
 def _unblock(mask: SignalMask) -> None:
@@ -109,10 +114,10 @@ def _unblock(mask: SignalMask) -> None:
 
 
 class _Capture:
-    def __init__(self, request: Request, fs: Tracefs, on_progress: OnProgress | None, mask: SignalMask) -> None:
+    def __init__(self, request: Request, fs: Tracefs, watcher: Watcher | None, mask: SignalMask) -> None:
         self.request = request
         self.fs = fs
-        self.on_progress = on_progress
+        self.watcher = watcher
         self.mask = mask
         self.child: Child | None = None
         self.exit_status: int | None = None
@@ -227,7 +232,7 @@ class _Capture:
 
     def _next_wake(self, now: float, until: float) -> float:
         limits = [_FOR_EVER_S, until - now, self.give_up_at - now]
-        if self.on_progress:
+        if self.watcher and self.watcher.while_recording:
             limits.append(_PROGRESS_S)
         if not self.child:
             limits.append(_ATTACH_POLL_S)
@@ -259,9 +264,11 @@ class _Capture:
             self.fs.write("tracing_on", "0")
 
     def _report(self, now: float) -> None:
-        if self.on_progress and now - self.last_progress >= _PROGRESS_S:
+        if self.watcher is None or now - self.last_progress < _PROGRESS_S:
+            return
+        if self.stage != "recording" or self.watcher.while_recording:
             self.last_progress = now
-            self.on_progress(Progress(self.stage, now - self.begin, self.output.size, read_stats(self.fs)))
+            self.watcher.show(Progress(self.stage, now - self.begin, self.output.size, read_stats(self.fs)))
 
     # After it
 

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from kfgraph.capture import prepare, run, tracefs
 from kfgraph.capture.child import Command, find_command, find_user
@@ -20,6 +20,9 @@ from kfgraph.cli import guesting
 from kfgraph.cli.guesting import GuestChoice
 from kfgraph.errors import CaptureError, KfgraphError, MachineError, UsageError
 from kfgraph.model.units import parse_ns
+
+if TYPE_CHECKING:
+    from kfgraph.model.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,11 @@ def trace(
     """
     job = Job(wishes, target.command, target.pids, output, force, duration_s, said=_said(wishes))
     try:
-        recording = guesting.record(job, in_guest, quiet=quiet) if in_guest else perform(job, fs=_machine())
+        if in_guest:
+            recording = guesting.record(job, in_guest, quiet=quiet)
+        else:
+            with _Line(sys.stderr, wanted=not quiet) as line:
+                recording = perform(job, fs=_machine(), watcher=line.watcher(while_recording=progress))
     except MachineError as problem:
         raise CaptureError(problem.message, hint=problem.hint) from None
     for sentence in recording.leftovers:
@@ -158,6 +165,47 @@ def trace(
     if not quiet:
         _print_summary(recording, shown=output)
     return recording.status
+
+
+class _Line:
+    """What goes on, in one line of a terminal that is written over; nothing anywhere else."""
+
+    def __init__(self, stream: TextIO, *, wanted: bool) -> None:
+        self._stream = stream
+        self._live = wanted and stream.isatty()
+        self._last = (0.0, 0)
+
+    def __enter__(self) -> _Line:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write("")
+
+    def watcher(self, *, while_recording: bool) -> run.Watcher | None:
+        return run.Watcher(self._show, while_recording=while_recording) if self._live else None
+
+    def _show(self, progress: run.Progress) -> None:
+        from kfgraph.render.capture import progress_line
+
+        n_events = sum(cpu.n_events for cpu in progress.stats)
+        before_s, before = self._last
+        self._last = (progress.elapsed_s, n_events)
+        self._write(
+            "kfgraph: "
+            + progress_line(
+                stage=progress.stage,
+                elapsed_s=progress.elapsed_s,
+                n_bytes=progress.n_bytes,
+                n_events=n_events,
+                per_second=max(0, n_events - before) / max(0.001, progress.elapsed_s - before_s),
+                n_lost=sum(cpu.n_lost for cpu in progress.stats),
+            )
+        )
+
+    def _write(self, text: str) -> None:
+        if self._live:
+            self._stream.write(f"\r\x1b[K{text}")
+            self._stream.flush()
 
 
 def _machine() -> tracefs.Tracefs:
@@ -177,22 +225,24 @@ def _said(wishes: Wishes) -> Mapping[str, Any]:
 def _print_summary(recording: run.Recording, *, shown: str) -> None:
     from rich.console import Console
 
+    from kfgraph.cli.advice import against_loss
+    from kfgraph.parse import load
     from kfgraph.render.capture import CaptureSummary, summary
 
-    n_calls = n_tasks = None
+    loaded: Trace | None = None
     warnings = [f"the recording is partial: {recording.partial}"] if recording.partial else []
     missed = sum(p.n_missed for p in recording.companion.probes)
     warnings += [f"return probes missed {missed:,} calls"] if missed else []
     warnings += [f"could not be put back in the tracer: {name}" for name in recording.not_restored]
-    next_root = ""
     try:
-        n_calls, n_tasks, next_root = _count(str(recording.path))
+        loaded = load(str(recording.path))
     except KfgraphError as problem:
         warnings.append(f"it cannot be read back: {problem.message}")
     except Exception as bug:  # the recording and the command's status count for more than this line
         if "--debug" in sys.argv:
             raise
         warnings.append(f"it cannot be read back: {type(bug).__name__}: {bug}")
+    n_calls, n_tasks, next_root = _count(loaded) if loaded else (None, None, "")
     result = CaptureSummary(
         path=shown,
         n_bytes=recording.n_bytes,
@@ -201,6 +251,7 @@ def _print_summary(recording: run.Recording, *, shown: str) -> None:
         n_tasks=n_tasks,
         ended=_how_it_ended(recording),
         lost=tuple((s.cpu, s.n_lost, s.n_events) for s in recording.stats if s.n_lost),
+        advice=tuple(against_loss(recording, loaded, root=next_root, arguments=sys.argv[1:])),
         warnings=tuple(warnings),
         next_root=next_root,
     )
@@ -219,14 +270,12 @@ def _how_it_ended(recording: run.Recording) -> str:
     return f"{name} was killed by signal {status - 128}" if status > 128 else f"{name} exited with {status}"
 
 
-def _count(path: str) -> tuple[int, int, str]:
+def _count(loaded: Trace) -> tuple[int, int, str]:
     """Calls and tasks of the command as show and top count them, and a root worth a look."""
     import numpy as np
 
     from kfgraph.model.calls import Flag
-    from kfgraph.parse import load
 
-    loaded = load(path)
     calls = loaded.calls
     shown = ~calls.has(Flag.PRE_EXEC)
     if loaded.command_lanes is not None:
