@@ -15,6 +15,7 @@ import pytest
 
 from builder.tables import call, trace_of
 from builder.text import report_text
+from builder.tracedat import dat_of
 from kfgraph.cli.app import main
 
 READING = ("show", "top", "info")
@@ -130,6 +131,18 @@ def test_what_is_not_in_the_trace_is_exit_6(command, options, words, hint, text)
     assert (code, out) == (6, "")
     assert_one_line_and_a_hint(err, words)
     assert re.search(hint, err.splitlines()[1])
+
+
+@pytest.mark.parametrize("command", ["show", "top"])
+def test_a_trace_without_a_call_is_exit_6_and_info_tells_what_it_holds(command, tmp_path) -> None:
+    path = tmp_path / "empty.dat"
+    path.write_bytes(dat_of(trace_of([])))
+    code, out, err = kfgraph(command, str(path))
+    assert (code, out) == (6, "")
+    assert_one_line_and_a_hint(err, "no function call was recorded")
+    assert f"kfgraph info {path}" in err.splitlines()[1]
+    code, out, err = kfgraph("info", str(path))
+    assert (code, err) == (0, "") and "0 of 0 functions" in out
 
 
 USAGE = [

@@ -34,7 +34,7 @@ def run(
     from kfgraph.analyze.info import info
     from kfgraph.parse.compiled import compiled_loops
 
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer)
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, may_be_empty=True)
     result = info(loaded)
     if json_:
         json.dump({**result.to_dict(), **({"compiled": compiled_loops()} if verbose else {})}, sys.stdout)

@@ -6,13 +6,14 @@ defaults stand in the command.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kfgraph.errors import InputError, Notice
+from kfgraph.errors import InputError, NoMatchError, Notice
 
 if TYPE_CHECKING:
     from kfgraph.model.trace import Trace
@@ -83,13 +84,22 @@ PreExec = Annotated[
 ]
 
 
-def open_trace(path: str, *, reader: str | None = None, buffer: str | None = None) -> Trace:
-    """The trace at ``path``; under ``--debug`` its tables are checked."""
+def open_trace(
+    path: str, *, reader: str | None = None, buffer: str | None = None, may_be_empty: bool = False
+) -> Trace:
+    """The trace at ``path``; under ``--debug`` its tables are checked.
+
+    Raises:
+        NoMatchError: it holds no function call, unless it ``may_be_empty``.
+    """
     from kfgraph.parse import load
 
     trace = load(path, reader=reader, buffer=buffer)
     if "--debug" in sys.argv:
         trace.check()
+    if not (len(trace.calls) or may_be_empty):
+        hint = f"kfgraph info {shlex.quote(path)} says what it holds; was it recorded with -p function_graph?"
+        raise NoMatchError(f"{path}: no function call was recorded", hint)
     return trace
 
 
