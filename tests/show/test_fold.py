@@ -199,6 +199,13 @@ def test_several_matches_open_the_slowest_and_fold_above_the_limit() -> None:
     assert folded.hidden_ns[-1] == sum(10 + 10 * i for i in range(10))
 
 
+def test_calls_to_opens_the_slowest_match_that_leads_there() -> None:
+    roots = [call("root", 10, call("a", 9)), call("root", 5, call("b", 1, call("c", 1))), call("root", 1, call("b", 1))]
+    folded = fold(tree_of(trace_of(roots)), FoldOptions(open_roots="slowest", calls_to=["b"]))
+    assert shown(folded) == ["root", "  b … 1", "root … 1", "… 2"]
+    assert folded.why[-1] == Why.OFF_PATH
+
+
 def test_the_hot_child_is_the_slowest_one() -> None:
     tree = tree_of(trace_of([call("root", 1, call("a", 5), call("b", 9, call("c", 1)), call("d", 9))]))
     folded = fold(tree, FoldOptions(max_rows=None))

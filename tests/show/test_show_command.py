@@ -75,6 +75,8 @@ def test_a_file_is_as_wide_as_columns_says(run: Run) -> None:
         (["--min", "5"], 2, "--min: '5' has no unit"),
         (["--min", "101%"], 2, "--min: '101%' is not a share"),
         (["--nth", "1"], 2, "add --root FUNC"),
+        (["--merge", "--start"], 2, "a merged tree has no times"),
+        (["--merge", "-e", "*"], 2, "a merged tree has no times"),
         (["--all", "--max-rows", "5"], 2, "contradict"),
         (["--depth", "-1"], 2, "depth"),
         (["--from", "2", "--to", "1"], 2, "is not before"),

@@ -39,6 +39,12 @@ class CallTree:
     merged: bool
     n_hidden: int = 0
 
+    def __repr__(self) -> str:
+        tree = self.tree
+        names = list(dict.fromkeys(tree.labels[code] for code in tree.label[tree.roots[:1000]].tolist()))
+        more = ", …" if len(names) > 3 else ""
+        return f"<CallTree {', '.join(names[:3])}{more}: {len(tree):,} nodes, {plural(len(tree.roots), 'root')}>"
+
 
 def call_tree(
     trace: Trace,

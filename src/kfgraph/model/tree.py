@@ -15,9 +15,9 @@ class TreeTable:
 
     A slice of a CallTable is one (``count`` 1, ``row`` the call's row), a merged call tree is one
     (``row`` -1). ``label`` indexes ``labels``. ``total_ns`` and ``self_ns`` are sums over the merged
-    calls whose value is known, -1 where none is; ``floor_ns`` is the least that total_ns can be when
-    it is -1 (the sum of the children), else equal to it. ``min_ns`` and ``max_ns`` are over single
-    calls. ``flags`` are the calls' flags, or-ed.
+    calls whose value is known, -1 where none is; ``floor_ns`` is the least that all of them took
+    together: total_ns, with the sum of its children for each call without a duration. ``min_ns`` and
+    ``max_ns`` are over single calls. ``flags`` are the calls' flags, or-ed.
     """
 
     parent: npt.NDArray[np.int32]

@@ -179,6 +179,11 @@ def _reasons(tree: TreeTable, options: FoldOptions) -> tuple[npt.NDArray[np.uint
     if options.collapse:
         collapsed = _asked(tree, options.collapse, "--collapse")
         why[~top & collapsed[tree.parent]] = Why.COLLAPSED
+    off_path = np.zeros(n, np.bool_)
+    if options.calls_to:
+        n_wanted = np.append(0, np.cumsum(_asked(tree, options.calls_to, "--calls-to")))
+        off_path = n_wanted[tree.end] == n_wanted[:-1]
+        roots = roots[~off_path[roots]]
     if options.open_roots == "slowest" and len(roots) > 1:
         closed = top.copy()
         closed[roots[np.argmax(tree.floor_ns[roots])]] = False
@@ -186,9 +191,7 @@ def _reasons(tree: TreeTable, options: FoldOptions) -> tuple[npt.NDArray[np.uint
     if options.max_roots is not None and len(roots) > options.max_roots:
         slow_first = roots[np.argsort(-tree.floor_ns[roots], kind="stable")]
         why[slow_first[options.max_roots :]] = Why.MORE_ROOTS
-    if options.calls_to:
-        wanted = np.append(0, np.cumsum(_asked(tree, options.calls_to, "--calls-to")))
-        why[wanted[tree.end] == wanted[:-1]] = Why.OFF_PATH
+    why[off_path] = Why.OFF_PATH
     return why, least_ns
 
 

@@ -16,6 +16,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 from kfgraph.analyze.calltree import CallTree
+from kfgraph.errors import UsageError
 from kfgraph.model.calls import Flag
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
@@ -193,6 +194,8 @@ class TreeView:
             for why in sorted(reasons):
                 words.append(_WAYS_BACK[why].format(deeper=(self.depth or 0) + 1))
             said.append(f"{n_hidden:,} of {plural(n_hidden + n_shown, 'call')} not shown: {', '.join(words)}")
+        if n_losses := int(folded.hidden_losses.sum()):
+            said.append(f"records were lost at {plural(n_losses, 'place')} inside calls that are not shown")
         if self.call_tree.n_hidden:
             said.append(f"{plural(self.call_tree.n_hidden, 'call')} taken out by --hide, their time is their callers'")
         if self.events and not (folded.kind == Kind.EVENT).any():
@@ -304,7 +307,10 @@ def tree_view(
 
     Raises:
         NoMatchError: a glob of ``options`` or ``events`` names nothing.
+        UsageError: times are asked for in a merged tree, which has none.
     """
+    if call_tree.merged and (events or start):
+        raise UsageError("--merge: a merged tree has no times for --event or --start", "leave one of them out")
     folded = with_losses(fold(call_tree.tree, options), call_tree)
     per_place = EVENTS_PER_PLACE if options.repeats else None
     folded, n_events_hidden = with_events(folded, call_tree, events, per_place=per_place)
