@@ -19,7 +19,7 @@ from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.parse.pairing import Paired, Pairer
 from kfgraph.parse.records import ENTRY, EXIT, RecordBatch
 from kfgraph.parse.tracedat import pages
-from kfgraph.parse.tracedat.arguments import describer
+from kfgraph.parse.tracedat.arguments import Describer
 from kfgraph.parse.tracedat.clock import read_time_base
 from kfgraph.parse.tracedat.container import MAGIC, Buffer, Container, Option
 from kfgraph.parse.tracedat.feed import expanded, words_of
@@ -230,7 +230,8 @@ class Reading:
             known = paired.arg >= 0
             count = np.zeros(len(calls), np.uint8)
             count[known] = values[paired.arg[known]]
-            describe = describer(self._section(Option.BTF), symbols)
+            btf = self._section(Option.BTF)
+            describe = Describer(b"" if btf is None else btf.data, symbols, long_size=self.page.commit_size)
             calls = calls.with_columns(args=RawArgs(calls.func, paired.arg + np.int32(1), count, values, describe))
         return calls
 

@@ -1,0 +1,150 @@
+"""BTF, the kernel's compact type information: the prototypes of its functions.
+
+Source: Documentation/bpf/btf.rst of Linux.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+
+_INT, _PTR, _ARRAY, _STRUCT, _UNION, _ENUM = 1, 2, 3, 4, 5, 6
+_TYPEDEF, _VOLATILE, _CONST, _RESTRICT, _FUNC, _FUNC_PROTO = 8, 9, 10, 11, 12, 13
+_FLOAT, _TYPE_TAG, _ENUM64 = 16, 18, 19
+_MODIFIERS = frozenset((_TYPEDEF, _VOLATILE, _CONST, _RESTRICT, _TYPE_TAG))
+_KINDS = {
+    0: "void", _INT: "int", _PTR: "pointer", _ARRAY: "array", _STRUCT: "struct", _UNION: "union", _ENUM: "enum",
+    _FLOAT: "float", _ENUM64: "enum",
+}  # fmt: skip
+# Bytes behind a type's 12: fixed, and for each of its members.
+_TAIL = {
+    _INT: (4, 0), _ARRAY: (12, 0), _STRUCT: (0, 12), _UNION: (0, 12), _ENUM: (0, 8), _FUNC_PROTO: (0, 8), 14: (4, 0),
+    15: (0, 12), 17: (4, 0), _ENUM64: (0, 12),
+}  # fmt: skip
+_LAST_KIND = 19
+_SIGNED, _BOOL = 1, 4
+
+
+@dataclass(frozen=True)
+class Type:
+    """A type with its modifiers taken off.
+
+    ``kind`` is void, int, bool, pointer, enum, struct, union, float, array or unknown; ``size`` in bytes
+    (0: a pointer's, void's).
+    """
+
+    kind: str
+    size: int = 0
+    signed: bool = False
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """(name, type) of every parameter, and what is returned."""
+
+    parameters: tuple[tuple[str, Type], ...]
+    returns: Type
+
+
+class Btf:
+    """The types in ``data`` (little or big endian). Found and read when asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        """Raises ValueError: no BTF."""
+        if len(data) < 24 or data[:2] not in (b"\x9f\xeb", b"\xeb\x9f"):
+            raise ValueError("no BTF: its magic number is missing")
+        self._order = "<" if data[:2] == b"\x9f\xeb" else ">"
+        _, _, _, header, types, types_size, strings, strings_size = struct.unpack_from(self._order + "HBBIIIII", data)
+        if header + types + types_size > len(data) or header + strings + strings_size > len(data):
+            raise ValueError("BTF that is longer than its section")
+        self._types = data[header + types : header + types + types_size]
+        self._strings = data[header + strings : header + strings + strings_size]
+
+    def prototype(self, function: str) -> Prototype | None:
+        """The prototype of a function; ``f.constprop.0`` and its like have none of their own: None."""
+        at = self._functions.get(function.encode())
+        if at is None:
+            return None
+        _, _, proto = self._at(at)
+        place = self._place(proto)
+        if place is None:
+            return None
+        _, info, returns = self._at(place)
+        if info >> 24 & 0x1F != _FUNC_PROTO:
+            return None
+        parameters = []
+        for i in range(info & 0xFFFF):
+            where = place + 12 + 8 * i
+            if where + 8 > len(self._types):
+                break
+            name, kind = struct.unpack_from(self._order + "II", self._types, where)
+            if name or kind:
+                parameters.append((self._string(name).decode("utf-8", "replace"), self._type(kind)))
+        return Prototype(tuple(parameters), self._type(returns))
+
+    def _type(self, number: int) -> Type:
+        # Modifiers of modifiers, a few deep; a ring of them is damage.
+        for _ in range(32):
+            if number == 0:
+                return Type("void")
+            place = self._place(number)
+            if place is None:
+                break
+            _, info, size = self._at(place)
+            kind = info >> 24 & 0x1F
+            if kind in _MODIFIERS:
+                number = size
+                continue
+            if kind == _INT and place + 16 <= len(self._types):
+                (encoding,) = struct.unpack_from(self._order + "I", self._types, place + 12)
+                is_bool = bool(encoding >> 24 & _BOOL)
+                return Type("bool" if is_bool else "int", size, bool(encoding >> 24 & _SIGNED))
+            if kind in (_ENUM, _ENUM64):
+                return Type("enum", size, True)
+            return Type(_KINDS.get(kind, "unknown"), 0 if kind in (_PTR, _ARRAY) else size)
+        return Type("unknown")
+
+    def _at(self, place: int) -> tuple[int, int, int]:
+        name, info, size = struct.unpack_from(self._order + "III", self._types, place)
+        return name, info, size
+
+    def _place(self, number: int) -> int | None:
+        return self._places[number - 1] if 0 < number <= len(self._places) else None
+
+    def _string(self, at: int) -> bytes:
+        end = self._strings.find(b"\0", at)
+        return self._strings[at:end] if 0 <= at and end >= 0 else b""
+
+    @cached_property
+    def _places(self) -> list[int]:
+        """Where type 1, 2, ... begins."""
+        places = []
+        at, info = 0, struct.Struct(self._order + "I")
+        data, end = self._types, len(self._types) - 12
+        while at <= end:
+            (word,) = info.unpack_from(data, at + 4)
+            kind = word >> 24 & 0x1F
+            if kind > _LAST_KIND:
+                break
+            places.append(at)
+            fixed, each = _TAIL.get(kind, (0, 0))
+            at += 12 + fixed + each * (word & 0xFFFF)
+        return places
+
+    @cached_property
+    def _functions(self) -> dict[bytes, int]:
+        """Name -> where the function's type is; a name that two prototypes share is left out."""
+        found: dict[bytes, int] = {}
+        twice: set[bytes] = set()
+        for place in self._places:
+            name, info, proto = self._at(place)
+            if info >> 24 & 0x1F != _FUNC:
+                continue
+            text = self._string(name)
+            if text in found and self._at(found[text])[2] != proto:
+                twice.add(text)
+            found[text] = place
+        for text in twice:
+            del found[text]
+        return found
