@@ -6,12 +6,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from reference.cases import FIXTURES, load_checked, unpack
-from reference.reader import Text
-from reference.reader import read as reference
 
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
+from reference.cases import FIXTURES, load_checked, unpack
+from reference.reader import Text
+from reference.reader import read as reference
 
 PAIRS = (
     "6.1-i386/lossy",

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plain import plain
 
 from kfgraph.model.trace import Trace
 from kfgraph.parse import load
+from plain import plain
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures" / "text"
 

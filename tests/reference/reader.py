@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 LINE = re.compile(
-    r"^(?P<comm>.{16})-(?P<pid>\d+) +\[(?P<cpu>\d+)\] (?:[^\d\s]\S+)? *(?P<time>\d+\.\d+|\d+): (?P<event>\w+):(?P<text>.*)$"
+    r"^(?P<comm>.{16})-(?P<pid>\d+) +\[(?P<cpu>\d+)\] (?:[^\d\s]\S+)? *"
+    r"(?P<time>\d+\.\d+|\d+): (?P<event>\w+):(?P<text>.*)$"
 )
 FUNCTION = re.compile(r"^ *[-+!#*@$]? *(?:(?P<us>[\d.]+) us)? *\|  (?P<indent> *)(?P<text>.*)$")
 LOST = re.compile(r"^CPU:(\d+) \[(\d*) ?EVENTS DROPPED\]$")

@@ -145,7 +145,7 @@ class ReportScanner(Scanner):
 
     def raw_flags(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """``0x34   1.234:``. Ticks are glued to the flags (``0x9981103968584:``): one digit or two are the flags,
-        whichever leaves a time nearer to the last one."""
+        whichever leaves a time nearer to the last one; no time begins with a zero."""
         begin: cython.Py_ssize_t = i
         flags: cython.longlong
         one: cython.longlong
@@ -157,7 +157,7 @@ class ReportScanner(Scanner):
             i = self.register(i)
         flags = self.value
         if self.view[i] == ord(":"):
-            if self.number(begin + 1) < 0:
+            if self.view[begin + 1] == ord("0") or self.number(begin + 1) < 0:
                 i = begin + 2
             else:
                 one = self.value

@@ -17,8 +17,8 @@ from kfgraph.errors import InputError, MachineError, Notice
 CHUNK = 1 << 20
 _HEAD = 1 << 16
 _PIECE = 1 << 14
-_ZSTD_PIECE = 1 << 10
-"""128 KiB of content can hide in four bytes: a kilobyte gives 32 MiB at most."""
+_ZSTD_PIECE = 1 << 8
+"""128 KiB of content can hide in four bytes: 256 bytes give 8 MiB at most."""
 
 
 class Readable(Protocol):

@@ -1,0 +1,151 @@
+"""TRACE.kfgraph.json beside a trace: whose calls are the command's, and what ran before its exec."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kfgraph.model.calls import Flag
+from kfgraph.model.companion import SUFFIX, Companion
+from kfgraph.model.trace import Trace
+from reference.cases import load_checked, rows
+
+
+def line(pid: int, text: str, *, event: str = "funcgraph_entry", comm: str = "x") -> str:
+    return f"{comm:>16}-{pid}   [000]   432.933632: {event}: {text}\n"
+
+
+def entry(pid: int, name: str, depth: int = 0) -> str:
+    return line(pid, f"                  |{'  ' * (depth + 1)}{name}() {{")
+
+
+def leaf(pid: int, name: str, depth: int = 0) -> str:
+    return line(pid, f"       1.000 us   |{'  ' * (depth + 1)}{name}();")
+
+
+def leave(pid: int, depth: int = 0) -> str:
+    return line(pid, f"       9.000 us   |{'  ' * (depth + 1)}}}", event="funcgraph_exit")
+
+
+LAUNCH = (
+    leaf(7, "mutex_unlock")
+    + entry(7, "ksys_read")
+    + leaf(7, "pipe_read", 1)
+    + leave(7)
+    + entry(7, "x64_sys_call")
+    + entry(7, "__x64_sys_execve", 1)
+    + leaf(7, "getname_flags", 2)
+    + leaf(7, "begin_new_exec", 2)
+    + leave(7, 1)
+    + leave(7)
+)
+AFTER = leaf(7, "vfs_open") + leaf(9, "stray") + entry(7, "do_group_exit")
+
+
+def load_with(tmp_path: Path, text: str, companion: Companion | dict[str, Any] | str, name: str = "trace.txt") -> Trace:
+    path = tmp_path / name
+    path.write_text(text)
+    if isinstance(companion, Companion):
+        companion = companion.to_dict()
+    Path(f"{path}{SUFFIX}").write_text(companion if isinstance(companion, str) else json.dumps(companion))
+    return load_checked(path)
+
+
+def pre_exec(trace: Trace) -> list[str]:
+    return [name for name, flags in rows(trace, "flags") if flags & Flag.PRE_EXEC]
+
+
+def test_without_a_companion_nothing_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    path.write_text(LAUNCH)
+    trace = load_checked(path)
+    assert trace.companion is None and trace.command_lanes is None and pre_exec(trace) == []
+
+
+def test_the_exec_belongs_to_the_command_and_what_was_before_does_not(tmp_path: Path) -> None:
+    given = Companion(argv=("true",), pids=(7,), exit_status=0)
+    trace = load_with(tmp_path, LAUNCH + AFTER, given)
+    assert trace.companion == given and not [n for n in trace.notices if n.code.startswith("companion")]
+    assert [trace.tasks[lane].pid for lane in sorted(trace.command_lanes or ())] == [7]
+    assert pre_exec(trace) == ["mutex_unlock", "ksys_read", "pipe_read"]
+
+
+def test_a_failed_exec_before_the_real_one_is_the_launchers(tmp_path: Path) -> None:
+    failed = entry(7, "__x64_sys_execve") + leaf(7, "do_open_execat", 1) + leave(7)
+    trace = load_with(tmp_path, failed + LAUNCH, Companion(pids=(7,)))
+    assert pre_exec(trace) == ["__x64_sys_execve", "do_open_execat", "mutex_unlock", "ksys_read", "pipe_read"]
+
+
+@pytest.mark.parametrize("name", ["__x64_sys_execve", "__s390x_sys_execve", "do_execveat_common.isra.0", "bprm_execve"])
+def test_the_exec_by_its_entry_alone(name: str, tmp_path: Path) -> None:
+    trace = load_with(tmp_path, leaf(7, "before") + entry(7, name) + leave(7) + leaf(7, "after"), Companion(pids=(7,)))
+    assert pre_exec(trace) == ["before"]
+
+
+def test_the_exec_by_its_event_alone(tmp_path: Path) -> None:
+    text = leaf(7, "before") + line(7, "filename=/bin/true pid=7 old_pid=7", event="sched_process_exec")
+    trace = load_with(tmp_path, text + leaf(7, "after"), Companion(pids=(7,)))
+    assert pre_exec(trace) == ["before"]
+    inside = leaf(7, "before") + entry(7, "outer") + line(7, "pid=7", event="sched_process_exec") + leave(7)
+    assert pre_exec(load_with(tmp_path, inside, Companion(pids=(7,)))) == ["before"]
+
+
+def test_without_an_exec_nothing_is_flagged(tmp_path: Path) -> None:
+    assert pre_exec(load_with(tmp_path, AFTER, Companion(pids=(7,)))) == []
+
+
+def test_behind_a_loss_an_exec_may_be_a_later_one(tmp_path: Path) -> None:
+    assert pre_exec(load_with(tmp_path, leaf(7, "a") + "CPU:0 [EVENTS DROPPED]\n" + LAUNCH, Companion(pids=(7,)))) == []
+    assert pre_exec(load_with(tmp_path, LAUNCH + "CPU:0 [EVENTS DROPPED]\n" + AFTER, Companion(pids=(7,)))) == [
+        "mutex_unlock", "ksys_read", "pipe_read"
+    ]  # fmt: skip
+
+
+def fork(pid: int, child: int, comm: str = "sh") -> str:
+    return line(pid, f"comm={comm} pid={pid} child_comm={comm} child_pid={child}", event="sched_process_fork")
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_children_are_the_commands_where_they_were_followed(follow: bool, tmp_path: Path) -> None:
+    text = leaf(7, "a") + fork(7, 8) + leaf(8, "b") + fork(8, 10) + leaf(10, "c") + fork(9, 11) + leaf(11, "d")
+    trace = load_with(tmp_path, text, Companion(pids=(7,), follow=follow))
+    assert {trace.tasks[lane].pid for lane in trace.command_lanes or ()} == ({7, 8, 10} if follow else {7})
+
+
+def test_a_hostile_comm_forks_nobody(tmp_path: Path) -> None:
+    text = leaf(7, "a") + fork(7, 8, comm="child_pid=99") + leaf(8, "b") + leaf(99, "c")
+    trace = load_with(tmp_path, text, Companion(pids=(7,), follow=True))
+    assert {trace.tasks[lane].pid for lane in trace.command_lanes or ()} == {7, 8}
+
+
+@pytest.mark.parametrize(
+    "broken", ["", "{", "[]", "null", '{"format": 99}', '{"format": 1, "pids": ["x"]}', '{"format": 1, "modules": [1]}',
+               "[" * 100_000, "\x00\xff"]
+)  # fmt: skip
+def test_a_broken_companion_is_a_notice(broken: str, tmp_path: Path) -> None:
+    trace = load_with(tmp_path, LAUNCH, broken)
+    assert trace.companion is None and trace.command_lanes is None and len(trace.calls) == 7
+    assert [notice.code for notice in trace.notices if notice.code.startswith("companion")] == ["companion-unread"]
+
+
+def test_a_companion_of_another_trace_hides_nothing(tmp_path: Path) -> None:
+    trace = load_with(tmp_path, LAUNCH, Companion(pids=(4242,)))
+    assert trace.command_lanes is None and pre_exec(trace) == []
+    assert [notice.code for notice in trace.notices if notice.code.startswith("companion")] == ["companion-mismatch"]
+
+
+def test_a_trace_of_everything_has_no_command(tmp_path: Path) -> None:
+    trace = load_with(tmp_path, LAUNCH, Companion(argv=("true",)))
+    assert trace.companion is not None and trace.command_lanes is None and pre_exec(trace) == []
+
+
+def test_a_trace_that_was_compressed_keeps_its_companion(tmp_path: Path) -> None:
+    import gzip
+
+    load_with(tmp_path, LAUNCH, Companion(pids=(7,)))
+    packed = tmp_path / "trace.txt.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "trace.txt").read_bytes()))
+    assert load_checked(packed).companion == Companion(pids=(7,))

@@ -1,0 +1,185 @@
+"""The tracefs file `trace` and `perf ftrace`, in their option variants."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kfgraph.errors import InputError
+from kfgraph.model.calls import Flag
+from reference.cases import FIXTURES, load_checked, read, rows, unpack
+
+CALLS = sorted(path.name for path in FIXTURES.glob("*-ftrace-*") if "function-tracer" not in path.name)
+PROC = ("proc", "nocpu")
+
+
+def counted(text: str) -> tuple[int, int, int]:
+    """(entries and leaves, exits, comments) by what stands right of the last double-spaced bar."""
+    bodies = [line.split("|  ", 1)[1] if "|  " in line else "" for line in text.splitlines() if line[:1] != "#"]
+    bodies = [re.sub(r"^.*\|  (?= *[\w/}])", "", body).strip() for body in bodies]
+    exits = sum(body.startswith("}") for body in bodies)
+    comments = sum(body.startswith("/*") for body in bodies)
+    return sum(bool(body) for body in bodies) - exits - comments, exits, comments
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_call_of_a_real_text_is_there(name: str) -> None:
+    text = unpack(FIXTURES / name).decode()
+    n_calls, n_exits, n_comments = counted(text)
+    assert n_calls > 350 and n_exits > 100
+    trace = load_checked(FIXTURES / name)
+    calls = trace.calls
+    no_entry, no_exit = calls.has(Flag.NO_ENTRY), calls.has(Flag.NO_EXIT)
+    assert len(calls) - int(no_entry.sum()) == n_calls and len(trace.marks) == n_comments
+    leaves = len(re.findall(r"\d us +\|  +[^}/\s]", text))
+    assert int((~no_exit).sum()) == n_exits + leaves
+    assert not [notice for notice in trace.notices if notice.code in ("unread-line", "cut-input")]
+    assert trace.meta.reader == "ftrace"
+    # Times where the option prints them, else none made up.
+    assert bool((calls.start_ns >= 0).all()) == ("abstime" in name or "nocpu" in name)
+    assert (calls.context[0] != 255) == ("latency" in name)
+    with_values = any(option in name for option in ("-ftrace-retval", "args", "7.2-retval-ftrace-with-syscalls"))
+    assert (calls.retval is not None) == with_values
+    named = {task.pid for task in trace.tasks.tasks if task.pid >= 0}
+    assert named or not any(option in name for option in PROC)
+    if "6.1-" in name and named:
+        assert 240 in named and trace.tasks[0].comm == "bash"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FIXTURES.glob("*function-tracer*")))
+def test_the_function_tracer_is_refused_by_name(name: str) -> None:
+    with pytest.raises(InputError, match="trace of the function tracer, which has no durations") as problem:
+        load_checked(FIXTURES / name)
+    assert "function_graph" in problem.value.hint and problem.value.exit_code == 5
+
+
+@pytest.mark.parametrize("folder", ["text-6.1", "text-7.2-retval"])
+def test_all_of_the_long_texts(folder: str, shared_traces: Path) -> None:
+    paths = [path for path in sorted((shared_traces / folder).glob("*.xz")) if "function-tracer" not in path.name]
+    assert len(paths) >= 9
+    for path in paths:
+        n_calls, _, n_comments = counted(unpack(path).decode())
+        trace = load_checked(path)
+        assert (len(trace.calls) - int(trace.calls.has(Flag.NO_ENTRY).sum()), len(trace.marks)) == (n_calls, n_comments)
+
+
+def test_options_that_change_the_columns_do_not_change_the_calls() -> None:
+    plain = read(
+        "# tracer: function_graph\n 0)               |  f() {\n 0)   1.573 us    |    g();\n 0)   4.919 us    |  }\n"
+    )
+    full = read(
+        "# tracer: function_graph\n"
+        "   79.548479 |   0)    bash-240    |  d.h1. |               |  f() {\n"
+        "   79.548481 |   0)    bash-240    |  d..1. |   1.573 us    |    g();\n"
+        "   79.548483 |   0)    bash-240    |  d.... |   4.919 us    |  } /* f */\n"
+    )
+    assert rows(plain, "duration_ns", "self_ns", "cpu", "depth") == rows(full, "duration_ns", "self_ns", "cpu", "depth")
+    assert rows(full, "start_ns", "context") == [("f", 79_548_479_000, 2), ("g", 79_548_481_000, 0)]
+    assert [(t.pid, t.cpu) for t in plain.tasks.tasks] == [(-1, 0)]
+    assert [(t.pid, t.comm) for t in full.tasks.tasks] == [(240, "bash")]
+    assert (plain.calls.start_ns == -1).all() and plain.calls.has(Flag.START_UNKNOWN).all()
+
+
+SWITCH = """# tracer: function_graph
+ 0)   1.000 us    |  before();
+ 1)   1.000 us    |  elsewhere();
+ ------------------------------------------
+ 0)  bash-240    =>   cat-12
+ ------------------------------------------
+
+ 0)               |  of_cat() {
+ ------------------------------------------
+ 0)   cat-12     =>  <idle>-0
+ ------------------------------------------
+
+ 0)   2.000 us    |  idle();
+ ------------------------------------------
+ 1)   sh-7       =>   cat-12
+ ------------------------------------------
+
+ 1)   9.000 us    |  }
+"""
+
+
+def test_a_switch_line_tells_who_runs_before_and_after_it() -> None:
+    trace = read(SWITCH)
+    lane = {(task.pid, task.comm, task.cpu): number for number, task in enumerate(trace.tasks.tasks)}
+    assert set(lane) == {(240, "bash", -1), (7, "sh", -1), (12, "cat", -1), (0, "<idle>", 0)}
+    found = {name: (lanes, exit_cpu) for name, lanes, exit_cpu in rows(trace, "lane", "exit_cpu")}
+    assert found == {
+        "before": (lane[240, "bash", -1], 0),
+        "elsewhere": (lane[7, "sh", -1], 1),
+        "of_cat": (lane[12, "cat", -1], 1),
+        "idle": (lane[0, "<idle>", 0], 0),
+    }
+    assert trace.calls.has(Flag.MIGRATED).sum() == 1
+
+
+def test_a_switch_line_that_says_nothing_is_counted() -> None:
+    trace = read(" 0)   1.000 us    |  f();\n 0)  bash-240  =>  nobody\n")
+    assert [notice.code for notice in trace.notices] == ["unread-line"]
+
+
+def test_losses_and_interrupt_borders() -> None:
+    trace = read(
+        "# tracer: function_graph\n"
+        " 0)   1.000 us    |  a();\n"
+        "CPU:0 [LOST 1159 EVENTS]\n"
+        " 0)   ==========> |\n"
+        " 0)   2.000 us    |  b();\n"
+        " 0)   <========== |\n"
+        "CPU:0 [LOST EVENTS]\n"
+        " 0)   3.000 us    |  c();\n"
+    )
+    assert rows(trace, "duration_ns") == [("a", 1_000), ("b", 2_000), ("c", 3_000)]
+    assert trace.losses.n_lost.tolist() == [1159, -1] and not [n for n in trace.notices if n.code == "unread-line"]
+
+
+def test_comments_of_events() -> None:
+    trace = read(
+        " 0)               |  f() {\n"
+        " 0)               |  /* sys_write -> 0x2 */\n"
+        " 0)               |    /* sys_openat(dfd: ffffff9c, filename: 7f(x)) */\n"
+        " 0)               |  /* sched_switch: prev_comm=a prev_pid=1 ==> next_comm=b */\n"
+        " 0)               |  /* hello */\n"
+        " 0)   9.000 us    |  }\n"
+    )
+    marks = trace.marks
+    assert [(marks.names[i], marks.text[k]) for k, i in enumerate(marks.name.tolist())] == [
+        ("sys_exit_write", "0x2"),
+        ("sys_enter_openat", "dfd: ffffff9c, filename: 7f(x)"),
+        ("sched_switch", "prev_comm=a prev_pid=1 ==> next_comm=b"),
+        ("comment", "hello"),
+    ]
+    assert marks.parent.tolist() == [0, 0, 0, 0]
+
+
+def test_return_values_callers_and_arguments() -> None:
+    trace = read(
+        " 0)               |  f(regs=0xff, ret=2) { /* <-do_syscall_64+0x2e7/0x330 */\n"
+        " 0)   2.254 us    |    g(); /* <-h+0x5c/0x80 [mod] ret=0x86 */\n"
+        " 0)   2.254 us    |    i [mod](); /* ret=-22 */\n"
+        " 0)   9.000 us    |  } /* f ret=0xff1100000347e000 */\n"
+        " 0)   1.000 us    |  } /* k [mod] ret=7 */\n"
+    )
+    calls = trace.calls
+    assert calls.retval is not None and calls.caller is not None and calls.args is not None
+    found = dict(zip([name for name, *_ in rows(trace)], calls.retval.tolist(), strict=True))
+    assert found == {"k [mod]": 7, "f": 0xFF1100000347E000 - 2**64, "g": 0x86, "i [mod]": -22}
+    callers = [trace.symbols.label(code) for code in calls.caller.tolist()]
+    assert sorted(callers) == ["?", "?", "do_syscall_64", "h [mod]"]
+    assert calls.args.text([name for name, *_ in rows(trace)].index("f")) == "regs=0xff, ret=2"
+
+
+@pytest.mark.parametrize("comm", ["a-b-1", "x y", "a|b-2", "[r]"])
+def test_comms_hold_anything(comm: str) -> None:
+    trace = read(f"   79.548479 |   0)  {comm}-240    |   1.573 us    |  f();\n")
+    assert [(task.pid, task.comm) for task in trace.tasks.tasks] == [(240, comm)]
+    assert rows(trace, "duration_ns", "start_ns") == [("f", 1_573, 79_548_479_000)]
+
+
+def test_the_kernel_and_the_cpus_of_a_latency_header() -> None:
+    trace = load_checked(FIXTURES / "6.1-ftrace-abstime-proc-latency.txt.xz")
+    assert (trace.meta.kernel, trace.meta.n_cpus) == ("6.1.0-56-amd64", 1)
