@@ -107,6 +107,22 @@ def test_a_panic(boot: Callable[..., GuestResult]) -> None:
     assert failure.said == result.trouble
 
 
+@pytest.mark.parametrize(
+    ("lines", "first"),
+    [
+        (["ok", "watchdog: BUG: soft lockup - CPU#0", "BUG: kernel NULL pointer", "Kernel panic - x"], "BUG: kernel"),
+        (["rcu: INFO: rcu_preempt detected stalls on CPUs", "stack", "Kernel panic - sysrq"], "Kernel panic"),
+        (["ok", "Out of memory: Killed process 5", "BUG: later"], "Out of memory"),
+        (["ok", "task insmod:5 blocked for more than 120 seconds"], "task insmod"),
+        (["ok", "systemd: Debugging is on", "reboot: Power down"], None),
+    ],
+)
+def test_where_trouble_begins(lines: list[str], first: str | None) -> None:
+    trouble = guest.find_trouble(lines)
+    assert (trouble[0].startswith(first) if first else trouble == ()) is True
+    assert trouble == tuple(lines[len(lines) - len(trouble) :])
+
+
 def test_a_hang_is_ended_and_nothing_of_it_lives_on(boot: Callable[..., GuestResult], tmp_path: Path) -> None:
     begin = time.monotonic()
     result = boot("sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 1000", timeout_s=4)

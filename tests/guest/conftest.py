@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from guest.harness import build_foo, why_not
 from kfgraph.capture import guest
-from kfgraph.kernel.images import KernelImage
+from kfgraph.kernel.images import KernelImage, list_images
 
 
 @pytest.fixture(scope="session")
 def guest_image() -> KernelImage:
-    """The kernel that guests boot here."""
+    """The kernel that guests boot here: the newest that has its headers, or the one in KFGRAPH_TEST_KERNEL."""
     reason = why_not()
     if reason:
         pytest.skip(reason)
-    return guest.choose_image()
+    wanted = os.environ.get("KFGRAPH_TEST_KERNEL", "")
+    if wanted:
+        return guest.choose_image(wanted)
+    usable = [image for image in list_images() if not image.obstacles()]
+    return next((image for image in usable if _headers(image).is_dir()), usable[0])
 
 
 @pytest.fixture(scope="session")
 def foo_ko(guest_image: KernelImage, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """examples/foo, built for that kernel."""
-    headers = Path("/lib/modules") / guest_image.release / "build"
-    if not headers.is_dir():
+    if not _headers(guest_image).is_dir():
         pytest.skip(f"no headers for {guest_image.release}: apt-get install linux-headers-{guest_image.release}")
     return build_foo(tmp_path_factory.mktemp("foo"), guest_image.release)
+
+
+def _headers(image: KernelImage) -> Path:
+    return Path("/lib/modules") / image.release / "build"

@@ -37,9 +37,11 @@ BOOT_LIMIT_S = {"kvm": 60.0, "tcg": 180.0}
 # Under a KVM that works the kernel speaks within a second.
 _SILENT_KVM_S = 15.0
 _POLL_S = 0.1
+_PANIC = re.compile(r"Kernel panic")
+# What may lead to a panic, and what is worth telling when nothing did.
+_CRASH = re.compile(r"BUG: (?!soft lockup)|Oops|general protection fault|kernel BUG at|Unable to handle kernel")
 _TROUBLE = re.compile(
-    r"Kernel panic|BUG:|Oops|general protection fault|kernel BUG at|Unable to handle kernel|Out of memory|"
-    r"invoked oom-killer|soft lockup|blocked for more than|detected stalls?"
+    rf"{_CRASH.pattern}|Out of memory|invoked oom-killer|soft lockup|blocked for more than|detected stalls?"
 )
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -178,8 +180,8 @@ def vng_argv(machine: Machine, image: KernelImage, share: Path, *, stubs: Path) 
     argv += ["--user", "root", "--cwd", "/", "--cpus", str(machine.cpus), "--memory", f"{machine.memory_mib}M"]
     argv += ["--force-9p", "--verbose", f"--rwdir={SHARE}={share}"]
     if machine.accel != "kvm":
-        # Patching the kernel's functions takes an emulated CPU longer than the 20 s that count as a lockup.
-        argv += ["--disable-kvm", "--append", "watchdog_thresh=60"]
+        # Patching the kernel's functions takes an emulated CPU longer than what counts as a lockup or a stall.
+        argv += ["--disable-kvm", "--append", "watchdog_thresh=60", "--append", "rcupdate.rcu_cpu_stall_timeout=120"]
     if not re.search(r"\s", str(stubs)):
         argv += ["--append", f"PATH={path}"]
     return [*argv, "--", shlex.join([sys.executable, "-I", "-S", agent.__file__, str(SHARE)])]
@@ -415,9 +417,16 @@ def console_lines(path: Path) -> tuple[str, ...]:
 
 
 def find_trouble(lines: Sequence[str]) -> tuple[str, ...]:
-    """The lines from the first oops, panic, lockup or out-of-memory message on; none if there is none."""
-    first = next((i for i, line in enumerate(lines) if _TROUBLE.search(line)), None)
-    return () if first is None else tuple(lines[first:])
+    """The lines from the first sign of trouble on; none if there is none.
+
+    Before a panic only a crash counts as its sign, not a lockup or a shortage that was survived.
+    """
+    signs = (_CRASH, _PANIC) if any(_PANIC.search(line) for line in lines) else (_TROUBLE,)
+    for sign in signs:
+        for i, line in enumerate(lines):
+            if sign.search(line):
+                return tuple(lines[i:])
+    return ()
 
 
 def choose_image(wanted: str = "", *, boot: Path = images.BOOT, modules: Path = images.MODULES) -> KernelImage:
