@@ -85,12 +85,12 @@ def test_open_files_and_pipes(tmp_path: Path) -> None:
     reading, writing = os.pipe()
 
     def write() -> None:
-        with open(writing, "wb") as pipe:
+        with os.fdopen(writing, "wb") as pipe:
             pipe.write(MANY)
 
     thread = threading.Thread(target=write)
     thread.start()
-    with open(reading, "rb", buffering=0) as pipe:
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
         assert len(load(pipe).calls) == 20_000
     thread.join()
     with path.open() as text, pytest.raises(InputError, match="gives text"):
