@@ -164,3 +164,16 @@ def test_no_image_at_all_and_one_that_is_not_there(boot: Boot) -> None:
     with pytest.raises(MachineError, match="no kernel image /boot/nothing") as caught:
         boot.choose("/boot/nothing")
     assert caught.value.hint == "kfgraph trace --guest-kernel list"
+
+
+def test_a_kernel_unpacked_elsewhere_has_its_modules_beside(boot: Boot, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "boot").mkdir(parents=True)
+    (elsewhere / "lib" / "modules" / "6.12.1").mkdir(parents=True)
+    (elsewhere / "lib" / "modules" / "6.12.1" / "modules.dep").touch()
+    path = elsewhere / "boot" / "vmlinuz-6.12.1"
+    path.write_bytes(b"image")
+    (elsewhere / "boot" / "config-6.12.1").write_text("".join(f"CONFIG_{line}\n" for line in GUEST_CONFIG))
+    image = boot.choose(str(path))
+    assert image.modules == elsewhere / "lib" / "modules" / "6.12.1"
+    assert (image.release, image.obstacles()) == ("6.12.1", ())

@@ -27,7 +27,7 @@ class KernelImage:
     path: Path
     readable: bool
     modules: Path | None
-    """``/lib/modules/RELEASE`` if it holds a ``modules.dep``."""
+    """The folder of its modules (``/lib/modules/RELEASE``) if it holds a ``modules.dep``."""
     config_path: Path | None = None
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -117,7 +117,9 @@ def inspect(path: Path, *, boot: Path = BOOT, modules: Path = MODULES) -> Kernel
     if not release:
         name = path.name.partition("-")[2]
         release = name or (path.parent.name if path.parent.parent == modules else "")
-    folder = modules / release
+    # A kernel unpacked elsewhere has its modules beside: DIR/boot/vmlinuz-R, DIR/lib/modules/R.
+    beside = path.parent.parent / "lib" / "modules" / release
+    folder = beside if release and (beside / "modules.dep").is_file() else modules / release
     config_path = next(
         (c for c in (path.parent / f"config-{release}", boot / f"config-{release}", folder / "config") if c.is_file()),
         None,
