@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.analyze.select import Selection
 from kfgraph.model.calls import Flag
 
@@ -25,50 +25,49 @@ class Aggregate:
     percentile is a duration that occurred (nearest rank). -1 where no value is known. All int64.
     """
 
-    n_calls: npt.NDArray[np.int64]
-    n_unfinished: npt.NDArray[np.int64]
-    n_finished: npt.NDArray[np.int64]
-    self_ns: npt.NDArray[np.int64]
-    total_ns: npt.NDArray[np.int64]
-    avg_ns: npt.NDArray[np.int64]
-    p50_ns: npt.NDArray[np.int64]
-    p95_ns: npt.NDArray[np.int64]
-    p99_ns: npt.NDArray[np.int64]
-    max_ns: npt.NDArray[np.int64]
+    n_calls: Int64
+    n_unfinished: Int64
+    n_finished: Int64
+    self_ns: Int64
+    total_ns: Int64
+    avg_ns: Int64
+    p50_ns: Int64
+    p95_ns: Int64
+    p99_ns: Int64
+    max_ns: Int64
 
 
-def aggregate(selection: Selection, key: npt.NDArray[np.int32], n_keys: int) -> Aggregate:
+def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
     """Sum up the selected calls by ``key``, a number 0..n_keys-1 for each row of the CallTable.
 
     O(n log n), no recursion. Durations are the selection's (less the interrupts that it left out).
     """
-    calls, duration_ns = selection.trace.calls, selection.total_ns
-    rows = np.flatnonzero(selection.keep)
-    n_calls = np.bincount(key[rows], minlength=n_keys)
-    n_unfinished = np.bincount(key[rows[calls.has(Flag.NO_EXIT)[rows]]], minlength=n_keys)
+    calls = selection.trace.calls
+    rows = np.flatnonzero(selection.keep).astype(np.int32)
+    keys, self_ns, duration_ns = key[rows], calls.self_ns[rows], selection.total_ns[rows]
+    finished = duration_ns >= 0
 
-    # All of a key's rows together, still in table order; two-byte keys sort by radix.
-    keys = key[rows]
-    order = rows[np.argsort(keys.astype(np.uint16) if n_keys <= 1 << 16 else keys, kind="stable")]
-    self_ns = _sums(order[calls.self_ns[order] >= 0], key, calls.self_ns, n_keys)
-    finished = order[duration_ns[order] >= 0]
-    total_ns = _sums(_outermost(finished, key, calls.end), key, duration_ns, n_keys)
-
-    n_finished = np.bincount(key[finished], minlength=n_keys)
+    nested = _nested(rows, keys, np.where(finished, calls.end[rows], 0), n_keys)
+    nested &= finished
+    n_finished = np.bincount(keys[finished], minlength=n_keys)
     known = np.flatnonzero(n_finished)
-    avg_ns = _sums(finished, key, duration_ns, n_keys)
+    in_finished = _sums(keys, duration_ns, finished, n_keys)
+    total_ns = in_finished.copy()
+    total_ns[known] -= np.maximum(_sums(keys, duration_ns, nested, n_keys)[known], 0)
+    avg_ns = in_finished
     avg_ns[known] = (avg_ns[known] + n_finished[known] // 2) // n_finished[known]
-    durations = _sorted_within_key(duration_ns[finished], key[finished])
+
+    durations = _sorted_by_key(duration_ns[finished], keys[finished])
     last = np.cumsum(n_finished)[known] - 1
     of_rank = {p: np.full(n_keys, UNKNOWN, np.int64) for p in (*PERCENTILES, 100)}
     for p, column in of_rank.items():
         rank = (p * n_finished[known] + 99) // 100  # 1-based: the least that p % of the calls do not exceed
         column[known] = durations[last - n_finished[known] + rank]
     return Aggregate(
-        n_calls=n_calls,
-        n_unfinished=n_unfinished,
+        n_calls=np.bincount(keys, minlength=n_keys),
+        n_unfinished=np.bincount(keys[calls.has(Flag.NO_EXIT)[rows]], minlength=n_keys),
         n_finished=n_finished,
-        self_ns=self_ns,
+        self_ns=_sums(keys, self_ns, self_ns >= 0, n_keys),
         total_ns=total_ns,
         avg_ns=avg_ns,
         p50_ns=of_rank[50],
@@ -78,39 +77,37 @@ def aggregate(selection: Selection, key: npt.NDArray[np.int32], n_keys: int) -> 
     )
 
 
-def _sums(
-    rows: npt.NDArray[np.intp], key: npt.NDArray[np.int32], values: npt.NDArray[np.int64], n_keys: int
-) -> npt.NDArray[np.int64]:
-    """Sum of ``values`` over ``rows`` (grouped by key) per key, exact; -1 for a key without rows."""
-    sums = np.full(n_keys, UNKNOWN, np.int64)
-    if len(rows):
-        keys = key[rows]
-        first = np.flatnonzero(np.diff(keys, prepend=-1))
-        sums[keys[first]] = np.add.reduceat(values[rows], first)
+def _sums(keys: Int32, values: Int64, which: Bool, n_keys: int) -> Int64:
+    """Sum of those ``values`` per key, exact; -1 for a key that has none."""
+    sums = np.zeros(n_keys, np.int64)
+    np.add.at(sums, keys, np.where(which, values, 0))
+    sums[np.bincount(keys[which], minlength=n_keys) == 0] = UNKNOWN
     return sums
 
 
-def _outermost(
-    rows: npt.NDArray[np.intp], key: npt.NDArray[np.int32], end: npt.NDArray[np.int32]
-) -> npt.NDArray[np.intp]:
-    """Those of ``rows`` (grouped by key, ascending within) that lie in no other of their key.
+def _nested(rows: Int32, keys: Int32, end: Int32, n_keys: int) -> Bool:
+    """Which rows lie in the subtree, which ends at ``end``, of an earlier row of their key.
 
-    Subtrees nest: a row lies in an earlier one of its key if the furthest end so far is beyond it.
+    ``rows`` ascend. Subtrees nest: a row is inside if the furthest end so far is beyond it.
     """
+    # All rows of a key together, still ascending; two-byte keys sort by radix.
+    order = np.argsort(keys.astype(np.uint16) if n_keys <= 1 << 16 else keys, kind="stable")
     # One axis for all keys, each on a stretch of its own, so that one running maximum serves all.
-    base = key[rows].astype(np.int64) * (len(key) + 1)
-    furthest = np.maximum.accumulate(base + end[rows])
-    inside = np.zeros(len(rows), np.bool_)
-    inside[1:] = furthest[:-1] > base[1:] + rows[1:]
-    return rows[~inside]
+    stretch = int(max(rows.max(initial=0), end.max(initial=0))) + 1
+    base = np.repeat(np.arange(n_keys, dtype=np.int64) * stretch, np.bincount(keys, minlength=n_keys))
+    furthest = np.maximum.accumulate(base + end[order])
+    inside = np.flatnonzero(furthest[:-1] > base[1:] + rows[order[1:]])
+    nested = np.zeros(len(rows), np.bool_)
+    nested[order[inside + 1]] = True
+    return nested
 
 
-def _sorted_within_key(values: npt.NDArray[np.int64], keys: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """``values`` (not negative, grouped by key) in ascending order within each key."""
+def _sorted_by_key(values: Int64, keys: Int32) -> Int64:
+    """``values`` (none negative) by key, ascending within each."""
     if not len(values):
         return values
     # Key and value in one integer sort several times faster than two columns.
     bits = int(values.max()).bit_length()
-    if int(keys[-1]).bit_length() + bits < 64:
+    if int(keys.max()).bit_length() + bits < 64:
         return np.sort((keys.astype(np.int64) << bits) | values) & ((1 << bits) - 1)
     return values[np.lexsort((values, keys))]

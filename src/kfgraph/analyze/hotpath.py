@@ -10,7 +10,7 @@ import numpy.typing as npt
 from kfgraph.analyze.forest import covered
 from kfgraph.analyze.select import Selection
 
-_BUCKETS = 1 << 20
+_BUCKETS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def hot_paths(selection: Selection, key: npt.NDArray[np.int32], *, limit: int = 
     known_ns = np.maximum(selection.trace.calls.self_ns[rows], 0)
     # Millions of calls, a handful of paths: a bucket's sum bounds each path in it, so that only the
     # heaviest buckets have to be taken apart.
-    bucket = (path & np.uint64(_BUCKETS - 1)).astype(np.int32)
+    bucket = path.astype(np.uint16)
     bucket_ns = np.bincount(bucket, weights=known_ns, minlength=_BUCKETS)
     heaviest = np.flatnonzero(bucket_ns)
     heaviest = heaviest[np.argsort(-bucket_ns[heaviest], kind="stable")]
@@ -54,19 +54,21 @@ def hot_paths(selection: Selection, key: npt.NDArray[np.int32], *, limit: int = 
 def path_hashes(selection: Selection, key: npt.NDArray[np.int32]) -> npt.NDArray[np.uint64]:
     """One number per selected call, equal for two if the keys from their roots down are equal.
 
-    Different otherwise, but for one chance in 2**64. It is the sum over a call and its ancestors of a
-    mix of key and level: each call adds its mix where its subtree begins and takes it back where it
-    ends, so that one running sum makes them all.
+    Different otherwise, but for one chance in 2**64 or so. It is the sum over a call and its ancestors
+    of a number made of key and level: each call adds its own where its subtree begins and takes it back
+    where it ends, so that one running sum makes them all.
     """
     calls = selection.trace.calls
     n = len(calls)
     rows = np.flatnonzero(selection.keep).astype(np.int32)
     end = calls.end[rows]
-    level = covered(rows, end, n)[rows]
-    mix = _mix(key[rows].astype(np.uint64) << np.uint64(16) | level.astype(np.uint64))
+    level = calls.level if len(rows) == n else covered(rows, end, n)[rows]
+    of_key = _mix(np.arange(int(key.max(initial=0)) + 1, dtype=np.uint64))
+    of_level = _mix(~np.arange(int(level.max(initial=0)) + 1, dtype=np.uint64)) | np.uint64(1)
+    own = of_key[key[rows]] * of_level[level]  # modulo 2**64, as every sum of these
     steps = np.zeros(n + 1, np.uint64)
-    steps[rows] = mix
-    np.subtract.at(steps, end, mix)
+    steps[rows] = own
+    np.subtract.at(steps, end, own)
     return np.cumsum(steps, dtype=np.uint64)[rows]
 
 
