@@ -67,8 +67,10 @@ LINES = [
     b" 0)  bash-240    =>   cat-12",
     b"cpus=2",
 ]
-PIECES = [b"", b" ", b"\n", b"\r", b"\0", b"-", b"|", b"(", b")", b"/*", b"*/", b"{", b"}", b";", b"[", b"]",
-          b":", b".", b"9" * 30, b"0x", b"f" * 20, b"us", b"ret=", b"<-", b"func=", b"\xff", b"=> ", b"  |  "]  # fmt: skip
+PIECES = [
+    *(bytes([byte]) for byte in b" \n\r\0-|(){};[]:.\xff"),
+    *(b"", b"/*", b"*/", b"9" * 30, b"0x", b"f" * 20, b"us", b"ret=", b"<-", b"func=", b"=> ", b"  |  "),
+]
 
 
 @st.composite

@@ -6,6 +6,7 @@ does not tell at all: arguments, and the module of a function.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -60,6 +61,11 @@ def load(source: Source, *, buffer: str | None = None) -> Trace:
         with tempfile.TemporaryFile() as errors:
             child = subprocess.Popen(report_argv(path), stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL)
             assert child.stdout is not None
+            with contextlib.suppress(ImportError, AttributeError, OSError):
+                # trace-cmd writes 4 KiB at a time: let it run ahead, where there is such a pipe.
+                import fcntl
+
+                fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, CHUNK)
             try:
                 # A cut last line is trace-cmd's death, which its status tells.
                 scan(scanner, _chunks(child.stdout))
