@@ -1,0 +1,221 @@
+"""`kfgraph trace` on a real kernel: native.sh makes the recordings in one boot, the tests judge them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kfgraph
+from guest.harness import run_script
+from kfgraph.kernel.images import KernelImage
+from kfgraph.model.calls import Flag
+from kfgraph.model.companion import Companion
+from kfgraph.model.trace import Trace
+
+N_SHORT = int(os.environ.get("KFGRAPH_SHORT_RUNS", "3"))
+CASES = ("ok", "fail", "plain", "pipe", "root", "only", "user", "signal", "missing", "refused", "attach", "interrupt")
+CASES += ("killed", "next", "full", *(f"short{i + 1}" for i in range(N_SHORT)))
+
+
+@pytest.fixture(scope="module")
+def share(guest_image: KernelImage, foo_ko: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    script = f"RUNS={N_SHORT}\n" + Path(__file__).with_name("native.sh").read_text()
+    run = run_script(
+        script, tmp_path_factory.mktemp("native"), files={"foo.ko": foo_ko}, image=guest_image, timeout_s=3000
+    )
+    assert (run.result.end, run.result.status) == ("done", 0), str(run)
+    assert run.result.trouble == (), str(run)
+    return run.share
+
+
+def status(share: Path, name: str) -> int:
+    return int((share / f"{name}.status").read_text())
+
+
+def companion(share: Path, name: str) -> Companion:
+    return Companion.from_dict(json.loads((share / f"{name}.dat.kfgraph.json").read_text()))
+
+
+def load(share: Path, name: str) -> Trace:
+    trace = kfgraph.load(str(share / f"{name}.dat"))
+    trace.check()
+    return trace
+
+
+def of_command(trace: Trace) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which calls are the command's, from its exec on."""
+    assert trace.command_lanes is not None
+    return np.isin(trace.calls.lane, list(trace.command_lanes)) & ~trace.calls.has(Flag.PRE_EXEC)
+
+
+def names(trace: Trace) -> Counter[str]:
+    return Counter(trace.symbols.names[f] for f in trace.calls.func[of_command(trace)])
+
+
+def returned(trace: Trace, event: str) -> list[int]:
+    """The values that a return probe recorded, in time order."""
+    return [int(trace.marks.text[i].rpartition("ret=")[2].split()[0], 16) for i in trace.marks.named(event)]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_tracer_is_left_as_it_was_found(share: Path, name: str) -> None:
+    assert (share / f"{name}.left").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("ok", 0), ("fail", 1), ("plain", 1), ("pipe", 0), ("signal", 139), ("missing", 127), ("refused", 126)],
+)
+def test_status_is_passed_on(share: Path, name: str, expected: int) -> None:
+    assert status(share, name) == expected, (share / f"{name}.err").read_text()
+
+
+@pytest.mark.parametrize("name", ["ok", "fail", "plain"])
+def test_an_insmod_is_recorded_whole(share: Path, name: str) -> None:
+    trace = load(share, name)
+    assert (trace.n_lost_marks, trace.n_lost_counted, max(0, trace.meta.n_overrun)) == (0, 0, 0)
+    assert names(trace)["load_module"] == 1
+    assert names(trace)["do_exit"] == 1
+
+
+def test_what_ran_before_the_exec_is_a_handful(share: Path) -> None:
+    trace = load(share, "ok")
+    assert trace.command_lanes is not None
+    before = np.isin(trace.calls.lane, list(trace.command_lanes)) & trace.calls.has(Flag.PRE_EXEC)
+    # The tail of the stop in which the command was held; an interrupt may add to it.
+    n_task = int((before & (trace.calls.context == 0)).sum())
+    assert 0 < n_task < 60, [trace.symbols.names[f] for f in trace.calls.func[before]]
+
+
+def test_return_values_of_a_module_that_is_gone(share: Path) -> None:
+    trace = load(share, "fail")
+    assert returned(trace, "foo_read_id") == [0x42, 0x43, 0xFFFFFFED]
+    assert returned(trace, "foo_init") == [0xFFFFFFED]
+    probed = companion(share, "fail").probes
+    assert {p.function.partition(".")[0] for p in probed} >= {
+        "foo_init",
+        "foo_probe_slot",
+        "foo_read_id",
+        "load_module",
+    }
+    assert sum(p.n_missed for p in probed) == 0
+    (module,) = companion(share, "fail").modules
+    assert (module.name, Path(module.path).name) == ("foo", "foo.ko")
+    assert {"foo_init", "foo_read_id"} <= {f.name for f in module.functions}
+
+
+def test_probes_add_next_to_nothing(share: Path) -> None:
+    probed, plain = load(share, "fail"), load(share, "plain")
+    n_hits = sum(len(probed.marks.named(p.event)) for p in companion(share, "fail").probes)
+    counts = [steady(trace) for trace in (probed, plain)]
+    more = counts[0] - counts[1]
+    assert n_hits > 10
+    assert more.total() <= 2 * n_hits, more.most_common(20)
+
+
+def steady(trace: Trace) -> Counter[str]:
+    """Calls under load_module, less interrupts and what waiting and other tasks make of it."""
+    calls, labels = trace.calls, trace.symbols.names
+    root = next(i for i in np.flatnonzero(of_command(trace)) if labels[calls.func[i]] == "load_module")
+    found: Counter[str] = Counter()
+    row, end = int(root), int(calls.end[root])
+    while row < end:
+        label = labels[calls.func[row]]
+        if calls.context[row] or label in ("schedule", "preempt_schedule_common", "__cond_resched", "irq_enter_rcu"):
+            row = int(calls.end[row])
+            continue
+        found[label] += 1
+        row += 1
+    return found
+
+
+def test_children_are_followed(share: Path) -> None:
+    trace = load(share, "pipe")
+    assert int((share / "pipe.out").read_text()) > 10
+    comms = {trace.tasks.comm[lane] for lane in trace.command_lanes or ()}
+    assert {"cat", "wc"} <= comms
+    assert len(trace.command_lanes or ()) >= 3
+
+
+def test_only_below_the_root(share: Path) -> None:
+    trace = load(share, "root")
+    calls = trace.calls
+    task = of_command(trace) & (calls.context == 0)
+    tops = {trace.symbols.names[f] for f in calls.func[task & (calls.level == 0)]}
+    assert tops == {"vfs_open"}
+    assert calls.level[task].max() <= 2
+    assert len(trace.marks.named("sys_enter_openat")) > 0
+
+
+def test_only_a_coming_module(share: Path) -> None:
+    trace = load(share, "only")
+    seen = {n.partition(".")[0] for n in names(trace)}
+    assert "foo_init" in seen
+    assert all(n.startswith("foo_") for n in seen), seen
+
+
+def test_user_environment_directory(share: Path) -> None:
+    assert (share / "user.out").read_text().split() == ["65534", "red", "/"]
+
+
+@pytest.mark.parametrize("number", range(1, N_SHORT + 1))
+def test_a_child_of_a_millisecond_is_recorded_from_its_exec_to_its_exit(share: Path, number: int) -> None:
+    name = f"short{number}"
+    assert status(share, name) == 0
+    trace = load(share, name)
+    assert names(trace)["do_exit"] == 1
+    (pid,) = companion(share, name).pids
+    lane = next(i for i in range(len(trace.tasks)) if trace.tasks.pid[i] == pid)
+    assert Counter(trace.symbols.names[f] for f in trace.calls.func[trace.calls.lane == lane])["begin_new_exec"] == 1
+
+
+def test_attached_until_interrupt(share: Path) -> None:
+    assert status(share, "attach") == 0, (share / "attach.err").read_text()
+    assert companion(share, "attach").pids == (int((share / "attach.pid").read_text()),)
+    assert names(load(share, "attach")).total() > 100
+
+
+def test_interrupt_goes_to_the_command(share: Path) -> None:
+    assert status(share, "interrupt") == 9, (share / "interrupt.err").read_text()
+    assert (share / "interrupt.out").read_text() == "asked\n"
+    assert names(load(share, "interrupt")).total() > 100
+
+
+def test_killed_recorder_leaves_what_it_had(share: Path) -> None:
+    assert status(share, "killed") == 5
+    assert "the recording is partial: trace-cmd was killed by SIGKILL" in (share / "killed.err").read_text()
+    assert companion(share, "killed").partial == "trace-cmd was killed by SIGKILL"
+    assert names(load(share, "killed")).total() > 100
+
+
+def test_the_second_at_once_is_told_who_holds_the_tracer(share: Path) -> None:
+    assert status(share, "second") == 125
+    assert "the tracer is in use by kfgraph, pid " in (share / "second.err").read_text()
+
+
+def test_what_a_killed_kfgraph_left_is_cleared_by_the_next(share: Path) -> None:
+    assert "tracing_thresh" in (share / "next.dirty").read_text()
+    assert status(share, "next") == 0, (share / "next.err").read_text()
+    assert "put back what a killed run" in (share / "next.err").read_text()
+
+
+def test_a_full_disk_is_said_and_nothing_is_left_there(share: Path) -> None:
+    said = (share / "full.err").read_text()
+    assert "full" in said or "No space left" in said, said
+    left = (share / "full.files").read_text().split()
+    assert [n for n in left if n.startswith(".kfgraph")] == []
+    assert (status(share, "full"), left) in ((125, []), (0, ["full.dat", "full.dat.kfgraph.json"]), (0, ["full.dat"]))
+
+
+def test_the_advice_against_loss_works(share: Path) -> None:
+    first = (share / "loss1.err").read_text()
+    assert "lost" in first
+    assert "against it: kfgraph trace " in first
+    rounds = sorted(share.glob("loss?.err"))
+    assert len(rounds) <= 3
+    assert "nothing lost" in rounds[-1].read_text()
