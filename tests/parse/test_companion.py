@@ -14,6 +14,9 @@ from kfgraph.model.trace import Trace
 from reference.cases import load_checked, rows
 
 
+COMMAND = Companion(argv=("x",), pids=(7,))
+
+
 def line(pid: int, text: str, *, event: str = "funcgraph_entry", comm: str = "x") -> str:
     return f"{comm:>16}-{pid}   [000]   432.933632: {event}: {text}\n"
 
@@ -75,33 +78,47 @@ def test_the_exec_belongs_to_the_command_and_what_was_before_does_not(tmp_path: 
 
 def test_a_failed_exec_before_the_real_one_is_the_launchers(tmp_path: Path) -> None:
     failed = entry(7, "__x64_sys_execve") + leaf(7, "do_open_execat", 1) + leave(7)
-    trace = load_with(tmp_path, failed + LAUNCH, Companion(pids=(7,)))
+    trace = load_with(tmp_path, failed + LAUNCH, COMMAND)
     assert pre_exec(trace) == ["__x64_sys_execve", "do_open_execat", "mutex_unlock", "ksys_read", "pipe_read"]
 
 
 @pytest.mark.parametrize("name", ["__x64_sys_execve", "__s390x_sys_execve", "do_execveat_common.isra.0", "bprm_execve"])
 def test_the_exec_by_its_entry_alone(name: str, tmp_path: Path) -> None:
-    trace = load_with(tmp_path, leaf(7, "before") + entry(7, name) + leave(7) + leaf(7, "after"), Companion(pids=(7,)))
+    trace = load_with(tmp_path, leaf(7, "before") + entry(7, name) + leave(7) + leaf(7, "after"), COMMAND)
     assert pre_exec(trace) == ["before"]
 
 
 def test_the_exec_by_its_event_alone(tmp_path: Path) -> None:
     text = leaf(7, "before") + line(7, "filename=/bin/true pid=7 old_pid=7", event="sched_process_exec")
-    trace = load_with(tmp_path, text + leaf(7, "after"), Companion(pids=(7,)))
+    trace = load_with(tmp_path, text + leaf(7, "after"), COMMAND)
     assert pre_exec(trace) == ["before"]
     inside = leaf(7, "before") + entry(7, "outer") + line(7, "pid=7", event="sched_process_exec") + leave(7)
-    assert pre_exec(load_with(tmp_path, inside, Companion(pids=(7,)))) == ["before"]
+    assert pre_exec(load_with(tmp_path, inside, COMMAND)) == ["before"]
+
+
+def test_the_event_tells_a_failed_exec_from_the_real_one(tmp_path: Path) -> None:
+    def execve(*inside: str) -> str:
+        return entry(7, "__x64_sys_execve") + "".join(inside) + leave(7)
+
+    event = line(7, "filename=/bin/true pid=7 old_pid=7", event="sched_process_exec")
+    trace = load_with(tmp_path, execve() + execve(event), COMMAND)
+    assert trace.calls.has(Flag.PRE_EXEC).tolist() == [True, False]
+
+
+def test_the_exec_of_a_process_that_was_attached_to_is_its_own_work(tmp_path: Path) -> None:
+    trace = load_with(tmp_path, LAUNCH + AFTER, Companion(pids=(7,)))
+    assert pre_exec(trace) == [] and trace.command_lanes
 
 
 def test_without_an_exec_nothing_is_flagged(tmp_path: Path) -> None:
-    assert pre_exec(load_with(tmp_path, AFTER, Companion(pids=(7,)))) == []
+    assert pre_exec(load_with(tmp_path, AFTER, COMMAND)) == []
 
 
 def test_behind_a_loss_an_exec_may_be_a_later_one(tmp_path: Path) -> None:
-    assert pre_exec(load_with(tmp_path, leaf(7, "a") + "CPU:0 [EVENTS DROPPED]\n" + LAUNCH, Companion(pids=(7,)))) == []
-    assert pre_exec(load_with(tmp_path, LAUNCH + "CPU:0 [EVENTS DROPPED]\n" + AFTER, Companion(pids=(7,)))) == [
-        "mutex_unlock", "ksys_read", "pipe_read"
-    ]  # fmt: skip
+    lost = "CPU:0 [EVENTS DROPPED]\n"
+    assert pre_exec(load_with(tmp_path, leaf(7, "a") + lost + LAUNCH, COMMAND)) == []
+    after = load_with(tmp_path, LAUNCH + lost + AFTER, COMMAND)
+    assert pre_exec(after) == ["mutex_unlock", "ksys_read", "pipe_read"]
 
 
 def fork(pid: int, child: int, comm: str = "sh") -> str:
@@ -111,13 +128,13 @@ def fork(pid: int, child: int, comm: str = "sh") -> str:
 @pytest.mark.parametrize("follow", [True, False])
 def test_children_are_the_commands_where_they_were_followed(follow: bool, tmp_path: Path) -> None:
     text = leaf(7, "a") + fork(7, 8) + leaf(8, "b") + fork(8, 10) + leaf(10, "c") + fork(9, 11) + leaf(11, "d")
-    trace = load_with(tmp_path, text, Companion(pids=(7,), follow=follow))
+    trace = load_with(tmp_path, text, Companion(argv=("x",), pids=(7,), follow=follow))
     assert {trace.tasks[lane].pid for lane in trace.command_lanes or ()} == ({7, 8, 10} if follow else {7})
 
 
 def test_a_hostile_comm_forks_nobody(tmp_path: Path) -> None:
     text = leaf(7, "a") + fork(7, 8, comm="child_pid=99") + leaf(8, "b") + leaf(99, "c")
-    trace = load_with(tmp_path, text, Companion(pids=(7,), follow=True))
+    trace = load_with(tmp_path, text, Companion(argv=("x",), pids=(7,), follow=True))
     assert {trace.tasks[lane].pid for lane in trace.command_lanes or ()} == {7, 8}
 
 
@@ -132,7 +149,7 @@ def test_a_broken_companion_is_a_notice(broken: str, tmp_path: Path) -> None:
 
 
 def test_a_companion_of_another_trace_hides_nothing(tmp_path: Path) -> None:
-    trace = load_with(tmp_path, LAUNCH, Companion(pids=(4242,)))
+    trace = load_with(tmp_path, LAUNCH, Companion(argv=("x",), pids=(4242,)))
     assert trace.command_lanes is None and pre_exec(trace) == []
     assert [notice.code for notice in trace.notices if notice.code.startswith("companion")] == ["companion-mismatch"]
 
@@ -145,7 +162,7 @@ def test_a_trace_of_everything_has_no_command(tmp_path: Path) -> None:
 def test_a_trace_that_was_compressed_keeps_its_companion(tmp_path: Path) -> None:
     import gzip
 
-    load_with(tmp_path, LAUNCH, Companion(pids=(7,)))
+    load_with(tmp_path, LAUNCH, COMMAND)
     packed = tmp_path / "trace.txt.gz"
     packed.write_bytes(gzip.compress((tmp_path / "trace.txt").read_bytes()))
-    assert load_checked(packed).companion == Companion(pids=(7,))
+    assert load_checked(packed).companion == COMMAND

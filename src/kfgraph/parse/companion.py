@@ -48,7 +48,9 @@ def attach(trace: Trace, path: Path | None) -> Trace:
     if not lanes:
         text = f"{file.name} names processes that are not in this trace: which calls are the command's is not known"
         return replace(trace, notices=(*trace.notices, Notice("companion-mismatch", text)))
-    return flag_pre_exec(replace(trace, command_lanes=lanes), companion.pids[0])
+    trace = replace(trace, command_lanes=lanes)
+    # A process that was attached to was past its exec: a later one of its own is its work.
+    return flag_pre_exec(trace, companion.pids[0]) if companion.argv else trace
 
 
 def command_pids(trace: Trace, companion: Companion) -> set[int]:
@@ -89,20 +91,28 @@ def flag_pre_exec(trace: Trace, pid: int) -> Trace:
 
 def _exec_row(trace: Trace, lane: int, begin: int, end: int) -> int | None:
     """The root call in ``begin:end`` that performs the first successful exec, or the row of its mark."""
-    calls, marks = trace.calls, trace.marks
-    rows: list[int] = []
+    for pattern in (_COMMITS, None, _EXECS):
+        row = _first_mark(trace, lane) if pattern is None else _first_call(trace, pattern, begin, end)
+        if row is not None:
+            return row
+    return None
+
+
+def _first_call(trace: Trace, pattern: re.Pattern[str], begin: int, end: int) -> int | None:
+    """The root above the first call in ``begin:end`` of a function that ``pattern`` names."""
+    codes = trace.symbols.codes_where(pattern.fullmatch(name) is not None for name in trace.symbols.names)
+    found = np.flatnonzero(np.isin(trace.calls.func[begin:end], codes))
+    return _root(trace, begin + int(found[0])) if len(found) else None
+
+
+def _first_mark(trace: Trace, lane: int) -> int | None:
+    """The root around the lane's first ``sched_process_exec``, or the row behind it."""
+    marks = trace.marks
     for mark in marks.named("sched_process_exec").tolist():
         if marks.lane[mark] == lane:
             inside = int(marks.parent[mark])
-            rows.append(_root(trace, inside) if inside >= 0 else int(marks.row[mark]))
-            break
-    for pattern in (_COMMITS, _EXECS):
-        codes = trace.symbols.codes_where(pattern.fullmatch(name) is not None for name in trace.symbols.names)
-        found = np.flatnonzero(np.isin(calls.func[begin:end], codes))
-        if len(found):
-            rows.append(_root(trace, begin + int(found[0])))
-            break
-    return min(rows, default=None)
+            return _root(trace, inside) if inside >= 0 else int(marks.row[mark])
+    return None
 
 
 def _root(trace: Trace, row: int) -> int:
