@@ -13,7 +13,6 @@ from kfgraph.model.companion import SUFFIX, Companion
 from kfgraph.model.trace import Trace
 from reference.cases import load_checked, rows
 
-
 COMMAND = Companion(argv=("x",), pids=(7,))
 
 
