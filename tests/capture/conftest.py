@@ -28,6 +28,7 @@ from kfgraph.cli import app
 root, state = sys.argv[1:3]
 sys.argv = ["kfgraph", *sys.argv[3:]]
 tracefs.MOUNT_POINTS = (Path(root),)
+tracefs.FILESYSTEMS = Path(root).with_name("filesystems")
 session.state_folder = lambda: Path(state)
 sys.exit(app.main())
 """
@@ -84,6 +85,7 @@ class Lab:
         self.state = folder / "state"
         self.log = folder / "log"
         self.fs = make_tracefs(folder / "tracing")
+        (folder / "filesystems").write_text("nodev\tproc\nnodev\ttracefs\n\text4\n")
         self.trace = trace
         self.env: dict[str, str] = {}
         bin_folder = folder / "bin"

@@ -28,6 +28,16 @@ def no_tracefs(lab: Lab) -> None:
     shutil.rmtree(lab.fs.root)
 
 
+def no_tracing(lab: Lab) -> None:
+    no_tracefs(lab)
+    (lab.folder / "filesystems").write_text("nodev\tproc\n")
+
+
+def a_broken_setting(lab: Lab) -> None:
+    (lab.fs.root / "set_graph_function").unlink()
+    (lab.fs.root / "set_graph_function").mkdir()
+
+
 def no_recorder(lab: Lab) -> None:
     lab.path = str(lab.folder / "empty")
     (lab.folder / "empty").mkdir()
@@ -80,6 +90,10 @@ TABLE: tuple[tuple[Callable[[Lab], None], str, int, str, str], ...] = (
     (nothing, "/tmp", 126, "/tmp: not an executable file", ""),
     (bad_script, "./bad", 126, "./bad: cannot be executed: Exec format error", "script without #!"),
     (no_tracefs, "true", 125, "tracefs is not mounted", "sudo mount -t tracefs nodev /sys/kernel/tracing"),
+    (no_tracing, "true", 125, "was built without tracing", "kfgraph trace --guest"),
+    (a_broken_setting, "true", 125, "set_graph_function: Is a directory", ""),
+    (nothing, "--returns x --no-returns true", 2, "--returns and --no-returns exclude each other", "--help"),
+    (a_letter, "--module letter.txt true", 125, "letter.txt: not a kernel module", ""),
     (no_graph, "true", 125, "has no function_graph tracer", "kfgraph doctor"),
     (no_recorder, "true", 125, "trace-cmd is not installed", "apt-get install trace-cmd"),
     (
@@ -117,7 +131,7 @@ def test_failure(
     lab: Lab, prepare_lab: Callable[[Lab], None], arguments: str, code: int, message: str, hint: str
 ) -> None:
     prepare_lab(lab)
-    before = lab.snapshot() if lab.fs.root.exists() else None
+    before = lab.snapshot() if lab.fs.root.exists() and prepare_lab is not a_broken_setting else None
     files = set(lab.work.iterdir())
     done = lab.run("trace", *arguments.split())
     lines = done.stderr.splitlines()

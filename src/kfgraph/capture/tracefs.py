@@ -14,6 +14,7 @@ from pathlib import Path
 from kfgraph.errors import CaptureError, MachineError
 
 MOUNT_POINTS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
+FILESYSTEMS = Path("/proc/filesystems")
 
 # Files with one value. The order is the order of restoring: the tracer is off while the rest changes.
 _VALUES = ("tracing_thresh", "max_graph_depth", "tracing_cpumask", "saved_cmdlines_size", "buffer_subbuf_size_kb")
@@ -139,7 +140,7 @@ def find(*, mount_points: Iterable[Path] | None = None) -> Tracefs:
     """The tracing directory of this machine.
 
     Raises:
-        MachineError: not mounted, or not readable for this user.
+        MachineError: not in this kernel, not mounted, or not readable for this user.
     """
     hidden = False
     for root in MOUNT_POINTS if mount_points is None else mount_points:
@@ -150,6 +151,11 @@ def find(*, mount_points: Iterable[Path] | None = None) -> Tracefs:
             hidden = True
     if hidden:
         raise MachineError("the kernel's tracing directory is not readable for this user", hint="run as root")
+    if "tracefs" not in FILESYSTEMS.read_text().split():
+        raise MachineError(
+            f"this kernel ({os.uname().release}) was built without tracing",
+            hint="kfgraph trace --guest records in a virtual machine; kfgraph doctor says what that takes",
+        )
     raise MachineError("tracefs is not mounted", hint="sudo mount -t tracefs nodev /sys/kernel/tracing")
 
 

@@ -160,6 +160,10 @@ def trace(
                 recording = perform(job, fs=_machine(), watcher=line.watcher(while_recording=progress))
     except MachineError as problem:
         raise CaptureError(problem.message, hint=problem.hint) from None
+    except OSError as problem:
+        if "--debug" in sys.argv:
+            raise
+        raise CaptureError(f"{problem.filename or 'recording'}: {problem.strerror or problem}") from None
     for sentence in recording.leftovers:
         print(f"kfgraph: {sentence}", file=sys.stderr)
     if not quiet:
