@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import kfgraph
 from builder.tables import call, deep, trace_of, traces, wide
 from kfgraph.analyze.hotpath import path_hashes
 from kfgraph.analyze.select import select
@@ -75,6 +76,28 @@ def numbers(result: Top) -> dict[str, dict[str, int]]:
 @settings(max_examples=100, deadline=None)
 def test_every_number_equals_the_slow_twins(trace, group, by) -> None:
     assert numbers(top(trace, group=group, by=by)) == slow_twin(trace, group)
+
+
+@pytest.mark.parametrize("name", ["insmod-fail19.dat", "insmod-lossy.report.txt.xz"])
+@pytest.mark.parametrize("group", ["function", "module"])
+def test_real_traces_equal_the_slow_twin(name, group, repository) -> None:
+    trace = kfgraph.load(repository / "examples" / name)
+    assert numbers(top(trace, group=group)) == slow_twin(trace, group)
+
+
+def test_large_real_traces_count_every_call(shared_traces) -> None:
+    paths = [path for path in sorted(shared_traces.glob("*/*.dat")) if path.stat().st_size < 3_000_000]
+    assert len(paths) > 5
+    for path in paths:
+        trace = kfgraph.load(path)
+        result = top(trace, all_tasks=True, pre_exec=True)
+        counted = Counter(trace.symbols.label(code) for code in trace.calls.func.tolist())
+        assert dict(zip(result.labels, result.numbers.n_calls.tolist(), strict=True)) == counted, path
+        known = trace.calls.self_ns[trace.calls.self_ns > 0]
+        assert result.self_ns == int(known.sum()), path
+        shares = result.self_share
+        assert float(shares[shares > 0].sum()) == pytest.approx(1 if result.self_ns else 0), path
+        assert sum(p.self_ns for p in top(trace, n_paths=1 << 20, all_tasks=True).hot_paths) == result.self_ns, path
 
 
 @given(traces())

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from rich.console import Console
 
 import kfgraph
 from builder.tables import call, trace_of, traces
+from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 from kfgraph.render.top import TopView, chain_lines
 
@@ -76,9 +79,19 @@ def test_what_is_not_known_is_said() -> None:
     trace = trace_of([call("f", 10, call("g", 7), call("h", 3, unfinished=True)), call("f", 10)])
     text = screen(trace, 160)
     assert "1 call never ended: counted, their time is unknown\n" in text
-    assert "1 call with a child that never ended: their self time is unknown\n" in text
+    assert "1 call with records missing inside: their self time is unknown\n" in text
     h = next(line for line in text.splitlines() if line.endswith("h"))
     assert h.split() == ["1", "1", "?", "?", "?", "?", "?", "?", "?", "h"]
+
+
+def test_a_trace_of_exits_alone_says_that_self_times_are_unknown() -> None:
+    trace = trace_of([call("f", 10), call("g", 7)])
+    unknown = np.full(2, Flag.NO_ENTRY | Flag.SELF_UNKNOWN, np.uint16)
+    trace = replace(trace, calls=trace.calls.with_columns(self_ns=np.full(2, -1), flags=unknown))
+    text = screen(trace, 100)
+    assert text.startswith("2 functions, 2 calls, self times unknown (--by total sorts by what is known)\n")
+    assert "2 calls with records missing inside: their self time is unknown\n" in text
+    assert "Hot paths" not in text
 
 
 def test_hostile_names_are_spelt_out_and_never_markup() -> None:

@@ -36,11 +36,10 @@ class TopView:
     def lines(self, width: int) -> Iterator[Text]:
         """Every line; those of the table and the paths fit ``width``."""
         result = self.result
-        yield Text(
-            f"{plural(result.n_rows, result.group)}, {plural(result.n_calls, 'call')}, "
-            f"{format_ns(result.self_ns)} of self time, by {result.by}",
-            style="dim",
-        )
+        self_time = f"{format_ns(result.self_ns)} of self time, by {result.by}"
+        if result.n_calls and result.n_self_unknown == result.n_calls:
+            self_time = "self times unknown" + (" (--by total sorts by what is known)" if result.by == "self" else "")
+        yield Text(f"{plural(result.n_rows, result.group)}, {plural(result.n_calls, 'call')}, {self_time}", style="dim")
         n = min(len(result), result.n_rows if self.limit is None else self.limit)
         yield from self._table(n).lines(width)
         yield from self._said_below(n)
@@ -80,7 +79,7 @@ class TopView:
         if n := result.n_unfinished:
             yield Text(f"{plural(n, 'call')} never ended: counted, their time is unknown", style="yellow")
         if n := result.n_self_unknown - result.n_unfinished:
-            yield Text(f"{plural(n, 'call')} with a child that never ended: their self time is unknown", style="yellow")
+            yield Text(f"{plural(n, 'call')} with records missing inside: their self time is unknown", style="yellow")
 
 
 def time_cells(ns: npt.NDArray[np.int64]) -> list[str]:
