@@ -8,6 +8,7 @@ HOT = {
     "kfgraph.parse.scan": "src/kfgraph/parse/scan.py",
     "kfgraph.parse.scan_report": "src/kfgraph/parse/scan_report.py",
     "kfgraph.parse.scan_ftrace": "src/kfgraph/parse/scan_ftrace.py",
+    "kfgraph.parse.tracedat.streams": "src/kfgraph/parse/tracedat/streams.py",
     "kfgraph.parse.tracedat.pages": "src/kfgraph/parse/tracedat/pages.py",
 }
 

@@ -93,7 +93,15 @@ class Cpu:
     has_retaddr: bool = False
 
     def entry(
-        self, time: int, pid: int, func: int, depth: int, *, args: Sequence[int] = (), retaddr: int | None = None, flags: int = 0
+        self,
+        time: int,
+        pid: int,
+        func: int,
+        depth: int,
+        *,
+        args: Sequence[int] = (),
+        retaddr: int | None = None,
+        flags: int = 0,
     ) -> None:
         """A funcgraph_entry, or with ``retaddr`` an fgraph_retaddr_entry."""
         k = self.kernel
@@ -410,7 +418,8 @@ class _V7(_Writer):
             entries += k.pack("IQQ", cpu.number, start, len(self.out) - start)
         struct.pack_into(k.order + "Q", self.out, offset + 8, len(self.out) - offset - 16)
         clock = self.extra.clock.encode()
-        return k.pack("Q", offset) + name.encode() + b"\0" + clock + b"\0" + k.pack("II", k.page_size, len(cpus)) + entries
+        head = k.pack("Q", offset) + name.encode() + b"\0" + clock + b"\0"
+        return head + k.pack("II", k.page_size, len(cpus)) + entries
 
 
 class _V6(_Writer):

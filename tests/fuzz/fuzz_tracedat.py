@@ -11,7 +11,6 @@ outcomes allowed are a Trace that passes ``check()``, an InputError, and between
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -30,11 +29,12 @@ from fuzz import inputs  # noqa: E402
 from kfgraph.errors import InputError  # noqa: E402
 from kfgraph.parse.records import RecordBatch  # noqa: E402
 from kfgraph.parse.tracedat.clock import read_time_base  # noqa: E402
-from kfgraph.parse.tracedat.container import Container, Option  # noqa: E402
+from kfgraph.parse.tracedat.container import Container  # noqa: E402
 from kfgraph.parse.tracedat.formats import parse_page_layout, read_formats  # noqa: E402
 from kfgraph.parse.tracedat.kallsyms import Kallsyms  # noqa: E402
+from kfgraph.parse.tracedat.layout import Option  # noqa: E402
 from kfgraph.parse.tracedat.source import Damage, Fields  # noqa: E402
-from plain import plain  # noqa: E402
+from tracedat.twin import plain_loops  # noqa: E402
 
 WHOLE_EVERY = 256
 
@@ -49,15 +49,15 @@ class Now:
         return self._function()  # type: ignore[operator]
 
 
-def _plain_pages() -> object:
-    module = plain("parse.tracedat.pages")
-    for name in ("_load", "_signed", "_holds"):
-        setattr(module, name, atheris.instrument_func(getattr(module, name)))
-    for cls in (module.Stream, module.Decoder, module.Codes):
+def use_plain_loops() -> None:
+    pages, streams = plain_loops()
+    for name in ("_signed", "_holds"):
+        setattr(pages, name, atheris.instrument_func(getattr(pages, name)))
+    for cls in (streams.Stream, streams.Codes, pages.Decoder):
         for name, value in list(vars(cls).items()):
             if callable(value):
                 setattr(cls, name, atheris.instrument_func(value))
-    return module
+    reader.pages, reader.streams = pages, streams  # type: ignore[assignment]
 
 
 def container(path: Path) -> None:
@@ -97,7 +97,7 @@ class Pages:
     def decode(self, number: int, data: bytes) -> None:
         reading = self.readings[number]
         big = reading.container.big_endian
-        stream = reader.pages.Stream(3, big_endian=big, page_size=inputs.PAGE, header=reading.page.data_offset)
+        stream = reader.streams.Stream(3, big_endian=big, page_size=inputs.PAGE, header=reading.page.data_offset)
         decoder = reader.pages.Decoder(
             [stream],
             routes=reading.routes,
@@ -106,7 +106,8 @@ class Pages:
             long_size=reading.page.commit_size,
         )
         decoder.target(self.batch, self.raw)
-        pieces = [data[: len(data) // 2 // inputs.PAGE * inputs.PAGE], data[len(data) // 2 // inputs.PAGE * inputs.PAGE :]]
+        half = len(data) // 2 // inputs.PAGE * inputs.PAGE
+        pieces = [data[:half], data[half:]]
         n = n_rows = 0
         base = 0
         hungry = 0
@@ -129,8 +130,8 @@ class Pages:
 def main() -> None:
     feed.Later = names.Later = Now  # type: ignore[misc, assignment]
     reader.BATCH_ROWS = raw.BATCH_ROWS = 64
-    reader.pages = _plain_pages()  # type: ignore[assignment]
-    folder = tempfile.mkdtemp(prefix="fuzz-tracedat-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+    use_plain_loops()
+    folder = tempfile.mkdtemp(prefix="fuzz-tracedat-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
     path = Path(folder, "trace.dat")
     pages = Pages(path)
     probes = np.array([0, 1, 0xFFFFFFFF81000104, (1 << 64) - 1], np.uint64)

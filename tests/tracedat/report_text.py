@@ -66,7 +66,7 @@ class Printer:
             if record.kind == LOSS:
                 after = following()
                 if after is not None:
-                    yield f"CPU:{record.cpu} [{record.count} EVENTS DROPPED]" if record.count > 0 else (
+                    yield f"CPU:{record.cpu} [{record.n_lost} EVENTS DROPPED]" if record.n_lost > 0 else (
                         f"CPU:{record.cpu} [EVENTS DROPPED]"
                     )
                     waiting.insert(0, after)
@@ -100,8 +100,10 @@ class Printer:
                     if exit_.cpu != record.cpu:
                         # 3.1.6 has the exit's CPU at the head of its queue still: that CPU's next record comes now.
                         ahead = []
-                        while (r := following()) is not None and (ahead.append(r) or r.cpu != exit_.cpu or r.kind == LOSS):
-                            pass
+                        while (r := following()) is not None:
+                            ahead.append(r)
+                            if r.cpu == exit_.cpu and r.kind != LOSS:
+                                break
                         moved = [r for r in ahead if r.cpu == exit_.cpu]
                         waiting[:0] = moved + [r for r in ahead if r.cpu != exit_.cpu]
                     continue

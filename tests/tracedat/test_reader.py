@@ -18,7 +18,7 @@ from kfgraph.model.tasks import Task
 from kfgraph.model.trace import Trace
 from kfgraph.parse.records import ENTRY, EXIT, LOSS, MARK
 from kfgraph.parse.tracedat import Record, pages, read, reader, records
-from plain import plain
+from tracedat.twin import plain_loops
 
 F, G = TEXT + 0x100, TEXT + 0x200
 SYMBOLS = {F: ("T", "f", ""), G: ("t", "g", ""), TEXT + 0x300: ("T", "_etext", ""), TEXT + 0x400: ("D", "data", "")}
@@ -118,7 +118,7 @@ def test_losses_with_and_without_a_count(kernel: Kernel, tmp_path: Path) -> None
     cpu.lose()
     cpu.exit(3_000, 42, F & mask, 0, 1_000, 3_000)
     path = write(tmp_path, kernel, cpu)
-    assert [(r.kind, r.count) for r in records(path)] == [
+    assert [(r.kind, r.n_lost) for r in records(path)] == [
         (ENTRY, 0), (LOSS, 1159), (ENTRY, 0), (EXIT, 0), (LOSS, -1), (EXIT, 0)
     ]
     trace = read(path)
@@ -303,7 +303,8 @@ def test_a_guest_is_moved_to_its_hosts_time(tmp_path: Path) -> None:
 
 
 def test_overruns_are_added_up(tmp_path: Path) -> None:
-    stats = [(2, f"CPU: {cpu}\nentries: 5\noverrun: {n}\ncommit overrun: 0\n\0".encode()) for cpu, n in ((0, 7), (1, 35))]
+    text = "CPU: {}\nentries: 5\noverrun: {}\ncommit overrun: 0\n\0"
+    stats = [(2, text.format(cpu, n).encode()) for cpu, n in ((0, 7), (1, 35))]
     trace = read(write(tmp_path, Kernel(), two_calls(Kernel()), extra=Extra(options=stats)))
     assert trace.meta.n_overrun == 42
     assert read(write(tmp_path, Kernel(), two_calls(Kernel()))).meta.n_overrun == -1
@@ -451,7 +452,12 @@ def test_a_tree_comes_back_column_by_column(tmp_path: Path) -> None:
 @pytest.fixture
 def twin(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Switch the reader over to the uncompiled page loop."""
-    return lambda: monkeypatch.setattr(reader, "pages", plain("parse.tracedat.pages"))
+
+    def switch() -> None:
+        for name, loop in zip(("pages", "streams"), plain_loops(), strict=True):
+            monkeypatch.setattr(reader, name, loop)
+
+    return switch
 
 
 def all_records(path: Path) -> list[Record]:
@@ -486,7 +492,7 @@ def test_the_uncompiled_loop_reads_a_real_file_the_same(twin: Callable[[], None]
 
 
 def test_the_loops_literals_are_the_contracts() -> None:
-    loop = plain("parse.tracedat.pages")
+    loop, _ = plain_loops()
     assert [loop._ENTRY, loop._EXIT, loop._MARK, loop._LOSS] == [ENTRY, EXIT, MARK, LOSS]
     assert loop._RETADDR == reader._RETADDR
-    assert loop._LAYOUT_WIDTH == 2 * len(reader._LAYOUT_FIELDS)
+    assert 2 * len(reader._LAYOUT_FIELDS) == loop._LAYOUT_WIDTH

@@ -114,7 +114,7 @@ class Btf:
 
     def _string(self, at: int) -> bytes:
         end = self._strings.find(b"\0", at)
-        return self._strings[at:end] if 0 <= at and end >= 0 else b""
+        return self._strings[at:end] if end >= 0 else b""
 
     @cached_property
     def _places(self) -> list[int]:

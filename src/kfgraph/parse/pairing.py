@@ -62,17 +62,25 @@ class Pairer:
     """Pairs a stream of records, batch by batch.
 
     ``retval``, ``caller`` and ``args`` say which optional columns the batches carry.
-    ``same_clock``: timestamps and calltimes are of one clock (the tracer's local one).
+    ``same_clock``: timestamps and calltimes are of one clock (the tracer's local one). ``n_expected``
+    calls get room at once (what is not used costs nothing).
     """
 
     def __init__(
-        self, *, retval: bool = False, caller: bool = False, args: bool = False, same_clock: bool = True
+        self,
+        *,
+        retval: bool = False,
+        caller: bool = False,
+        args: bool = False,
+        same_clock: bool = True,
+        n_expected: int = 0,
     ) -> None:
         columns: list[tuple[str, Any]] = list(_NODE_COLUMNS)
         self._optional = {"retval": retval, "caller": caller, "arg": args}
         columns += [(name, _ABSENT[name].dtype.type) for name, on in self._optional.items() if on]
         self._nodes: dict[str, npt.NDArray[Any]] = {name: np.empty(0, dtype) for name, dtype in columns}
         self._n_nodes = 0
+        self._n_expected = n_expected
         self._places: dict[str, npt.NDArray[Any]] = {
             name: np.empty(0, dtype)
             for name, dtype in (
@@ -101,7 +109,7 @@ class Pairer:
             self._first_time = int(times[0]) if self._first_time < 0 else self._first_time
             self._last_time = int(times[-1])
         self.lanes.fit_cpus(int(batch.cpu[:n].max()))
-        _grow(self._nodes, self._n_nodes, self._n_nodes + n)
+        _grow(self._nodes, self._n_nodes, max(self._n_nodes + n, self._n_expected))
         # A mark is one place, and the gap before it another.
         _grow(self._places, self._n_places, self._n_places + 2 * n)
         nodes, places = self._nodes, self._places

@@ -23,6 +23,7 @@ class Describer:
         self._known: dict[int, Prototype | None] = {}
 
     def __call__(self, func: int, values: Sequence[int]) -> str:
+        """``name=value, ...``."""
         prototype = self.prototype(func)
         if prototype is None:
             return ", ".join(f"0x{value:x}" for value in values)

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kfgraph.errors import Notice
-from kfgraph.parse.tracedat.container import Container, Option
+from kfgraph.parse.tracedat.container import Container
+from kfgraph.parse.tracedat.layout import Option
 from kfgraph.parse.tracedat.source import Damage, Fields
 
 _IN_NS = frozenset(("local", "global", "uptime", "perf", "mono", "mono_raw", "boot", "tai", "tsc2nsec"))

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from kfgraph.parse.tracedat.container import Chunk, Container, CpuData
+from kfgraph.parse.tracedat.container import Container
+from kfgraph.parse.tracedat.layout import Chunk, CpuData
 from kfgraph.parse.tracedat.source import MAX_CHUNK, Damage
 
 _AHEAD_BYTES = 12 << 20
@@ -32,7 +33,7 @@ class Later:
     def _run(self) -> None:
         try:
             self._value = self._function()
-        except BaseException as error:  # noqa: BLE001 - raised again where the value is asked for
+        except BaseException as error:  # raised again where the value is asked for
             self._error = error
 
     def result(self) -> Any:
@@ -67,7 +68,8 @@ def words_of(part: Any, *, big_endian: bool) -> memoryview:
     """Bytes as 32-bit words of this machine's order (a rest of less than a word is left out)."""
     data = memoryview(part)
     words = np.frombuffer(data[: len(data) & ~3], ">u4" if big_endian else "<u4")
-    return memoryview(words.astype(np.uint32, copy=False))
+    native: Any = words.astype(np.uint32, copy=False)
+    return memoryview(native)
 
 
 def _groups(chunks: tuple[Chunk, ...], room: int) -> Iterator[list[Chunk]]:
@@ -113,12 +115,15 @@ def _all_at_once(data: CpuData, group: list[Chunk]) -> list[Any] | None:
         return None
     start = group[0].offset
     stored = memoryview(data.source.read(start, group[-1].offset + group[-1].stored - start))
-    frames = [bytes(stored[chunk.offset - start : chunk.offset - start + chunk.stored]) for chunk in group]
+    frames: list[bytes | bytearray | memoryview[int]] = [
+        bytes(stored[chunk.offset - start : chunk.offset - start + chunk.stored])
+        for chunk in group
+    ]
     if len(frames[-1]) < group[-1].stored:
         return None
     sizes = struct.pack(f"={len(group)}Q", *(chunk.size for chunk in group))
     try:
-        parts = decompressor.multi_decompress_to_buffer(frames, decompressed_sizes=sizes)
+        parts: Any = decompressor.multi_decompress_to_buffer(frames, decompressed_sizes=sizes)
     except (zstandard.ZstdError, ValueError):
         return None
     return list(parts) if all(len(part) == chunk.size for part, chunk in zip(parts, group, strict=True)) else None

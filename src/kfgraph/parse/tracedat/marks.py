@@ -14,8 +14,9 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.parse.tracedat.container import Buffer, Container
+from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.formats import EventFormat, Field
+from kfgraph.parse.tracedat.layout import Buffer
 from kfgraph.parse.tracedat.source import Damage
 
 _KEPT_CHUNKS = 8

@@ -7,9 +7,10 @@ import numpy.typing as npt
 
 from kfgraph.errors import Notice
 from kfgraph.model.symbols import SymbolTable
-from kfgraph.parse.tracedat.container import Container, Option
+from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.feed import Later
 from kfgraph.parse.tracedat.kallsyms import Kallsyms, loaded_modules, module_at
+from kfgraph.parse.tracedat.layout import Option
 from kfgraph.parse.tracedat.source import Damage, Fields
 
 

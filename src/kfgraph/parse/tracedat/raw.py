@@ -18,7 +18,7 @@ class Record(NamedTuple):
 
     ``kind`` is ENTRY, EXIT, MARK or LOSS of :mod:`kfgraph.parse.records`; ``time`` is ns or ticks,
     ``flags`` are common_flags, ``func`` and ``caller`` addresses, ``calltime`` and ``rettime`` as recorded,
-    ``count`` a loss's number of records (-1: not counted). Everything else is 0 or -1 where it is not told.
+    ``n_lost`` a loss's number of records (-1: not counted). Everything else is 0 or -1 where it is not told.
     """
 
     kind: int
@@ -34,7 +34,7 @@ class Record(NamedTuple):
     retval: int = 0
     caller: int = 0
     args: tuple[int, ...] = ()
-    count: int = 0
+    n_lost: int = 0
     type: int = 0
 
 
@@ -63,7 +63,7 @@ def _records(reading: Reading) -> Iterator[Record]:
         for i in range(n):
             kind, cpu = int(batch.kind[i]), int(batch.cpu[i])
             if kind == LOSS:
-                yield Record(LOSS, -1, cpu, count=int(batch.duration[i]))
+                yield Record(LOSS, -1, cpu, n_lost=int(batch.duration[i]))
                 continue
             record = Record(kind, int(batch.time[i]), cpu, int(batch.pid[i]), int(raw.flags[i]))
             if kind == ENTRY:

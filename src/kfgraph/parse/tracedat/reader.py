@@ -18,17 +18,21 @@ from kfgraph.model.tasks import Task, TaskTable
 from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.parse.pairing import Paired, Pairer
 from kfgraph.parse.records import ENTRY, EXIT, RecordBatch
-from kfgraph.parse.tracedat import pages
+from kfgraph.parse.tracedat import pages, streams
 from kfgraph.parse.tracedat.arguments import Describer
 from kfgraph.parse.tracedat.clock import read_time_base
-from kfgraph.parse.tracedat.container import MAGIC, Buffer, Container, Option
+from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.feed import expanded, words_of
 from kfgraph.parse.tracedat.formats import EventFormat, parse_page_layout, read_formats
+from kfgraph.parse.tracedat.layout import MAGIC, Buffer, Option
 from kfgraph.parse.tracedat.marks import MarkTexts
 from kfgraph.parse.tracedat.names import Names
 from kfgraph.parse.tracedat.source import Damage
 
 BATCH_ROWS = 1 << 16
+_BYTES_A_CALL = 64
+"""An entry and an exit take 68 bytes without arguments (64-bit)."""
+_MOST_EXPECTED = 1 << 25
 _RETADDR = 5
 _GRAPH_EVENTS = {"funcgraph_entry": ENTRY, "funcgraph_exit": EXIT, "fgraph_retaddr_entry": _RETADDR}
 _LAYOUT_FIELDS = ("func", "depth", "calltime", "rettime", "retval", "overrun", "retaddr", "args")
@@ -125,8 +129,8 @@ class Reading:
                     layout[_GRAPH_EVENTS[name], 2 * i : 2 * i + 2] = min(field.offset, _TYPES), field.size
         return layout
 
-    def _stream(self, cpu: int) -> pages.Stream:
-        return pages.Stream(
+    def _stream(self, cpu: int) -> streams.Stream:
+        return streams.Stream(
             cpu,
             big_endian=self.container.big_endian,
             page_size=self.buffer.page_size,
@@ -158,7 +162,11 @@ class Reading:
         for stream, data in zip(self.streams, cpus, strict=True):
             n_bad, at = stream.damage()
             if n_bad:
-                self._note("damaged-pages", f"pages of trace data made no sense, the first at byte {at} of CPU {data.cpu}'s", n_bad)
+                self._note(
+                    "damaged-pages",
+                    f"pages of trace data made no sense, the first at byte {at} of CPU {data.cpu}'s",
+                    n_bad,
+                )
 
     def _feed(self, which: int, feeds: list[Iterator[tuple[int, Any, Any]]]) -> None:
         stream = self.streams[which]
@@ -184,8 +192,13 @@ class Reading:
 
     def trace(self) -> Trace:
         """Decode and pair everything."""
+        n_bytes = sum(chunk.size for data in self.buffer.cpus for chunk in data.chunks)
         pairer = Pairer(
-            retval=self.has_retval, caller=self.has_caller, args=self.has_args, same_clock=self.times.is_local
+            retval=self.has_retval,
+            caller=self.has_caller,
+            args=self.has_args,
+            same_clock=self.times.is_local,
+            n_expected=min(n_bytes // _BYTES_A_CALL, _MOST_EXPECTED),
         )
         names = Names(self.container)
         for batch, n in self.batches():

@@ -17,7 +17,7 @@ MAX_SECTION = 64 << 20
 _HINT = "the file is damaged or was cut; `trace-cmd dump --summary -i FILE` shows what trace-cmd makes of it"
 
 
-class Damage(Exception):  # noqa: N818 - not an error of the program: readers turn it into a Notice or an InputError
+class Damage(Exception):
     """Something at ``offset`` of the file cannot be what it says."""
 
     def __init__(self, offset: int, what: str) -> None:
@@ -36,7 +36,7 @@ class Source:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         # Reads, not a mapping: a mapping of a file that another program cuts short kills the process.
-        self._file = Path(path).open("rb", buffering=0)
+        self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - close() closes it
         self._lock = threading.Lock()
         self.size = os.fstat(self._file.fileno()).st_size
 

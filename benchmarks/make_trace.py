@@ -1,0 +1,123 @@
+"""A large trace.dat, the same every time: python benchmarks/make_trace.py 20000000 big.dat
+
+Two CPUs, one task each, 59 calls a page nested up to eight deep, 3,000 functions out of 120,000 symbols.
+Written with the literal builder of the tests; only the pages are made wholesale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from builder.tracedat import TEXT, Cpu, Extra, Kernel, trace_dat
+
+CALLS_PER_PAGE = 59
+DEPTHS = (0, 1, 2, 3, 3, 2, 3, 4, 5, 6, 7, 7, 7, 4, 1, 1, 2, 2, 2, 2)
+N_FUNCTIONS = 3_000
+N_SYMBOLS = 120_000
+FUNCTION_SIZE = 0x80
+
+
+@dataclass
+class ManyPages(Cpu):
+    """A CPU whose pages are one page over and over, moved on in time and through the functions."""
+
+    n_calls: int = 0
+    seed: int = 0
+    _made: list[bytes] = field(default_factory=list)
+
+    def pages(self) -> bytes:
+        """All pages; made once."""
+        if not self._made:
+            self._made.append(_pages(self.kernel, self.number, self.n_calls, self.seed))
+        return self._made[0]
+
+
+def _pages(kernel: Kernel, number: int, n_calls: int, seed: int) -> bytes:
+    rng = np.random.default_rng(seed)
+    cpu = Cpu(kernel, number)
+    open_calls: list[tuple[int, int]] = []
+    order: list[int] = []
+    time = start = 1_000_000_000
+
+    def step() -> int:
+        nonlocal time
+        time += int(rng.integers(120, 900))
+        return time
+
+    def leave(depth: int) -> None:
+        while len(open_calls) > depth:
+            which, began = open_calls.pop()
+            order.append(which)
+            now = step()
+            cpu.exit(now, 100 + number, which, len(open_calls), began, now - 40)
+
+    for i in range(CALLS_PER_PAGE):
+        depth = min(DEPTHS[i % len(DEPTHS)], len(open_calls))
+        leave(depth)
+        now = step()
+        cpu.entry(now, 100 + number, i, depth)
+        order.append(i)
+        open_calls.append((i, now - 60))
+    leave(0)
+    template = cpu.pages()
+    assert len(template) == kernel.page_size, "the calls of a page do not fit it"
+    length = time - start + 500
+    n_pages = -(-n_calls // CALLS_PER_PAGE)
+    words = np.tile(np.frombuffer(template, np.uint32), (n_pages, 1))
+    moved = (np.arange(n_pages, dtype=np.uint64) * np.uint64(length))[:, None]
+    _add(words, [0], moved)
+    at = 4
+    functions: list[int] = []
+    times: list[int] = []
+    while at < 4 + (int(words[0, 2]) & 0xFFFFF) // 4:
+        size = int(words[0, at]) & 31
+        functions.append(at + 3)
+        if size == 10:
+            times += [at + 7, at + 9]
+        at += 1 + size
+    _add(words, times, moved)
+    # Which function stands where changes from page to page.
+    which = (np.array(order)[None, :] * 41 + np.arange(n_pages)[:, None] * 7) % N_FUNCTIONS
+    address = np.uint64(TEXT) + which.astype(np.uint64) * np.uint64(FUNCTION_SIZE * N_SYMBOLS // N_FUNCTIONS)
+    words[:, functions] = (address & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+    words[:, [f + 1 for f in functions]] = (address >> np.uint64(32)).astype(np.uint32)
+    return words.tobytes()
+
+
+def _add(words: npt.NDArray[np.uint32], columns: list[int], moved: npt.NDArray[np.uint64]) -> None:
+    """Add to the 64-bit numbers that begin in these columns."""
+    high = [column + 1 for column in columns]
+    value = words[:, columns].astype(np.uint64) | words[:, high].astype(np.uint64) << np.uint64(32)
+    value += moved
+    words[:, columns] = (value & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+    words[:, high] = (value >> np.uint64(32)).astype(np.uint32)
+
+
+def make(n_events: int, *, compression: str = "zstd") -> bytes:
+    """A trace of about ``n_events`` records, in whole pages of calls."""
+    kernel = Kernel()
+    n_calls = n_events // 2
+    cpus = [ManyPages(kernel, number, n_calls=n_calls // 2, seed=number + 1) for number in (0, 1)]
+    symbols = {TEXT + i * FUNCTION_SIZE: ("t", f"function_{i}", "") for i in range(N_SYMBOLS)}
+    extra = Extra(comms={100: "first", 101: "second"})
+    return trace_dat(kernel, cpus, symbols=symbols, extra=extra, compression=compression)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("events", type=int)
+    parser.add_argument("output", type=Path)
+    options = parser.parse_args()
+    options.output.write_bytes(make(options.events))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""What the container is made of: ids of options and sections, buffers, the data of a CPU."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from kfgraph.parse.tracedat.source import Source
+
+MAGIC = b"\x17\x08\x44tracing"
+COMPRESSED = 1
+"""Flag of a section."""
+MAX_CPUS = 1 << 14
+MAX_PAGE = 1 << 20
+"""Pages are of 4 to 64 KiB, sub-buffers (a kernel option) of a few times that."""
+
+
+class Option(enum.IntEnum):
+    """Ids of options and sections."""
+
+    DONE = 0
+    DATE = 1
+    CPUSTAT = 2
+    BUFFER = 3
+    TRACECLOCK = 4
+    UNAME = 5
+    OFFSET = 7
+    CPUCOUNT = 8
+    VERSION = 9
+    TRACEID = 11
+    TIME_SHIFT = 12
+    TSC2NSEC = 14
+    HEADER_INFO = 16
+    FTRACE_EVENTS = 17
+    EVENT_FORMATS = 18
+    KALLSYMS = 19
+    PRINTK = 20
+    CMDLINES = 21
+    BUFFER_TEXT = 22
+    BTF = 23
+    LAST_BOOT = 24
+    MODULES = 25
+
+
+SECTIONS = frozenset(range(Option.HEADER_INFO, Option.CMDLINES + 1)) | {Option.BTF, Option.MODULES}
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Part of a CPU's data: ``size`` bytes, stored as ``stored`` bytes at ``offset`` of the file."""
+
+    offset: int
+    stored: int
+    size: int
+    compressed: bool
+
+
+@dataclass(frozen=True)
+class CpuData:
+    """All chunks of one CPU, in order."""
+
+    cpu: int
+    chunks: tuple[Chunk, ...]
+    source: Source
+
+
+@dataclass
+class Buffer:
+    """One trace buffer: the main one is named ""."""
+
+    name: str
+    clock: str
+    page_size: int
+    cpus: list[CpuData] = field(default_factory=list)
+    is_text: bool = False
