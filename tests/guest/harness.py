@@ -87,13 +87,20 @@ def run_script(
     return Run(result=result, stdout=texts[0], stderr=texts[1], share=work)
 
 
-def build_foo(folder: Path, release: str) -> Path:
-    """examples/foo built for ``release``; its headers must be installed.
+def headers_of(image: KernelImage) -> Path | None:
+    """Where modules are built for this kernel; None if its headers are not there."""
+    build = image.modules / "build" if image.modules else None
+    return build if build is not None and (build / "Makefile").exists() else None
+
+
+def build_foo(folder: Path, image: KernelImage) -> Path:
+    """examples/foo built for ``image``; its headers must be there.
 
     Raises:
         RuntimeError: the build failed; the message is its output.
     """
-    argv = ["make", "-C", str(REPOSITORY / "examples" / "foo"), f"KVER={release}", f"OUT={folder}"]
+    argv = ["make", "-C", str(REPOSITORY / "examples" / "foo"), f"KVER={image.release}", f"OUT={folder}"]
+    argv.append(f"KDIR={headers_of(image)}")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
