@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from kfgraph.errors import InputError, UsageError
+from kfgraph.errors import InputError, NoMatchError, UsageError
 from kfgraph.model.trace import Trace
 from kfgraph.parse import companion, ftrace, rawreport, report
 from kfgraph.parse.source import Readable, Source
@@ -44,18 +44,13 @@ def _load_dat(source: Source, buffer: str | None) -> Trace:
 def _load_report(source: Source, buffer: str | None) -> Trace:
     if _is_tracedat(source.head):
         return rawreport.load(source, buffer=buffer)
-    _no_buffers(source, buffer)
-    return report.load(source)
+    return report.load(source, buffer=buffer)
 
 
 def _load_ftrace(source: Source, buffer: str | None) -> Trace:
-    _no_buffers(source, buffer)
-    return ftrace.load(source)
-
-
-def _no_buffers(source: Source, buffer: str | None) -> None:
     if buffer:
-        raise InputError(f"{source.name}: a text has no buffers to choose from", "leave --buffer-name out")
+        raise NoMatchError(f"{source.name}: this text has no buffers to choose from", "leave --buffer-name out")
+    return ftrace.load(source)
 
 
 READERS: list[Reader] = [
@@ -91,6 +86,7 @@ def load(path: str | os.PathLike[str] | Readable, *, reader: str | None = None, 
         InputError: not a trace, empty, a directory, missing, damaged beyond use, without a
             function_graph record.
         MachineError: the reader needs a program that is not installed.
+        NoMatchError: there is no buffer of that name.
         UsageError: no reader is called ``reader``.
     """
     with Source(path) as source:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kfgraph.errors import InputError, Notice
+from kfgraph.errors import InputError, NoMatchError, Notice
 from kfgraph.model.args import TextArgs
 from kfgraph.model.calls import Flag
 from kfgraph.model.symbols import SymbolTable
@@ -43,14 +43,26 @@ def symbols_of(names: Iterable[bytes]) -> SymbolTable:
     return SymbolTable.build(plain, modules=modules, addresses=np.array(addresses, np.uint64))
 
 
-def assemble(paired: Paired, facts: Mapping[str, Any], meta: TraceMeta, notices: Iterable[Notice]) -> Trace:
+def assemble(
+    paired: Paired, facts: Mapping[str, Any], meta: TraceMeta, notices: Iterable[Notice], *, buffer: str = ""
+) -> Trace:
     """The trace. ``facts`` is what ``Scanner.facts`` says; columns that no line filled are left out.
 
     Raises:
         InputError: not one line was a function_graph record.
+        NoMatchError: all were of other buffers than ``buffer``.
     """
+    others = sorted(decode(name) for name in facts.get("others", ()))
     if not facts["n_calls"]:
+        if others and not facts["events"]:
+            known = ", ".join(repr(name) for name in others if name)
+            problem = f"{meta.path}: no records of {f'a buffer {buffer!r}' if buffer else 'a main buffer'}"
+            raise NoMatchError(problem, f"--buffer-name NAME chooses one of {known}" if known else "leave it out")
         raise InputError(f"{meta.path}: {_instead(facts)}", _NO_GRAPH_HINT)
+    if others:
+        shown = ", ".join(name or "(main)" for name in others)
+        text = f"other trace buffers in the file: {shown}"
+        notices = [*notices, Notice("other-buffers", text, len(others), "--buffer-name NAME")]
     symbols = symbols_of(facts["names"])
     calls = paired.calls
     flags, retval = calls.flags, calls.retval

@@ -37,17 +37,13 @@ def report_argv(path: Path) -> list[str]:
 
 
 def load(source: Source, *, buffer: str | None = None) -> Trace:
-    """Read a trace.dat with trace-cmd.
+    """Read a trace.dat with trace-cmd; of several buffers the one named, the main one by default.
 
     Raises:
+        NoMatchError: it has no records of that buffer.
         InputError: trace-cmd cannot read it, or it has no function_graph records.
         MachineError: there is no trace-cmd.
     """
-    if buffer:
-        raise InputError(
-            f"{source.name}: trace-cmd report mixes the buffers of a file, so {buffer!r} cannot be read alone",
-            "leave --reader out",
-        )
     if shutil.which("trace-cmd") is None:
         raise MachineError(
             "trace-cmd is not installed, and this reader needs it",
@@ -57,7 +53,13 @@ def load(source: Source, *, buffer: str | None = None) -> Trace:
         meta = replace(_meta(_output("dump", "--options", "-i", os.fspath(path))), path=source.name, reader="report")
         local = meta.clock == "local"
         pairer = Pairer(retval=True, caller=True, same_clock=local)
-        scanner = ReportScanner(pairer.feed, first_time=-1 if meta.clock in _NS_CLOCKS else _first_event(path))
+        scanner = ReportScanner(
+            pairer.feed,
+            first_time=-1 if meta.clock in _NS_CLOCKS else _first_event(path),
+            buffer=(buffer or "").encode(),
+            # Each line then begins with the buffer's name, a colon and a blank.
+            width=max(map(len, meta.buffers), default=0) + 2 if any(meta.buffers) else 0,
+        )
         with tempfile.TemporaryFile() as errors:
             child = subprocess.Popen(report_argv(path), stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL)
             assert child.stdout is not None
@@ -86,7 +88,8 @@ def load(source: Source, *, buffer: str | None = None) -> Trace:
         first = complaint.splitlines()[0] if complaint else f"exit status {status}"
         details = {"status": status, "said": complaint[:1000]}
         notices.append(Notice("trace-cmd", f"trace-cmd report complained: {first}", details=details))
-    return assemble(pairer.finish(clock_is_ns=not facts["ticks"]), facts, meta, notices)
+    paired = pairer.finish(clock_is_ns=not facts["ticks"])
+    return assemble(paired, facts, meta, notices, buffer=buffer or "")
 
 
 def _chunks(stdout: IO[bytes]) -> Iterator[bytes]:

@@ -28,19 +28,20 @@ def sniff(head: bytes) -> bool:
     return not re.search(rb"^# tracer: ", head, re.MULTILINE) and bool(_LINE.search(head))
 
 
-def load(source: Source) -> Trace:
-    """Read report text.
+def load(source: Source, *, buffer: str | None = None) -> Trace:
+    """Read report text; of several buffers the one named, the main one by default.
 
     Raises:
         InputError: not one line is a function_graph record.
+        NoMatchError: no line is of that buffer.
     """
     pairer = Pairer(retval=True, caller=True, args=True)
-    scanner = ReportScanner(pairer.feed)
+    scanner = ReportScanner(pairer.feed, buffer=(buffer or "").encode())
     notices = scan(scanner, source.chunks())
     facts = scanner.facts()
     paired = pairer.finish(clock_is_ns=not facts["ticks"])
     meta = TraceMeta(path=source.name, reader="report", recorder="trace-cmd")
-    return assemble(paired, facts, meta, [*source.notices(), *notices])
+    return assemble(paired, facts, meta, [*source.notices(), *notices], buffer=buffer or "")
 
 
 def scan(scanner: Scanner, chunks: Iterable[bytes]) -> list[Notice]:

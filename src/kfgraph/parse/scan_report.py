@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from kfgraph.parse.records import RecordBatch
 from kfgraph.parse.scan import BATCH, Scanner
@@ -22,11 +23,31 @@ _MAX_DEPTH = cython.declare(cython.int, 32767)
 
 
 class ReportScanner(Scanner):
-    """``trace-cmd report`` text. ``last_time``: see ``raw_flags``."""
+    """``trace-cmd report`` text. ``first_time``: see ``raw_flags``.
 
-    def __init__(self, sink: Callable[[RecordBatch, int], None], *, size: int = BATCH, first_time: int = -1) -> None:
+    Of a file with several buffers, or several files, each line begins with the buffer's name, the main
+    one's with as many blanks (``width``, found out if 0): only the lines of ``buffer`` are taken, and
+    ``others`` counts the rest by name.
+    """
+
+    def __init__(
+        self,
+        sink: Callable[[RecordBatch, int], None],
+        *,
+        size: int = BATCH,
+        first_time: int = -1,
+        buffer: bytes = b"",
+        width: int = 0,
+    ) -> None:
         Scanner.__init__(self, sink, size=size)
         self.last_time = first_time
+        self.buffer = buffer
+        self.others: dict[bytes, int] = {}
+        self.width = width
+
+    def facts(self) -> dict[str, Any]:
+        """What was gathered beside the rows."""
+        return {**Scanner.facts(self), "others": self.others}
 
     def line(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """One line of the report."""
@@ -44,9 +65,22 @@ class ReportScanner(Scanner):
             return True
         if c == ord("v") and self.holds(start, b"version = "):
             return True
-        i = self.task(start, end)
+        i = self.columns(start, end)
         if i < 0:
-            return False
+            stop = self.prefix(start, end)
+            name = self.data[start:stop].strip().removesuffix(b":")
+            if name != self.buffer:
+                self.others[name] = self.others.get(name, 0) + 1
+                return True
+            start = stop
+            if self.view[start] == ord("C") and self.loss(start, end):
+                return True
+            i = self.task(start, end)
+            if i < 0:
+                return False
+        elif self.buffer:
+            self.others[b""] = self.others.get(b"", 0) + 1
+            return True
         dash = self.dash
         if self.view[i] == ord("-") and self.view[i + 1] == ord("0") and self.view[i + 2] == ord("x"):
             i = self.raw_flags(i + 3, end)
@@ -96,19 +130,36 @@ class ReportScanner(Scanner):
             return _ENTRY
         return -1
 
-    def task(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    def columns(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """``comm-pid [cpu]``. A comm may hold anything; but it is padded to 16 bytes (8 with ``report -l``)."""
-        i: cython.Py_ssize_t = -1
+        i: cython.Py_ssize_t
+        if end - start < 18:
+            return -1
+        i = self.task_at(start + 16, True)
+        return i if i >= 0 else self.task_at(start + 8, False)
+
+    def task(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The same wherever it stands: behind a buffer's name, copied by hand, after a line break in a comm."""
+        i: cython.Py_ssize_t = self.columns(start, end)
         dash: cython.Py_ssize_t = start
-        if end - start > 17:
-            i = self.task_at(start + 16, True)
-            if i < 0:
-                i = self.task_at(start + 8, False)
-        # Not padded: copied by hand, or after a line break in a comm.
         while i < 0 and dash < end:
             i = self.task_at(dash, True)
             dash += 1
         return i
+
+    def prefix(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Behind the name of a buffer, or the blanks in its place; ``start`` where there is neither."""
+        stop: cython.Py_ssize_t
+        if not self.width:
+            # The first line with a name tells how wide all are.
+            stop = self.data.find(b": ", start, end) + 2
+            if stop < start + 3 or self.columns(stop, end) < 0 or b" " in self.data[start:stop].strip():
+                return start
+            self.width = stop - start
+        stop = start + self.width
+        if stop < end and self.data[stop - 2 : stop] in (b": ", b"  "):
+            return stop
+        return start
 
     def task_at(self, dash: cython.Py_ssize_t, bracket: cython.bint) -> cython.Py_ssize_t:
         """``-pid [cpu]``, or ``-pid cpu`` without brackets."""
