@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import platform
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -111,3 +112,25 @@ def test_the_widget_of_the_lab(shared_traces: Path) -> None:
     names = {n.partition(".")[0] for n in module.traceable}
     assert {"widget_init", "widget_probe", "widget_probe_slot", "widget_read_id", "widget_register"} <= names
     assert "init_module" not in names
+
+
+PADDED = """
+static const char info[] __attribute__((section(".modinfo"), used)) = "vermagic=6.12.0 SMP\\0name=padded";
+int traced(int x) { return x * 3; }
+__attribute__((no_instrument_function)) int untraced(int x) { return x * 5; }
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="extra: the padding is a matter of x86")
+def test_padding_before_functions_is_no_traceable_place(program: Callable[[str, str], str], tmp_path: Path) -> None:
+    # As x86 kernels from 6.2 on are built: both tables are there, and only one is the tracer's.
+    gcc = program("gcc", "gcc")
+    (tmp_path / "padded.c").write_text(PADDED)
+    flags = ["-O2", "-fno-pie", "-pg", "-mfentry", "-mrecord-mcount", "-fpatchable-function-entry=16,16"]
+    subprocess.run([gcc, *flags, "-c", "padded.c", "-o", "padded.ko"], cwd=tmp_path, check=True)
+    argv = ["readelf", "-SW", tmp_path / "padded.ko"]
+    sections = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    assert "__mcount_loc" in sections and "__patchable_function_entries" in sections
+    module = read_module(tmp_path / "padded.ko")
+    assert {f.name for f in module.image.functions} == {"traced", "untraced"}
+    assert module.traceable == ("traced",)

@@ -19,7 +19,8 @@ from typing import Any
 from kfgraph.errors import InputError
 from kfgraph.model.companion import ModuleFunction, ModuleImage
 
-# The sections that list the places the function tracer can patch; which one depends on the architecture.
+# The sections that list the places the function tracer can patch, the first that is there: x86 from 6.2 on has
+# the second too, for the padding before functions (the __pfx_ symbols), which is no such place.
 _PLACES = ("__mcount_loc", "__patchable_function_entries")
 # On arm64 and others the patched place may lie this far before the function's first instruction.
 _BEFORE_ENTRY = 16
@@ -147,12 +148,12 @@ def _traceable(elf: Any, functions: tuple[ModuleFunction, ...]) -> Iterator[str]
 def _places(elf: Any) -> Iterator[tuple[str, int]]:
     """(section, offset) of each patchable place, from the table's relocations."""
     symbols = elf.get_section_by_name(".symtab")
+    relocations = [s for s in elf.iter_sections() if s["sh_type"] in ("SHT_RELA", "SHT_REL")]
+    tables = [(section, elf.get_section(section["sh_info"])) for section in relocations]
+    wanted = next((name for name in _PLACES if any(table.name == name for _, table in tables)), "")
     # A module may have several of these tables, one for each section they speak of.
-    for section in elf.iter_sections():
-        if section["sh_type"] not in ("SHT_RELA", "SHT_REL"):
-            continue
-        table = elf.get_section(section["sh_info"])
-        if table.name not in _PLACES:
+    for section, table in tables:
+        if table.name != wanted:
             continue
         data, width = table.data(), elf.elfclass // 8
         order = "little" if elf.little_endian else "big"
