@@ -6,6 +6,8 @@ cdef class Codes:
     cdef unsigned long long[::1] order
     cdef int n
     cdef int bits
+    cdef unsigned long long last
+    cdef int last_code
 
     cdef int code(self, unsigned long long address) except -1
     cdef int grow(self) except -1
@@ -20,6 +22,7 @@ cdef class Stream:
     cdef unsigned long long mult
     cdef int shift
     cdef long long offset
+    cdef bint is_raw
     # The pages at hand, and where in them.
     cdef const unsigned int[::1] words
     cdef Py_ssize_t n_bytes

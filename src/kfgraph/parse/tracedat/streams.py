@@ -44,6 +44,7 @@ class Codes:
     def __init__(self) -> None:
         self.n = 0
         self.bits = 12
+        self.last = self.last_code = 0
         self.order = _view(np.zeros(1 << 11, np.uint64))
         self.keys = _view(np.zeros(1 << 12, np.uint64))
         self.codes = _view(np.zeros(1 << 12, np.int32))
@@ -54,11 +55,16 @@ class Codes:
 
     def code(self, address: cython.ulonglong) -> cython.int:
         """The address's number, given on first sight."""
+        # A call without children: its exit comes right after its entry.
+        if address == self.last and self.last_code:
+            return self.last_code
         mask: cython.Py_ssize_t = (1 << self.bits) - 1
         at: cython.Py_ssize_t = (address * _GOLDEN & _M64) >> (64 - self.bits)
         while self.codes[at] != 0:
             if self.keys[at] == address:
-                return self.codes[at]
+                self.last = address
+                self.last_code = self.codes[at]
+                return self.last_code
             at = (at + 1) & mask
         if self.n >= self.order.shape[0]:
             self.grow()
@@ -72,7 +78,7 @@ class Codes:
     def grow(self) -> cython.int:
         """Twice the room, everything entered anew."""
         known = self.addresses()
-        self.n = 0
+        self.n = self.last_code = 0
         self.bits += 1
         self.order = _view(np.zeros(2 * len(known), np.uint64))
         self.keys = _view(np.zeros(1 << self.bits, np.uint64))
@@ -110,6 +116,7 @@ class Stream:
         self.mult = mult
         self.shift = shift
         self.convert = convert
+        self.is_raw = convert is None and not mult and not offset
         self.words = _view(np.empty(0, np.uint32))
         self.n_bytes = self.base = self.page = self.pos = self.end = 0
         self.clock = self.time = self.head = self.at = self.size = self.missed = 0
@@ -259,7 +266,7 @@ class Stream:
             self.at = pos
             self.size = size
             self.pos = pos + size
-            self.time = self.converted()
+            self.time = self.clock if self.is_raw and self.clock < _M63 else self.converted()
             self.ready = True
             return 1
 
