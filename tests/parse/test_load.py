@@ -115,8 +115,13 @@ BAD = {
     "an empty gzip": (gzip.compress(b""), "empty"),
     "a bare gzip header": (gzip.compress(b"x" * 100)[:8], "cut"),
     "no funcgraph line": (b"cpus=2\n" + LEAF.split(b"funcgraph")[0] + b"sched_switch: a ==> b\n", "only other events"),
+    "no funcgraph line, raw": (b"      ls-3     0-0x0    66.351228267: sched_switch:   a=1\n" * 9, "only other events"),
     "only a header": (b"cpus=2\n", "no function_graph records"),
     "the function tracer": (b"# tracer: function\n#\n", "function tracer"),
+    "the function tracer without its header": (
+        b"            bash-240     [000] .....   147.536649: mutex_unlock <-rb_simple_write\n" * 9,
+        "function tracer",
+    ),
     "the nop tracer": (b"# tracer: nop\n#\n", "nop tracer"),
     "a trace.dat's first bytes": (b"\x17\x08\x44tracing7\0\0", "past the end"),
 }
@@ -264,12 +269,13 @@ def test_several_buffers_are_not_mixed(form: str, tmp_path: Path, program) -> No
 
 
 def test_several_files_in_one_text_are_not_mixed() -> None:
-    text = b"".join(b"%14s: " % name + LEAF for name in (b"a.dat", b"b.dat"))
+    text = b"".join(b"%14s: cpus=2\n%14s: " % (name, name) + LEAF for name in (b"a.dat", b"b.dat"))
     with pytest.raises(NoMatchError, match="no records of a main buffer") as problem:
         read(text)
     assert "'a.dat', 'b.dat'" in problem.value.hint
     trace = read(text, buffer="b.dat")
     assert len(trace.calls) == 1 and trace.tasks[0].comm == "ls"
+    assert [notice.code for notice in trace.notices] == ["other-buffers"]
 
 
 def test_a_damaged_trace_dat_through_trace_cmd(shared_traces: Path, program, tmp_path: Path) -> None:

@@ -23,11 +23,12 @@ from kfgraph.parse.source import Source
 
 _TRACER = re.compile(rb"^# tracer: (\S+)", re.MULTILINE)
 _LINE = re.compile(rb"^[^\n]{0,100}\|  [^\n]*[;{}/]\r?$", re.MULTILINE)
+_FUNCTION_TRACER = re.compile(rb"^[^\n]{1,40}-\d+ +\[\d+\] [^\n:]{0,40}: [\w.]+ <-[\w.]+\r?$", re.MULTILINE)
 
 
 def sniff(head: bytes) -> bool:
     """Whether this looks like what a tracefs ``trace`` file or ``perf ftrace`` gives."""
-    return bool(_TRACER.search(head) or _LINE.search(head))
+    return bool(_TRACER.search(head) or _LINE.search(head) or _FUNCTION_TRACER.search(head))
 
 
 def load(source: Source) -> Trace:
@@ -37,8 +38,8 @@ def load(source: Source) -> Trace:
         InputError: the text of another tracer, or not one line is a call.
     """
     tracer = _TRACER.search(source.head)
-    if tracer and tracer[1] != b"function_graph":
-        name = tracer[1].decode("ascii", "backslashreplace")
+    if (tracer and tracer[1] != b"function_graph") or _FUNCTION_TRACER.search(source.head):
+        name = tracer[1].decode("ascii", "backslashreplace") if tracer else "function"
         raise InputError(
             f"{source.name}: a trace of the {name} tracer, which has no durations and no depth",
             "record with function_graph: `kfgraph trace COMMAND`, or `echo function_graph > current_tracer`",

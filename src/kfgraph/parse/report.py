@@ -18,7 +18,7 @@ _WHOLE_ENDS = (b";", b"{", b"}", b")", b"/")
 _LINE = re.compile(
     rb"^(?:cpus=|version = )\d+\r?$"
     rb"|^[^\n]{0,100}(?:funcgraph_entry|funcgraph_exit|fgraph_retaddr_entry): "
-    rb"|^[^\n]{1,40}-\d+ +\[\d+\] [^\n:]{0,40}: +\w+: ",
+    rb"|^[^\n]{1,100}-\d+ +(?:\[\d+\]|\d+-0x\S*) *[^\n:]{0,40}: +\w+: ",
     re.MULTILINE,
 )
 

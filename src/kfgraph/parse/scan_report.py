@@ -77,7 +77,7 @@ class ReportScanner(Scanner):
                 return True
             i = self.task(start, end)
             if i < 0:
-                return False
+                return name != b"" and self.holds(start, b"cpus=")
         elif self.buffer:
             self.others[b""] = self.others.get(b"", 0) + 1
             return True
@@ -153,7 +153,9 @@ class ReportScanner(Scanner):
         if not self.width:
             # The first line with a name tells how wide all are.
             stop = self.data.find(b": ", start, end) + 2
-            if stop < start + 3 or self.columns(stop, end) < 0 or b" " in self.data[start:stop].strip():
+            if stop < start + 3 or b" " in self.data[start:stop].strip():
+                return start
+            if self.columns(stop, end) < 0 and not self.holds(stop, b"cpus="):
                 return start
             self.width = stop - start
         stop = start + self.width
