@@ -496,3 +496,18 @@ def test_the_loops_literals_are_the_contracts() -> None:
     assert [loop._ENTRY, loop._EXIT, loop._MARK, loop._LOSS] == [ENTRY, EXIT, MARK, LOSS]
     assert loop._RETADDR == reader._RETADDR
     assert 2 * len(reader._LAYOUT_FIELDS) == loop._LAYOUT_WIDTH
+
+
+def test_one_region_for_many_cpus_is_one_cpus(tmp_path: Path) -> None:
+    kernel = Kernel()
+    cpus = [two_calls(kernel), *(Cpu(kernel, number) for number in range(1, 40))]
+    path = write(tmp_path, kernel, *cpus, version=6)
+    content = bytearray(path.read_bytes())
+    table = content.index(b"flyrecord\0") + 10
+    for number in range(1, 40):
+        content[table + 16 * number : table + 16 * number + 16] = content[table : table + 16]
+    path.write_bytes(content)
+    trace = read(path)
+    trace.check()
+    assert next(notice.n for notice in trace.notices if notice.code == "cpu") >= 37
+    assert len(trace.calls) <= 4

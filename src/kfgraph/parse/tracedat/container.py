@@ -37,6 +37,7 @@ class Container:
         self.notices: list[Notice] = []
         self.options: list[tuple[int, bytes, int]] = []
         self.buffers: list[Buffer] = []
+        self._claimed = 0
         self.places: dict[int, tuple[int, bool, int, bool]] = {}
         try:
             self._read_header()
@@ -260,9 +261,10 @@ class Container:
 
     def add_cpu(self, buffer: Buffer, cpu: int, start: int, size: int, *, compressed: bool) -> None:
         """Take [start, start + size) of the file, as far as it is there, for a CPU's data."""
-        if any(data.cpu == cpu for data in buffer.cpus):
+        if cpu in buffer.numbers:
             self.miss("cpu", f"CPU {cpu} is listed twice", start)
             return
+        buffer.numbers.add(cpu)
         if start > self.source.size or size > self.source.size - start:
             kept = max(0, self.source.size - start)
             self.miss(
@@ -273,9 +275,14 @@ class Container:
             return
         if compressed:
             # trace-cmd 3.1 leaves the count out of the size, 3.4 does not: the chunks tell where they end.
-            chunks, _ = self._chunks(start, self.source.size, cpu, buffer.page_size)
+            chunks, end = self._chunks(start, self.source.size, cpu, buffer.page_size)
         else:
-            chunks = _plain_chunks(start, size, buffer.page_size)
+            chunks, end = _plain_chunks(start, size, buffer.page_size), start + size
+        # No two CPUs share data: a list that says so could make a small file as large as it likes.
+        self._claimed += end - start
+        if self._claimed > self.source.size:
+            self.miss("cpu", f"the data of CPU {cpu} is another CPU's too", start)
+            return
         buffer.cpus.append(CpuData(cpu, chunks, self.source))
 
     def _chunks(self, start: int, end: int, cpu: int, page_size: int) -> tuple[tuple[Chunk, ...], int]:

@@ -73,3 +73,5 @@ class Buffer:
     page_size: int
     cpus: list[CpuData] = field(default_factory=list)
     is_text: bool = False
+    numbers: set[int] = field(default_factory=set)
+    """The CPUs that were listed."""

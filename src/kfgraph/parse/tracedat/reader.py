@@ -32,7 +32,8 @@ from kfgraph.parse.tracedat.source import Damage
 BATCH_ROWS = 1 << 16
 _BYTES_A_CALL = 64
 """An entry and an exit take 68 bytes without arguments (64-bit)."""
-_MOST_EXPECTED = 1 << 25
+_RATIO = 8
+"""Trace data compresses to about a quarter; chunks that promise far more are promises."""
 _RETADDR = 5
 _GRAPH_EVENTS = {"funcgraph_entry": ENTRY, "funcgraph_exit": EXIT, "fgraph_retaddr_entry": _RETADDR}
 _LAYOUT_FIELDS = ("func", "depth", "calltime", "rettime", "retval", "overrun", "retaddr", "args")
@@ -198,7 +199,7 @@ class Reading:
             caller=self.has_caller,
             args=self.has_args,
             same_clock=self.times.is_local,
-            n_expected=min(n_bytes // _BYTES_A_CALL, _MOST_EXPECTED),
+            n_expected=min(n_bytes, _RATIO * self.container.source.size) // _BYTES_A_CALL,
         )
         names = Names(self.container)
         for batch, n in self.batches():
