@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -309,6 +310,50 @@ def test_nothing_is_left_where_there_is_no_trace_to_bring_back(
     with pytest.raises(kind, match=text):
         in_guest(inside, tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("restored", [True, False])
+def test_what_a_dead_guest_had_written_is_saved_by_a_second(
+    restored: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boots: list[list[str]] = []
+
+    def boot(argv: Sequence[str], image: KernelImage, folder: Path, **more: Any) -> GuestResult:
+        boots.append(list(argv))
+        share = folder / "share"
+        share.mkdir(parents=True)
+        if len(boots) == 1:
+            (share / ".kfgraph-abc").mkdir()
+            for cpu, data in ((0, b""), (10, b"ten"), (2, b"two")):
+                (share / ".kfgraph-abc" / f"trace.dat.cpu{cpu}").write_bytes(data)
+            (share / ".kfgraph-abc" / "trace.dat.cpu3").symlink_to("/etc/passwd")
+            lines = ("Kernel panic - not syncing: so it was",)
+            return GuestResult("died", None, lines, lines, image, more["machine"], 1.0, 2.0)
+        assert {name: path.read_bytes() for name, path in more["files"].items()} == {
+            "trace.dat.cpu0": b"",
+            "trace.dat.cpu2": b"two",
+            "trace.dat.cpu10": b"ten",
+        }
+        if restored:
+            (share / "trace.dat").write_bytes(b"\x17\x08\x44tracing...")
+        return GuestResult("done", 0 if restored else 1, (), (), image, more["machine"], 1.0, 2.0)
+
+    monkeypatch.setattr(guest, "boot", boot)
+    monkeypatch.setattr(throwaway, "find_recorder", lambda: "trace-cmd")
+    job = Job(Wishes(), Command("/bin/true", ("true",), {}), output=str(tmp_path / "t.dat"))
+    with pytest.raises(throwaway.GuestFailure, match="panicked: so it was") as caught:
+        throwaway.record_in_guest(job, IMAGE, machine=Machine(Path("/vng"), Path("/qemu"), "kvm", 4, 512))
+    files = [f"/run/kfgraph/trace.dat{cpu}" for cpu in ("", ".cpu0", ".cpu2", ".cpu10")]
+    assert boots[1] == ["trace-cmd", "restore", "-o", *files]
+    if not restored:
+        assert list(tmp_path.iterdir()) == []
+        assert caught.value.hint == "its last words are above; this machine is untouched"
+        return
+    assert (tmp_path / "t.dat").read_bytes() == b"\x17\x08\x44tracing..."
+    companion = Companion.from_dict(json.loads((tmp_path / "t.dat.kfgraph.json").read_text()))
+    assert companion.partial == "the guest's kernel (6.1.0-fake) panicked: so it was"
+    assert companion.argv == ("true",)
+    assert caught.value.hint == f"what it had recorded until shortly before is in {tmp_path}/t.dat"
 
 
 def test_a_module_for_another_kernel_is_refused_before_booting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

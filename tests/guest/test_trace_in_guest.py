@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -52,12 +53,24 @@ def test_an_insmod_that_fails(guest_image: KernelImage, foo_ko: Path, tmp_path: 
 
 @pytest.mark.timeout(600)
 def test_a_panic_is_shown_and_is_a_failure_of_the_recording(guest_image: KernelImage, tmp_path: Path) -> None:
-    done = trace(tmp_path, guest_image, "-o", "out.dat", "--", "sh", "-c", "echo before; echo c > /proc/sysrq-trigger")
+    # dash reads byte by byte: enough events that the recorder has some of them out.
+    script = "for i in 1 2 3 4 5 6 7 8; do read x < /etc/passwd; done; echo before; echo c > /proc/sysrq-trigger"
+    done = trace(tmp_path, guest_image, "-o", "out.dat", "--", "sh", "-c", script)
     assert done.returncode == 125, done.stderr
     assert done.stdout == "before\n"
     assert "  guest| " in done.stderr and "Kernel panic - not syncing: sysrq triggered crash" in done.stderr
     assert "sysrq_handle_crash" in done.stderr  # the stack
     assert f"the guest's kernel ({guest_image.release}) panicked: sysrq triggered crash" in done.stderr
+    # What the recorder had read by then is saved, and said to be partial.
+    assert "hint: what it had recorded until shortly before is in out.dat" in done.stderr
+    assert rest(tmp_path) == ["out.dat", "out.dat.kfgraph.json"]
+    read = kfgraph.load(tmp_path / "out.dat")
+    read.check()
+    assert read.companion is not None and "panicked" in read.companion.partial
+    called = Counter(read.symbols.names[code] for code in read.calls.func.tolist())
+    assert len(read.calls) > 2_000
+    assert called["handle_mm_fault"] > 10
+    assert sum(n for name, n in called.items() if name.startswith("0x")) < len(read.calls) // 100
 
 
 @pytest.mark.timeout(600)

@@ -179,6 +179,8 @@ def vng_argv(machine: Machine, image: KernelImage, share: Path, *, stubs: Path) 
     argv = [str(machine.vng), "--run", str(image.path), "--qemu", str(machine.qemu)]
     argv += ["--user", "root", "--cwd", "/", "--cpus", str(machine.cpus), "--memory", f"{machine.memory_mib}M"]
     argv += ["--force-9p", "--verbose", f"--rwdir={SHARE}={share}"]
+    # The same addresses in every boot: a second guest can name the functions that a dead one recorded.
+    argv += ["--append", "nokaslr"]
     if machine.accel != "kvm":
         # Patching the kernel's functions takes an emulated CPU longer than what counts as a lockup or a stall.
         argv += ["--disable-kvm", "--append", "watchdog_thresh=60", "--append", "rcupdate.rcu_cpu_stall_timeout=120"]
@@ -193,7 +195,7 @@ def boot(
     folder: Path,
     *,
     machine: Machine | None = None,
-    files: Mapping[str, str] | None = None,
+    files: Mapping[str, str | Path] | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     timeout_s: float = 600.0,
@@ -210,7 +212,7 @@ def boot(
         folder: an empty folder of the host; the guest sees ``folder/share`` as :data:`SHARE` and can write
             there. ``folder/console`` keeps the kernel's messages.
         machine: default :func:`find_machine`.
-        files: texts that lie in the shared folder at the start, by name.
+        files: what lies in the shared folder at the start: name -> text, or a file that is moved there.
         cwd: the command's directory (default: this process's).
         env: the command's environment (default: this process's).
         timeout_s: the guest is killed after this many seconds, boot included.
@@ -228,13 +230,13 @@ def boot(
     machine = machine or find_machine()
     begin = time.monotonic()
     job = {"argv": list(argv), "cwd": str(cwd or Path.cwd()), "env": dict(os.environ if env is None else env)}
-    texts = {**(files or {}), "job.json": json.dumps(job), "alive": "0"}
+    given = {**(files or {}), "job.json": json.dumps(job), "alive": "0"}
     watch = _Watch(folder, begin, timeout_s, out, err, on_stage, signals)
-    end = _run(machine, image, folder, texts, watch)
+    end = _run(machine, image, folder, given, watch)
     if end == "silent":
         machine = replace(machine, accel="tcg", cpus=1, why_slow="KVM starts a machine that does not run")
         shutil.rmtree(folder / "share")
-        end = _run(machine, image, folder, texts, watch)
+        end = _run(machine, image, folder, given, watch)
     lines = console_lines(folder / "console")
     status = _status(folder / "share")
     return GuestResult(
@@ -249,12 +251,15 @@ def boot(
     )
 
 
-def _run(machine: Machine, image: KernelImage, folder: Path, files: Mapping[str, str], watch: _Watch) -> str:
+def _run(machine: Machine, image: KernelImage, folder: Path, files: Mapping[str, str | Path], watch: _Watch) -> str:
     """Start the virtual machine and watch it to its end."""
     share = folder / "share"
     share.mkdir(parents=True)
-    for name, text in files.items():
-        (share / name).write_text(text)
+    for name, content in files.items():
+        if isinstance(content, Path):
+            content.replace(share / name)
+        else:
+            (share / name).write_text(content)
     with contextlib.ExitStack() as stack:
         command = vng_argv(machine, image, share.resolve(), stubs=_make_stubs(folder))
         console = stack.enter_context((folder / "console").open("wb"))

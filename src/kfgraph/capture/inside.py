@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from kfgraph.capture import tracefs
 from kfgraph.capture.agent import put
 from kfgraph.capture.job import Job, perform, recording_to_dict
+from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError, KfgraphError
 
 JOB, TRACE, RECORDING, FAILURE = "trace-job", "trace.dat", "recording", "failure"
@@ -24,7 +26,9 @@ def main(folder: Path) -> int:
     """Carry out the job; the exit status that ``kfgraph trace`` passes on."""
     job = Job.from_dict(json.loads((folder / JOB).read_text()))
     try:
-        recording = perform(job, fs=tracefs.find())
+        fs = tracefs.find()
+        _write_out_early(fs)
+        recording = perform(job, fs=fs)
     except (KfgraphError, KeyboardInterrupt) as problem:
         message, hint = getattr(problem, "message", "interrupted"), getattr(problem, "hint", "")
         code = problem.exit_code if isinstance(problem, CaptureError) else CaptureError.exit_code
@@ -32,6 +36,13 @@ def main(folder: Path) -> int:
         return code
     put(folder / RECORDING, json.dumps(recording_to_dict(recording)))
     return recording.status
+
+
+def _write_out_early(fs: Tracefs) -> None:
+    # What the recorder has read outlives this kernel, what is in its buffer does not. By default it waits until
+    # the buffer is half full.
+    with contextlib.suppress(OSError):
+        fs.write("buffer_percent", "1")
 
 
 if __name__ == "__main__":

@@ -18,16 +18,18 @@ from kfgraph.capture.guest import GuestResult, Machine
 from kfgraph.capture.job import Job, recording_from_dict
 from kfgraph.capture.loads import find_loads
 from kfgraph.capture.output import OutputFile
-from kfgraph.capture.recorder import find_recorder
+from kfgraph.capture.recorder import find_recorder, whole
 from kfgraph.capture.run import Recording
 from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound
 from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
+from kfgraph.model.companion import Companion
 from kfgraph.model.units import plural
 
 OnStage = Callable[[str, float], None]
 _ASKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LAST_LINES = 40
+_RESCUE_LIMIT_S = 240.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def record_in_guest(
 
     The command's output goes to ``out`` and ``err`` while it runs. A signal for this process (Ctrl-C, TERM,
     HUP) goes to the command in the guest; while that boots, and at the third time, it ends the guest.
-    ``on_stage`` is called often with "booting", "running" or "done", and the seconds so far.
+    ``on_stage`` is called often with "booting", "running", "done", "copying" or "rescuing", and the seconds so far.
 
     Raises:
         CaptureError: kfgraph's own failure, inside or outside; a guest that died, hung or ran out of time
@@ -83,7 +85,12 @@ def record_in_guest(
             )
         if on_stage is not None:
             on_stage("copying", result.seconds)
-        recording = _bring_back(job, result, folder / "share", output)
+        try:
+            recording = _bring_back(job, result, folder / "share", output)
+        except GuestFailure as failure:
+            if result.boot_s is not None and _rescue(job, failure, folder / "share", output, on_stage=on_stage):
+                failure.hint = f"what it had recorded until shortly before is in {job.output}"
+            raise
     finally:
         output.discard()
     return GuestRecording(recording, result)
@@ -140,6 +147,7 @@ class GuestFailure(CaptureError):
         else:
             message = f"the guest ({release}) ended before the command did"
         super().__init__(message, hint)
+        self.result = result
         self.said = last_words(result)
 
 
@@ -175,6 +183,37 @@ def _bring_back(job: Job, result: GuestResult, share: Path, output: OutputFile) 
         raise CaptureError(f"the guest's account of the recording cannot be read: {problem!r}") from problem
     output.commit(recording.companion)
     return recording
+
+
+def _rescue(job: Job, failure: GuestFailure, share: Path, output: OutputFile, *, on_stage: OnStage | None) -> bool:
+    """Make a trace of what a dead guest's recorder had written; True if there is one at its place now.
+
+    A second guest with the same kernel does it: there are the event formats and, without KASLR, the addresses.
+    """
+    result = failure.result
+    parts = {part.name: part for part in share.glob(".kfgraph-*/trace.dat.cpu*") if stat.S_ISREG(part.lstat().st_mode)}
+    if not any(part.stat().st_size for part in parts.values()):
+        return False
+    # trace-cmd counts the CPUs by the order of their files.
+    names = sorted(parts, key=lambda name: int(name.rpartition("cpu")[2]))
+    folder = output.temporary.parent / "rescue"
+    target = guest.SHARE / inside.TRACE
+    restored = guest.boot(
+        [find_recorder(), "restore", "-o", str(target), *(str(guest.SHARE / name) for name in names)],
+        result.image,
+        folder,
+        machine=result.machine,
+        files=parts,
+        timeout_s=_RESCUE_LIMIT_S,
+        on_stage=on_stage and (lambda _, seconds: on_stage("rescuing", seconds)),
+    )
+    found = folder / "share" / inside.TRACE
+    if restored.status != 0 or not whole(found):
+        return False
+    found.replace(output.temporary)
+    argv = job.command.argv if job.command else ()
+    output.commit(Companion(argv=argv, options=job.said, kernel=result.image.release, partial=failure.message))
+    return True
 
 
 def _noted(recording: Recording, result: GuestResult) -> Recording:

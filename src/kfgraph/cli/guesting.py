@@ -17,7 +17,13 @@ from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
 
 DEFAULT_TIMEOUT_S = 600.0
-_STAGES = {"booting": "booting", "running": "recording in", "done": "shutting down", "copying": "copying back from"}
+_STAGES = {
+    "booting": "booting",
+    "running": "recording in",
+    "done": "shutting down",
+    "copying": "copying back from",
+    "rescuing": "saving what was recorded by",
+}
 
 
 @dataclass(frozen=True)
