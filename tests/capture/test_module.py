@@ -106,12 +106,14 @@ def test_a_damaged_module_is_refused_or_read(any_modules: list[Path], tmp_path: 
     assert n_refused > 0
 
 
-def test_the_widget_of_the_lab(shared_traces: Path) -> None:
-    module = read_module(shared_traces / "6.1" / "widget.ko")
+@pytest.mark.parametrize("folder", ["6.1", "7.2-retval"])
+def test_the_widget_of_the_lab(shared_traces: Path, folder: str) -> None:
+    module = read_module(shared_traces / folder / "widget.ko")
     assert module.image.name == "widget"
     names = {n.partition(".")[0] for n in module.traceable}
     assert {"widget_init", "widget_probe", "widget_probe_slot", "widget_read_id", "widget_register"} <= names
     assert "init_module" not in names
+    assert [f.name for f in module.image.functions if f.name.startswith("__pfx_")] == []
 
 
 PADDED = """

@@ -76,6 +76,9 @@ PROBE_NOISE = (
     "kretprobe_trampoline_handler",
     "kallsyms_lookup_name",
     "kallsyms_lookup_size_offset",
+    "kallsyms_on_each_match_symbol",
+    "module_kallsyms_on_each_symbol",
+    "lookup_symbol_name",
 )
 
 MAX_PROBES = 64

@@ -24,6 +24,8 @@ from kfgraph.model.companion import ModuleFunction, ModuleImage
 _PLACES = ("__mcount_loc", "__patchable_function_entries")
 # On arm64 and others the patched place may lie this far before the function's first instruction.
 _BEFORE_ENTRY = 16
+# Symbols of the padding before a function, and of its type hash.
+_NO_FUNCTIONS = ("__pfx_", "__cfi_")
 _ALIASES = ("init_module", "cleanup_module")
 
 
@@ -118,7 +120,8 @@ def _functions(elf: Any) -> Iterator[ModuleFunction]:
     table = elf.get_section_by_name(".symtab")
     for symbol in table.iter_symbols() if table else ():
         index = symbol["st_shndx"]
-        if symbol["st_info"]["type"] == "STT_FUNC" and isinstance(index, int):
+        is_function = symbol["st_info"]["type"] == "STT_FUNC" and not symbol.name.startswith(_NO_FUNCTIONS)
+        if is_function and isinstance(index, int):
             section = elf.get_section(index).name
             yield ModuleFunction(symbol.name, section, int(symbol["st_value"]), int(symbol["st_size"]))
 
