@@ -113,7 +113,10 @@ class Session:
     def end(self) -> None:
         """Put the tracer back, forget the state, free the lock. ``failed``: what could not be put back."""
         if "snapshot" in self._note:
-            self.failed = [*probes.remove(self._fs), *tracefs.restore(self._fs, self._snapshot)]
+            try:
+                self.failed = [*probes.remove(self._fs), *tracefs.restore(self._fs, self._snapshot)]
+            except OSError as problem:  # the recording is worth more than this
+                self.failed = [f"{problem.filename or 'tracefs'}: {problem.strerror}"]
             self._state.unlink(missing_ok=True)
             del self._note["snapshot"]
         os.close(self._lock)

@@ -258,7 +258,7 @@ def restore(tracefs: Tracefs, snapshot: Snapshot) -> list[str]:
         except OSError:
             failed.append(name)
 
-    tracefs.write("tracing_on", "0")
+    attempt("tracing_on", "0")
     if now.values["current_tracer"] != "nop" and changed - {"tracing_on"}:
         attempt("current_tracer", "nop")
     for name in sorted(changed & set(snapshot.values) - {"tracing_on", "current_tracer"}):
