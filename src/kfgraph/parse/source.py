@@ -64,7 +64,7 @@ class Source:
         if not self.head:
             self.close()
             raise InputError(
-                f"{self.name}: {self.problem or 'empty'}",
+                f"{self.name}: {self.problem or 'is empty'}",
                 "was the recording stopped before it began to write? `kfgraph trace COMMAND` makes a new one",
             )
 
