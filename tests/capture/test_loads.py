@@ -39,6 +39,8 @@ def show_depends(words: Sequence[str]) -> str:
         (["taskset", "-c", "0", "insmod", "/a/foo.ko"], ["/a/foo.ko"]),
         (["sh", "-c", "cd /tmp && insmod /a/foo.ko; insmod '/b c/bar.ko' x=1"], ["/a/foo.ko", "/b c/bar.ko"]),
         (["sudo", "bash", "-ec", "A=1 insmod /a/foo.ko || (rmmod foo; insmod /a/foo.ko)"], ["/a/foo.ko"]),
+        (["sh", "-c", "exec insmod /a/foo.ko fail=19"], ["/a/foo.ko"]),
+        (["sh", "-c", "if ! insmod /a/foo.ko; then modprobe dummy; fi"], ["/a/foo.ko", "/lib/modules/6.1/dummy.ko"]),
         (["sh", "-c", "sh -c 'insmod /a/foo.ko'"], ["/a/foo.ko"]),
         (["modprobe", "dummy"], ["/lib/modules/6.1/dummy.ko"]),
         (["modprobe", "btrfs"], ["/m/xor.ko", "/m/raid6_pq.ko.xz", "/m/btrfs.ko"]),

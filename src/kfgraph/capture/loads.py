@@ -32,7 +32,23 @@ _WRAPPERS = {
 # Those of them that take one word of their own before the command.
 _OPERANDS = {"timeout": 1, "chrt": 1, "taskset": 1}
 _SHELLS = {"sh", "bash", "dash", "zsh", "ksh"}
-_BOXES = {"busybox", "kmod"}
+# Words that may stand before a command: programs with applets, and the shell's own.
+_PREFIXES = {
+    "busybox",
+    "kmod",
+    "exec",
+    "command",
+    "builtin",
+    "!",
+    "{",
+    "if",
+    "then",
+    "elif",
+    "else",
+    "while",
+    "until",
+    "do",
+}
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _MAX_DEPTH = 8
 
@@ -76,7 +92,7 @@ def _simple_commands(words: list[str], depth: int) -> Iterator[list[str]]:
     """The commands inside ``words``, without what is wrapped around them."""
     while words and depth < _MAX_DEPTH:
         name = Path(words[0]).name
-        if _ASSIGNMENT.match(words[0]) or name in _BOXES:
+        if _ASSIGNMENT.match(words[0]) or name in _PREFIXES:
             words = words[1:]
         elif name in _WRAPPERS:
             words = _unwrap(words[1:], _WRAPPERS[name])[_OPERANDS.get(name, 0) :]
