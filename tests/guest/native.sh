@@ -1,6 +1,9 @@
 # Runs in a guest: many recordings in one boot. Each case leaves NAME.status, NAME.out, NAME.err and what
 # differs in the tracer afterwards in NAME.left; the test beside this file judges them.
 T=/sys/kernel/tracing
+share=$PWD
+mkdir /tmp/native && cd /tmp/native && cp $share/foo.ko . # the shared folder is slow
+few='--only vfs_* --only do_exit --only begin_new_exec' # quicker to switch on than all functions
 echo 1408 > $T/buffer_size_kb # as a first recording leaves it; the kernel cannot go back
 
 settings() {
@@ -13,9 +16,10 @@ settings() {
 
 begin() { name=$1; settings > before; }
 end() { # the status
+    echo "$name $1 after $SECONDS s"
     echo "$1" > $name.status
     settings | diff before - > $name.left
-    rm -f before
+    cp $name.* $share/
 }
 quiet() { # NAME, then the words after `kfgraph trace`
     begin $1
@@ -32,23 +36,10 @@ recording() { # wait until the tracer is on
 }
 
 # The main job: a module that loads, one that does not, the same without probes.
-quiet ok insmod foo.ko
-rmmod foo
 quiet fail sh -c 'exec insmod foo.ko fail=19'
 quiet plain --no-returns insmod foo.ko fail=19
-
-# Options.
-quiet pipe -f sh -c 'cat /etc/passwd | wc -l'
-quiet root --root vfs_open --max-depth 3 --syscalls cat /etc/hostname
-quiet only --only ':mod:foo' --min-duration 1us insmod foo.ko
+quiet ok --root load_module insmod foo.ko
 rmmod foo
-quiet user --user nobody --env COLOR=red --cwd / sh -c 'id -u; echo $COLOR; pwd'
-
-# Ends.
-quiet signal --only do_exit --only begin_new_exec sh -c 'kill -SEGV $$'
-quiet missing no-such-command
-quiet refused /etc/passwd
-for i in $(seq ${RUNS:-3}); do quiet short$i --only begin_new_exec --only do_exit --buffer 512K true; done
 
 # A running process, until Ctrl-C.
 sh -c 'while :; do sleep 0.2; done' &
@@ -56,20 +47,20 @@ victim=$!
 begin attach
 # A background job of a script ignores SIGINT; a shell's own child at a prompt does not.
 $PYTHON -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
-    kfgraph trace -q -o attach.dat -p $victim > attach.out 2> attach.err &
+    kfgraph trace -q -o attach.dat $few -p $victim > attach.out 2> attach.err &
 job=$!
 recording
 sleep 2
 kill -INT $job
+echo $victim > attach.pid
 wait $job
 end $?
-echo $victim > attach.pid
 kill $victim
 
 # Ctrl-C in the middle of a command; it goes to the command first.
 begin interrupt
 $PYTHON -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
-    kfgraph trace -q -o interrupt.dat sh -c 'trap "echo asked; exit 9" INT; while :; do sleep 0.2; done' \
+    kfgraph trace -q -o interrupt.dat $few sh -c 'trap "echo asked; exit 9" INT; while :; do sleep 0.2; done' \
     > interrupt.out 2> interrupt.err &
 job=$!
 recording
@@ -80,12 +71,13 @@ end $?
 
 # SIGKILL of trace-cmd; two at once while it is at it.
 begin killed
-kfgraph trace -o killed.dat --no-returns sh -c 'while [ ! -e go ]; do ls /usr > /dev/null; sleep 0.3; done; exit 5' \
+kfgraph trace -o killed.dat $few sh -c 'while [ ! -e go ]; do ls /usr > /dev/null; sleep 0.3; done; exit 5' \
     > killed.out 2> killed.err &
 job=$!
 recording
 kfgraph trace -q -o second.dat true 2> second.err
-echo $? > second.status
+echo $? > $share/second.status
+cp second.err $share/
 kill -KILL $(pgrep -o -x trace-cmd)
 sleep 1
 touch go
@@ -94,27 +86,41 @@ end $?
 
 # SIGKILL of kfgraph; the next run clears what it left.
 begin next
-kfgraph trace -q -o lost.dat --min-duration 5us sleep 600 > /dev/null 2> next.killed &
+kfgraph trace -q -o lost.dat $few --min-duration 5us sleep 600 > /dev/null 2> next.killed &
 job=$!
 recording
 kill -KILL $job
 settings | diff before - > next.dirty
+cp next.dirty $share/
 pkill -x sleep
 for i in $(seq 300); do pgrep -x trace-cmd > /dev/null || break; sleep 0.2; done
-kfgraph trace -o next.dat --only begin_new_exec true > next.out 2> next.err
+kfgraph trace -q -o next.dat $few true > next.out 2> next.err
 end $?
+
+# Options.
+quiet pipe $few -f sh -c 'cat /etc/passwd | wc -l'
+quiet root --root vfs_open --max-depth 3 --syscalls cat /etc/hostname
+quiet only --only ':mod:foo' --min-duration 1us insmod foo.ko
+rmmod foo
+quiet user $few --user nobody --env COLOR=red --cwd / sh -c 'id -u; echo $COLOR; pwd'
+
+# Ends.
+quiet signal $few sh -c 'kill -SEGV $$'
+quiet missing no-such-command
+quiet refused /etc/passwd
+for i in $(seq ${RUNS:-3}); do quiet short$i $few --buffer 512K true; done
 
 # A full disk.
 mkdir small
 mount -t tmpfs -o size=2M tmpfs small
 begin full
-kfgraph trace -q -o small/full.dat ls -laR /etc > /dev/null 2> full.err
+kfgraph trace -o small/full.dat --root vfs_open sh -c 'for i in 1 2 3 4 5 6; do ls -laR /etc /usr/share/doc; done' > /dev/null 2> full.err
 end $?
-ls -A small > full.files
+ls -A small > $share/full.files
 umount small
 
 # Lost events, and the advice followed until none is lost.
-echo "kfgraph trace -o loss.dat --buffer 16K ls -la /usr/bin" > loss.line
+echo "kfgraph trace -o loss.dat --buffer 16K --root vfs_open ls -laR /usr/lib/python3" > loss.line
 for i in 1 2 3 4; do
     begin loss$i
     sh -c "$(cat loss.line)" > /dev/null 2> loss$i.err
