@@ -49,7 +49,7 @@ RENAMED = {
     "6.12/insmod-dummy.dat": 1,
 }
 """Lines whose function trace-cmd names by a symbol that is no text, or not at all."""
-GRAPH_LINE = re.compile(r": (?:funcgraph_|fgraph_)| EVENTS DROPPED\]")
+GRAPH_LINE = re.compile(r": (?:funcgraph_|fgraph_)|EVENTS DROPPED\]")
 FUNCTION = re.compile(r"\|  (?: *)(\S+?)\(\)")
 
 
@@ -76,7 +76,7 @@ def report_of(path: Path, given: Path, program: Callable[[str, str], str]) -> tu
 def comparable(line: str, newer: bool) -> str:
     """The line without what 3.4 adds: the latency column and the arguments."""
     if newer:
-        line = re.sub(r"(\[\d+\]) \S{5} ", r"\1", line, count=1)
+        line = re.sub(r"(\[\d+\]) \S{5} ", r"\1 ", line, count=1)
         line = re.sub(r"\(.*?\)( \{|;| /\*)", r"()\1", line, count=1)
     return line
 
