@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from kfgraph.errors import InputError, NoMatchError, UsageError
 from kfgraph.model.trace import Trace
-from kfgraph.parse import companion, ftrace, rawreport, report
+from kfgraph.parse import companion
 from kfgraph.parse.source import Readable, Source
 
 __all__ = ["READERS", "Reader", "load"]
@@ -28,12 +28,27 @@ class Reader:
     load: Callable[[Source, str | None], Trace]
 
 
+# A reader is imported when there is something for it: each brings a loop and tables of its own.
+_TRACE_DAT = b"\x17\x08\x44tracing"
+
+
 def _is_tracedat(head: bytes) -> bool:
-    return head.startswith(rawreport.MAGIC)
+    return head.startswith(_TRACE_DAT)
+
+
+def _is_report(head: bytes) -> bool:
+    from kfgraph.parse import report
+
+    return _is_tracedat(head) or report.sniff(head)
+
+
+def _is_ftrace(head: bytes) -> bool:
+    from kfgraph.parse import ftrace
+
+    return ftrace.sniff(head)
 
 
 def _load_dat(source: Source, buffer: str | None) -> Trace:
-    # Imported when there is one to read: the page loop and its tables are no text reader's business.
     from kfgraph.parse import tracedat
 
     with source.as_file() as path:
@@ -42,12 +57,16 @@ def _load_dat(source: Source, buffer: str | None) -> Trace:
 
 
 def _load_report(source: Source, buffer: str | None) -> Trace:
+    from kfgraph.parse import rawreport, report
+
     if _is_tracedat(source.head):
         return rawreport.load(source, buffer=buffer)
     return report.load(source, buffer=buffer)
 
 
 def _load_ftrace(source: Source, buffer: str | None) -> Trace:
+    from kfgraph.parse import ftrace
+
     if buffer:
         raise NoMatchError(f"{source.name}: this text has no buffers to choose from", "leave --buffer-name out")
     return ftrace.load(source)
@@ -58,10 +77,10 @@ READERS: list[Reader] = [
     Reader(
         "report",
         "the text of `trace-cmd report`, and a trace.dat by running trace-cmd on it",
-        lambda head: _is_tracedat(head) or report.sniff(head),
+        _is_report,
         _load_report,
     ),
-    Reader("ftrace", "the tracefs file `trace` under function_graph, `perf ftrace` text", ftrace.sniff, _load_ftrace),
+    Reader("ftrace", "the tracefs file `trace` under function_graph, `perf ftrace` text", _is_ftrace, _load_ftrace),
 ]
 """Every reader, the preferred one first."""
 
