@@ -47,7 +47,7 @@ victim=$!
 begin attach
 # A background job of a script ignores SIGINT; a shell's own child at a prompt does not.
 $PYTHON -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
-    kfgraph trace -q -o attach.dat $few -p $victim > attach.out 2> attach.err &
+    kfgraph trace -q -f -o attach.dat $few -p $victim > attach.out 2> attach.err &
 job=$!
 recording
 sleep 2

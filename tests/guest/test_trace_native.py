@@ -59,7 +59,7 @@ def names(trace: Trace) -> Counter[str]:
 
 def returned(trace: Trace, event: str) -> list[int]:
     """The values that a return probe recorded, in time order."""
-    return [int(trace.marks.text[i].rpartition("ret=")[2].split()[0], 16) for i in trace.marks.named(event)]
+    return [int(trace.marks.text[i].rpartition("ret=")[2].split()[0], 0) for i in trace.marks.named(event)]
 
 
 @pytest.mark.parametrize("name", CASES)
