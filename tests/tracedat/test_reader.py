@@ -206,6 +206,14 @@ def test_a_module_that_is_known_to_have_been_there(tmp_path: Path) -> None:
     assert not trace.symbols.resolved[1]
 
 
+def test_records_of_an_earlier_boot_get_no_names_of_this_one(tmp_path: Path) -> None:
+    for info, expected in ((b":ffffffff9a000000\t[kernel]\n\0", f"0x{F:x}"), (b":# Current\n\0", "f")):
+        trace = read(write(tmp_path, Kernel(), two_calls(Kernel()), extra=Extra(options=[(24, info)])))
+        assert names(trace)[0] == expected
+        assert ("earlier-boot" in codes(trace)) == (expected != "f")
+        assert "no-kallsyms" not in codes(trace)
+
+
 def test_hidden_symbols_are_said(tmp_path: Path) -> None:
     trace = read(write(tmp_path, Kernel(), two_calls(Kernel()), symbols={0: ("T", "f", "")}))
     assert names(trace) == [f"0x{F:x}", f"0x{G:x}"]

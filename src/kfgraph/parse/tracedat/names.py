@@ -15,19 +15,33 @@ from kfgraph.parse.tracedat.source import Damage, Fields
 
 
 class Names:
-    """The names of one file's addresses. kallsyms is read in a thread, while the pages are decoded."""
+    """The names of one buffer's addresses. kallsyms is read in a thread, while the pages are decoded."""
 
-    def __init__(self, container: Container) -> None:
+    def __init__(self, container: Container, buffer: str = "") -> None:
         self._container = container
+        self._buffer = buffer
         self.notices: list[Notice] = []
         self._later = Later(self._read)
 
     def _read(self) -> Kallsyms:
+        if self._of_an_earlier_boot():
+            self.notices.append(
+                Notice(
+                    "earlier-boot",
+                    "the records are from before a reboot and the symbols from after it: functions are addresses",
+                )
+            )
+            return Kallsyms(b"")
         try:
             return Kallsyms(_sized(self._container.section(Option.KALLSYMS), 4))
         except Damage as damage:
             self.notices.append(Notice("damaged-section", f"kallsyms: {damage.what} (at byte {damage.offset})"))
             return Kallsyms(b"")
+
+    def _of_an_earlier_boot(self) -> bool:
+        """Whether the buffer outlived a reboot: its last_boot_info tells where the kernel was then."""
+        infos = (fields.data.partition(b":") for fields in self._container.all_options(Option.LAST_BOOT))
+        return any(name == self._buffer.encode() and b"[kernel]" in text for name, _, text in infos)
 
     def table(
         self, functions: npt.NDArray[np.uint64], callers: npt.NDArray[np.uint64]
@@ -73,7 +87,8 @@ class Names:
             self.notices.append(
                 Notice("damaged-kallsyms", "lines of kallsyms are not symbols", kallsyms.n_damaged)
             )
-        if n_functions and (kallsyms.hidden or not len(kallsyms)):
+        said = any(notice.code == "earlier-boot" for notice in self.notices)
+        if n_functions and not said and (kallsyms.hidden or not len(kallsyms)):
             self.notices.append(
                 Notice(
                     "no-kallsyms",

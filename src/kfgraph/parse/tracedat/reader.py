@@ -201,7 +201,7 @@ class Reading:
             same_clock=self.times.is_local,
             n_expected=min(n_bytes, _RATIO * self.container.source.size) // _BYTES_A_CALL,
         )
-        names = Names(self.container)
+        names = Names(self.container, self.buffer.name)
         for batch, n in self.batches():
             pairer.feed(batch, n)
         paired = pairer.finish(clock_is_ns=self.times.unit == "ns")
