@@ -35,6 +35,8 @@ raise SystemExit(not os.path.exists(sysconfig.get_path("include") + "/Python.h")
                 have insmod || echo kmod
                 have trace-cmd || echo trace-cmd
                 have qemu-system-x86_64 || echo qemu-system-x86
+                # A kernel with 9p as a module needs an initramfs; virtme-ng makes one of busybox.
+                have busybox || echo busybox-static
                 # A kernel with its modules, and the headers to build a module for it.
                 for image in /boot/vmlinuz-*; do
                     release=${image#/boot/vmlinuz-}
