@@ -85,7 +85,17 @@ def comparable(line: str, newer: bool) -> str:
 def test_the_report_is_made_again(
     name: str, shared_traces: Path, tmp_path: Path, program: Callable[[str, str], str]
 ) -> None:
-    given = shared_traces / name
+    compare(shared_traces / name, tmp_path, program, n_lines=FILES[name], n_renamed=RENAMED.get(name, 0))
+
+
+def test_the_fixtures_report_is_made_again(tmp_path: Path, program: Callable[[str, str], str]) -> None:
+    given = Path(__file__).resolve().parent.parent / "fixtures" / "traces" / "s390x-true.dat"
+    compare(given, tmp_path, program, n_lines=FILES["6.1-s390x/true.dat"], n_renamed=0)
+
+
+def compare(
+    given: Path, tmp_path: Path, program: Callable[[str, str], str], *, n_lines: int, n_renamed: int
+) -> None:
     path = plain_file(given, tmp_path)
     report, newer = report_of(path, given, program)
     theirs = (comparable(line, newer) for line in report if GRAPH_LINE.search(line))
@@ -106,8 +116,8 @@ def test_the_report_is_made_again(
         else:
             assert re.fullmatch("[0-9a-f]+", their_name[1]) and kinds[our_name[1]] <= set("tTwW")
         renamed += 1
-    assert n == FILES[name]
-    assert renamed == RENAMED.get(name, 0)
+    assert n == n_lines
+    assert renamed == n_renamed
 
 
 def kinds_of_symbols(path: Path) -> dict[str, set[str]]:
