@@ -23,6 +23,7 @@ PROGRAM = "trace-cmd"
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.01
 _READY_TIMEOUT_S = 180.0
+_FLUSH_S = 5.0
 
 
 def find_recorder() -> str:
@@ -100,9 +101,16 @@ class Recorder:
             time.sleep(_POLL_S)
 
     def kill(self) -> None:
-        """Be rid of it and of its helpers, whatever they do."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        """Be rid of it and of its helpers, one for each CPU; they may write down what they have before."""
+        # SIGUSR1 is how trace-cmd tells them to end; the rest of its group it ends at once.
+        for number, patience_s in ((signal.SIGUSR1, _FLUSH_S), (signal.SIGKILL, 1.0)):
+            until = time.monotonic() + patience_s
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+                while time.monotonic() < until:
+                    self._process.poll()
+                    os.killpg(self.pid, 0)
+                    time.sleep(_POLL_S)
         self._process.wait()
 
     @property

@@ -262,6 +262,7 @@ class _Capture:
         self.partial = self.recorder.failure or "trace-cmd ended before the command did"
         with contextlib.suppress(OSError):
             self.fs.write("tracing_on", "0")
+        self.recorder.kill()
 
     def _report(self, now: float) -> None:
         if self.watcher is None or now - self.last_progress < _PROGRESS_S:
