@@ -69,8 +69,9 @@ def test_a_panic_is_shown_and_is_a_failure_of_the_recording(guest_image: KernelI
     assert read.companion is not None and "panicked" in read.companion.partial
     called = Counter(read.symbols.names[code] for code in read.calls.func.tolist())
     assert len(read.calls) > 2_000
-    assert called["handle_mm_fault"] > 10
-    assert sum(n for name, n in called.items() if name.startswith("0x")) < len(read.calls) // 100
+    assert called["_raw_spin_lock"] > 100
+    # The second guest has the first one's addresses; without that next to none would have a name.
+    assert sum(n for name, n in called.items() if name.startswith("0x")) < len(read.calls) // 10
 
 
 @pytest.mark.timeout(600)
