@@ -16,7 +16,7 @@ ROOT = pathlib.Path(os.environ["FAKE_TRACEFS"])
 MODE = os.environ.get("FAKE_MODE", "")
 args = sys.argv[1:]
 if log := os.environ.get("FAKE_LOG"):
-    with open(log, "a") as notes:
+    with pathlib.Path(log).open("a") as notes:
         notes.write(json.dumps(args) + "\n")
 output = pathlib.Path(args[args.index("-o") + 1])
 

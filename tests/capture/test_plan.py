@@ -56,7 +56,7 @@ def test_sizes(text: str, kb: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "M", "64X", "-1M", "3", "0"])
 def test_no_sizes(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a size|less than one page"):
+    with pytest.raises(ValueError, match=r"is not a size|less than one page"):
         parse_size_kb(text)
 
 

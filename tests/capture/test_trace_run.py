@@ -56,7 +56,8 @@ def test_nothing_of_the_command_runs_before_the_tracer_is_on(lab: Lab) -> None:
         "-q",
         "sh",
         "-c",
-        f"cat {root}/tracing_on {root}/current_tracer; grep -c . {root}/set_ftrace_pid; cat {root}/set_ftrace_pid; echo $$",
+        f"cat {root}/tracing_on {root}/current_tracer; "
+        f"grep -c . {root}/set_ftrace_pid; cat {root}/set_ftrace_pid; echo $$",
     )
     on, tracer, count, listed, pid = done.stdout.split()
     assert (on, tracer, count) == ("1", "function_graph", "1")

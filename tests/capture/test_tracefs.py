@@ -34,7 +34,8 @@ def test_what_it_offers(tmp_path: Path) -> None:
 def test_stats(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "t")
     (fs.root / "per_cpu/cpu1/stats").write_text(
-        "entries: 3\noverrun: 10\ncommit overrun: 200\nbytes: 9\noldest event ts: 1.5\ndropped events: 4000\nread events: 2\n"
+        "entries: 3\noverrun: 10\ncommit overrun: 200\nbytes: 9\n"
+        "oldest event ts: 1.5\ndropped events: 4000\nread events: 2\n"
     )
     assert read_stats(fs) == (CpuStats(0, 15, 0), CpuStats(1, 5, 4210))
 

@@ -27,6 +27,6 @@ def declare(_type: Any, value: _T) -> _T:
     return value
 
 
-int = longlong = ulonglong = None  # noqa: A001 - the names that C types have there
+int = longlong = ulonglong = None
 cfunc = ccall = cclass = final = inline = nogil = _unchanged
 boundscheck = wraparound = cdivision = initializedcheck = locals = returns = exceptval = _decorator
