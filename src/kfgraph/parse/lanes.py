@@ -18,10 +18,12 @@ class Lanes:
         self.top = np.empty(0, np.int32)
         self.last_root = np.empty(0, np.int32)
         self.last_cpu = np.empty(0, np.int32)
+        self.last_time = np.empty(0, np.int64)
         self.gap_end = np.empty(0, np.int64)
         self.cpu_pid = np.empty(0, np.int64)
         self.cpu_lane = np.empty(0, np.int32)
         self.cpu_time = np.empty(0, np.int64)
+        self.cpu_gap_end = np.empty(0, np.int64)
         self.pending: dict[int, tuple[int, int]] = {}
         """CPU -> (how many were lost or -1, time of the last record before the gap)."""
         self.cuts: dict[int, list[int]] = {}
@@ -38,6 +40,7 @@ class Lanes:
             self.cpu_pid = np.append(self.cpu_pid, np.full(missing, -2, np.int64))
             self.cpu_lane = np.append(self.cpu_lane, np.full(missing, -1, np.int32))
             self.cpu_time = np.append(self.cpu_time, np.full(missing, -1, np.int64))
+            self.cpu_gap_end = np.append(self.cpu_gap_end, np.full(missing, -1, np.int64))
 
     def number(self, pid: int, cpu: int) -> int:
         """The lane of this pid (of this CPU if the pid is 0 or not told), made when new."""
@@ -51,6 +54,7 @@ class Lanes:
                 self.top = np.append(self.top, np.full(more, -1, np.int32))
                 self.last_root = np.append(self.last_root, np.full(more, -1, np.int32))
                 self.last_cpu = np.append(self.last_cpu, np.full(more, -1, np.int32))
+                self.last_time = np.append(self.last_time, np.full(more, -1, np.int64))
                 self.gap_end = np.append(self.gap_end, np.full(more, -1, np.int64))
         return lane
 
@@ -73,12 +77,21 @@ class Lanes:
 
     def resume(self, cpu: int, lane: int, time: int, parent: Any, flags: Any) -> int:
         """The first record after a gap on ``cpu`` is ``lane``'s: how many were lost before it."""
-        n_lost, gap_begin = self.pending.pop(cpu)
+        n_lost, _ = self.pending.pop(cpu)
+        self.cpu_gap_end[cpu + 1] = time
         self.gap_end[lane] = time
         if self.last_cpu[lane] != cpu:
-            # It came to this CPU during the gap: what it did here is lost all the same.
-            self._cut(int(self.top[lane]), gap_begin, parent, flags)
+            self.arrive(cpu, lane, parent, flags)
         return n_lost
+
+    def arrive(self, cpu: int, lane: int, parent: Any, flags: Any) -> None:
+        """``lane`` came to ``cpu`` after a gap there that it has not been seen to outlast elsewhere.
+
+        It may have come during the gap: what it did there is lost all the same. (One that came and
+        left again within the gap cannot be told.)
+        """
+        self.gap_end[lane] = self.cpu_gap_end[cpu + 1]
+        self._cut(int(self.top[lane]), int(self.last_time[lane]), parent, flags)
 
     def _cut(self, node: int, gap_begin: int, parent: Any, flags: Any) -> None:
         while node >= 0:

@@ -94,6 +94,7 @@ def pair(
     top: cython.int
     node: cython.int
     child: cython.int
+    donor: cython.int
     earlier: cython.int
     flag: cython.int
     t: cython.longlong
@@ -111,7 +112,9 @@ def pair(
     lane_top: cython.int[::1] = lanes.view("top")
     lane_root: cython.int[::1] = lanes.view("last_root")
     lane_cpu: cython.int[::1] = lanes.view("last_cpu")
+    lane_time: cython.longlong[::1] = lanes.view("last_time")
     gap_end: cython.longlong[::1] = lanes.view("gap_end")
+    cpu_gap_end: cython.longlong[::1] = lanes.view("cpu_gap_end")
 
     for i in range(n):
         what = kind[i]
@@ -130,6 +133,7 @@ def pair(
             lane_top = lanes.view("top")
             lane_root = lanes.view("last_root")
             lane_cpu = lanes.view("last_cpu")
+            lane_time = lanes.view("last_time")
             gap_end = lanes.view("gap_end")
         t = time[i]
         top = lane_top[lane]
@@ -138,7 +142,10 @@ def pair(
             p_what[n_places] = lanes.resume(c, lane, t, c_parent, c_flags)
             any_loss = bool(lanes.pending)
             resumed = True
+        elif lane_cpu[lane] != c and lane_time[lane] < cpu_gap_end[c + 1]:
+            lanes.arrive(c, lane, c_parent, c_flags)
         lane_cpu[lane] = c
+        lane_time[lane] = t
         cpu_time[c + 1] = t
 
         d = depth[i] if what != _MARK else -1
@@ -178,6 +185,7 @@ def pair(
             dur = duration[i]
             called = calltime[i]
             matched = False
+            donor = -1
             if d < 0 and f != 0:
                 # No depth to go by: the innermost open call of this function.
                 node = top
@@ -199,6 +207,7 @@ def pair(
                     c_flags[top] |= _NO_EXIT
                     if c_flags[top] & _CUT:
                         lanes.cuts.pop(top, None)
+                    donor = top
                     top = c_parent[top]
             if matched:
                 node = top
@@ -234,10 +243,16 @@ def pair(
                 if has_arg:
                     c_arg[node] = -1
                 # Adopt what ran inside it: the last children of its caller, deeper and not over before it began.
-                child = c_last[top] if top >= 0 else lane_root[lane]
-                earlier = child
+                # Or those of the call that stood in its place, if they began inside it.
+                if donor >= 0:
+                    earlier = c_last[donor]
+                else:
+                    earlier = c_last[top] if top >= 0 else lane_root[lane]
                 while earlier >= 0 and c_depth[earlier] > d and d >= 0:
-                    if called >= 0 and c_call[earlier] >= 0 and c_duration[earlier] >= 0:
+                    if donor >= 0:
+                        if c_start[earlier] < (called if same_clock and called >= 0 else c_start[node]):
+                            break
+                    elif called >= 0 and c_call[earlier] >= 0 and c_duration[earlier] >= 0:
                         if c_call[earlier] + c_duration[earlier] <= called:
                             break
                     elif c_start[node] >= 0 and c_start[earlier] >= 0:
@@ -253,7 +268,11 @@ def pair(
                     if c_last[node] < 0:
                         c_last[node] = earlier
                     earlier = c_previous[earlier]
-                c_previous[node] = earlier
+                if donor >= 0:
+                    c_previous[node] = donor
+                    c_last[donor] = earlier
+                else:
+                    c_previous[node] = earlier
                 if c_last[node] >= 0:
                     # The first adopted child has no elder sibling any more; the caller's chain goes on behind it.
                     child = c_last[node]
