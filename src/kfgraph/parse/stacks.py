@@ -244,10 +244,7 @@ def pair(
                     c_arg[node] = -1
                 # Adopt what ran inside it: the last children of its caller, deeper and not over before it began.
                 # Or those of the call that stood in its place, if they began inside it.
-                if donor >= 0:
-                    earlier = c_last[donor]
-                else:
-                    earlier = c_last[top] if top >= 0 else lane_root[lane]
+                earlier = c_last[donor] if donor >= 0 else c_last[top] if top >= 0 else lane_root[lane]
                 while earlier >= 0 and c_depth[earlier] > d and d >= 0:
                     if donor >= 0:
                         if c_start[earlier] < (called if same_clock and called >= 0 else c_start[node]):
