@@ -84,7 +84,8 @@ def text_of(trace: Trace, width: int, **options: object) -> str:
 def test_what_a_person_reads() -> None:
     assert text_of(rich_trace(), 100, verbose=True, loops={"stacks": True, "scan": False}) == (
         "trace     a.dat (read as tracedat)\n"
-        "kernel    6.1.0, x86_64, host box, trace-cmd 3.1.6\n"
+        "kernel    6.1.0, x86_64, host box\n"
+        "made by   trace-cmd 3.1.6\n"
         "clock     local, 2.500 ms long\n"
         "CPUs      2, calls on 0\n"
         "calls     5 of 5 functions, 3 roots, up to 2 levels deep, 1 unfinished\n"

@@ -143,11 +143,14 @@ def salvage(recorder: str, output: OutputFile) -> bool:
     """
     if whole(output.temporary):
         return True
-    parts = [str(part) for part in output.parts if part.stat().st_size]
-    if not parts:
+    # Empty ones too: trace-cmd counts the CPUs by the order of their files.
+    parts = output.parts
+    if not any(part.stat().st_size for part in parts):
         return False
     subprocess.run(
-        [recorder, "restore", "-o", str(output.temporary), *parts], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [recorder, "restore", "-o", str(output.temporary), *map(str, parts)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     return whole(output.temporary)
 

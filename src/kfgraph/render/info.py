@@ -41,8 +41,10 @@ class InfoView:
         """(label, text, style); the label is "" where a text goes on with the subject before."""
         info, trace, meta = self.info, self.info.trace, self.info.trace.meta
         yield "trace", f"{meta.path} (read as {meta.reader})", ""
-        origin = [meta.kernel, meta.arch, meta.host and f"host {meta.host}", meta.recorder]
+        origin = [meta.kernel, meta.arch, meta.host and f"host {meta.host}"]
         yield "kernel", ", ".join(filter(None, origin)) or "not told", ""
+        if meta.recorder:
+            yield "made by", meta.recorder, ""
         unit = "" if meta.clock_unit == "ns" else f", in {meta.clock_unit} of unknown length: no times"
         span = f", {format_ns(meta.last_ns - meta.first_ns)} long" if 0 <= meta.first_ns <= meta.last_ns else ""
         yield "clock", f"{meta.clock or 'not told'}{unit}{span}", ""
