@@ -21,6 +21,9 @@ N_SHORT = int(os.environ.get("KFGRAPH_SHORT_RUNS", "3"))
 CASES = ("ok", "fail", "plain", "pipe", "root", "only", "user", "signal", "missing", "refused", "attach", "interrupt")
 CASES += ("killed", "next", "full", *(f"short{i + 1}" for i in range(N_SHORT)))
 
+# One boot for all of them; the first test pays for it.
+pytestmark = pytest.mark.timeout(3100)
+
 
 @pytest.fixture(scope="module")
 def share(guest_image: KernelImage, foo_ko: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -137,7 +140,7 @@ def steady(trace: Trace) -> Counter[str]:
 def test_children_are_followed(share: Path) -> None:
     trace = load(share, "pipe")
     assert int((share / "pipe.out").read_text()) > 10
-    comms = {trace.tasks.comm[lane] for lane in trace.command_lanes or ()}
+    comms = {trace.tasks[lane].comm for lane in trace.command_lanes or ()}
     assert {"cat", "wc"} <= comms
     assert len(trace.command_lanes or ()) >= 3
 
@@ -170,7 +173,7 @@ def test_a_child_of_a_millisecond_is_recorded_from_its_exec_to_its_exit(share: P
     trace = load(share, name)
     assert names(trace)["do_exit"] == 1
     (pid,) = companion(share, name).pids
-    lane = next(i for i in range(len(trace.tasks)) if trace.tasks.pid[i] == pid)
+    (lane,) = trace.tasks.lanes_of(pid=pid)
     assert Counter(trace.symbols.names[f] for f in trace.calls.func[trace.calls.lane == lane])["begin_new_exec"] == 1
 
 
