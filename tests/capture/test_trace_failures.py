@@ -75,7 +75,7 @@ TABLE: tuple[tuple[Callable[[Lab], None], str, int, str, str], ...] = (
     (nothing, "", 2, "give a command to run", "kfgraph trace insmod foo.ko"),
     (nothing, "-p 1 true", 2, "give a command or -p PID, not both", "kfgraph trace"),
     (nothing, "-p 1 --cwd /", 2, "--user, --env and --cwd are for a command", "--help"),
-    (nothing, "--no-such true", 2, "No such option: --no-such", "kfgraph trace --help"),
+    (nothing, "--no-such true", 2, "No such option", "kfgraph trace --help"),
     (nothing, "--buffer 12parsecs true", 2, "'12parsecs' is not a size", "--help"),
     (nothing, "--buffer 1 true", 2, "less than one page", "--help"),
     (nothing, "--min-duration soon true", 2, "'soon' is not a time", "--help"),

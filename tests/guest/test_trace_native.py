@@ -17,7 +17,7 @@ from kfgraph.model.calls import Flag
 from kfgraph.model.companion import Companion
 from kfgraph.model.trace import Trace
 
-N_SHORT = int(os.environ.get("KFGRAPH_SHORT_RUNS", "3"))
+N_SHORT = int(os.environ.get("KFGRAPH_SHORT_RUNS", "1"))
 CASES = ("ok", "fail", "plain", "pipe", "root", "only", "user", "signal", "missing", "refused", "attach", "interrupt")
 CASES += ("killed", "next", "full", *(f"short{i + 1}" for i in range(N_SHORT)))
 
