@@ -17,7 +17,7 @@ demo: venv  ## trace an insmod in a throwaway guest and show it; where that cann
 	@scripts/demo.sh
 
 test: venv  ## the test suite; what this machine lacks is skipped by name
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-kernels: venv  ## capture in guests with several kernels (long; downloads kernels)
 	scripts/test-kernels.sh

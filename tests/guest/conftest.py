@@ -12,13 +12,6 @@ from kfgraph.capture import guest
 from kfgraph.kernel.images import KernelImage, list_images
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One guest at a time: it takes a processor for itself."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("guest"))
-
-
 @pytest.fixture(scope="session")
 def guest_image() -> KernelImage:
     """The kernel that guests boot here: the newest that has its headers, or the one in KFGRAPH_TEST_KERNEL."""

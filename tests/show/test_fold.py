@@ -147,6 +147,24 @@ def test_an_unfinished_or_failed_call_is_never_folded_away() -> None:
     assert shown(fold(tree_of(failing), FoldOptions(max_rows=None))) == ["root", "  step", "  step", "  step"]
 
 
+def test_the_way_of_an_error_is_shown_however_fast_it_was() -> None:
+    slow = [call(f"slow{i}", 1_000) for i in range(9)]
+    tree = call("root", 5, *slow, call("init", 1, call("probe", 1, call("read", 1), call("undo", 1)), call("fine", 1)))
+    trace = trace_of([tree])
+    error = {"root": -19, "init": -19, "probe": -19, "read": -19, "undo": -22, "fine": -19}
+    names = [trace.symbols.names[code] for code in trace.calls.func]
+    # "fine" got -19 of its own: it is shown too, for it returned to a caller that returned the same.
+    retval = np.array([error.get(name, 0) & 0xFFFFFFFF for name in names], np.int64)
+    flags = trace.calls.flags | np.uint16(Flag.HAS_RETVAL)
+    failing = Trace(trace.calls.with_columns(retval=retval, flags=flags), trace.symbols, trace.tasks)
+    rows = shown(fold(tree_of(failing), FoldOptions(max_rows=8)))
+    assert [row.strip().split(" ")[0] for row in rows if "slow" not in row and row.strip()[0] != "…"] == [
+        "root", "init", "probe", "read", "fine",
+    ]  # fmt: skip
+    # Asked for, a limit is a limit.
+    assert [row.split(" ")[0] for row in shown(fold(tree_of(failing), FoldOptions(depth=0)))] == ["root"]
+
+
 def test_the_slowest_calls_are_those_that_fit() -> None:
     branches = [call(f"f{i}", 10, call(f"g{i}", 1_000 * i), call(f"h{i}", 1)) for i in range(1, 7)]
     tree = tree_of(trace_of([call("root", 5, *branches)]))

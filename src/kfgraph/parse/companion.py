@@ -13,6 +13,7 @@ from kfgraph.errors import Notice
 from kfgraph.model.calls import Flag
 from kfgraph.model.companion import SUFFIX, Companion
 from kfgraph.model.trace import Trace
+from kfgraph.parse import probes
 
 _MAX_SIZE = 64 << 20
 _CHILD = re.compile(r"\bchild_pid=(\d+)\s*$")
@@ -40,7 +41,7 @@ def attach(trace: Trace, path: Path | None) -> Trace:
     except (OSError, ValueError, RecursionError) as problem:
         text = f"{file.name} cannot be read ({problem}): which calls are the command's is not known"
         return replace(trace, notices=(*trace.notices, Notice("companion-unread", text)))
-    trace = replace(trace, companion=companion)
+    trace = probes.attach(replace(trace, companion=companion), companion)
     if not companion.pids:
         return trace
     pids = command_pids(trace, companion)

@@ -201,7 +201,7 @@ def _root_of(tree: TreeTable) -> Int64:
 
 
 def _forced(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8]) -> Bool:
-    """The nodes that must show: what ``expand`` opens, and all above it. Clears their reasons."""
+    """The nodes that must show: the way of an error, and what ``expand`` opens with all above it, whatever hid that."""
     forced = tree.parent < 0
     if options.expand:
         opened = _asked(tree, options.expand, "--expand")
@@ -212,7 +212,18 @@ def _forced(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8]) -
         why[(child | above) & ~off_path] = Why.SHOWN
         forced = forced | ((child | above) & ~off_path)
     shown: Bool = why == Why.SHOWN
-    return forced & shown
+    return (forced | _error_chain(tree, shown)) & shown
+
+
+def _error_chain(tree: TreeTable, shown: Bool) -> Bool:
+    """The calls that handed their root's error up to it: where they end is where it came from."""
+    chain = np.zeros(len(tree), np.bool_)
+    if "error" in tree.extras:
+        error = tree.extras["error"]
+        chain[tree.roots] = error[tree.roots] != 0
+        for node in np.flatnonzero(shown & (error != 0) & (tree.parent >= 0) & (error == error[tree.parent])).tolist():
+            chain[node] = chain[tree.parent[node]]
+    return chain
 
 
 def _fit(tree: TreeTable, why: npt.NDArray[np.uint8], forced: Bool, max_rows: int, reason: Why) -> int:

@@ -98,7 +98,7 @@ def fold_repeats(tree: TreeTable) -> Repeats:
         max_ns=max_ns,
         row=tree.row[kept],
         flags=flags,
-        extras={},
+        extras={name: column[kept] for name, column in tree.extras.items()},
     )
     return Repeats(folded, times, node_of)
 

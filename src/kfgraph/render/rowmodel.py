@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.cells import cell_len
 
+from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.calls import Flag
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
@@ -65,7 +66,7 @@ class RowModel:
     """The rows of ``folded``. ``start_ns`` (one per node of its tree, from the start of the trace) is
     needed for the column ``start`` only; ``before`` and ``after`` put words around the names of nodes;
     ``options`` says what brings hidden rows back, where that is not OPTION's word; ``roots`` what the
-    roots are."""
+    roots are; ``arch`` whose error numbers they are."""
 
     folded: Folded
     layout: Layout
@@ -74,6 +75,7 @@ class RowModel:
     after: Mapping[int, str] = field(default_factory=dict)
     options: Mapping[Why, str] = field(default_factory=dict)
     roots: str = "matches"
+    arch: str = ""
 
     def __len__(self) -> int:
         return len(self.folded)
@@ -161,6 +163,7 @@ class RowModel:
             name = self.before.get(node, "") + self._names[tree.label[node]]
             note = "" if folded.times[node] == 1 else f" × {folded.times[node]:,}"
             note += _flag_marks(int(tree.flags[node]))
+            note += self._error(node)
             note += self.after.get(node, "")
             hidden = self._hidden(row)
             tails = (f"{note} … {hidden}", f"{note} …{hidden.split()[0]}") if hidden else (note,)
@@ -182,6 +185,8 @@ class RowModel:
         node = folded.node[rows]
         plain = (folded.kind[rows] == Kind.CALL) & (folded.hidden_calls[rows] == 0) & (folded.hidden_losses[rows] == 0)
         plain &= folded.times[node] == 1
+        if "error" in tree.extras:
+            plain &= tree.extras["error"][node] == 0
         if self.before or self.after:
             plain &= ~np.isin(node, [*self.before, *self.after])
         flags = tree.flags[node].astype(np.int64) & _MARKED
@@ -190,6 +195,12 @@ class RowModel:
         key[~plain] = -1 - np.flatnonzero(~plain) - first
         known = self._known
         return [known[k] for k in key.tolist()]
+
+    def _error(self, node: int) -> str:
+        """`` = -19 ENODEV`` where a call returned what is an error."""
+        errors = self.folded.tree.extras.get("error")
+        error = 0 if errors is None else int(errors[node])
+        return f" = {error} {errno_name(-error, arch=self.arch)}".rstrip() if error else ""
 
     @cached_property
     def _known(self) -> _Cache:

@@ -92,7 +92,7 @@ class TreeView:
         before, after = self._around_roots()
         options = {Why.DEPTH: f"--depth {(self.depth or 0) + 1}"}
         roots = "tasks" if self.call_tree.by_task else "matches"
-        return RowModel(folded, self._layout(start_ns), start_ns, before, after, options, roots)
+        return RowModel(folded, self._layout(start_ns), start_ns, before, after, options, roots, trace.meta.arch)
 
     def _around_roots(self) -> tuple[dict[int, str], dict[int, str]]:
         """What stands before and behind the names of several matches: their number and task."""
@@ -179,6 +179,8 @@ class TreeView:
         said = [f"{mark} {meaning}" for flag, mark, meaning in FLAG_MARKS if flags & flag]
         if flags & Flag.NO_EXIT or bool((tree.total_ns[calls] < 0).any()):
             said.append("≥ at least: what is known of its callees")
+        if "error" in tree.extras and bool((tree.extras["error"][calls] != 0).any()):
+            said.append("= what the return register held (of a function that returns nothing it means nothing)")
         return _filled(scale, self.width) + _filled(said, self.width)
 
     def summary(self) -> list[str]:
@@ -218,9 +220,11 @@ class TreeView:
         calls = model.span("calls")[0] or len(numbers)
         pieces = [(numbers[:first], "dim"), (numbers[first:last], scale), (numbers[last:calls], "")]
         pieces.append((numbers[calls:], "dim" if folded.tree.count[node] <= 1 else ""))
-        return pieces + self._name(line, bool(folded.hot_path[index]), int(folded.tree.flags[node]))
+        errors = folded.tree.extras.get("error")
+        failed = errors is not None and bool(errors[node])
+        return pieces + self._name(line, bool(folded.hot_path[index]), int(folded.tree.flags[node]), failed)
 
-    def _name(self, line: Line, on_path: bool, flags: int) -> Pieces:
+    def _name(self, line: Line, on_path: bool, flags: int, failed: bool) -> Pieces:
         name, bracket, module = line.name.partition(" [")
         style = "path" if on_path else ""
         flagged = any(flags & flag for flag, _, _ in FLAG_MARKS)
@@ -229,7 +233,7 @@ class TreeView:
             (line.hot, "path" if line.hot == "▸" else "dim"),
             (name, style),
             (bracket + module, "module"),
-            (line.note, "flag" if flagged and "…" not in line.note else "dim"),
+            (line.note, "flag" if failed or (flagged and "…" not in line.note) else "dim"),
         ]
 
     def lines(self) -> Iterator[Pieces]:
