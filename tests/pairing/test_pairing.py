@@ -323,6 +323,52 @@ def test_an_interrupt_before_an_entry_record_jumps_in_depth_and_is_not_subtracte
     assert rows.self_ns.tolist() == [605, 165, 285]
 
 
+def test_an_interrupt_after_the_tracer_counted_down_stands_inside(pairer_module):
+    # As on 6.1: the interrupts 3 and 4 run at the depth of 2, which has not returned (its rettime is 400).
+    rows = pair(
+        pairer_module,
+        [
+            entry(1, 0, 100),
+            entry(2, 1, 110),
+            entry(3, 1, 200),
+            leave(3, 1, 230, 20, calltime=199),
+            entry(4, 1, 250),
+            leave(4, 1, 290, 30, calltime=249),
+            leave(2, 1, 410, 290, calltime=109),
+            leave(1, 0, 500, 395, calltime=99),
+        ],
+    ).calls
+    assert rows.func.tolist() == [1, 2, 3, 4]
+    assert rows.parent.tolist() == [-1, 0, 1, 1]
+    assert rows.self_ns.tolist() == [105, 240, 20, 30]
+    assert (rows.flags & ~np.uint16(Flag.HAS_RETVAL)).tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("end", [True, False])
+def test_what_came_after_a_call_that_was_not_seen_to_return_stands_beside_it(pairer_module, end):
+    stream = [
+        entry(1, 0, 100),
+        entry(2, 1, 110),
+        entry(5, 2, 120),
+        leave(5, 2, 140, 15, calltime=122),
+        entry(3, 1, 200),
+        Record(MARK, 9, 1, 0, 220),
+        leave(3, 1, 230, 20, calltime=199),
+        *([leave(1, 0, 500, 395, calltime=99)] if end else []),
+    ]
+    paired = pair(pairer_module, stream)
+    assert paired.calls.func.tolist() == [1, 2, 5, 3]
+    assert paired.calls.parent.tolist() == [-1, 0, 1, 0]
+    assert paired.calls.has(Flag.NO_EXIT).tolist() == [not end, True, False, False]
+    assert (paired.marks.row.tolist(), paired.marks.parent.tolist()) == ([4], [3])
+
+
+def test_many_calls_that_were_not_seen_to_return_stand_side_by_side(pairer_module):
+    rows = pair(pairer_module, [entry(1, 0, t) for t in range(3000)], batch=4096).calls
+    assert (rows.parent == -1).all()
+    assert rows.start_ns.tolist() == list(range(3000))
+
+
 def test_idle_tasks_have_a_lane_per_cpu_and_a_task_keeps_its_own_across_cpus(pairer_module):
     paired = pair(
         pairer_module,

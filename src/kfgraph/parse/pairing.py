@@ -138,10 +138,11 @@ class Pairer:
         n = self._n_nodes
         nodes = {name: column[:n] for name, column in self._nodes.items()}
         self._nodes = {}
-        for top in self.lanes.tops():
+        links = [_view(nodes[name]) for name in ("depth", "parent", "previous", "last_child", "flags")]
+        for lane, top in enumerate(self.lanes.tops()):
             while top >= 0:
-                nodes["flags"][top] |= np.uint16(Flag.NO_EXIT)
-                top = int(nodes["parent"][top])
+                top = stacks.abandon(top, lane, self.lanes, self.lanes.view("last_root"), *links)
+        del links
         order = _preorder(nodes["lane"], nodes["first"])
         del nodes["previous"], nodes["last_child"], nodes["first"]
         if order is None:
@@ -301,6 +302,9 @@ def _rows_of_places(
         row[mine[some]] = np.where(rebuilt, calls.end[last_row], last_row + 1)
     told = places["parent"] >= 0
     parent[told] = new_row[places["parent"][told]]
+    # A call that ended before it, as was found later, does not hold it.
+    while len(late := np.flatnonzero((parent >= 0) & (row > np.append(calls.end, 0)[parent]))):
+        parent[late] = calls.parent[parent[late]]
     # A call rebuilt later may have taken both neighbours of a place in: then it stands inside as well.
     inside = np.flatnonzero((row >= 0) & (row < len(calls)))
     inside = inside[calls.lane[row[inside]] == places["lane"][inside]]

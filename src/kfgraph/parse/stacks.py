@@ -149,14 +149,16 @@ def pair(
         cpu_time[c + 1] = t
 
         d = depth[i] if what != _MARK else -1
-        # What runs deeper than this record, or beside this entry, has returned without our seeing it.
+        # What runs deeper than this record, or beside this entry, has returned without our seeing it. But an
+        # interrupt between the tracer's counting down and the exit record stands beside its call, and inside it.
         if d >= 0:
             k = d + 1 if what == _EXIT else d
+            if top >= 0 and c_depth[top] == k == d and not c_flags[top] & _CUT:
+                node = c_parent[top]
+                if node < 0 or c_depth[node] < d:
+                    k = d + 1
             while top >= 0 and c_depth[top] >= k:
-                c_flags[top] |= _NO_EXIT
-                if c_flags[top] & _CUT:
-                    lanes.cuts.pop(top, None)
-                top = c_parent[top]
+                top = abandon(top, lane, lanes, lane_root, c_depth, c_parent, c_previous, c_last, c_flags)
         elif what != _EXIT and what != _MARK:
             d = c_depth[top] + 1 if top >= 0 else 0
 
@@ -193,9 +195,8 @@ def pair(
                     node = c_parent[node]
                 if node >= 0:
                     while top != node:
-                        c_flags[top] |= _NO_EXIT
-                        top = c_parent[top]
-            if top >= 0 and (d < 0 or c_depth[top] == d):
+                        top = abandon(top, lane, lanes, lane_root, c_depth, c_parent, c_previous, c_last, c_flags)
+            while top >= 0 and not matched and (d < 0 or c_depth[top] == d):
                 matched = f == 0 or c_func[top] == 0 or c_func[top] == f
                 if matched and c_flags[top] & _CUT:
                     if same_clock and called >= 0:
@@ -204,11 +205,10 @@ def pair(
                         matched = lanes.began_before_gap(top, t - dur)
                 if not matched:
                     # Its own exit is lost, and so is the entry of the call that returns here.
-                    c_flags[top] |= _NO_EXIT
-                    if c_flags[top] & _CUT:
-                        lanes.cuts.pop(top, None)
                     donor = top
-                    top = c_parent[top]
+                    top = abandon(top, lane, lanes, lane_root, c_depth, c_parent, c_previous, c_last, c_flags)
+                    if d < 0:
+                        break
             if matched:
                 node = top
                 if c_func[node] == 0:
@@ -266,7 +266,7 @@ def pair(
                         c_last[node] = earlier
                     earlier = c_previous[earlier]
                 if donor >= 0:
-                    c_previous[node] = donor
+                    c_previous[node] = c_last[top] if top >= 0 else lane_root[lane]
                     c_last[donor] = earlier
                 else:
                     c_previous[node] = earlier
@@ -334,6 +334,44 @@ def pair(
             lane_top[lane] = node
         c_flags[node] = flag
     return n_nodes, n_places
+
+
+def abandon(
+    node: cython.int,
+    lane: cython.int,
+    lanes: Lanes,
+    lane_root: cython.int[::1],
+    c_depth: cython.short[::1],
+    c_parent: cython.int[::1],
+    c_previous: cython.int[::1],
+    c_last: cython.int[::1],
+    c_flags: cython.ushort[::1],
+) -> cython.int:
+    """The innermost open call of ``lane`` did not return in our sight; its caller, -1 for none.
+
+    What stands in it at its own depth was taken for an interrupt at its end; now it came after it.
+    """
+    parent: cython.int = c_parent[node]
+    last: cython.int = c_last[node]
+    child: cython.int = last
+    first: cython.int = -1
+    c_flags[node] |= _NO_EXIT
+    if c_flags[node] & _CUT:
+        lanes.cuts.pop(node, None)
+    while child >= 0 and c_depth[child] <= c_depth[node]:
+        c_parent[child] = parent
+        if c_depth[child] > (c_depth[parent] + 1 if parent >= 0 else 0):
+            c_flags[child] |= _DEPTH_JUMP
+        first = child
+        child = c_previous[child]
+    if first >= 0:
+        c_last[node] = child
+        c_previous[first] = node
+        if parent >= 0:
+            c_last[parent] = last
+        else:
+            lane_root[lane] = last
+    return parent
 
 
 def settle(
