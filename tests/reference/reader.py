@@ -72,8 +72,9 @@ def read(lines: Iterable[str]) -> Text:
             stack[-1].duration_ns, stack[-1].retval = duration, value
             stack.pop()
             continue
-        if stack and stack[-1].depth == depth:
-            stack.pop()  # returned unseen
+        # Beside a call that is open: an interrupt at its end. Two of them: both have returned unseen.
+        if [call.depth for call in stack[-2:]] == [depth, depth]:
+            del stack[-2:]
         calls.append(Call(re.split(r"[()]", function["text"])[0], depth, duration, value))
         if duration is None:
             stack.append(calls[-1])
