@@ -49,4 +49,5 @@ status=$?
 # insmod fails, that is the point: 1 is its own status. 125 to 127 are kfgraph's.
 [ $status -lt 125 ] || cannot "the recording failed ($status)"
 run show "$out/demo.dat" --root load_module || exit
+run show "$out/demo.dat" --root do_one_initcall --no-irq || exit
 run top "$out/demo.dat" --limit 10

@@ -21,7 +21,8 @@ elif [ -x scripts/demo-guest.sh ]; then
 fi
 if [ -z "${trace:-}" ]; then
     printf '\nShowing a recorded one: insmod of a module whose init fails with -ENODEV (examples/README.md).\n'
-    trace=examples/insmod-fail19.dat
+    trace=examples/insmod-foo-fail19.dat
 fi
 run show "$trace" --root load_module || exit
+[ -n "${DEMO_NATIVE:-}" ] || run show "$trace" --root do_one_initcall --no-irq || exit
 run top "$trace"
