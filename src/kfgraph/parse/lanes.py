@@ -17,6 +17,7 @@ class Lanes:
         self._numbers: dict[tuple[int, int], int] = {}
         self.top = np.empty(0, np.int32)
         self.last_root = np.empty(0, np.int32)
+        self.last_node = np.empty(0, np.int32)
         self.last_cpu = np.empty(0, np.int32)
         self.last_time = np.empty(0, np.int64)
         self.gap_end = np.empty(0, np.int64)
@@ -53,6 +54,7 @@ class Lanes:
                 more = max(64, lane)
                 self.top = np.append(self.top, np.full(more, -1, np.int32))
                 self.last_root = np.append(self.last_root, np.full(more, -1, np.int32))
+                self.last_node = np.append(self.last_node, np.full(more, -1, np.int32))
                 self.last_cpu = np.append(self.last_cpu, np.full(more, -1, np.int32))
                 self.last_time = np.append(self.last_time, np.full(more, -1, np.int64))
                 self.gap_end = np.append(self.gap_end, np.full(more, -1, np.int64))

@@ -88,7 +88,7 @@ class Pairer:
                 ("cpu", np.int16),
                 ("lane", np.int32),
                 ("what", np.int64),
-                ("seq", np.int32),
+                ("last", np.int32),
                 ("parent", np.int32),
                 ("is_loss", np.uint8),
             )
@@ -151,7 +151,7 @@ class Pairer:
             new_row = np.empty(n, np.int32)
             new_row[order] = np.arange(n, dtype=np.int32)
             for name in list(nodes):
-                nodes[name] = nodes[name][order]
+                nodes[name] = np.take(nodes[name], order, mode="clip")
             has_parent = nodes["parent"] >= 0
             nodes["parent"][has_parent] = new_row[nodes["parent"][has_parent]]
         level, end = np.empty(n, np.int16), np.empty(n, np.int32)
@@ -205,7 +205,7 @@ class Pairer:
                 ("cpu", cpu),
                 ("lane", -1),
                 ("what", n_lost),
-                ("seq", -1),
+                ("last", -1),
                 ("parent", -1),
                 ("is_loss", 1),
             ):
@@ -277,29 +277,18 @@ def _preorder(lane: npt.NDArray[np.int32], first: npt.NDArray[np.int32]) -> npt.
 def _rows_of_places(
     calls: CallTable, new_row: npt.NDArray[np.int32], places: dict[str, npt.NDArray[Any]]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """(row, parent) of every place, from the number of nodes that stood before it."""
+    """(row, parent) of every place, from the last node of its lane that stood before it."""
     n_places = len(places["lane"])
     row = np.full(n_places, -1, np.int32)
     parent = np.full(n_places, -1, np.int32)
     if not n_places:
         return row, parent
-    node_lane = np.empty(len(calls), np.int32)
-    node_lane[:] = calls.lane[new_row] if len(calls) else 0
-    begins = np.searchsorted(calls.lane, np.arange(places["lane"].max() + 2))
-    for lane in np.unique(places["lane"]):
-        if lane < 0:
-            continue
-        mine = np.flatnonzero(places["lane"] == lane)
-        nodes = np.flatnonzero(node_lane == lane)
-        n_before = np.searchsorted(nodes, places["seq"][mine])
-        some = n_before > 0
-        row[mine[~some]] = begins[lane]
-        if not some.any():
-            continue
-        last = nodes[n_before[some] - 1]
-        last_row = new_row[last]
-        rebuilt = (calls.flags[last_row] & np.uint16(Flag.NO_ENTRY)) != 0
-        row[mine[some]] = np.where(rebuilt, calls.end[last_row], last_row + 1)
+    placed = places["lane"] >= 0
+    row[placed] = np.searchsorted(calls.lane, places["lane"][placed])
+    after = np.flatnonzero(places["last"] >= 0)
+    last_row = new_row[places["last"][after]]
+    rebuilt = (calls.flags[last_row] & np.uint16(Flag.NO_ENTRY)) != 0
+    row[after] = np.where(rebuilt, calls.end[last_row], last_row + 1)
     told = places["parent"] >= 0
     parent[told] = new_row[places["parent"][told]]
     # A call that ended before it, as was found later, does not hold it.

@@ -72,7 +72,7 @@ def pair(
     p_cpu: cython.short[::1],
     p_lane: cython.int[::1],
     p_what: cython.longlong[::1],
-    p_seq: cython.int[::1],
+    p_last: cython.int[::1],
     p_parent: cython.int[::1],
     p_is_loss: cython.uchar[::1],
     lanes: Lanes,
@@ -112,6 +112,7 @@ def pair(
     lane_top: cython.int[::1] = lanes.view("top")
     lane_root: cython.int[::1] = lanes.view("last_root")
     lane_cpu: cython.int[::1] = lanes.view("last_cpu")
+    lane_last: cython.int[::1] = lanes.view("last_node")
     lane_time: cython.longlong[::1] = lanes.view("last_time")
     gap_end: cython.longlong[::1] = lanes.view("gap_end")
     cpu_gap_end: cython.longlong[::1] = lanes.view("cpu_gap_end")
@@ -133,6 +134,7 @@ def pair(
             lane_top = lanes.view("top")
             lane_root = lanes.view("last_root")
             lane_cpu = lanes.view("last_cpu")
+            lane_last = lanes.view("last_node")
             lane_time = lanes.view("last_time")
             gap_end = lanes.view("gap_end")
         t = time[i]
@@ -166,7 +168,7 @@ def pair(
             p_time[n_places] = t
             p_cpu[n_places] = c
             p_lane[n_places] = lane
-            p_seq[n_places] = n_nodes
+            p_last[n_places] = lane_last[lane]
             p_parent[n_places] = top
             p_is_loss[n_places] = 1
             n_places += 1
@@ -176,7 +178,7 @@ def pair(
             p_cpu[n_places] = c
             p_lane[n_places] = lane
             p_what[n_places] = func[i]
-            p_seq[n_places] = n_nodes
+            p_last[n_places] = lane_last[lane]
             p_parent[n_places] = top
             p_is_loss[n_places] = 0
             n_places += 1
@@ -222,6 +224,7 @@ def pair(
             else:
                 node = n_nodes
                 n_nodes += 1
+                lane_last[lane] = node
                 c_func[node] = f
                 c_lane[node] = lane
                 c_cpu[node] = -1
@@ -293,6 +296,7 @@ def pair(
         # An entry, or an entry with its exit.
         node = n_nodes
         n_nodes += 1
+        lane_last[lane] = node
         c_func[node] = f
         c_lane[node] = lane
         c_cpu[node] = c

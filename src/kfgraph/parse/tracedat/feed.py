@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,8 @@ from kfgraph.parse.tracedat.source import MAX_CHUNK, Damage
 _AHEAD_BYTES = 12 << 20
 """What all CPUs together may hold decompressed, about."""
 _GROUP_BYTES = 2 << 20
+_GROUPS_AHEAD = 3
+"""A thread gets to run between two calls of the decoding loop only: with one group ahead both would wait."""
 _MOST_BYTES = 256 << 20
 """One chunk of every CPU at once: more is damage."""
 
@@ -46,22 +49,24 @@ class Later:
 
 def expanded(container: Container, data: CpuData, n_cpus: int) -> Iterator[tuple[int, Chunk, Any]]:
     """(where it begins in the CPU's data, chunk, its bytes or the Damage) of every chunk, in order."""
-    room = min(_GROUP_BYTES, _AHEAD_BYTES // (2 * max(n_cpus, 1)))
+    room = min(_GROUP_BYTES, _AHEAD_BYTES // ((_GROUPS_AHEAD + 1) * max(n_cpus, 1)))
     largest = max((chunk.size for chunk in data.chunks), default=0)
     if largest * n_cpus > _MOST_BYTES:
         raise Damage(data.chunks[0].offset, f"chunks of {largest} bytes on {n_cpus} CPUs, more than any trace has")
     groups = _groups(data.chunks, room)
     at = 0
-    coming = next(groups, None)
-    later = None if coming is None else Later(_expander(container, data, coming))
-    while coming is not None and later is not None:
-        group, parts = coming, later.result()
-        coming = next(groups, None)
-        later = None if coming is None else Later(_expander(container, data, coming))
+    coming: deque[tuple[list[Chunk], Later]] = deque()
+    while True:
+        while len(coming) < _GROUPS_AHEAD and (group := next(groups, None)) is not None:
+            coming.append((group, Later(_expander(container, data, group))))
+        if not coming:
+            return
+        group, later = coming.popleft()
+        parts = later.result()
         for chunk, part in zip(group, parts, strict=True):
             yield at, chunk, part
             at += chunk.size
-        del parts
+        del parts, later
 
 
 def words_of(part: Any, *, big_endian: bool) -> memoryview:

@@ -201,9 +201,10 @@ class Reading:
             same_clock=self.times.is_local,
             n_expected=min(n_bytes, _RATIO * self.container.source.size) // _BYTES_A_CALL,
         )
-        names = Names(self.container, self.buffer.name)
         for batch, n in self.batches():
             pairer.feed(batch, n)
+        # Its thread had been in the way of those that decompress.
+        names = Names(self.container, self.buffer.name)
         paired = pairer.finish(clock_is_ns=self.times.unit == "ns")
         del pairer
         symbols, callers = names.table(self.decoder.functions(), self.decoder.callers())
