@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from kfgraph.model.calls import Flag
-from kfgraph.model.companion import SUFFIX, Companion
-from kfgraph.model.trace import Trace
+from kfgraph.model.companion import Companion
+from kfgraph.model.trace import COMPANION_SUFFIX, Trace
 from reference.cases import load_checked, rows
 
 COMMAND = Companion(argv=("x",), pids=(7,))
@@ -52,7 +52,7 @@ def load_with(tmp_path: Path, text: str, companion: Companion | dict[str, Any] |
     path.write_text(text)
     if isinstance(companion, Companion):
         companion = companion.to_dict()
-    Path(f"{path}{SUFFIX}").write_text(companion if isinstance(companion, str) else json.dumps(companion))
+    Path(f"{path}{COMPANION_SUFFIX}").write_text(companion if isinstance(companion, str) else json.dumps(companion))
     return load_checked(path)
 
 

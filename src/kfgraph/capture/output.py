@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 from kfgraph.errors import CaptureError
-from kfgraph.model.companion import SUFFIX, Companion
+from kfgraph.model.companion import Companion
+from kfgraph.model.trace import COMPANION_SUFFIX
 
 # The first bytes of every trace.dat (trace-cmd.dat.v7(5)).
 MAGIC = b"\x17\x08\x44tracing"
@@ -61,7 +62,7 @@ class OutputFile:
         Raises:
             CaptureError: it cannot be moved there; the message says where it is.
         """
-        beside = Path(f"{self.path}{SUFFIX}")
+        beside = Path(f"{self.path}{COMPANION_SUFFIX}")
         draft = self._folder / "companion"
         try:
             try:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-SUFFIX = ".kfgraph.json"
 FORMAT = 1
 
 

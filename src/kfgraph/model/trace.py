@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfgraph.errors import Notice
 from kfgraph.model.calls import CallTable, Flag
-from kfgraph.model.companion import Companion
 from kfgraph.model.marks import Losses, Marks
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.tasks import TaskTable
 from kfgraph.model.units import plural
+
+if TYPE_CHECKING:
+    from kfgraph.model.companion import Companion
+
+COMPANION_SUFFIX = ".kfgraph.json"
+"""Beside TRACE, TRACE with this may stand: what kfgraph knew when it recorded."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 
 from kfgraph.errors import InputError, NoMatchError, UsageError
 from kfgraph.model.trace import Trace
-from kfgraph.parse import companion
-from kfgraph.parse.source import Readable, Source
+from kfgraph.parse.source import Readable, Source, companion_of
 
 __all__ = ["READERS", "Reader", "load"]
 
@@ -110,7 +109,12 @@ def load(path: str | os.PathLike[str] | Readable, *, reader: str | None = None, 
     """
     with Source(path) as source:
         trace = _reader_for(source, reader).load(source, buffer)
-    return companion.attach(trace, source.path)
+    file = companion_of(source.path)
+    if file is None:
+        return trace
+    from kfgraph.parse import companion
+
+    return companion.attach(trace, file)
 
 
 def _reader_for(source: Source, name: str | None) -> Reader:

@@ -11,26 +11,22 @@ import numpy as np
 
 from kfgraph.errors import Notice
 from kfgraph.model.calls import Flag
-from kfgraph.model.companion import SUFFIX, Companion
+from kfgraph.model.companion import Companion
 from kfgraph.model.trace import Trace
 from kfgraph.parse import probes
 
 _MAX_SIZE = 64 << 20
 _CHILD = re.compile(r"\bchild_pid=(\d+)\s*$")
-_COMPRESSED = (".gz", ".xz", ".zst")
 # The point of no return of an exec is in begin_new_exec (flush_old_exec before 5.8): a failed one never comes there.
 _COMMITS = re.compile(r"(?:begin_new_exec|flush_old_exec)(?:\.\w+)*")
 _EXECS = re.compile(r"(?:__)?(?:[a-z0-9]+_)*sys_execve(?:at)?|(?:__)?do_execve\w*(?:\.\w+)*|bprm_execve(?:\.\w+)*")
 
 
-def attach(trace: Trace, path: Path | None) -> Trace:
-    """The trace with its companion, ``command_lanes`` and PRE_EXEC; as it was where there is no companion.
+def attach(trace: Trace, file: Path) -> Trace:
+    """The trace with the companion in ``file``: probes, ``command_lanes`` and PRE_EXEC.
 
     A companion that cannot be read, or that is not this trace's, becomes a Notice.
     """
-    file = None if path is None else _beside(path)
-    if file is None:
-        return trace
     try:
         if file.stat().st_size > _MAX_SIZE:
             raise ValueError("too large")
@@ -121,11 +117,3 @@ def _root(trace: Trace, row: int) -> int:
     while parent[row] >= 0:
         row = int(parent[row])
     return row
-
-
-def _beside(path: Path) -> Path | None:
-    """The companion's path, also for a trace that was compressed afterwards."""
-    candidates = [Path(f"{path}{SUFFIX}")]
-    if path.suffix in _COMPRESSED:
-        candidates.append(Path(f"{path.with_suffix('')}{SUFFIX}"))
-    return next((file for file in candidates if file.is_file()), None)

@@ -268,7 +268,7 @@ def _preorder(lane: npt.NDArray[np.int32], first: npt.NDArray[np.int32]) -> npt.
     """
     adopted = first != np.arange(len(first), dtype=np.int32)
     if adopted.any():
-        return np.lexsort((-np.arange(len(first)), first, lane))
+        return np.lexsort((-np.arange(len(first), dtype=np.int32), first, lane))
     if (np.diff(lane) >= 0).all():
         return None
     return np.argsort(lane, kind="stable")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
 from kfgraph.errors import InputError, MachineError, Notice
+from kfgraph.model.trace import COMPANION_SUFFIX
 
 CHUNK = 1 << 20
 _HEAD = 1 << 16
@@ -90,8 +89,9 @@ class Source:
         if self.is_plain and self.path is not None:
             yield self.path
             return
-        folder = tempfile.mkdtemp(prefix="kfgraph-")
-        try:
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix="kfgraph-", ignore_cleanup_errors=True) as folder:
             copy = Path(folder, "trace.dat")
             try:
                 with copy.open("wb") as file:
@@ -103,8 +103,6 @@ class Source:
                     "set TMPDIR to a folder with more room",
                 ) from None
             yield copy
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def notices(self) -> list[Notice]:
         """What went wrong while reading."""
@@ -307,3 +305,13 @@ class _Zstd:
     @property
     def rest(self) -> bytes:
         return self._inner.unused_data + self._held
+
+
+def companion_of(path: Path | None) -> Path | None:
+    """The companion file beside a trace, also one that was compressed afterwards; None if there is none."""
+    if path is None:
+        return None
+    candidates = [Path(f"{path}{COMPANION_SUFFIX}")]
+    if path.suffix in (".gz", ".xz", ".zst"):
+        candidates.append(Path(f"{path.with_suffix('')}{COMPANION_SUFFIX}"))
+    return next((file for file in candidates if file.is_file()), None)

@@ -19,7 +19,6 @@ from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.parse.pairing import Paired, Pairer
 from kfgraph.parse.records import ENTRY, EXIT, RecordBatch
 from kfgraph.parse.tracedat import pages, streams
-from kfgraph.parse.tracedat.arguments import Describer
 from kfgraph.parse.tracedat.clock import read_time_base
 from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.feed import expanded, words_of
@@ -241,6 +240,9 @@ class Reading:
         if calls.caller is not None:
             calls = calls.with_columns(caller=callers[calls.caller])
         if paired.arg is not None:
+            # Imported where arguments are: BTF is a format of its own.
+            from kfgraph.parse.tracedat.arguments import Describer
+
             values = self.decoder.argument_values()
             known = paired.arg >= 0
             count = np.zeros(len(calls), np.uint8)
