@@ -103,8 +103,9 @@ class Pairer:
         """Pair the first ``n`` rows of ``batch``, which may be reused afterwards."""
         if not n:
             return
-        self._n_records += int(np.count_nonzero(batch.kind[:n] != LOSS))
-        times = batch.time[:n][batch.kind[:n] != LOSS]
+        is_record = batch.kind[:n] != LOSS
+        times = batch.time[:n] if is_record.all() else batch.time[:n][is_record]
+        self._n_records += len(times)
         if len(times):
             self._first_time = int(times[0]) if self._first_time < 0 else self._first_time
             self._last_time = int(times[-1])
@@ -152,8 +153,8 @@ class Pairer:
             new_row[order] = np.arange(n, dtype=np.int32)
             for name in list(nodes):
                 nodes[name] = np.take(nodes[name], order, mode="clip")
-            has_parent = nodes["parent"] >= 0
-            nodes["parent"][has_parent] = new_row[nodes["parent"][has_parent]]
+            # A parent of -1 takes the last.
+            nodes["parent"] = np.take(np.append(new_row, np.int32(-1)), nodes["parent"])
         level, end = np.empty(n, np.int16), np.empty(n, np.int32)
         self_ns = np.zeros(n, np.int64)
         settled: list[Any] = [
@@ -266,12 +267,24 @@ def _preorder(lane: npt.NDArray[np.int32], first: npt.NDArray[np.int32]) -> npt.
     Node numbers are in order of first record, so within a lane they are in pre-order but for those
     that adopted: these come before their first child, a later adopter before an earlier one.
     """
-    adopted = first != np.arange(len(first), dtype=np.int32)
-    if adopted.any():
-        return np.lexsort((-np.arange(len(first), dtype=np.int32), first, lane))
-    if (np.diff(lane) >= 0).all():
-        return None
-    return np.argsort(lane, kind="stable")
+    numbers = np.arange(len(first), dtype=np.int32)
+    is_adopter = first != numbers
+    if not is_adopter.any():
+        return None if (np.diff(lane) >= 0).all() else _by_lane(lane)
+    others = np.flatnonzero(~is_adopter)
+    others = others[_by_lane(lane[others])]
+    place = np.empty(len(first), np.int32)
+    place[others] = numbers[: len(others)]
+    adopters = np.flatnonzero(is_adopter)
+    before = place[first[adopters]]
+    outward = np.lexsort((-adopters, before))
+    return np.insert(others, before[outward], adopters[outward])
+
+
+def _by_lane(lane: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """The stable order by lane; numpy counts 16-bit keys instead of comparing them."""
+    few = len(lane) and int(lane.max()) <= np.iinfo(np.int16).max
+    return np.argsort(lane.astype(np.int16) if few else lane, kind="stable")
 
 
 def _rows_of_places(

@@ -131,12 +131,13 @@ def pair(
             lane = lanes.number(p, c)
             cpu_pid[c + 1] = p
             cpu_lane[c + 1] = lane
-            lane_top = lanes.view("top")
-            lane_root = lanes.view("last_root")
-            lane_cpu = lanes.view("last_cpu")
-            lane_last = lanes.view("last_node")
-            lane_time = lanes.view("last_time")
-            gap_end = lanes.view("gap_end")
+            if lane >= lane_top.shape[0]:
+                lane_top = lanes.view("top")
+                lane_root = lanes.view("last_root")
+                lane_cpu = lanes.view("last_cpu")
+                lane_last = lanes.view("last_node")
+                lane_time = lanes.view("last_time")
+                gap_end = lanes.view("gap_end")
         t = time[i]
         top = lane_top[lane]
         resumed = False
@@ -340,6 +341,7 @@ def pair(
     return n_nodes, n_places
 
 
+@cython.ccall
 def abandon(
     node: cython.int,
     lane: cython.int,

@@ -2,7 +2,6 @@
 
 from kfgraph.parse.tracedat.streams cimport Codes, Stream
 
-cdef bint _holds(int[::1] layout, Py_ssize_t place, Py_ssize_t size) except -1
 cdef long long _signed(unsigned long long value) except? -1
 
 
@@ -12,6 +11,7 @@ cdef class Decoder:
     cdef bint big
     cdef int[::1] routes
     cdef int[::1] layout
+    cdef int[::1] plain
     cdef int long_size
     cdef long long calltime_offset
     cdef Codes function_codes
@@ -38,5 +38,7 @@ cdef class Decoder:
     cdef unsigned long long[::1] raw_rettime
 
     cdef Py_ssize_t earliest(self, Py_ssize_t but) except -2
+    cdef bint holds(self, Py_ssize_t place, Py_ssize_t size) except -1
+    cdef unsigned long long field(self, Stream stream, Py_ssize_t place) except? 1
     cdef Py_ssize_t take_args(self, Stream stream, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int place(self, long long place) except -1

@@ -31,17 +31,13 @@ _NEVER = cython.declare(cython.longlong, 0x7FFFFFFFFFFFFFFF)
 _M63 = cython.declare(cython.ulonglong, 0x7FFFFFFFFFFFFFFF)
 _M64 = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 _LAYOUT_WIDTH = cython.declare(cython.int, 16)
+_PLAIN_WIDTH = cython.declare(cython.int, 5)
 _MAX_ARGS = cython.declare(cython.int, 32)
 
 
 def _view(column: Any) -> Any:
     # The plain loop reads memoryviews: their items are Python ints, which numpy's are not.
     return memoryview(column)
-
-
-def _holds(layout: cython.int[::1], place: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
-    """Whether a record of ``size`` bytes has the field that the layout tells at ``place``."""
-    return layout[place] >= 0 and layout[place] + layout[place + 1] <= size
 
 
 def _signed(value: cython.ulonglong) -> cython.longlong:
@@ -51,6 +47,20 @@ def _signed(value: cython.ulonglong) -> cython.longlong:
         below = _M64 - value
         return -below - 1
     return value
+
+
+def _plain(layout: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Per kind of funcgraph record: from which size on it has func, depth, calltime and rettime, each in whole
+    words of 32 bits, and the words where they begin (a size that no record has, if it is not laid out so).
+    """
+    plain = np.full((len(layout), _PLAIN_WIDTH), np.iinfo(np.int32).max, np.int32)
+    for kind, fields in enumerate(layout.reshape(len(layout), -1, 2)):
+        sizes = [8, 4, 8, 8][: 4 if kind == _EXIT else 2]
+        places = fields[: len(sizes)]
+        if (places[:, 0] >= 0).all() and (places[:, 0] % 4 == 0).all() and (places[:, 1] == sizes).all():
+            plain[kind, 0] = places.sum(axis=1).max()
+            plain[kind, 1:] = fields[:4, 0] // 4
+    return plain
 
 
 class Decoder:
@@ -76,6 +86,7 @@ class Decoder:
         self.times = _view(np.full(len(streams), np.iinfo(np.int64).max))
         self.routes = _view(routes)
         self.layout = _view(layout.ravel())
+        self.plain = _view(_plain(layout).ravel())
         self.big = big_endian
         self.long_size = long_size
         self.calltime_offset = calltime_offset
@@ -112,6 +123,14 @@ class Decoder:
                 best = i
                 time = self.times[i]
         return best
+
+    def holds(self, place: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
+        """Whether a record of ``size`` bytes has the field that the layout tells at ``place``."""
+        return self.layout[place] >= 0 and self.layout[place] + self.layout[place + 1] <= size
+
+    def field(self, stream: Stream, place: cython.Py_ssize_t) -> cython.ulonglong:
+        """The field that the layout tells at ``place``, of the stream's record."""
+        return stream.load(stream.at + self.layout[place], self.layout[place + 1])
 
     def take_args(self, stream: Stream, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Keep the arguments that stand in [at, end) of the stream's pages; their position."""
@@ -183,6 +202,10 @@ class Decoder:
         has_arg: cython.bint = c_arg.shape[0] > 0
         has_raw: cython.bint = r_flags.shape[0] > 0
         big: cython.bint = self.big
+        # Where the halves of a 64-bit number stand.
+        high: cython.int = 0 if big else 1
+        low: cython.int = 1 if big else 0
+        calltime_offset: cython.longlong = self.calltime_offset
         i: cython.Py_ssize_t
         best: cython.Py_ssize_t
         other: cython.Py_ssize_t
@@ -196,11 +219,15 @@ class Decoder:
         called: cython.ulonglong
         limit: cython.longlong = 0
         f: cython.Py_ssize_t
+        p: cython.Py_ssize_t
+        w: cython.Py_ssize_t
+        has_times: cython.bint
         stream: Stream
         functions: Codes = self.function_codes
         callers: Codes = self.caller_codes
         routes: cython.int[::1] = self.routes
         layout: cython.int[::1] = self.layout
+        plain: cython.int[::1] = self.plain
 
         for i in range(len(self.streams)):
             stream = self.streams[i]
@@ -261,40 +288,54 @@ class Decoder:
                 else:
                     kind = -1 - route
                     f = kind * _LAYOUT_WIDTH
+                    p = kind * _PLAIN_WIDTH
                     c_kind[n] = _EXIT if kind == _EXIT else _ENTRY
                     c_func[n] = 0
-                    if _holds(layout, f, size):
-                        c_func[n] = functions.code(stream.load(at + layout[f], layout[f + 1]))
                     c_depth[n] = -1
-                    if _holds(layout, f + 2, size):
-                        value = stream.load(at + layout[f + 2], layout[f + 3])
+                    c_duration[n] = c_calltime[n] = -1
+                    has_times = kind == _EXIT
+                    if size >= plain[p]:
+                        # As every 64-bit kernel lays it out.
+                        w = at >> 2
+                        called = stream.words[w + plain[p + 1] + high]
+                        c_func[n] = functions.code(called << 32 | stream.words[w + plain[p + 1] + low])
+                        value = stream.words[w + plain[p + 2]]
                         if value <= 0x7FFF:
                             c_depth[n] = value
-                    c_duration[n] = c_calltime[n] = -1
+                        if has_times:
+                            called = stream.words[w + plain[p + 3] + high]
+                            called = called << 32 | stream.words[w + plain[p + 3] + low]
+                            value = stream.words[w + plain[p + 4] + high]
+                            value = value << 32 | stream.words[w + plain[p + 4] + low]
+                    else:
+                        if self.holds(f, size):
+                            c_func[n] = functions.code(self.field(stream, f))
+                        if self.holds(f + 2, size):
+                            value = self.field(stream, f + 2)
+                            if value <= 0x7FFF:
+                                c_depth[n] = value
+                        has_times = has_times and self.holds(f + 4, size) and self.holds(f + 6, size)
+                        if has_times:
+                            called = self.field(stream, f + 4)
+                            value = self.field(stream, f + 6)
                     if kind == _EXIT:
-                        if _holds(layout, f + 4, size) and _holds(layout, f + 6, size):
-                            called = stream.load(at + layout[f + 4], layout[f + 5])
-                            value = stream.load(at + layout[f + 6], layout[f + 7])
+                        if has_times:
                             if has_raw:
                                 r_rettime[n] = value
-                            c_calltime[n] = (called + self.calltime_offset) & _M63
+                            c_calltime[n] = (called + calltime_offset) & _M63
                             # A task that slept may wake on a CPU whose clock is behind.
                             value = (value - called) & _M64
                             if value <= _M63:
                                 c_duration[n] = value
                         if has_retval:
-                            c_retval[n] = 0
-                            if _holds(layout, f + 8, size):
-                                c_retval[n] = _signed(stream.load(at + layout[f + 8], layout[f + 9]))
+                            c_retval[n] = _signed(self.field(stream, f + 8)) if self.holds(f + 8, size) else 0
                         if has_raw:
-                            r_overrun[n] = 0
-                            if _holds(layout, f + 10, size):
-                                r_overrun[n] = stream.load(at + layout[f + 10], layout[f + 11])
+                            r_overrun[n] = self.field(stream, f + 10) if self.holds(f + 10, size) else 0
                     else:
                         if has_caller:
                             c_caller[n] = 0
-                            if _holds(layout, f + 12, size):
-                                c_caller[n] = callers.code(stream.load(at + layout[f + 12], layout[f + 13]))
+                            if self.holds(f + 12, size):
+                                c_caller[n] = callers.code(self.field(stream, f + 12))
                         if has_arg:
                             c_arg[n] = -1
                             if layout[f + 14] >= 0 and layout[f + 14] + self.long_size <= size:
