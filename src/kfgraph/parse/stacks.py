@@ -341,7 +341,6 @@ def pair(
     return n_nodes, n_places
 
 
-@cython.ccall
 def abandon(
     node: cython.int,
     lane: cython.int,

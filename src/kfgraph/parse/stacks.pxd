@@ -1,0 +1,13 @@
+# The C side of stacks.py: what its loop calls.
+
+cpdef int abandon(
+    int node,
+    int lane,
+    object lanes,
+    int[::1] lane_root,
+    short[::1] c_depth,
+    int[::1] c_parent,
+    int[::1] c_previous,
+    int[::1] c_last,
+    unsigned short[::1] c_flags,
+) except -2
