@@ -144,25 +144,27 @@ class Pairer:
             while top >= 0:
                 top = stacks.abandon(top, lane, self.lanes, self.lanes.view("last_root"), *links)
         del links
-        order = _preorder(nodes["lane"], nodes["first"])
-        del nodes["previous"], nodes["last_child"], nodes["first"]
-        if order is None:
-            new_row = np.arange(n, dtype=np.int32)
-        else:
-            new_row = np.empty(n, np.int32)
-            new_row[order] = np.arange(n, dtype=np.int32)
-            for name in list(nodes):
-                nodes[name] = np.take(nodes[name], order, mode="clip")
-            # A parent of -1 takes the last.
-            nodes["parent"] = np.take(np.append(new_row, np.int32(-1)), nodes["parent"])
-        level, end = np.empty(n, np.int16), np.empty(n, np.int32)
-        self_ns = np.zeros(n, np.int64)
+        spares = _Spares(n)
+        ahead, behind, first = (nodes.pop(name) for name in ("previous", "last_child", "first"))
+        order, new_row = np.empty(n, np.int64), np.empty(n, np.int32)
+        ahead.fill(-1)
+        begin = np.zeros(len(self.lanes.keys) + 1, np.int64)
+        stacks.arrange(n, *(_view(c) for c in (nodes["lane"], first, ahead, behind, begin, order, new_row)))
+        for column in (ahead, behind, first):
+            spares.add(column)
+        for name, column in nodes.items():
+            nodes[name] = np.take(column, order, mode="clip", out=spares.one(column.dtype))
+            spares.add(column)
+        spares.add(order)
+        level, end, self_ns, next_call = (spares.one(np.dtype(kind)) for kind in ("i2", "i4", "i8", "i8"))
+        self_ns.fill(0)
+        next_call.fill(np.iinfo(np.int64).max)
         settled: list[Any] = [
             *(_view(nodes[c]) for c in ("parent", "start", "duration", "call", "flags")),
-            *(_view(column) for column in (level, end, self_ns, np.full(n, np.iinfo(np.int64).max))),
+            *(_view(column) for column in (new_row, level, end, self_ns, next_call)),
         ]
         stacks.settle(n, *settled)
-        del settled, nodes["call"]
+        del settled, spares, next_call, nodes["call"]
         if not clock_is_ns:
             nodes["start"].fill(-1)
         nodes["flags"][nodes["start"] < 0] |= np.uint16(Flag.START_UNKNOWN)
@@ -238,6 +240,23 @@ class Pairer:
         return marks, losses
 
 
+class _Spares:
+    """Columns whose values are no longer needed: memory that the kernel need not find and clear once more."""
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self._columns: dict[np.dtype[Any], list[npt.NDArray[Any]]] = {}
+
+    def add(self, column: npt.NDArray[Any]) -> None:
+        """``column`` may be written over."""
+        self._columns.setdefault(column.dtype, []).append(column)
+
+    def one(self, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        """A column of this type with anything in it."""
+        spare = self._columns.get(dtype)
+        return spare.pop() if spare else np.empty(self._n, dtype)
+
+
 def _view(column: Any) -> Any:
     # The plain loop reads memoryviews: their items are Python ints, which numpy's are not.
     return memoryview(column)
@@ -259,32 +278,6 @@ def _grow(columns: dict[str, npt.NDArray[Any]], used: int, needed: int) -> None:
         column = np.empty(larger, columns[name].dtype)
         column[:used] = columns[name][:used]
         columns[name] = column
-
-
-def _preorder(lane: npt.NDArray[np.int32], first: npt.NDArray[np.int32]) -> npt.NDArray[np.int64] | None:
-    """Node numbers in pre-order, lane after lane; None if they are so already.
-
-    Node numbers are in order of first record, so within a lane they are in pre-order but for those
-    that adopted: these come before their first child, a later adopter before an earlier one.
-    """
-    numbers = np.arange(len(first), dtype=np.int32)
-    is_adopter = first != numbers
-    if not is_adopter.any():
-        return None if (np.diff(lane) >= 0).all() else _by_lane(lane)
-    others = np.flatnonzero(~is_adopter)
-    others = others[_by_lane(lane[others])]
-    place = np.empty(len(first), np.int32)
-    place[others] = numbers[: len(others)]
-    adopters = np.flatnonzero(is_adopter)
-    before = place[first[adopters]]
-    outward = np.lexsort((-adopters, before))
-    return np.insert(others, before[outward], adopters[outward])
-
-
-def _by_lane(lane: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """The stable order by lane; numpy counts 16-bit keys instead of comparing them."""
-    few = len(lane) and int(lane.max()) <= np.iinfo(np.int16).max
-    return np.argsort(lane.astype(np.int16) if few else lane, kind="stable")
 
 
 def _rows_of_places(

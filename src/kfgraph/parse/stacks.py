@@ -379,6 +379,48 @@ def abandon(
     return parent
 
 
+def arrange(
+    n: cython.Py_ssize_t,
+    lane: cython.int[::1],
+    first: cython.int[::1],
+    ahead: cython.int[::1],
+    behind: cython.int[::1],
+    begin: cython.longlong[::1],
+    order: cython.longlong[::1],
+    new_row: cython.int[::1],
+) -> None:
+    """Pre-order, lane after lane: ``order`` gets the nodes, ``new_row`` each node's place among them.
+
+    Node numbers are in order of first record, so within a lane they are in pre-order but for those that
+    adopted: these come before their first child (``first``), a later adopter before an earlier one.
+    ``begin``, a row for each lane and one more, comes as zeros (first it counts, then it is where the lane's
+    next node goes), ``ahead`` filled with -1, ``behind`` as anything.
+    """
+    i: cython.Py_ssize_t
+    node: cython.int
+    for i in range(n):
+        begin[lane[i] + 1] += 1
+    for i in range(1, begin.shape[0]):
+        begin[i] += begin[i - 1]
+    for i in range(n):
+        node = first[i]
+        if node != i:
+            behind[i] = ahead[node]
+            ahead[node] = i
+    for i in range(n):
+        if first[i] != i:
+            continue
+        node = ahead[i]
+        while node >= 0:
+            order[begin[lane[node]]] = node
+            new_row[node] = begin[lane[node]]
+            begin[lane[node]] += 1
+            node = behind[node]
+        order[begin[lane[i]]] = i
+        new_row[i] = begin[lane[i]]
+        begin[lane[i]] += 1
+
+
 def settle(
     n: cython.Py_ssize_t,
     parent: cython.int[::1],
@@ -386,13 +428,15 @@ def settle(
     duration: cython.longlong[::1],
     call: cython.longlong[::1],
     flags: cython.ushort[::1],
+    new_row: cython.int[::1],
     level: cython.short[::1],
     end: cython.int[::1],
     self_ns: cython.longlong[::1],
     next_call: cython.longlong[::1],
 ) -> None:
-    """Levels, subtree ends, IN_TRACER and self times, for calls in pre-order.
+    """Parents' rows, levels, subtree ends, IN_TRACER and self times, for calls in pre-order.
 
+    ``parent`` comes as node numbers, whose rows ``new_row`` tells.
     ``self_ns`` comes as zeros (it first gathers the children's sum), ``next_call`` as the largest
     int64: the earliest calltime among the later siblings seen so far, kept at the parent.
     """
@@ -401,6 +445,9 @@ def settle(
     outside: cython.bint
     for i in range(n):
         p = parent[i]
+        if p >= 0:
+            p = new_row[p]
+            parent[i] = p
         level[i] = level[p] + 1 if p >= 0 else 0
         end[i] = i + 1
     for i in range(n - 1, -1, -1):

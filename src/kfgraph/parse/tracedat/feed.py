@@ -49,6 +49,7 @@ class Later:
 
 def expanded(container: Container, data: CpuData, n_cpus: int) -> Iterator[tuple[int, Chunk, Any]]:
     """(where it begins in the CPU's data, chunk, its bytes or the Damage) of every chunk, in order."""
+    _keep_freed_memory()
     room = min(_GROUP_BYTES, _AHEAD_BYTES // ((_GROUPS_AHEAD + 1) * max(n_cpus, 1)))
     largest = max((chunk.size for chunk in data.chunks), default=0)
     if largest * n_cpus > _MOST_BYTES:
@@ -67,6 +68,13 @@ def expanded(container: Container, data: CpuData, n_cpus: int) -> Iterator[tuple
             yield at, chunk, part
             at += chunk.size
         del parts, later
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc use the memory of one group for the next: it gives back to the kernel what is freed, unless
+    something larger has been freed before. Where that is not so, this does nothing (nothing is touched).
+    """
+    np.empty(_AHEAD_BYTES, np.uint8)
 
 
 def words_of(part: Any, *, big_endian: bool) -> memoryview:
