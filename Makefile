@@ -13,7 +13,7 @@ export PYTHON
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
-demo: venv  ## trace an insmod in a throwaway guest and show it; where that cannot be, show examples/
+demo: packages $(VENV)/stamp  ## trace an insmod in a throwaway guest and show it; where that cannot be, show examples/
 	@scripts/demo.sh
 
 test: venv  ## the test suite; what this machine lacks is skipped by name
@@ -32,12 +32,18 @@ bench: venv  ## speed and memory beside trace-cmd report, on this machine
 packages:  ## Debian packages for tests and demo, installed when root
 	@scripts/packages.sh base
 
-venv: packages $(VENV)/stamp
+venv: packages $(VENV)/dev-stamp
 
 $(VENV)/stamp: pyproject.toml setup.py $(HOT)
 	@$(PYTHON) -c 'import sys; sys.exit("kfgraph needs Python 3.10 or newer: make PYTHON=python3.12" if sys.version_info < (3, 10) else 0)'
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,guest]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[guest]'
+	@touch $@
+
+# What only tests and lint use; the demo need not wait for it.
+$(VENV)/dev-stamp: $(VENV)/stamp
+	$(BIN)/python -c 'from importlib.metadata import requires; print(*(r.split(";")[0] for r in requires("kfgraph") if "dev" in r.split(";")[-1]), sep="\n")' >$(VENV)/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $(VENV)/dev.txt
 	@touch $@
 
 clean:  ## remove the venv and everything built
