@@ -89,7 +89,7 @@ class Pages:
         self.readings = []
         for number in range(len(inputs.KERNELS)):
             path.write_bytes(inputs.file_of(bytes([number << 2 | 1])))
-            self.readings.append(reader.Reading(Container(path), None))
+            self.readings.append(reader.Reading(feed.Coming(Container(path))))
         self.batch = RecordBatch.empty(64, retval=True, caller=True, arg=True)
         self.raw = raw.RawColumns(64)
 
@@ -115,7 +115,7 @@ class Pages:
             assert 0 <= n <= 64
             if hungry == 0:
                 if pieces:
-                    stream.feed(feed.words_of(pieces[0], big_endian=big), base)
+                    stream.feed(reader.words_of(pieces[0], big_endian=big), base)
                     base += len(pieces.pop(0))
                 else:
                     stream.finish()

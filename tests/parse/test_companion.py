@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from kfgraph.model.calls import Flag
-from kfgraph.model.companion import Companion
-from kfgraph.model.trace import COMPANION_SUFFIX, Trace
+from kfgraph.model.companion import COMPANION_SUFFIX, Companion
+from kfgraph.model.trace import Trace
 from reference.cases import load_checked, rows
 
 COMMAND = Companion(argv=("x",), pids=(7,))

@@ -19,7 +19,7 @@ from builder.busy import busy
 from builder.tables import call, trace_of, traces
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.cli.app import main
-from kfgraph.cli.show_options import fold_options
+from kfgraph.cli.show_options import fold_options, least
 from kfgraph.errors import UsageError
 from kfgraph.export.jsonl import write_calls
 from kfgraph.model.calls import CONTEXTS, Flag
@@ -193,16 +193,16 @@ def test_json_of_hostile_text_is_json(run: Run) -> None:
 
 def test_folding_follows_what_is_asked_for() -> None:
     def options(**given: Any) -> Any:
-        nothing: dict[str, Any] = dict.fromkeys(("screen_rows", "depth", "min_", "max_rows"))
+        nothing: dict[str, Any] = dict.fromkeys(("screen_rows", "depth", "least", "max_rows"))
         nothing |= dict.fromkeys(("several", "all_"), False) | dict.fromkeys(("expand", "collapse", "calls_to"), ())
         return fold_options(**{**nothing, **given})
 
     assert (options().max_rows, options().limit_asked, options().repeats) == (80, False, True)
     assert options(screen_rows=40).max_rows == 70
-    assert options(min_="0").max_rows is None
-    assert options(min_="0").min_ns == 0
-    assert options(min_="1.5ms").min_ns == 1_500_000
-    assert options(min_="2.5%").min_share == 0.025
+    assert options(least=least("0")).max_rows is None
+    assert options(least=least("0")).min_ns == 0
+    assert options(least=least("1.5ms")).min_ns == 1_500_000
+    assert options(least=least("2.5%")).min_share == 0.025
     assert options(depth=3).max_rows is None
     assert options(depth=3, max_rows=9).max_rows == 9
     assert (options(max_rows=0).max_rows, options(max_rows=0).max_roots) == (None, None)
@@ -210,8 +210,11 @@ def test_folding_follows_what_is_asked_for() -> None:
     assert (everything.max_rows, everything.max_roots, everything.repeats) == (None, None, False)
     assert everything.open_roots == "all"
     assert options(several=True).open_roots == "slowest"
+    for bad in ("-5us", "101%", "soon"):
+        with pytest.raises(UsageError):
+            least(bad)
     with pytest.raises(UsageError):
-        options(min_="-5us")
+        least(None, all_=True, max_rows=9)
 
 
 def test_the_pager_is_chosen_as_git_does(monkeypatch: pytest.MonkeyPatch) -> None:

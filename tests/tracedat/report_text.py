@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kfgraph.parse.records import ENTRY, EXIT, LOSS
-from kfgraph.parse.tracedat import Record, read, records
+from kfgraph.parse.tracedat import read, records
 from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.names import Names
+from kfgraph.parse.tracedat.raw import Record
 
 ERRNO = 4095
 

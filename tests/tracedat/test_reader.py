@@ -17,7 +17,8 @@ from kfgraph.model.calls import Flag
 from kfgraph.model.tasks import Task
 from kfgraph.model.trace import Trace
 from kfgraph.parse.records import ENTRY, EXIT, LOSS, MARK
-from kfgraph.parse.tracedat import Record, pages, read, reader, records
+from kfgraph.parse.tracedat import pages, read, reader, records
+from kfgraph.parse.tracedat.raw import Record
 from tracedat.twin import plain_loops
 
 F, G = TEXT + 0x100, TEXT + 0x200

@@ -31,10 +31,10 @@ def run(
     buffer: options.BufferName = None,
 ) -> None:
     """What a trace is: kernel, clock, tasks, calls, losses, and how it was recorded."""
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, may_be_empty=True)
     from kfgraph.analyze.info import info
     from kfgraph.parse.compiled import compiled_loops
 
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, may_be_empty=True)
     result = info(loaded)
     if json_:
         json.dump({**result.to_dict(), **({"compiled": compiled_loops()} if verbose else {})}, sys.stdout)

@@ -52,6 +52,8 @@ def run(
     buffer: options.BufferName = None,
 ) -> None:
     """The call tree below a function, or of every task: who called whom, and how long each call took."""
+    least = own.least(min_, all_=all_, max_rows=max_rows)
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer)
     from kfgraph.analyze.calltree import call_tree
     from kfgraph.render.tree import open_screen, tree_view
 
@@ -62,13 +64,12 @@ def run(
         screen_rows=screen.rows,
         all_=all_,
         depth=depth,
-        min_=min_,
+        least=least,
         max_rows=max_rows,
         expand=expand or (),
         collapse=collapse or (),
         calls_to=calls_to or (),
     )
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer)
     tree = call_tree(
         loaded,
         root=root or (),

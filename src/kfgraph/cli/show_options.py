@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -82,30 +82,23 @@ def fold_options(
     screen_rows: int | None,
     all_: bool,
     depth: int | None,
-    min_: str | None,
+    least: Least | None,
     max_rows: int | None,
     expand: Sequence[str],
     collapse: Sequence[str],
     calls_to: Sequence[str],
 ) -> FoldOptions:
-    """What to show. Asked for neither all, nor a depth, nor a least time: two screens of the slowest.
-
-    Raises:
-        UsageError: options that contradict one another, a least time that is none.
-    """
+    """What to show. Asked for neither all, nor a depth, nor a least time: two screens of the slowest."""
     from kfgraph.render.fold import MAX_ROOTS, ROWS, FoldOptions
 
-    if all_ and max_rows:
-        raise UsageError("--all and --max-rows contradict each other", "give one of them")
-    min_ns, min_share = _least(min_)
-    limited = not (all_ or depth is not None or min_ is not None)
+    limited = not (all_ or depth is not None or least is not None)
     default = (max(2 * screen_rows - 10, 20) if screen_rows else ROWS) if limited else None
     return FoldOptions(
         max_rows=default if max_rows is None else max_rows or None,
         limit_asked=bool(max_rows),
         max_roots=None if all_ or max_rows == 0 else min(MAX_ROOTS, max((max_rows or MAX_ROOTS * 2) // 2, 1)),
-        min_ns=min_ns,
-        min_share=min_share,
+        min_ns=least.ns if least else None,
+        min_share=least.share if least else None,
         depth=depth,
         expand=expand,
         collapse=collapse,
@@ -115,17 +108,31 @@ def fold_options(
     )
 
 
-def _least(text: str | None) -> tuple[int | None, float | None]:
-    """``100us`` -> (100000, None), ``1%`` -> (None, 0.01), ``0`` -> (0, None)."""
+class Least(NamedTuple):
+    """The least time that is shown: in ns, or as a share of the tree's."""
+
+    ns: int | None
+    share: float | None
+
+
+def least(text: str | None, *, all_: bool = False, max_rows: int | None = None) -> Least | None:
+    """``--min``: ``100us`` -> 100000 ns, ``1%`` -> a share of 0.01; None where it was not given.
+
+    Raises:
+        UsageError: it is no time, or the options beside it contradict one another. To be called before
+            the trace is read.
+    """
+    if all_ and max_rows:
+        raise UsageError("--all and --max-rows contradict each other", "give one of them")
     if text is None:
-        return None, None
+        return None
     try:
         if text.strip().endswith("%"):
             share = float(text.strip()[:-1]) / 100
             if not 0 <= share <= 1:
                 raise ValueError(f"{text!r} is not a share of 0% to 100%")
-            return None, share
-        return parse_ns(text, default_unit="ns" if text.strip() == "0" else ""), None
+            return Least(None, share)
+        return Least(parse_ns(text, default_unit="ns" if text.strip() == "0" else ""), None)
     except ValueError as problem:
         raise UsageError(f"--min: {problem}", "--min 100us, --min 1.5ms or --min 1%") from None
 

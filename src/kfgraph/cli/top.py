@@ -57,9 +57,9 @@ def run(
     """Which functions the time went into: calls, self and total time, percentiles, and the hot paths."""
     if json_ and csv:
         raise UsageError("--json and --csv are two outputs", "give one of them")
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer)
     from kfgraph.analyze.top import top
 
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer)
     result = top(
         loaded,
         by=by,

@@ -16,9 +16,6 @@ from kfgraph.model.units import plural
 if TYPE_CHECKING:
     from kfgraph.model.companion import Companion
 
-COMPANION_SUFFIX = ".kfgraph.json"
-"""Beside TRACE, TRACE with this may stand: what kfgraph knew when it recorded."""
-
 
 @dataclass(frozen=True)
 class TraceMeta:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from kfgraph.errors import InputError, NoMatchError, UsageError
-from kfgraph.model.trace import Trace
 from kfgraph.parse.source import Readable, Source, companion_of
+
+if TYPE_CHECKING:
+    from kfgraph.model.trace import Trace
 
 __all__ = ["READERS", "Reader", "load"]
 

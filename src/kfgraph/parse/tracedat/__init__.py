@@ -1,6 +1,60 @@
 """trace.dat, as trace-cmd records it: versions 6 and 7."""
 
-from kfgraph.parse.tracedat.raw import Record, records
-from kfgraph.parse.tracedat.reader import is_trace_dat, read
+from __future__ import annotations
 
-__all__ = ["Record", "is_trace_dat", "read", "records"]
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from kfgraph.parse.tracedat.container import Container
+from kfgraph.parse.tracedat.feed import Coming
+from kfgraph.parse.tracedat.source import Damage
+
+if TYPE_CHECKING:
+    from kfgraph.model.trace import Trace
+    from kfgraph.parse.tracedat.raw import Record
+
+__all__ = ["read", "records"]
+
+
+def read(path: str | os.PathLike[str], *, buffer: str | None = None, name: str = "") -> Trace:
+    """The trace in a trace.dat file of version 6 or 7.
+
+    ``buffer`` names one of several trace buffers, the main one by default; ``name`` is what messages
+    and ``meta.path`` call the file, its path by default.
+
+    Raises:
+        InputError: it is none, is damaged beyond reading (the offset is named), or is a latency trace.
+        NoMatchError: it has no buffer of that name.
+    """
+    container = Container(path, name=name)
+    try:
+        coming = Coming(container, buffer)
+        # With numpy it takes as long to import as the first chunks to decompress: now both are under way.
+        from kfgraph.parse.tracedat.reader import Reading
+
+        return Reading(coming).trace()
+    except Damage as damage:
+        container.close()
+        raise damage.as_error(container.name) from None
+    except BaseException:
+        container.close()
+        raise
+
+
+def records(path: str | os.PathLike[str], *, buffer: str | None = None) -> Iterator[Record]:
+    """All records of a trace.dat in the order of the stream, before pairing.
+
+    Raises:
+        InputError, NoMatchError: as :func:`read`.
+    """
+    from kfgraph.parse.tracedat.raw import records_of
+    from kfgraph.parse.tracedat.reader import Reading
+
+    container = Container(path)
+    try:
+        yield from records_of(Reading(Coming(container, buffer)))
+    except Damage as damage:
+        raise damage.as_error(container.name) from None
+    finally:
+        container.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kfgraph.errors import InputError, Notice
+from kfgraph.errors import InputError, NoMatchError, Notice
 from kfgraph.parse.tracedat.layout import (
     COMPRESSED,
     MAGIC,
@@ -55,6 +55,29 @@ class Container:
         for buffer in self.buffers:
             for data in buffer.cpus:
                 data.source.close()
+
+    def buffer_named(self, name: str | None) -> Buffer:
+        """One of the trace buffers: the main one for None and "", the first where there is no main one.
+
+        Raises:
+            NoMatchError: none has this name.
+            InputError: there is none, or it holds a latency tracer's text.
+        """
+        known = ", ".join(repr(b.name) if b.name else "the main one" for b in self.buffers)
+        wanted = next((b for b in self.buffers if b.name == (name or "")), None)
+        if wanted is None and name:
+            raise NoMatchError(f"{self.name} has no buffer {name!r}", f"it has: {known or 'none'}")
+        if wanted is None and not self.buffers:
+            raise InputError(
+                f"{self.name} holds no trace data", "it was cut, or its recorder was killed: record again"
+            )
+        if wanted is None:
+            wanted = self.buffers[0]
+        if wanted.is_text:
+            raise InputError(
+                f"{self.name} is a latency trace, which has no events to read", "record without a latency tracer"
+            )
+        return wanted
 
     def fields(self, offset: int, size: int) -> Fields:
         """``size`` bytes of the file at ``offset``, to be read as fields."""

@@ -1,24 +1,28 @@
-"""Chunks of one CPU's data, decompressed ahead in a thread while the one before is decoded."""
+"""A buffer's data, decompressed by threads ahead of the loop that decodes it.
+
+Imports no numpy: while the modules that decode are being imported, the first chunks are on their way.
+"""
 
 from __future__ import annotations
 
+import os
 import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
 from kfgraph.parse.tracedat.container import Container
-from kfgraph.parse.tracedat.layout import Chunk, CpuData
+from kfgraph.parse.tracedat.layout import Buffer, Chunk, CpuData
 from kfgraph.parse.tracedat.source import MAX_CHUNK, Damage
 
-_AHEAD_BYTES = 12 << 20
+_AHEAD_BYTES = 32 << 20
 """What all CPUs together may hold decompressed, about."""
 _GROUP_BYTES = 2 << 20
-_GROUPS_AHEAD = 3
-"""A thread gets to run between two calls of the decoding loop only: with one group ahead both would wait."""
+"""A thread gets to run Python between two calls of the decoding loop only: not for every chunk."""
+_GROUPS_AHEAD = 4
+"""At least, for each CPU."""
+_FREED_BYTES = 12 << 20
 _MOST_BYTES = 256 << 20
 """One chunk of every CPU at once: more is damage."""
 
@@ -47,42 +51,74 @@ class Later:
         return self._value
 
 
-def expanded(container: Container, data: CpuData, n_cpus: int) -> Iterator[tuple[int, Chunk, Any]]:
-    """(where it begins in the CPU's data, chunk, its bytes or the Damage) of every chunk, in order."""
-    _keep_freed_memory()
-    room = min(_GROUP_BYTES, _AHEAD_BYTES // ((_GROUPS_AHEAD + 1) * max(n_cpus, 1)))
-    largest = max((chunk.size for chunk in data.chunks), default=0)
-    if largest * n_cpus > _MOST_BYTES:
-        raise Damage(data.chunks[0].offset, f"chunks of {largest} bytes on {n_cpus} CPUs, more than any trace has")
-    groups = _groups(data.chunks, room)
-    at = 0
-    coming: deque[tuple[list[Chunk], Later]] = deque()
-    while True:
-        while len(coming) < _GROUPS_AHEAD and (group := next(groups, None)) is not None:
-            coming.append((group, Later(_expander(container, data, group))))
-        if not coming:
-            return
-        group, later = coming.popleft()
-        parts = later.result()
-        for chunk, part in zip(group, parts, strict=True):
-            yield at, chunk, part
-            at += chunk.size
-        del parts, later
+class Coming:
+    """One buffer of a container, each of its CPUs' data on its way from the moment that this is made.
+
+    ``cpus`` are in the order of ``buffer.cpus``.
+
+    Raises:
+        NoMatchError: there is no buffer of that name.
+        InputError, Damage: there is nothing to read in it.
+    """
+
+    def __init__(self, container: Container, buffer: str | None = None) -> None:
+        self.container = container
+        self.buffer: Buffer = container.buffer_named(buffer)
+        _keep_freed_memory()
+        n_cpus = max(len(self.buffer.cpus), 1)
+        for data in self.buffer.cpus:
+            largest = max((chunk.size for chunk in data.chunks), default=0)
+            if largest * n_cpus > _MOST_BYTES:
+                what = f"chunks of {largest} bytes on {n_cpus} CPUs, more than any trace has"
+                raise Damage(data.chunks[0].offset, what)
+        turns = threading.Semaphore(os.cpu_count() or 1)
+        self.cpus = [_Ahead(container, data, _AHEAD_BYTES // n_cpus, turns) for data in self.buffer.cpus]
+
+
+class _Ahead:
+    """(where it begins in the CPU's data, chunk, its bytes or the Damage) of every chunk of a CPU, in order.
+
+    ``room`` bytes are held decompressed, about; threads take ``turns``.
+    """
+
+    def __init__(self, container: Container, data: CpuData, room: int, turns: threading.Semaphore) -> None:
+        self._container = container
+        self._data = data
+        self._turns = turns
+        group_bytes = min(_GROUP_BYTES, room // _GROUPS_AHEAD)
+        self._groups = _groups(data.chunks, group_bytes)
+        self._n_ahead = room // max(group_bytes, 1)
+        self._coming: deque[tuple[list[Chunk], Later]] = deque()
+        self._chunks = self._each()
+        self._start_more()
+
+    def __iter__(self) -> Iterator[tuple[int, Chunk, Any]]:
+        return self._chunks
+
+    def __next__(self) -> tuple[int, Chunk, Any]:
+        return next(self._chunks)
+
+    def _start_more(self) -> None:
+        while len(self._coming) < self._n_ahead and (group := next(self._groups, None)) is not None:
+            self._coming.append((group, Later(_expander(self._container, self._data, group, self._turns))))
+
+    def _each(self) -> Iterator[tuple[int, Chunk, Any]]:
+        at = 0
+        while self._coming:
+            group, later = self._coming.popleft()
+            parts = later.result()
+            self._start_more()
+            for chunk, part in zip(group, parts, strict=True):
+                yield at, chunk, part
+                at += chunk.size
+            del parts, later
 
 
 def _keep_freed_memory() -> None:
     """Have glibc use the memory of one group for the next: it gives back to the kernel what is freed, unless
     something larger has been freed before. Where that is not so, this does nothing (nothing is touched).
     """
-    np.empty(_AHEAD_BYTES, np.uint8)
-
-
-def words_of(part: Any, *, big_endian: bool) -> memoryview:
-    """Bytes as 32-bit words of this machine's order (a rest of less than a word is left out)."""
-    data = memoryview(part)
-    words = np.frombuffer(data[: len(data) & ~3], ">u4" if big_endian else "<u4")
-    native: Any = words.astype(np.uint32, copy=False)
-    return memoryview(native)
+    bytes(_FREED_BYTES)
 
 
 def _groups(chunks: tuple[Chunk, ...], room: int) -> Iterator[list[Chunk]]:
@@ -98,13 +134,16 @@ def _groups(chunks: tuple[Chunk, ...], room: int) -> Iterator[list[Chunk]]:
         yield group
 
 
-def _expander(container: Container, data: CpuData, group: list[Chunk]) -> Callable[[], list[Any]]:
+def _expander(
+    container: Container, data: CpuData, group: list[Chunk], turns: threading.Semaphore
+) -> Callable[[], list[Any]]:
     def expand() -> list[Any]:
-        if group[0].compressed and container.codec.name == "zstd":
-            parts = _all_at_once(data, group)
-            if parts is not None:
-                return parts
-        return [_one(container, data, chunk) for chunk in group]
+        with turns:
+            if group[0].compressed and container.codec.name == "zstd":
+                parts = _all_at_once(data, group)
+                if parts is not None:
+                    return parts
+            return [_one(container, data, chunk) for chunk in group]
 
     return expand
 

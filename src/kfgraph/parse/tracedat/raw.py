@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from kfgraph.parse.records import ENTRY, EXIT, LOSS
-from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.pages import RawColumns
 from kfgraph.parse.tracedat.reader import BATCH_ROWS, Reading
-from kfgraph.parse.tracedat.source import Damage
 
 
 class Record(NamedTuple):
@@ -38,22 +35,8 @@ class Record(NamedTuple):
     type: int = 0
 
 
-def records(path: str | os.PathLike[str], *, buffer: str | None = None) -> Iterator[Record]:
-    """All records of a trace.dat in the order of the stream.
-
-    Raises:
-        InputError, NoMatchError: as :func:`kfgraph.parse.tracedat.read`.
-    """
-    container = Container(path)
-    try:
-        yield from _records(Reading(container, buffer))
-    except Damage as damage:
-        raise damage.as_error(container.name) from None
-    finally:
-        container.close()
-
-
-def _records(reading: Reading) -> Iterator[Record]:
+def records_of(reading: Reading) -> Iterator[Record]:
+    """All records of one buffer in the order of the stream."""
     raw = RawColumns(BATCH_ROWS)
     offset = reading.times.offset if reading.times.is_local else 0
     for batch, n in reading.batches(raw):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.errors import InputError, NoMatchError, Notice
+from kfgraph.errors import InputError, Notice
 from kfgraph.model.args import RawArgs
 from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.symbols import SymbolTable
@@ -20,10 +19,9 @@ from kfgraph.parse.pairing import Paired, Pairer
 from kfgraph.parse.records import ENTRY, EXIT, RecordBatch
 from kfgraph.parse.tracedat import pages, streams
 from kfgraph.parse.tracedat.clock import read_time_base
-from kfgraph.parse.tracedat.container import Container
-from kfgraph.parse.tracedat.feed import expanded, words_of
+from kfgraph.parse.tracedat.feed import Coming
 from kfgraph.parse.tracedat.formats import EventFormat, parse_page_layout, read_formats
-from kfgraph.parse.tracedat.layout import MAGIC, Buffer, Option
+from kfgraph.parse.tracedat.layout import Option
 from kfgraph.parse.tracedat.marks import MarkTexts
 from kfgraph.parse.tracedat.names import Names
 from kfgraph.parse.tracedat.source import Damage
@@ -40,38 +38,17 @@ _COMMON = {"common_type": (0, 2), "common_flags": (2, 1), "common_preempt_count"
 _TYPES = 1 << 16
 
 
-def is_trace_dat(head: bytes) -> bool:
-    """Whether a file that begins so is a trace.dat."""
-    return head.startswith(MAGIC)
-
-
-def read(path: str | os.PathLike[str], *, buffer: str | None = None, name: str = "") -> Trace:
-    """The trace in a trace.dat file of version 6 or 7.
-
-    ``buffer`` names one of several trace buffers, the main one by default; ``name`` is what messages
-    and ``meta.path`` call the file, its path by default.
+class Reading:
+    """One buffer of a container, decoded.
 
     Raises:
-        InputError: it is none, is damaged beyond reading (the offset is named), or is a latency trace.
-        NoMatchError: it has no buffer of that name.
+        InputError, Damage: it cannot be.
     """
-    container = Container(path, name=name)
-    try:
-        return Reading(container, buffer).trace()
-    except Damage as damage:
-        container.close()
-        raise damage.as_error(container.name) from None
-    except BaseException:
-        container.close()
-        raise
 
-
-class Reading:
-    """One buffer of a container, decoded."""
-
-    def __init__(self, container: Container, buffer: str | None) -> None:
-        self.container = container
-        self.buffer = _choose_buffer(container, buffer)
+    def __init__(self, coming: Coming) -> None:
+        self.container = container = coming.container
+        self.buffer = coming.buffer
+        self.coming = coming
         self.times = read_time_base(container, self.buffer.clock)
         self.notices: list[Notice] = [*container.notices, *self.times.notices]
         self.formats = read_formats(self._section(Option.FTRACE_EVENTS), None)
@@ -144,7 +121,6 @@ class Reading:
     def batches(self, raw: pages.RawColumns | None = None) -> Iterator[tuple[RecordBatch, int]]:
         """(batch, rows) after (batch, rows), all CPUs in time order; the batch is used again."""
         cpus = self.buffer.cpus
-        feeds = [expanded(self.container, data, len(cpus)) for data in cpus]
         batch = RecordBatch.empty(
             BATCH_ROWS, retval=self.has_retval, caller=self.has_caller, arg=self.has_args
         )
@@ -153,7 +129,7 @@ class Reading:
         while True:
             n, hungry = self.decoder.fill(n)
             if hungry >= 0:
-                self._feed(hungry, feeds)
+                self._feed(hungry)
                 continue
             yield batch, n
             n = 0
@@ -168,9 +144,9 @@ class Reading:
                     n_bad,
                 )
 
-    def _feed(self, which: int, feeds: list[Iterator[tuple[int, Any, Any]]]) -> None:
+    def _feed(self, which: int) -> None:
         stream = self.streams[which]
-        following = next(feeds[which], None)
+        following = next(self.coming.cpus[which], None)
         if following is None:
             stream.finish()
             return
@@ -333,16 +309,9 @@ class Reading:
         )
 
 
-def _choose_buffer(container: Container, name: str | None) -> Buffer:
-    path = container.name
-    known = ", ".join(repr(b.name) if b.name else "the main one" for b in container.buffers)
-    wanted = next((b for b in container.buffers if b.name == (name or "")), None)
-    if wanted is None and name:
-        raise NoMatchError(f"{path} has no buffer {name!r}", f"it has: {known or 'none'}")
-    if wanted is None and not container.buffers:
-        raise InputError(f"{path} holds no trace data", "it was cut, or its recorder was killed: record again")
-    if wanted is None:
-        wanted = container.buffers[0]
-    if wanted.is_text:
-        raise InputError(f"{path} is a latency trace, which has no events to read", "record without a latency tracer")
-    return wanted
+def words_of(part: Any, *, big_endian: bool) -> memoryview:
+    """Bytes as 32-bit words of this machine's order (a rest of less than a word is left out)."""
+    data = memoryview(part)
+    words = np.frombuffer(data[: len(data) & ~3], ">u4" if big_endian else "<u4")
+    native: Any = words.astype(np.uint32, copy=False)
+    return memoryview(native)

@@ -37,7 +37,6 @@ class Source:
         self.path = os.fspath(path)
         # Reads, not a mapping: a mapping of a file that another program cuts short kills the process.
         self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - close() closes it
-        self._lock = threading.Lock()
         self.size = os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
@@ -49,16 +48,10 @@ class Source:
         if offset >= self.size or size <= 0:
             return b""
         size = min(size, self.size - offset)
-        with self._lock:
-            self._file.seek(offset)
-            parts = []
-            while size > 0:
-                part = self._file.read(size)
-                if not part:
-                    break
-                parts.append(part)
-                size -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        data = os.pread(self._file.fileno(), size, offset)
+        while len(data) < size and (part := os.pread(self._file.fileno(), size - len(data), offset + len(data))):
+            data += part
+        return data
 
 
 class Fields:
