@@ -127,7 +127,7 @@ class Pages:
 
 
 def main() -> None:
-    feed.Later = names.Later = Now  # type: ignore[misc, assignment]
+    names.Later = Now  # type: ignore[misc, assignment]
     reader.BATCH_ROWS = raw.BATCH_ROWS = 64
     use_plain_loops()
     folder = tempfile.mkdtemp(prefix="fuzz-tracedat-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from kfgraph.analyze.forest import Bool, Int32, Int64
+from kfgraph.analyze.forest import Int32, Int64
 from kfgraph.analyze.select import Selection
 from kfgraph.model.calls import Flag
 
@@ -44,30 +45,36 @@ def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
     """
     calls = selection.trace.calls
     rows = np.flatnonzero(selection.keep).astype(np.int32)
-    keys, self_ns, duration_ns = key[rows], calls.self_ns[rows], selection.total_ns[rows]
-    finished = duration_ns >= 0
-
-    nested = _nested(rows, keys, np.where(finished, calls.end[rows], 0), n_keys)
-    nested &= finished
-    n_finished = np.bincount(keys[finished], minlength=n_keys)
+    self_ns, duration_ns, end, flags = calls.self_ns, selection.total_ns, calls.end, calls.flags
+    if len(rows) < len(key):
+        key, end, flags = key[rows], end[rows], flags[rows]
+        self_ns, duration_ns = self_ns[rows], duration_ns[rows]
+    n_calls = np.bincount(key, minlength=n_keys)
+    unfinished = np.flatnonzero(duration_ns < 0)
+    n_finished = n_calls - np.bincount(key[unfinished], minlength=n_keys)
     known = np.flatnonzero(n_finished)
-    in_finished = _sums(keys, duration_ns, finished, n_keys)
+
+    nested = _nested(rows, key, end, duration_ns, n_keys)
+    in_finished = _sums(key, duration_ns, n_calls, n_finished)
     total_ns = in_finished.copy()
-    total_ns[known] -= np.maximum(_sums(keys, duration_ns, nested, n_keys)[known], 0)
+    np.subtract.at(total_ns, key[nested], duration_ns[nested])
     avg_ns = in_finished
     avg_ns[known] = (avg_ns[known] + n_finished[known] // 2) // n_finished[known]
 
-    durations = _sorted_by_key(duration_ns[finished], keys[finished])
+    finished = duration_ns >= 0 if len(unfinished) else slice(None)
+    durations = _sorted_by_key(duration_ns[finished], key[finished])
     last = np.cumsum(n_finished)[known] - 1
     of_rank = {p: np.full(n_keys, UNKNOWN, np.int64) for p in (*PERCENTILES, 100)}
     for p, column in of_rank.items():
         rank = (p * n_finished[known] + 99) // 100  # 1-based: the least that p % of the calls do not exceed
         column[known] = durations[last - n_finished[known] + rank]
+    self_unknown = np.flatnonzero(self_ns < 0)
+    n_self_known = n_calls - np.bincount(key[self_unknown], minlength=n_keys)
     return Aggregate(
-        n_calls=np.bincount(keys, minlength=n_keys),
-        n_unfinished=np.bincount(keys[calls.has(Flag.NO_EXIT)[rows]], minlength=n_keys),
+        n_calls=n_calls,
+        n_unfinished=np.bincount(key[(flags & np.uint16(Flag.NO_EXIT)) != 0], minlength=n_keys),
         n_finished=n_finished,
-        self_ns=_sums(keys, self_ns, self_ns >= 0, n_keys),
+        self_ns=_sums(key, self_ns, n_calls, n_self_known),
         total_ns=total_ns,
         avg_ns=avg_ns,
         p50_ns=of_rank[50],
@@ -77,29 +84,32 @@ def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
     )
 
 
-def _sums(keys: Int32, values: Int64, which: Bool, n_keys: int) -> Int64:
-    """Sum of those ``values`` per key, exact; -1 for a key that has none."""
-    sums = np.zeros(n_keys, np.int64)
-    np.add.at(sums, keys, np.where(which, values, 0))
-    sums[np.bincount(keys[which], minlength=n_keys) == 0] = UNKNOWN
+def _sums(keys: Int32, values: Int64, n_calls: Int64, n_known: Int64) -> Int64:
+    """Sum of the known ``values`` per key, exact; -1 for a key that has none. Unknown ones are -1."""
+    sums = n_calls - n_known  # what the unknown ones take away
+    np.add.at(sums, keys, values)
+    sums[n_known == 0] = UNKNOWN
     return sums
 
 
-def _nested(rows: Int32, keys: Int32, end: Int32, n_keys: int) -> Bool:
-    """Which rows lie in the subtree, which ends at ``end``, of an earlier row of their key.
+def _nested(rows: Int32, keys: Int32, end: Int32, duration_ns: Int64, n_keys: int) -> npt.NDArray[np.intp]:
+    """Which calls, by position in ``rows``, lie in an earlier finished call of their key, and are finished.
 
     ``rows`` ascend. Subtrees nest: a row is inside if the furthest end so far is beyond it.
     """
+    # A function that never called anything was never called by itself: that is most calls.
+    calls_out = np.zeros(n_keys, np.bool_)
+    calls_out[keys[end > rows + 1]] = True
+    some = np.flatnonzero(calls_out[keys] & (duration_ns >= 0))
+    rows, keys, end = rows[some], keys[some], end[some]
     # All rows of a key together, still ascending; two-byte keys sort by radix.
     order = np.argsort(keys.astype(np.uint16) if n_keys <= 1 << 16 else keys, kind="stable")
     # One axis for all keys, each on a stretch of its own, so that one running maximum serves all.
-    stretch = int(max(rows.max(initial=0), end.max(initial=0))) + 1
+    stretch = int(end.max(initial=0)) + 1
     base = np.repeat(np.arange(n_keys, dtype=np.int64) * stretch, np.bincount(keys, minlength=n_keys))
     furthest = np.maximum.accumulate(base + end[order])
     inside = np.flatnonzero(furthest[:-1] > base[1:] + rows[order[1:]])
-    nested = np.zeros(len(rows), np.bool_)
-    nested[order[inside + 1]] = True
-    return nested
+    return some[order[inside + 1]]
 
 
 def _sorted_by_key(values: Int64, keys: Int32) -> Int64:

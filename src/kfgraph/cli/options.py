@@ -6,6 +6,7 @@ defaults stand in the command.
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterable
@@ -92,6 +93,8 @@ def open_trace(
     Raises:
         NoMatchError: it holds no function call, unless it ``may_be_empty``.
     """
+    # numpy's BLAS, which nothing here uses, would spin a thread beside the one that decompresses.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from kfgraph.parse import load
 
     trace = load(path, reader=reader, buffer=buffer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from kfgraph.parse.tracedat.container import Container
@@ -29,11 +30,11 @@ def read(path: str | os.PathLike[str], *, buffer: str | None = None, name: str =
     """
     container = Container(path, name=name)
     try:
-        coming = Coming(container, buffer)
-        # With numpy it takes as long to import as the first chunks to decompress: now both are under way.
-        from kfgraph.parse.tracedat.reader import Reading
+        with closing(Coming(container, buffer)) as coming:
+            # This and numpy take as long to import as the first chunks to decompress: now both are under way.
+            from kfgraph.parse.tracedat.reader import Reading
 
-        return Reading(coming).trace()
+            return Reading(coming).trace()
     except Damage as damage:
         container.close()
         raise damage.as_error(container.name) from None
@@ -53,7 +54,8 @@ def records(path: str | os.PathLike[str], *, buffer: str | None = None) -> Itera
 
     container = Container(path)
     try:
-        yield from records_of(Reading(Coming(container, buffer)))
+        with closing(Coming(container, buffer)) as coming:
+            yield from records_of(Reading(coming))
     except Damage as damage:
         raise damage.as_error(container.name) from None
     finally:

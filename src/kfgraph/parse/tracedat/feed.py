@@ -1,27 +1,24 @@
-"""A buffer's data, decompressed by threads ahead of the loop that decodes it.
+"""A buffer's data, decompressed in a thread ahead of the loop that decodes it.
 
 Imports no numpy: while the modules that decode are being imported, the first chunks are on their way.
 """
 
 from __future__ import annotations
 
-import os
 import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.layout import Buffer, Chunk, CpuData
 from kfgraph.parse.tracedat.source import MAX_CHUNK, Damage
 
-_AHEAD_BYTES = 32 << 20
-"""What all CPUs together may hold decompressed, about."""
+_AHEAD_BYTES = 24 << 20
+"""What all CPUs together may hold decompressed, beside what is being decoded."""
 _GROUP_BYTES = 2 << 20
-"""A thread gets to run Python between two calls of the decoding loop only: not for every chunk."""
-_GROUPS_AHEAD = 4
-"""At least, for each CPU."""
+"""Chunks are expanded in groups: the thread waits for its turn to run Python only so often."""
 _FREED_BYTES = 12 << 20
 _MOST_BYTES = 256 << 20
 """One chunk of every CPU at once: more is damage."""
@@ -43,18 +40,28 @@ class Later:
         except BaseException as error:  # raised again where the value is asked for
             self._error = error
 
+    def join(self) -> None:
+        """Wait for it."""
+        self._thread.join()
+
     def result(self) -> Any:
         """Wait for it; raises what it raised."""
-        self._thread.join()
+        self.join()
         if self._error is not None:
             raise self._error
         return self._value
 
 
-class Coming:
-    """One buffer of a container, each of its CPUs' data on its way from the moment that this is made.
+class Piece(NamedTuple):
+    """A chunk: where it begins in its CPU's data, how long it should be, its bytes or the Damage."""
 
-    ``cpus`` are in the order of ``buffer.cpus``.
+    at: int
+    size: int
+    part: Any
+
+
+class Coming:
+    """One buffer of a container, its data on its way from the moment that this is made.
 
     Raises:
         NoMatchError: there is no buffer of that name.
@@ -64,54 +71,107 @@ class Coming:
     def __init__(self, container: Container, buffer: str | None = None) -> None:
         self.container = container
         self.buffer: Buffer = container.buffer_named(buffer)
-        _keep_freed_memory()
-        n_cpus = max(len(self.buffer.cpus), 1)
-        for data in self.buffer.cpus:
+        cpus = self.buffer.cpus
+        for data in cpus:
             largest = max((chunk.size for chunk in data.chunks), default=0)
-            if largest * n_cpus > _MOST_BYTES:
-                what = f"chunks of {largest} bytes on {n_cpus} CPUs, more than any trace has"
+            if largest * len(cpus) > _MOST_BYTES:
+                what = f"chunks of {largest} bytes on {len(cpus)} CPUs, more than any trace has"
                 raise Damage(data.chunks[0].offset, what)
-        turns = threading.Semaphore(os.cpu_count() or 1)
-        self.cpus = [_Ahead(container, data, _AHEAD_BYTES // n_cpus, turns) for data in self.buffer.cpus]
+        group_bytes = min(_GROUP_BYTES, _AHEAD_BYTES // (2 * max(len(cpus), 1)))
+        self._lines = [_Line(container, data, group_bytes) for data in cpus]
+        self._wanted: _Line | None = None
+        self._held = 0
+        self._closed = False
+        self._changed = threading.Condition()
+        _keep_freed_memory()
+        self._worker = Later(self._expand)
+
+    def pieces(self, which: int) -> Iterator[Piece]:
+        """All data of the ``which``-th of the buffer's CPUs, in order."""
+        line = self._lines[which]
+        while True:
+            with self._changed:
+                while not (line.ready or line.n_left == 0 or self._closed):
+                    self._wanted = line
+                    self._changed.notify_all()
+                    self._changed.wait()
+                if not line.ready:
+                    break
+                group = line.ready.popleft()
+                self._held -= sum(piece.size for piece in group)
+                self._changed.notify_all()
+            yield from group
+        if line.n_left:
+            self._worker.result()
+
+    def close(self) -> None:
+        """Nobody takes any more: the thread ends."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._worker.join()
+
+    def _expand(self) -> None:
+        """What the thread does: group after group, as long as there is room."""
+        try:
+            while (line := self._next_line()) is not None:
+                group = line.expand_one()
+                with self._changed:
+                    line.ready.append(group)
+                    line.n_left -= 1
+                    self._held += sum(piece.size for piece in group)
+                    self._wanted = None if self._wanted is line else self._wanted
+                    self._changed.notify_all()
+        finally:
+            # Those who wait for more learn that there is none.
+            with self._changed:
+                self._closed = True
+                self._changed.notify_all()
+
+    def _next_line(self) -> _Line | None:
+        """The CPU whose next group is to be expanded, once there is room for it; None at the end."""
+        with self._changed:
+            while not self._closed:
+                if self._wanted is not None:
+                    return self._wanted
+                left = [line for line in self._lines if line.n_left]
+                if not left:
+                    return None
+                if self._held < _AHEAD_BYTES:
+                    # CPUs are merged by time: the one that has come least far is the next to be asked for.
+                    return min(left, key=_Line.share_expanded)
+                self._changed.wait()
+        return None
 
 
-class _Ahead:
-    """(where it begins in the CPU's data, chunk, its bytes or the Damage) of every chunk of a CPU, in order.
+class _Line:
+    """The groups of one CPU's chunks: ``ready`` are those expanded, ``n_left`` those that are not."""
 
-    ``room`` bytes are held decompressed, about; threads take ``turns``.
-    """
-
-    def __init__(self, container: Container, data: CpuData, room: int, turns: threading.Semaphore) -> None:
+    def __init__(self, container: Container, data: CpuData, group_bytes: int) -> None:
+        self.ready: deque[list[Piece]] = deque()
         self._container = container
         self._data = data
-        self._turns = turns
-        group_bytes = min(_GROUP_BYTES, room // _GROUPS_AHEAD)
         self._groups = _groups(data.chunks, group_bytes)
-        self._n_ahead = room // max(group_bytes, 1)
-        self._coming: deque[tuple[list[Chunk], Later]] = deque()
-        self._chunks = self._each()
-        self._start_more()
+        self._at = 0
+        self.n_left = len(self._groups)
 
-    def __iter__(self) -> Iterator[tuple[int, Chunk, Any]]:
-        return self._chunks
+    def share_expanded(self) -> float:
+        """How much of the CPU's data, 0..1."""
+        return 1 - self.n_left / len(self._groups)
 
-    def __next__(self) -> tuple[int, Chunk, Any]:
-        return next(self._chunks)
-
-    def _start_more(self) -> None:
-        while len(self._coming) < self._n_ahead and (group := next(self._groups, None)) is not None:
-            self._coming.append((group, Later(_expander(self._container, self._data, group, self._turns))))
-
-    def _each(self) -> Iterator[tuple[int, Chunk, Any]]:
-        at = 0
-        while self._coming:
-            group, later = self._coming.popleft()
-            parts = later.result()
-            self._start_more()
-            for chunk, part in zip(group, parts, strict=True):
-                yield at, chunk, part
-                at += chunk.size
-            del parts, later
+    def expand_one(self) -> list[Piece]:
+        """The next group; to be called by one thread only."""
+        group = self._groups[len(self._groups) - self.n_left]
+        parts = None
+        if group[0].compressed and self._container.codec.name == "zstd":
+            parts = _all_at_once(self._data, group)
+        if parts is None:
+            parts = [_one(self._container, self._data, chunk) for chunk in group]
+        pieces = []
+        for chunk, part in zip(group, parts, strict=True):
+            pieces.append(Piece(self._at, chunk.size, part))
+            self._at += chunk.size
+        return pieces
 
 
 def _keep_freed_memory() -> None:
@@ -121,31 +181,16 @@ def _keep_freed_memory() -> None:
     bytes(_FREED_BYTES)
 
 
-def _groups(chunks: tuple[Chunk, ...], room: int) -> Iterator[list[Chunk]]:
-    group: list[Chunk] = []
+def _groups(chunks: tuple[Chunk, ...], room: int) -> list[list[Chunk]]:
+    groups: list[list[Chunk]] = []
     size = 0
     for chunk in chunks:
-        if group and size + chunk.size > room:
-            yield group
-            group, size = [], 0
-        group.append(chunk)
+        if not groups or size + chunk.size > room:
+            groups.append([])
+            size = 0
+        groups[-1].append(chunk)
         size += chunk.size
-    if group:
-        yield group
-
-
-def _expander(
-    container: Container, data: CpuData, group: list[Chunk], turns: threading.Semaphore
-) -> Callable[[], list[Any]]:
-    def expand() -> list[Any]:
-        with turns:
-            if group[0].compressed and container.codec.name == "zstd":
-                parts = _all_at_once(data, group)
-                if parts is not None:
-                    return parts
-            return [_one(container, data, chunk) for chunk in group]
-
-    return expand
+    return groups
 
 
 def _one(container: Container, data: CpuData, chunk: Chunk) -> bytes | Damage:
@@ -168,8 +213,7 @@ def _all_at_once(data: CpuData, group: list[Chunk]) -> list[Any] | None:
     start = group[0].offset
     stored = memoryview(data.source.read(start, group[-1].offset + group[-1].stored - start))
     frames: list[bytes | bytearray | memoryview[int]] = [
-        bytes(stored[chunk.offset - start : chunk.offset - start + chunk.stored])
-        for chunk in group
+        bytes(stored[chunk.offset - start : chunk.offset - start + chunk.stored]) for chunk in group
     ]
     if len(frames[-1]) < group[-1].stored:
         return None

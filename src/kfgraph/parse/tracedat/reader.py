@@ -48,7 +48,7 @@ class Reading:
     def __init__(self, coming: Coming) -> None:
         self.container = container = coming.container
         self.buffer = coming.buffer
-        self.coming = coming
+        self.pieces = [coming.pieces(which) for which in range(len(self.buffer.cpus))]
         self.times = read_time_base(container, self.buffer.clock)
         self.notices: list[Notice] = [*container.notices, *self.times.notices]
         self.formats = read_formats(self._section(Option.FTRACE_EVENTS), None)
@@ -120,7 +120,6 @@ class Reading:
 
     def batches(self, raw: pages.RawColumns | None = None) -> Iterator[tuple[RecordBatch, int]]:
         """(batch, rows) after (batch, rows), all CPUs in time order; the batch is used again."""
-        cpus = self.buffer.cpus
         batch = RecordBatch.empty(
             BATCH_ROWS, retval=self.has_retval, caller=self.has_caller, arg=self.has_args
         )
@@ -135,7 +134,7 @@ class Reading:
             n = 0
             if hungry == -2:
                 break
-        for stream, data in zip(self.streams, cpus, strict=True):
+        for stream, data in zip(self.streams, self.buffer.cpus, strict=True):
             n_bad, at = stream.damage()
             if n_bad:
                 self._note(
@@ -146,18 +145,16 @@ class Reading:
 
     def _feed(self, which: int) -> None:
         stream = self.streams[which]
-        following = next(self.coming.cpus[which], None)
-        if following is None:
+        piece = next(self.pieces[which], None)
+        if piece is None:
             stream.finish()
-            return
-        base, chunk, part = following
-        if isinstance(part, Damage):
+        elif isinstance(piece.part, Damage):
             stream.lose()
-            self._note("damaged-chunk", f"{part.what} (at byte {part.offset})", 1)
+            self._note("damaged-chunk", f"{piece.part.what} (at byte {piece.part.offset})", 1)
         else:
-            if len(part) < chunk.size:
+            if len(piece.part) < piece.size:
                 self._note("cut-file", f"CPU {self.buffer.cpus[which].cpu}'s data breaks off", 1)
-            stream.feed(words_of(part, big_endian=self.container.big_endian), base)
+            stream.feed(words_of(piece.part, big_endian=self.container.big_endian), piece.at)
 
     def _note(self, code: str, text: str, n: int) -> None:
         for i, notice in enumerate(self.notices):
