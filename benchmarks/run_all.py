@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""kfgraph beside ``trace-cmd report`` on the same file in the same run: ``make bench``.
+"""kfgraph beside ``trace-cmd report`` on the same files in the same run: ``make bench``.
 
-    python benchmarks/run_all.py [TRACE.dat] [--runs N] [--write]
+    python benchmarks/run_all.py [--runs N] [--large TRACE.dat] [--lossy TRACE.dat] [--events N,N...] [--write]
 
-Every figure is the median of N runs (5), the commands taking turns, so that a busy machine slows all
-alike. Ratios are to ``trace-cmd report TRACE >/dev/null``. ``--write`` puts the table into results.md.
+Every figure is the median of N runs (5), each a process of its own, the commands taking turns, so that a
+busy machine slows all alike; ratios are medians of the ratios run by run. ``--events`` are the sizes of
+synthetic traces (make_trace.py); "" leaves them out. ``--write`` puts the tables into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -18,24 +19,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-REPOSITORY = HERE.parent
-LARGE = REPOSITORY.parent / "shared" / "traces" / "6.1" / "ls-2M-events.dat"
-SMALL = REPOSITORY / "examples" / "insmod-fail19.dat"
-KFGRAPH = str(Path(sys.executable).parent / "kfgraph")
+from make_trace import make
+from timing import HEAD, KFGRAPH, REPOSITORY, Work, load, measure, report, to_null
 
-LOAD = """
-import json, resource, sys
-import kfgraph
-floor = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-trace = kfgraph.load(sys.argv[1])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-json.dump({"n_calls": len(trace.calls), "peak_bytes": peak * 1024}, sys.stdout)
-"""
+TRACES = REPOSITORY.parent / "shared" / "traces" / "6.1"
+SMALL = REPOSITORY / "examples" / "insmod-fail19.dat"
+PAGE = REPOSITORY / "docs" / "performance.md"
+BEGIN, END = "<!-- make bench begins -->", "<!-- make bench ends -->"
+ALLOWANCE = 64 << 20
 EMPTY_TYPER = """
 import typer
 app = typer.Typer(rich_markup_mode="rich")
@@ -47,97 +41,107 @@ app(["--help"])
 """
 
 
-@dataclass
-class Work:
-    """One command line, what it is compared with, and how long its runs took."""
-
-    name: str
-    argv: list[str]
-    bound: float | None = None
-    compare: str = "trace-cmd report"
-    seconds: list[float] = field(default_factory=list)
-    said: str = ""
-
-    def run(self) -> None:
-        """Once, timed."""
-        # OPENBLAS_CORETYPE and its like slow numpy's start and have nothing to do with us.
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
-        started = time.perf_counter()
-        done = subprocess.run(self.argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
-        self.seconds.append(time.perf_counter() - started)
-        if done.returncode:
-            sys.exit(f"{' '.join(self.argv)}: exit status {done.returncode}")
-        self.said = done.stdout[:1_000].decode(errors="replace")
-
-    @property
-    def median(self) -> float:
-        """Seconds."""
-        return statistics.median(self.seconds)
+def memory(work: Work) -> str:
+    """What a LOAD said of its memory."""
+    said = json.loads(work.said)
+    each = (said["peak_bytes"] - ALLOWANCE) / max(said["n_calls"], 1)
+    return f"{said['peak_bytes'] / 2**20:.0f} MiB at most, {each:.0f} bytes a call above 64 MiB (bound: 110)"
 
 
-def works(trace: Path, text: Path | None) -> list[Work]:
-    """What is measured, the reference first."""
-    root = "vfs_open" if trace == LARGE else "load_module"
-    found = []
-    if shutil.which("trace-cmd"):
-        # Through a shell, since /dev/null is what the reference writes to.
-        found.append(Work("trace-cmd report", ["sh", "-c", 'exec trace-cmd report "$1" >/dev/null', "sh", str(trace)]))
-    to_null = 'exec "$0" "$@" >/dev/null'
-    found += [
-        Work("kfgraph.load", [sys.executable, "-c", LOAD, str(trace)], 0.15),
-        Work("kfgraph top", [KFGRAPH, "top", str(trace)], 0.20),
-        Work(f"kfgraph show --root {root}", [KFGRAPH, "show", str(trace), "--root", root], 0.20),
-        Work("kfgraph show --all", ["sh", "-c", to_null, KFGRAPH, "show", "--all", str(trace)], 1.0),
+def large(trace: Path, runs: int, folder: Path) -> Iterator[str]:
+    """The commands on one large trace, and on the text that trace-cmd prints of it."""
+    text = folder / "report.txt"
+    with text.open("wb") as sink:
+        subprocess.run(["trace-cmd", "report", "-i", str(trace)], stdout=sink, stderr=subprocess.DEVNULL, check=True)
+    with text.open("rb") as lines:
+        n_lines = sum(1 for _ in lines)
+    root = "load_module" if trace.samefile(SMALL) else "vfs_open"
+    works = [
+        report(trace),
+        Work("kfgraph.load", load(trace), 0.15),
+        Work("kfgraph top", to_null(KFGRAPH, "top", str(trace)), 0.20),
+        Work(f"kfgraph show --root {root}", to_null(KFGRAPH, "show", str(trace), "--root", root), 0.20),
+        Work("kfgraph show --all", to_null(KFGRAPH, "show", "--all", str(trace)), 1.0),
+        Work("kfgraph.load of the report's text", load(text), 0.5),
     ]
-    if text is not None:
-        found.append(Work("kfgraph.load of the report's text", [sys.executable, "-c", LOAD, str(text)], 0.5))
-    found.append(Work("an empty typer app --help", [sys.executable, "-c", EMPTY_TYPER]))
-    found.append(Work("kfgraph --help", [KFGRAPH, "--help"], 1.2, "an empty typer app --help"))
-    return found
+    rows = measure(works, runs)
+    n_calls, peak = json.loads(works[1].said)["n_calls"], json.loads(works[-1].said)["peak_bytes"]
+    yield f"### {trace.name}: {n_calls:,} calls, {n_lines:,} lines of report"
+    yield from ("", *HEAD, *rows, "")
+    yield f"Memory of kfgraph.load: {memory(works[1])};"
+    yield f"of the text: {peak / 2**20:.0f} MiB, {peak / n_lines:.0f} bytes a line (bound: 150)."
 
 
-def table(measured: list[Work], trace: Path, runs: int) -> str:
-    """Markdown."""
-    by_name = {work.name: work for work in measured}
-    load = json.loads(by_name["kfgraph.load"].said)
-    lines = [
-        f"{trace.name}: {load['n_calls']:,} calls; median of {runs} runs; Python {platform.python_version()}, "
-        f"{platform.machine()}, {os.cpu_count()} cores.",
-        "",
-        "| work | seconds | ratio | at most |",
-        "|---|---|---|---|",
-    ]
-    for work in measured:
-        reference = by_name.get(work.compare)
-        ratio = f"{work.median / reference.median:.2f}" if reference and work.bound is not None else ""
-        lines.append(f"| {work.name} | {work.median:.2f} | {ratio} | {work.bound or ''} |")
-    per_call = (load["peak_bytes"] - 64 * 2**20) / max(load["n_calls"], 1)
-    peak = load["peak_bytes"] / 2**20
-    lines += ["", f"Peak memory of kfgraph.load: {peak:.0f} MiB; less 64 MiB, {per_call:.0f} bytes a call."]
-    return "\n".join(lines) + "\n"
+def plain(trace: Path, runs: int, folder: Path) -> Iterator[str]:
+    """The reader where there is no C compiler: the package without its compiled modules."""
+    package = folder / "plain" / "kfgraph"
+    shutil.copytree(REPOSITORY / "src" / "kfgraph", package, ignore=shutil.ignore_patterns("*.so", "*.c"))
+    path = {"PYTHONPATH": str(package.parent)}
+    works = [report(trace), Work("kfgraph.load, nothing compiled", load(trace), 3.0, environment=path)]
+    rows = measure(works, runs)
+    said = json.loads(works[1].said)
+    if said["details"].get("loops") != "plain Python":
+        sys.exit("the loops were compiled after all")
+    yield f"### {trace.name}: {said['n_calls']:,} calls, plain Python"
+    yield from ("", *HEAD, *rows)
+
+
+def start_up(runs: int) -> Iterator[str]:
+    """How long a command line takes that does nothing."""
+    empty = Work("an empty typer app --help", [sys.executable, "-c", EMPTY_TYPER])
+    rows = measure([empty, Work("kfgraph --help", [KFGRAPH, "--help"], 1.2, empty.name)], runs)
+    yield from ("### Start-up", "", *HEAD, *rows)
+
+
+def synthetic(sizes: list[int], runs: int, folder: Path) -> Iterator[str]:
+    """Is loading linear, in time and memory?"""
+    yield from ("### Synthetic traces (benchmarks/make_trace.py)", "", *HEAD)
+    each: dict[int, float] = {}
+    told = []
+    for n_events in sizes:
+        trace = folder / f"{n_events}.dat"
+        trace.write_bytes(make(n_events))
+        name = f"trace-cmd report, {n_events:,} events"
+        loading = Work(f"kfgraph.load, {n_events:,} events", load(trace), 0.08 if n_events >= 2e7 else 0.15, name)
+        yield from measure([Work(name, report(trace).argv), loading], runs)
+        each[n_events] = statistics.median(loading.wall) / n_events
+        told.append(f"{n_events:,} events: {each[n_events] * 1e9:.0f} ns an event, {memory(loading)}")
+        trace.unlink()
+    yield from ("", ";\n".join(told) + ".")
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("trace", nargs="?", type=Path, default=LARGE if LARGE.exists() else SMALL)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/results.md")
+    parser.add_argument("--large", type=Path, default=TRACES / "ls-2M-events.dat")
+    parser.add_argument("--lossy", type=Path, default=TRACES / "insmod-dummy-lossy.dat")
+    parser.add_argument("--events", default="2000000,20000000")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
     options = parser.parse_args()
+    if not shutil.which("trace-cmd"):
+        sys.exit("trace-cmd is what kfgraph is measured beside: apt-get install trace-cmd")
+    traces = [path if path.exists() else SMALL for path in (options.large, options.lossy)]
+    lines = [
+        f"Median of {options.runs} runs; Python {platform.python_version()}, {platform.machine()}, "
+        f"{os.cpu_count()} cores that other work shares."
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        text: Path | None = None
-        if shutil.which("trace-cmd"):
-            text = Path(folder) / "report.txt"
-            with text.open("wb") as sink:
-                subprocess.run(["trace-cmd", "report", str(options.trace)], stdout=sink, check=True)
-        measured = works(options.trace, text)
-        for _ in range(options.runs):
-            for work in measured:
-                work.run()
-    result = table(measured, options.trace, options.runs)
-    print(result, end="")
+        parts = [
+            large(traces[0], options.runs, Path(folder)),
+            plain(traces[1], options.runs, Path(folder)),
+            start_up(3 * options.runs),
+        ]
+        if sizes := [int(n) for n in options.events.split(",") if n]:
+            parts.append(synthetic(sizes, options.runs, Path(folder)))
+        print(lines[0], flush=True)
+        for part in parts:
+            for line in ("", *part):
+                print(line, flush=True)
+                lines.append(line)
     if options.write:
-        (HERE / "results.md").write_text(f"# Measured by `make bench`\n\n{result}")
+        before, _, rest = PAGE.read_text().partition(BEGIN)
+        PAGE.write_text("\n".join((before + BEGIN, *lines, END)) + rest.partition(END)[2])
 
 
 if __name__ == "__main__":
