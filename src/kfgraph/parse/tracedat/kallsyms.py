@@ -55,13 +55,7 @@ class Kallsyms:
         fits = ends - starts > width + 3
         self.n_damaged += int((~fits & (ends > starts)).sum())
         starts, ends = starts[fits], ends[fits]
-        address = np.zeros(len(starts), np.uint64)
-        bad = np.zeros(len(starts), np.bool_)
-        for digit in range(width):
-            value = _NIBBLE[data[starts + digit]]
-            bad |= value > 15
-            address <<= np.uint64(4)
-            address |= value
+        address, bad = _hex_numbers(data, starts, width)
         bad |= (data[starts + width] != _SPACE) | (data[starts + width + 2] != _SPACE)
         kind = data[starts + width + 1]
         self.n_damaged += int(bad.sum())
@@ -131,6 +125,21 @@ class Kallsyms:
         return Symbol(
             name.strip().decode("utf-8", "replace"), module.decode("utf-8", "replace"), int(self.address[at])
         )
+
+
+def _hex_numbers(
+    data: npt.NDArray[np.uint8], starts: npt.NDArray[np.intp], width: int
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    """(the numbers, which are none) of the ``width`` digits, at most 16, that stand at each of ``starts``."""
+    digits = np.zeros((len(starts), 16), np.uint8)
+    if len(starts):
+        # Every place as the beginning of a number, without a copy: one look-up a number, not one a digit.
+        anywhere = np.ndarray((len(data) - width + 1,), f"V{width}", data, strides=(1,))
+        digits[:, 16 - width :] = _NIBBLE.take(anywhere[starts].view(np.uint8).reshape(-1, width))
+    no_digit: npt.NDArray[np.bool_] = np.any(digits.view(np.uint64) & np.uint64(0xF0F0F0F0F0F0F0F0), axis=1)
+    pairs = digits.view("<u2")
+    both = (pairs << np.uint16(4) | pairs >> np.uint16(8)).astype(np.uint8)
+    return both.view(">u8").ravel().astype(np.uint64), no_digit
 
 
 def loaded_modules(text: str) -> list[tuple[int, int, str]]:
