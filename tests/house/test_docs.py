@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -48,6 +49,18 @@ def test_every_example_trace_has_its_provenance() -> None:
     page = (REPOSITORY / "examples" / "README.md").read_text()
     traces = {path.name for path in (REPOSITORY / "examples").iterdir() if path.suffix in (".dat", ".xz")}
     assert traces and {name for name in traces if f"`{name}`" not in page} == set()
+
+
+def test_the_readme_shows_what_the_commands_print() -> None:
+    spec = importlib.util.spec_from_file_location("transcript", REPOSITORY / "scripts" / "transcript.py")
+    assert spec is not None and spec.loader is not None
+    transcript = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(transcript)
+    blocks = list(transcript.transcripts((REPOSITORY / "README.md").read_text()))
+    held = [block for block in blocks if "examples/" in block["command"]]
+    assert held and len(held) < len(blocks)
+    for block in held:
+        assert transcript.run(block["command"], REPOSITORY) == block["output"]
 
 
 def test_the_change_log_knows_this_version() -> None:
