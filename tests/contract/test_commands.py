@@ -70,6 +70,18 @@ def test_every_option_stands_in_the_page_of_the_command(command, monkeypatch) ->
     assert options_of(command.name) - documented == set()
 
 
+@EACH
+def test_the_list_of_commands_says_what_the_command_says(command) -> None:
+    run = importlib.import_module(command.module).run
+    assert " ".join(inspect.getdoc(run).split("\n\n")[0].split()) == command.summary
+
+
+def test_a_misspelt_command_gets_one_suggestion() -> None:
+    code, out, err = kfgraph("shwo")
+    assert (code, out) == (2, "")
+    assert err == "kfgraph: No such command 'shwo'. Did you mean 'show'?\n  hint: kfgraph --help\n"
+
+
 def test_the_readme_names_every_command() -> None:
     readme = (REPOSITORY / "README.md").read_text()
     assert [name for name in NAMES if f"kfgraph {name}" not in readme] == []

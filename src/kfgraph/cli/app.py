@@ -23,20 +23,46 @@ ClickException: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__na
 
 @dataclass(frozen=True)
 class Command:
-    """One command: ``module`` holds the function ``run``; ``passthrough``: its operand is a command line."""
+    """One command: ``module`` holds the function ``run``; ``passthrough``: its operand is a command line.
+
+    ``summary`` begins the docstring of ``run``: the list of commands needs it and not the module.
+    """
 
     name: str
     module: str
+    summary: str
     passthrough: bool = False
 
 
 COMMANDS = (
-    Command("trace", "kfgraph.cli.trace", passthrough=True),
-    Command("show", "kfgraph.cli.show"),
-    Command("top", "kfgraph.cli.top"),
-    Command("info", "kfgraph.cli.info"),
-    Command("doctor", "kfgraph.cli.doctor"),
+    Command(
+        "trace",
+        "kfgraph.cli.trace",
+        "Run COMMAND and record the kernel functions it runs; its exit status is passed on.",
+        passthrough=True,
+    ),
+    Command(
+        "show",
+        "kfgraph.cli.show",
+        "The call tree below a function, or of every task: who called whom, and how long each call took.",
+    ),
+    Command(
+        "top",
+        "kfgraph.cli.top",
+        "Which functions the time went into: calls, self and total time, percentiles, and the hot paths.",
+    ),
+    Command(
+        "info",
+        "kfgraph.cli.info",
+        "What a trace is: kernel, clock, tasks, calls, losses, and how it was recorded.",
+    ),
+    Command(
+        "doctor",
+        "kfgraph.cli.doctor",
+        "Check whether tracing works here, natively and in a guest, each obstacle with its remedy.",
+    ),
 )
+
 
 def _global(
     debug: Annotated[bool, typer.Option("--debug", help="Tracebacks for bugs, and check every table.")] = False,
@@ -56,21 +82,28 @@ def _version(wanted: bool) -> None:
 
 
 def build(argv: Sequence[str], commands: Sequence[Command] = COMMANDS) -> typer.Typer:
-    """The typer app, with the commands that ``argv`` names; with all of them if it names none.
+    """The typer app, with the commands that ``argv`` names; if it names none, with what a list of them needs.
 
-    A command line that runs one command need not import the others.
+    A command line that runs one command need not import the others, and the list of commands none. Only a
+    shell that completes a line needs all (it passes the line in the environment).
     """
     app = typer.Typer(
         name="kfgraph",
         help="strace for the inside of the kernel: which kernel functions a command ran, who called whom, "
         "how long each took.",
         no_args_is_help=True,
+        # click suggests too.
+        suggest_commands=False,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_global)
     named = [command for command in commands if command.name in argv]
+    if not named and "_KFGRAPH_COMPLETE" not in os.environ:
+        for command in commands:
+            app.command(command.name, help=command.summary)(_listed)
+        return app
     for command in named or commands:
         module = importlib.import_module(command.module)
         settings = {"allow_interspersed_args": False} if command.passthrough else {}
@@ -78,6 +111,10 @@ def build(argv: Sequence[str], commands: Sequence[Command] = COMMANDS) -> typer.
             _past_click(module.run)
         )
     return app
+
+
+def _listed() -> None:
+    """Stands for a command in the list of commands."""
 
 
 class ReaderGone(Exception):
