@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kfgraph.model.calls import Flag
-from kfgraph.model.companion import COMPANION_SUFFIX, Companion
+from kfgraph.model.companion import Companion
+from kfgraph.model.files import COMPANION_SUFFIX
 from kfgraph.model.trace import Trace
 from reference.cases import load_checked, rows
 

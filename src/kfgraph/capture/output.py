@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 from kfgraph.errors import CaptureError
-from kfgraph.model.companion import COMPANION_SUFFIX, Companion
+from kfgraph.model.companion import Companion
+from kfgraph.model.files import COMPANION_SUFFIX
 
 # The first bytes of every trace.dat (trace-cmd.dat.v7(5)).
 MAGIC = b"\x17\x08\x44tracing"

@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 FORMAT = 1
-COMPANION_SUFFIX = ".kfgraph.json"
-"""Beside TRACE, TRACE with this may stand."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from kfgraph.errors import InputError, MachineError, Notice
-from kfgraph.model.companion import COMPANION_SUFFIX
+from kfgraph.model.files import COMPANION_SUFFIX
 
 CHUNK = 1 << 20
 _HEAD = 1 << 16

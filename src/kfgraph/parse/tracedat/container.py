@@ -6,6 +6,7 @@ Source: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5), and trace-input.c of libtracec
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 from kfgraph.errors import InputError, NoMatchError, Notice
@@ -317,12 +318,13 @@ class Container:
             self.miss("cut-file", damage.what, damage.offset)
             return (), start
         offset = start + 4
+        sizes = struct.Struct(">II" if self.big_endian else "<II")
         for n_read in range(n_chunks):
-            head = self.fields(offset, 8)
-            if offset + 8 > end or head.left() < 8:
+            head = self.source.read(offset, sizes.size)
+            if offset + 8 > end or len(head) < sizes.size:
                 self.miss("cut-file", f"{n_chunks - n_read} chunks of CPU {cpu} are missing", offset)
                 break
-            stored, size = head.number(4, "a chunk"), head.number(4, "a chunk")
+            stored, size = sizes.unpack(head)
             if stored > end - offset - 8:
                 self.miss("cut-file", f"{n_chunks - n_read} chunks of CPU {cpu} are missing", offset)
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -309,6 +310,8 @@ class Reading:
 def words_of(part: Any, *, big_endian: bool) -> memoryview:
     """Bytes as 32-bit words of this machine's order (a rest of less than a word is left out)."""
     data = memoryview(part)
-    words = np.frombuffer(data[: len(data) & ~3], ">u4" if big_endian else "<u4")
-    native: Any = words.astype(np.uint32, copy=False)
-    return memoryview(native)
+    words = data[: len(data) & ~3].cast("B").cast("I")
+    if big_endian == (sys.byteorder == "big"):
+        return words
+    swapped: Any = np.asarray(words).byteswap()
+    return memoryview(swapped)
