@@ -31,7 +31,8 @@ class Lanes:
         self.pending: dict[int, tuple[int, int]] = {}
         """CPU -> (how many were lost or -1, time of the last record before the gap)."""
         self.cuts: dict[int, list[int]] = {}
-        """Open node -> [losses while it was open, those that an open child spans too, first gap's begin]."""
+        """Open node -> [losses while it was innermost, or in a child that is over; those that a returned child
+        spans too; the first gap's begin]. What falls into an open child is its caller's when the child is over."""
 
     def view(self, name: str) -> Any:
         """One of the arrays as a memoryview, valid until a lane or CPU is added."""
@@ -67,7 +68,7 @@ class Lanes:
         """The innermost open call of every lane, -1 where none is open."""
         return [int(top) for top in self.top[: len(self.keys)]]
 
-    def lose(self, cpu: int, n_lost: int, parent: Any, flags: Any) -> None:
+    def lose(self, cpu: int, n_lost: int, flags: Any) -> None:
         """Records of ``cpu`` were lost: every call open on it is cut."""
         gap_begin = int(self.cpu_time[cpu + 1])
         if cpu in self.pending:
@@ -78,42 +79,49 @@ class Lanes:
             return
         self.pending[cpu] = (n_lost, gap_begin)
         for lane in np.flatnonzero((self.last_cpu == cpu) & (self.top >= 0)):
-            self._cut(int(self.top[lane]), gap_begin, parent, flags)
+            self._cut(int(self.top[lane]), gap_begin, flags)
 
-    def resume(self, cpu: int, lane: int, time: int, parent: Any, flags: Any) -> int:
+    def resume(self, cpu: int, lane: int, time: int, flags: Any) -> int:
         """The first record after a gap on ``cpu`` is ``lane``'s: how many were lost before it."""
         n_lost, _ = self.pending.pop(cpu)
         self.cpu_gap_end[cpu + 1] = time
         self.gap_end[lane] = time
         if self.last_cpu[lane] != cpu:
-            self.arrive(cpu, lane, parent, flags)
+            self.arrive(cpu, lane, flags)
         return n_lost
 
-    def arrive(self, cpu: int, lane: int, parent: Any, flags: Any) -> None:
+    def arrive(self, cpu: int, lane: int, flags: Any) -> None:
         """``lane`` came to ``cpu`` after a gap there that it has not been seen to outlast elsewhere.
 
         It may have come during the gap: what it did there is lost all the same. (One that came and
         left again within the gap cannot be told.)
         """
         self.gap_end[lane] = self.cpu_gap_end[cpu + 1]
-        self._cut(int(self.top[lane]), int(self.last_time[lane]), parent, flags)
+        self._cut(int(self.top[lane]), int(self.last_time[lane]), flags)
 
-    def _cut(self, node: int, gap_begin: int, parent: Any, flags: Any) -> None:
-        while node >= 0:
+    def _cut(self, node: int, gap_begin: int, flags: Any) -> None:
+        if node >= 0:
             flags[node] |= _CUT
             self.cuts.setdefault(node, [0, 0, gap_begin])[0] += 1
-            node = int(parent[node])
 
     def began_before_gap(self, node: int, began: int) -> bool:
         """Whether a call that began at ``began`` can be ``node``, which a loss cut."""
         return self.cuts[node][2] < 0 or began <= self.cuts[node][2]
 
-    def survive(self, node: int, parent: int) -> bool:
+    def survive(self, node: int, parent: int, flags: Any) -> bool:
         """``node`` returned: did all the losses it was open at spare its direct children?
 
         A loss that fell into one open child of it cost no direct child of its own.
         """
-        n_losses, n_spanned, _ = self.cuts.pop(node)
-        if parent >= 0 and parent in self.cuts:
+        n_losses, n_spanned, _ = self.cuts[node]
+        self.pass_on(node, parent, flags)
+        if parent >= 0:
             self.cuts[parent][1] += n_losses
         return n_spanned >= n_losses
+
+    def pass_on(self, node: int, parent: int, flags: Any) -> None:
+        """``node`` is over: the losses that it was open at are its caller's too."""
+        n_losses, _, gap_begin = self.cuts.pop(node)
+        if parent >= 0:
+            flags[parent] |= _CUT
+            self.cuts.setdefault(parent, [0, 0, gap_begin])[0] += n_losses

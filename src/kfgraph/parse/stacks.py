@@ -121,7 +121,7 @@ def pair(
         what = kind[i]
         c = cpu[i]
         if what == _LOSS:
-            lanes.lose(c, duration[i], c_parent, c_flags)
+            lanes.lose(c, duration[i], c_flags)
             any_loss = True
             continue
         p = pid[i]
@@ -142,11 +142,11 @@ def pair(
         top = lane_top[lane]
         resumed = False
         if any_loss and c in lanes.pending:
-            p_what[n_places] = lanes.resume(c, lane, t, c_parent, c_flags)
+            p_what[n_places] = lanes.resume(c, lane, t, c_flags)
             any_loss = bool(lanes.pending)
             resumed = True
         elif lane_cpu[lane] != c and lane_time[lane] < cpu_gap_end[c + 1]:
-            lanes.arrive(c, lane, c_parent, c_flags)
+            lanes.arrive(c, lane, c_flags)
         lane_cpu[lane] = c
         lane_time[lane] = t
         cpu_time[c + 1] = t
@@ -217,7 +217,7 @@ def pair(
                 if c_func[node] == 0:
                     c_func[node] = f
                 top = c_parent[node]
-                if c_flags[node] & _CUT and not lanes.survive(node, top):
+                if c_flags[node] & _CUT and not lanes.survive(node, top, c_flags):
                     c_flags[node] |= _SELF_UNKNOWN
                 c_exit_cpu[node] = c
                 if c_cpu[node] >= 0 and c >= 0 and c_cpu[node] != c:
@@ -362,7 +362,7 @@ def abandon(
     first: cython.int = -1
     c_flags[node] |= _NO_EXIT
     if c_flags[node] & _CUT:
-        lanes.cuts.pop(node, None)
+        lanes.pass_on(node, parent, c_flags)
     while child >= 0 and c_depth[child] <= c_depth[node]:
         c_parent[child] = parent
         if c_depth[child] > (c_depth[parent] + 1 if parent >= 0 else 0):
