@@ -36,6 +36,11 @@ def test_functions_are_those_of_nm(any_modules: list[Path]) -> None:
         assert len(module.image.functions) > 5
         assert set(module.traceable) <= {f.name for f in module.image.functions}
         assert module.image.vermagic.startswith(path.parts[3])
+        # An init function is known by its own name; a library may have none.
+        at = {f.name: (f.section, f.offset) for f in module.image.functions}
+        assert (module.init in module.traceable) == ("init_module" in at)
+        assert at.get(module.init) == at.get("init_module")
+    assert read_module(any_modules[0].with_name("dummy.ko")).init == "dummy_init_module"
 
 
 def test_traceable_functions_call_the_tracer(any_modules: list[Path], program: Callable[[str, str], str]) -> None:

@@ -15,24 +15,26 @@ from kfgraph.model.companion import ModuleFunction, ModuleImage, ReturnProbe
 from .conftest import OPTIONS, make_tracefs
 
 
-def module(*names: str, ambiguous: tuple[str, ...] = (), name: str = "foo") -> Module:
-    functions = tuple(ModuleFunction(n, ".text", 16 * i, 16) for i, n in enumerate(names))
-    return Module(ModuleImage(name, f"/{name}.ko", "", "6.1", functions), (), names, frozenset(ambiguous))
+def module(
+    *names: str, ambiguous: tuple[str, ...] = (), name: str = "foo", init: str = "", once: tuple[str, ...] = ()
+) -> Module:
+    sections = [".init.text" if n in (init, *once) else ".text" for n in names]
+    functions = tuple(ModuleFunction(n, s, 16 * i, 16) for i, (n, s) in enumerate(zip(names, sections, strict=True)))
+    return Module(ModuleImage(name, f"/{name}.ko", "", "6.1", functions), (), names, frozenset(ambiguous), init)
 
 
 def test_order_words_and_what_is_left_out(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "t")
     foo = module("foo_init", "foo_get.isra.0", "foo_twice", "foo_set.constprop.0", ambiguous=("foo_twice",))
-    plan = plan_probes(fs, [foo], globs=("vfs_*", "none_*"), blacklist=frozenset({"vfs_read"}))
+    plan = plan_probes(fs, [foo], globs=("vfs_*",), blacklist=frozenset({"vfs_read"}))
     assert [definition(p) for p in plan.probes] == [
         f"r:{GROUP}/vfs_open vfs_open ret=$retval:x64",
-        f"r:{GROUP}/foo_init foo:foo_init ret=$retval:x64",
-        f"r:{GROUP}/foo_set_constprop_0 foo:foo_set.constprop.0 ret=$retval:x64",
         f"r:{GROUP}/load_module load_module ret=$retval:x64",
         f"r:{GROUP}/do_init_module do_init_module ret=$retval:x64",
+        f"r:{GROUP}/foo_init foo:foo_init ret=$retval:x64",
+        f"r:{GROUP}/foo_set_constprop_0 foo:foo_set.constprop.0 ret=$retval:x64",
     ]
     assert plan.notes == (
-        "no return probe for --returns none_*: no such function",
         "no return probe on vfs_read: the kernel allows no probe there",
         "no return probe on foo_get.isra.0: the compiler changed its return value (.isra)",
         "no return probe on foo_twice: several functions have this name",
@@ -44,7 +46,38 @@ def test_no_more_than_the_cap(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "t")
     plan = plan_probes(fs, [module(*(f"foo_{i}" for i in range(100)))])
     assert len(plan.probes) == MAX_PROBES == 64
-    assert f"no return probe on {100 + 2 - MAX_PROBES} more functions: at most 64 are set" in plan.notes
+    assert plan.n_cut == 100 + 2 - MAX_PROBES
+    assert f"no return probe on {plan.n_cut} more functions: at most 64 are set" in plan.notes
+
+
+def test_those_that_tell_most_come_first(tmp_path: Path) -> None:
+    fs = make_tracefs(tmp_path / "t")
+    lib = module(*(f"lib_{i}" for i in range(90)), "lib_init", name="lib", init="lib_init")
+    there = module("there_init", "there_x", name="there", init="there_init")
+    first = module("first_x", "first_init", name="first", init="first_init")
+    foo = module(
+        "foo_x", "foo_y", "foo_probe", "foo_init", "foo_exit", init="foo_init", once=("foo_probe",)
+    )
+    plan = plan_probes(
+        fs, [first, foo], needed=[there, lib], globs=("foo_y", "vfs_open"), loaded=frozenset({"there", "first"})
+    )
+    expected = ["foo_y", "vfs_open", "load_module", "do_init_module", "foo_init", "first_init", "lib_init"]
+    expected += ["foo_probe", "foo_x", "foo_exit", "first_x", "lib_0", "lib_1"]
+    assert [p.function for p in plan.probes][: len(expected)] == expected
+    assert len(plan.probes) == MAX_PROBES
+    assert plan.n_cut == len(expected) - 2 + 90 - MAX_PROBES
+
+
+def test_a_name_of_the_module_is_the_modules_and_not_the_kernels(tmp_path: Path) -> None:
+    plan = plan_probes(make_tracefs(tmp_path / "t"), [module("vfs_open", "foo")], globs=("vfs_open",))
+    assert [(p.module, p.function) for p in plan.probes][:2] == [("foo", "vfs_open"), ("", "load_module")]
+    assert [p.function for p in plan.probes].count("vfs_open") == 1
+
+
+def test_what_is_loaded_is_read_from_the_kernels_list(tmp_path: Path) -> None:
+    (tmp_path / "modules").write_text("dummy 16384 0 - Live 0x0\nxor 24576 1 btrfs, Live 0x0\n")
+    assert probes.read_loaded(tmp_path / "modules") == {"dummy", "xor"}
+    assert probes.read_loaded(tmp_path / "none") == frozenset()
 
 
 def test_event_names_are_valid_and_unique(tmp_path: Path) -> None:

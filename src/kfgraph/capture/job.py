@@ -10,7 +10,7 @@ from kfgraph.capture import prepare, run
 from kfgraph.capture.child import Command, User
 from kfgraph.capture.loads import find_loads
 from kfgraph.capture.prepare import Wishes
-from kfgraph.capture.probes import plan_probes, read_blacklist
+from kfgraph.capture.probes import plan_probes, read_blacklist, read_loaded
 from kfgraph.capture.run import Recording, Request, Watcher
 from kfgraph.capture.stats import CpuStats
 from kfgraph.capture.tracefs import Tracefs
@@ -65,9 +65,18 @@ def make_request(job: Job, *, fs: Tracefs) -> Request:
         CaptureError: a wish that this kernel cannot grant; a file that is no module.
     """
     wishes = job.wishes
-    modules, loads_notes = find_loads(job.command, named=wishes.modules)
-    coming = {function.name for module in modules for function in module.image.functions}
+    loads = find_loads(job.command, named=wishes.modules)
+    coming = {function.name for module in loads.modules for function in module.image.functions}
     plan, notes = prepare.make_plan(fs, wishes, coming=coming)
+    probes = plan_probes(
+        fs,
+        loads.asked,
+        needed=loads.needed,
+        globs=wishes.returns,
+        blacklist=read_blacklist(),
+        loaded=read_loaded(),
+        wanted=not wishes.no_returns,
+    )
     return Request(
         plan=plan,
         command=job.command,
@@ -76,9 +85,10 @@ def make_request(job: Job, *, fs: Tracefs) -> Request:
         force=job.force,
         duration_s=job.duration_s,
         options=job.said,
-        notes=(*notes, *loads_notes),
-        probes=plan_probes(fs, modules, globs=wishes.returns, blacklist=read_blacklist(), wanted=not wishes.no_returns),
-        modules=tuple(module.image for module in modules),
+        notes=(*notes, *loads.unread),
+        probes=probes,
+        modules=tuple(module.image for module in loads.modules),
+        warnings=loads.unread,
     )
 
 

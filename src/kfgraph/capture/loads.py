@@ -6,53 +6,49 @@ import re
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kfgraph.capture.child import Command
+from kfgraph.capture.shellwords import SimpleCommand, simple_commands
 from kfgraph.errors import CaptureError, InputError
 from kfgraph.kernel.module import Module, read_module
 
-# Programs that run the command after their own options; the options that take a separate word.
-_WRAPPERS = {
-    "sudo": "CDRTUghprtu",
-    "doas": "Cu",
-    "env": "CSu",
-    "nice": "n",
-    "ionice": "cnpu",
-    "nohup": "",
-    "setsid": "",
-    "stdbuf": "eio",
-    "time": "fo",
-    "timeout": "ks",
-    "chrt": "DPT",
-    "taskset": "",
-    "unshare": "RSGw",
-    "strace": "aeIoOpPsSuEbX",
-}
-# Those of them that take one word of their own before the command.
-_OPERANDS = {"timeout": 1, "chrt": 1, "taskset": 1}
-_SHELLS = {"sh", "bash", "dash", "zsh", "ksh"}
-# Words that may stand before a command: programs with applets, and the shell's own.
-_PREFIXES = {
-    "busybox",
-    "kmod",
-    "exec",
-    "command",
-    "builtin",
-    "!",
-    "{",
-    "if",
-    "then",
-    "elif",
-    "else",
-    "while",
-    "until",
-    "do",
-}
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
-_MAX_DEPTH = 8
-
 ShowDepends = Callable[[Sequence[str]], str]
+
+_LOADS_NOTHING = re.compile(r"--(remove|remove-holders|dry-run|show|showconfig|show-\w+|resolve-alias|version|help)")
+_LOADS_NOTHING_SHORT = re.compile(r"-[a-zA-Z]*[rncDRVh][a-zA-Z]*")
+
+
+@dataclass(frozen=True)
+class Load:
+    """One file that is loaded: ``asked`` for by the command, or needed by such a one.
+
+    ``path`` None: which file it is cannot be told; ``why`` says why. ``words`` is the command.
+    """
+
+    words: str
+    path: Path | None
+    asked: bool
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Loads:
+    """The modules that a command loads.
+
+    ``asked`` are those it names, ``needed`` those that must be there before, both in the order of loading.
+    ``unread`` has a sentence for each load whose file could not be looked into.
+    """
+
+    asked: tuple[Module, ...] = ()
+    needed: tuple[Module, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    @property
+    def modules(self) -> tuple[Module, ...]:
+        """All of them, in the order of loading as far as it is known."""
+        return (*self.needed, *self.asked)
 
 
 def modprobe_depends(words: Sequence[str]) -> str:
@@ -66,103 +62,88 @@ def modprobe_depends(words: Sequence[str]) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-def module_files(argv: Sequence[str], *, cwd: str = "", show_depends: ShowDepends = modprobe_depends) -> list[Path]:
-    """The files of the modules that ``argv`` loads, in the order of loading, each once.
+def module_files(
+    argv: Sequence[str], *, cwd: str = "", home: str = "", show_depends: ShowDepends = modprobe_depends
+) -> list[Load]:
+    """What ``argv`` loads, in the order of loading, each file once.
 
-    Follows sudo, env, nice, timeout and their like, and ``sh -c``; knows insmod, and modprobe with its
-    dependencies. What it cannot see (a script, a daemon) is not in the list.
+    Follows sudo, env, nice, timeout and their like, ``sh -c`` and its ``cd``; knows insmod, and modprobe with its
+    dependencies. What it cannot see (the file of a script, a daemon) is not in the list.
     """
-    found: list[Path] = []
-    for words in _simple_commands(list(argv), 0):
-        name, rest = Path(words[0]).name, words[1:]
-        if name == "insmod":
-            operands = [w for w in rest if not w.startswith("-")]
-            found += [Path(cwd or ".") / operand for operand in operands[:1]]
-        elif name == "modprobe" and not _removes(rest):
-            lines = show_depends(rest).splitlines()
-            found += [Path(line.split()[1]) for line in lines if line.startswith("insmod ")]
-    return list(dict.fromkeys(path.absolute() for path in found))
+    found: dict[object, Load] = {}
+    for command in simple_commands(argv, cwd=Path(cwd or ".").absolute(), home=home):
+        name = Path(command.words[0]).name
+        loads = _insmod(command) if name == "insmod" else _modprobe(command, show_depends) if name == "modprobe" else ()
+        for load in loads:
+            known = found.setdefault(load.path or load.words, load)
+            if load.asked and not known.asked:
+                found[load.path or load.words] = load
+    return list(found.values())
 
 
-def _removes(words: Sequence[str]) -> bool:
-    return any(w == "--remove" or re.fullmatch(r"-[a-zA-Z]*r[a-zA-Z]*", w) for w in words)
+def _insmod(command: SimpleCommand) -> Iterator[Load]:
+    shown = shlex.join(command.words)
+    file = next((word for word in command.words[1:] if not word.startswith("-")), None)
+    if file is None:
+        return
+    if re.search(r"[$`*?]", file):
+        yield Load(shown, None, asked=True, why="which file it loads is known to the shell only")
+    elif command.cwd is None and not file.startswith("/"):
+        yield Load(shown, None, asked=True, why="the directory it runs in is known to the shell only")
+    else:
+        yield Load(shown, (command.cwd or Path("/")) / file, asked=True)
 
 
-def _simple_commands(words: list[str], depth: int) -> Iterator[list[str]]:
-    """The commands inside ``words``, without what is wrapped around them."""
-    while words and depth < _MAX_DEPTH:
-        name = Path(words[0]).name
-        if _ASSIGNMENT.match(words[0]) or name in _PREFIXES:
-            words = words[1:]
-        elif name in _WRAPPERS:
-            words = _unwrap(words[1:], _WRAPPERS[name])[_OPERANDS.get(name, 0) :]
-        elif name in _SHELLS:
-            script = _shell_script(words[1:])
-            for command in _split_script(script):
-                yield from _simple_commands(command, depth + 1)
-            return
-        else:
-            yield words
-            return
-
-
-def _unwrap(words: list[str], with_value: str) -> list[str]:
-    position = 0
-    while position < len(words) and words[position].startswith("-"):
-        word = words[position]
-        if word == "--":
-            return words[position + 1 :]
-        # -u NAME takes the next word, -uNAME and --user=NAME do not.
-        position += 2 if len(word) == 2 and word[1] in with_value else 1
-    return words[position:]
-
-
-def _shell_script(words: list[str]) -> str:
-    for position, word in enumerate(words):
-        if re.fullmatch(r"-[a-z]*c[a-z]*", word):
-            return words[position + 1] if position + 1 < len(words) else ""
-        if not word.startswith("-"):
-            break
-    return ""
-
-
-def _split_script(script: str) -> Iterator[list[str]]:
-    lexer = shlex.shlex(script.replace("\n", ";"), posix=True, punctuation_chars=True)
-    command: list[str] = []
-    try:
-        for token in lexer:
-            if set(token) <= set(";&|()"):
-                if command:
-                    yield command
-                command = []
-            else:
-                command.append(token)
-    except ValueError:
-        return  # an open quote: the shell will say so
-    if command:
-        yield command
+def _modprobe(command: SimpleCommand, show_depends: ShowDepends) -> Iterator[Load]:
+    words, shown = command.words[1:], shlex.join(command.words)
+    if any(_LOADS_NOTHING.fullmatch(w) or _LOADS_NOTHING_SHORT.fullmatch(w) for w in words):
+        return
+    named = {word.replace("-", "_") for word in words if not word.startswith("-")}
+    if not named:
+        return
+    lines = show_depends(words).splitlines()
+    if not lines:
+        yield Load(shown, None, asked=True, why="modprobe knows no such module")
+    files = [Path(line.split()[1]) for line in lines if line.startswith("insmod ")]
+    for file in files:
+        # An alias may ask for it by another name: then it is the last.
+        yield Load(shown, file, asked=file == files[-1] or file.name.partition(".ko")[0].replace("-", "_") in named)
 
 
 def find_loads(
     command: Command | None, *, named: Sequence[str] = (), show_depends: ShowDepends = modprobe_depends
-) -> tuple[tuple[Module, ...], tuple[str, ...]]:
-    """The modules that the command loads, those ``named`` by the user included; a sentence for each unreadable file.
+) -> Loads:
+    """The modules that the command loads, those ``named`` by the user included.
 
     Raises:
         CaptureError: a named file is no module.
     """
-    modules: dict[str, Module] = {}
-    notes = []
-    for path in module_files(command.argv, cwd=command.cwd, show_depends=show_depends) if command else ():
+    asked: dict[str, Module] = {}
+    needed: dict[str, Module] = {}
+    unread = []
+    for load in _of(command, show_depends) if command else ():
+        if load.path is None:
+            unread.append(_unread(load.words, load.why))
+            continue
         try:
-            module = read_module(path)
-            modules[module.image.path] = module
+            module = read_module(load.path)
+            (asked if load.asked else needed)[module.image.path] = module
         except InputError as problem:
-            notes.append(f"not looked into: {problem.message}")
+            unread.append(_unread(load.words, problem.message))
     for name in named:
         try:
             module = read_module(name)
-            modules[module.image.path] = module
+            asked[module.image.path] = module
         except InputError as problem:
             raise CaptureError(f"--module {problem.message}") from None
-    return tuple(modules.values()), tuple(notes)
+    return Loads(tuple(asked.values()), tuple(m for path, m in needed.items() if path not in asked), tuple(unread))
+
+
+def _of(command: Command, show_depends: ShowDepends) -> list[Load]:
+    return module_files(
+        command.argv, cwd=command.cwd, home=command.env.get("HOME", ""), show_depends=show_depends
+    )
+
+
+def _unread(words: str, why: str) -> str:
+    return f"{words}: not looked into, so its functions have no return probes: {why} (--module FILE names it)"

@@ -54,6 +54,11 @@ def make_plan(fs: Tracefs, wishes: Wishes, *, coming: Collection[str] = ()) -> t
         CaptureError: a function, an event, a clock or an option that this kernel does not have.
     """
     _check_functions(fs, wishes, coming)
+    if wishes.returns and not (fs.has_option("funcgraph-retval") or fs.has("kprobe_events")):
+        raise CaptureError(
+            f"this kernel ({os.uname().release}) has no return probes (--returns)",
+            hint="it takes CONFIG_KPROBE_EVENTS; kfgraph doctor says more",
+        )
     events = list(wishes.events)
     if wishes.syscalls:
         events.append("syscalls")
@@ -102,11 +107,12 @@ def _record_options(fs: Tracefs, wishes: Wishes) -> tuple[tuple[str, ...], tuple
 def _check_functions(fs: Tracefs, wishes: Wishes, coming: Collection[str]) -> None:
     named = [("--root", n) for n in wishes.roots] + [("--exclude", n) for n in wishes.excludes]
     named += [("--only", n) for n in wishes.only if ":mod:" not in n]
+    named += [("--returns", n) for n in wishes.returns]
     if not named:
         return
     known = fs.functions()
     for option, name in named:
-        if _matches(name, known):
+        if _matches(name, known) or (option == "--returns" and _matches(name, coming)):
             continue
         if _matches(name, coming):
             raise CaptureError(

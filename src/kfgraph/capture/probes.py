@@ -20,6 +20,8 @@ from kfgraph.model.companion import ReturnProbe
 
 GROUP = "kfgraph"
 BLACKLIST = Path("/sys/kernel/debug/kprobes/blacklist")
+MODULES = Path("/proc/modules")
+INIT_SECTION = ".init.text"
 # The whole register: whether it is an int, a pointer or junk is told later, by who knows the function.
 _TYPE = "x64" if sys.maxsize > 2**32 else "x32"
 _MAX_EVENT_NAME = 48
@@ -27,27 +29,38 @@ _MAX_EVENT_NAME = 48
 
 @dataclass(frozen=True)
 class ProbePlan:
-    """The probes to set, what must not be traced for them, and a sentence for everything left out."""
+    """The probes to set, what must not be traced for them, and a sentence for everything left out.
+
+    ``n_cut`` is the number of functions that have none because there is a limit.
+    """
 
     probes: tuple[ReturnProbe, ...] = ()
     notrace: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    n_cut: int = 0
 
 
 def plan_probes(
     fs: Tracefs,
-    modules: Sequence[Module],
+    asked: Sequence[Module],
     *,
+    needed: Sequence[Module] = (),
     globs: Sequence[str] = (),
     blacklist: frozenset[str] = frozenset(),
+    loaded: frozenset[str] = frozenset(),
     wanted: bool = True,
 ) -> ProbePlan:
-    """Probes for the functions that ``globs`` name, those of ``modules``, and the module loader's, in this order.
+    """Return probes, the most telling first, for there is a limit.
+
+    First the functions that ``globs`` name, then the module loader's, the init function of each module that is
+    loaded, the other functions of the modules ``asked`` for (the last one first, what runs once before what stays),
+    and those of the modules that they ``need``, less those that are ``loaded`` already.
 
     Empty where there is nothing to load and no glob, where the kernel records return values by
     itself, and where it has no kprobes; the notes say so.
     """
-    if not wanted or not (modules or globs):
+    modules = [*reversed(asked), *(m for m in reversed(needed) if m.image.name not in loaded)]
+    if not wanted or not (asked or globs):
         return ProbePlan()
     if fs.has_option("funcgraph-retval"):
         return ProbePlan(notes=("no return probes: this kernel records return values itself",))
@@ -55,34 +68,42 @@ def plan_probes(
         return ProbePlan(notes=("no return probes: this kernel has no kprobe events",))
     functions = fs.functions()
     chosen, notes = _choose(functions, modules, globs, blacklist)
-    if len(chosen) > MAX_PROBES:
-        notes.append(f"no return probe on {len(chosen) - MAX_PROBES} more functions: at most {MAX_PROBES} are set")
+    n_cut = max(0, len(chosen) - MAX_PROBES)
+    if n_cut:
+        notes.append(f"no return probe on {n_cut} more functions: at most {MAX_PROBES} are set")
     probes = tuple(_named(chosen[:MAX_PROBES]))
     if not probes:
         return ProbePlan(notes=tuple(notes))
     notrace = present(PROBE_NOISE, functions)
     notes.append(f"not traced, for the return probes would fill the trace with them: {', '.join(notrace)}")
-    return ProbePlan(probes, notrace, tuple(notes))
+    return ProbePlan(probes, notrace, tuple(notes), n_cut)
 
 
 def _choose(
     functions: frozenset[str], modules: Sequence[Module], globs: Sequence[str], blacklist: frozenset[str]
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """(module, function) in the order of importance, each once; and a sentence for what was left out."""
-    asked = [("", f) for g in globs for f in sorted(fnmatch.filter(functions, g))]
-    own = [(m.image.name, f) for m in modules for f in m.traceable]
+    inits = [(m.image.name, m.init) for m in modules if m.init]
+    own = [(m.image.name, f) for m in modules for f in _by_section(m)]
+    of_kernel = functions - {f for _, f in own}
+    asked = [pair for glob in globs for pair in own if fnmatch.fnmatchcase(pair[1], glob)]
+    asked += [("", f) for glob in globs for f in sorted(fnmatch.filter(of_kernel, glob))]
     loader = [("", f) for f in present(LOADER_FUNCTIONS, functions)] if modules else []
     ambiguous = {(m.image.name, f) for m in modules for f in m.ambiguous}
-    known = functions | {f for _, f in own}
-    notes = [f"no return probe for --returns {g}: no such function" for g in globs if not fnmatch.filter(known, g)]
     chosen, skipped = [], dict[str, list[str]]()
-    for pair in dict.fromkeys([*asked, *own, *loader]):
+    for pair in dict.fromkeys([*asked, *loader, *inits, *own]):
         why = "several functions have this name" if pair in ambiguous else _unfit(pair[1], blacklist)
         if why:
             skipped.setdefault(why, []).append(pair[1])
         else:
             chosen.append(pair)
-    return chosen, notes + [f"no return probe on {', '.join(names)}: {why}" for why, names in skipped.items()]
+    return chosen, [f"no return probe on {', '.join(names)}: {why}" for why, names in skipped.items()]
+
+
+def _by_section(module: Module) -> list[str]:
+    """Its functions, those that run once, at the start, before the others."""
+    initial = {f.name for f in module.image.functions if f.section == INIT_SECTION}
+    return sorted(module.traceable, key=lambda name: name not in initial)
 
 
 def _unfit(name: str, blacklist: frozenset[str]) -> str:
@@ -104,6 +125,14 @@ def read_blacklist(path: Path = BLACKLIST) -> frozenset[str]:
     """Functions of the running kernel on which it allows no probe; none where it does not say."""
     try:
         return frozenset(line.split()[-1] for line in path.read_text().splitlines() if line.strip())
+    except OSError:
+        return frozenset()
+
+
+def read_loaded(path: Path = MODULES) -> frozenset[str]:
+    """The names of the modules that are loaded; none where the kernel does not say."""
+    try:
+        return frozenset(line.split()[0] for line in path.read_text().splitlines() if line.strip())
     except OSError:
         return frozenset()
 

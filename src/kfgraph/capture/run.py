@@ -49,6 +49,7 @@ class Request:
     notes: tuple[str, ...] = ()
     probes: ProbePlan = field(default_factory=ProbePlan)
     modules: tuple[ModuleImage, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Recording:
-    """What came of it. ``exit_status`` is None without a command, or if it still runs (``still_runs``)."""
+    """What came of it. ``exit_status`` is None without a command, or if it still runs (``still_runs``).
+
+    ``warnings`` are sentences for the user, ``n_unprobed`` the functions for which there was no probe left.
+    """
 
     path: Path
     n_bytes: int
@@ -76,6 +80,8 @@ class Recording:
     companion: Companion
     leftovers: tuple[str, ...] = ()
     not_restored: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    n_unprobed: int = 0
 
     @property
     def status(self) -> int:
@@ -182,6 +188,8 @@ class _Capture:
             companion=companion,
             leftovers=tuple(leftovers),
             not_restored=tuple(session.failed),
+            warnings=request.warnings,
+            n_unprobed=request.probes.n_cut,
         )
 
     def _apply_settings(self) -> None:

@@ -104,8 +104,8 @@ def check_modules(job: Job, image: KernelImage) -> None:
             --module is no module.
     """
     # modprobe here would look among the modules of this machine's own kernel.
-    modules, _ = find_loads(job.command, named=job.wishes.modules, show_depends=lambda words: "")
-    for module in modules:
+    loads = find_loads(job.command, named=job.wishes.modules, show_depends=lambda words: "")
+    for module in loads.modules:
         release = module.image.vermagic.partition(" ")[0]
         if not release or release == image.release:
             continue

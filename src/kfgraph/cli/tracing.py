@@ -166,6 +166,8 @@ def trace(
         raise CaptureError(f"{problem.filename or 'recording'}: {problem.strerror or problem}") from None
     for sentence in recording.leftovers:
         print(f"kfgraph: {sentence}", file=sys.stderr)
+    for sentence in recording.warnings:
+        print(f"kfgraph: {sentence}", file=sys.stderr)
     if not quiet:
         _print_summary(recording, shown=output)
     return recording.status
@@ -258,6 +260,8 @@ def _print_summary(recording: run.Recording, *, shown: str) -> None:
         advice=tuple(against_loss(recording, loaded, root=next_root, arguments=sys.argv[1:])),
         warnings=tuple(warnings),
         next_root=next_root,
+        n_probes=len(recording.companion.probes),
+        n_unprobed=recording.n_unprobed,
     )
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     for line in summary(result):

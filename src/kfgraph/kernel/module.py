@@ -34,12 +34,14 @@ class Module:
     """One module file. ``traceable`` are names of its functions that ftrace can hook, one name for each function.
 
     ``ambiguous`` are names that more than one of its functions have: a probe by name cannot tell them apart.
+    ``init`` is the name of its init function, "" if it has none or ftrace cannot hook it.
     """
 
     image: ModuleImage
     depends: tuple[str, ...]
     traceable: tuple[str, ...]
     ambiguous: frozenset[str]
+    init: str = ""
 
 
 def read_module(path: str | Path) -> Module:
@@ -82,7 +84,14 @@ def read_module(path: str | Path) -> Module:
         depends=tuple(d for d in info.get("depends", "").split(",") if d),
         traceable=traceable,
         ambiguous=frozenset(name for name, n in counts.items() if n > 1),
+        init=_init(functions, frozenset(traceable)),
     )
+
+
+def _init(functions: tuple[ModuleFunction, ...], traceable: frozenset[str]) -> str:
+    """The name, among those that ftrace can hook, of what ``init_module`` is another name of."""
+    at = next(((f.section, f.offset) for f in functions if f.name == _ALIASES[0]), None)
+    return next((f.name for f in functions if (f.section, f.offset) == at and f.name in traceable), "")
 
 
 def _unpack(data: bytes) -> bytes:

@@ -15,7 +15,8 @@ class CaptureSummary:
     """The numbers of the last lines. ``n_calls`` and ``n_tasks`` are None where the trace could not be read.
 
     ``lost`` holds (cpu, lost, recorded) for every CPU that lost events; ``advice`` the commands or
-    sentences against it, best first; ``warnings`` whole sentences.
+    sentences against it, best first; ``warnings`` whole sentences; ``n_unprobed`` the functions for
+    which there was no probe left.
     """
 
     path: str
@@ -28,6 +29,8 @@ class CaptureSummary:
     advice: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     next_root: str = ""
+    n_probes: int = 0
+    n_unprobed: int = 0
 
 
 def summary(result: CaptureSummary) -> list[Text]:
@@ -45,6 +48,9 @@ def summary(result: CaptureSummary) -> list[Text]:
     ]
     if result.ended:
         lines.append(Text(f"  {result.ended}"))
+    if result.n_unprobed:
+        more = f"{plural(result.n_unprobed, 'more function')} {'has' if result.n_unprobed == 1 else 'have'} none"
+        lines.append(Text(f"  {plural(result.n_probes, 'return probe')}; {more}: --returns GLOB chooses"))
     lines += [Text(f"  {warning}", "bold yellow") for warning in result.warnings]
     for cpu, n_lost, n_recorded in result.lost:
         share = n_lost / max(1, n_lost + n_recorded)
