@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from kfgraph.capture.probes import GROUP, definition, plan_probes, with_misses
 from kfgraph.kernel.loader import MAX_PROBES
 from kfgraph.kernel.module import Module
 from kfgraph.model.companion import ModuleFunction, ModuleImage, ReturnProbe
+from kfgraph.render.capture import CaptureSummary, summary
 
 from .conftest import OPTIONS, make_tracefs
 
@@ -115,6 +117,12 @@ def test_refused_probes_are_said(tmp_path: Path) -> None:
     probe = ReturnProbe(GROUP, "f", "f", "")
     done, notes = probes.install(fs, [probe])
     assert (done, notes) == ((), ("no return probe on f: No such file or directory",))
+
+
+def test_how_many_have_none_is_in_the_summary() -> None:
+    result = CaptureSummary("trace.dat", 1, 1, 1, 1, n_probes=64, n_unprobed=770)
+    assert "  64 return probes; 770 more functions have none: --returns GLOB chooses" in map(str, summary(result))
+    assert not [line for line in summary(replace(result, n_unprobed=0)) if "probe" in str(line)]
 
 
 def test_misses_are_read_from_the_profile(tmp_path: Path) -> None:

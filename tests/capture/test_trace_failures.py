@@ -109,6 +109,10 @@ TABLE: tuple[tuple[Callable[[Lab], None], str, int, str, str], ...] = (
     (nothing, "-o . true", 125, "cannot write .: it is a directory", "-o FILE"),
     (nothing, "-o /dev/null true", 125, "cannot write /dev/null: it is no regular file", "-o FILE"),
     (nothing, "-e sched:sched_swich true", 125, "this kernel has no event sched:sched_swich", "sched:sched_switch"),
+    (nothing, "-e foo:bar true", 125, "this kernel has no event foo:bar", "available_events"),
+    (nothing, "-e sched:bar true", 125, "no event sched:bar", "sched has sched:sched_process_exec, sched"),
+    (nothing, "-e shed true", 125, "this kernel has no event shed", "it has sched"),
+    (nothing, "--returns nosuch* true", 125, "--returns nosuch*: no such function", "once it is loaded"),
     (nothing, "--clock moon true", 125, "this kernel has no trace clock moon", "local, global, mono, x86-tsc"),
     (nothing, "--root vfs_opn true", 125, "--root vfs_opn: no such function", "vfs_open"),
     (nothing, "--exclude no_* true", 125, "--exclude no_*: no such function", "once it is loaded"),
@@ -177,5 +181,63 @@ def test_a_coming_function_cannot_be_a_root(tmp_path: Path) -> None:
     with pytest.raises(
         CaptureError, match="the kernel refuses functions of a module that is not loaded yet"
     ) as problem:
-        prepare.make_plan(fs, prepare.Wishes(roots=("foo_init",)), coming={"foo_init"})
+        prepare.make_plan(fs, prepare.Wishes(roots=("foo_init",)), coming={"foo": {"foo_init"}})
     assert problem.value.hint == "record without it, then: kfgraph show --root foo_init"
+
+
+@pytest.mark.parametrize(
+    ("wishes", "hint"),
+    [
+        (prepare.Wishes(excludes=("foo_i*",)), "record without it, then: kfgraph show --collapse 'foo_i*'"),
+        (prepare.Wishes(only=("foo_init",)), "--only :mod:foo records all of the module's functions"),
+    ],
+)
+def test_what_to_type_instead_of_a_coming_function(tmp_path: Path, wishes: prepare.Wishes, hint: str) -> None:
+    fs = make_tracefs(tmp_path / "tracing")
+    with pytest.raises(CaptureError, match="not loaded yet") as problem:
+        prepare.make_plan(fs, wishes, coming={"bar": {"bar_init"}, "foo": {"foo_init"}})
+    assert problem.value.hint == hint
+
+
+def test_return_values_may_be_asked_of_a_coming_function_and_of_no_other(tmp_path: Path) -> None:
+    fs = make_tracefs(tmp_path / "tracing")
+    coming = {"foo": {"foo_init"}}
+    prepare.make_plan(fs, prepare.Wishes(returns=("foo_*", "vfs_open")), coming=coming)
+    with pytest.raises(CaptureError, match=r"^--returns foo_initt: no such function") as problem:
+        prepare.make_plan(fs, prepare.Wishes(returns=("foo_initt",)), coming=coming)
+    assert problem.value.hint == "it has foo_init"
+    (fs.root / "kprobe_events").unlink()
+    with pytest.raises(CaptureError, match=r"no return probes \(--returns\)"):
+        prepare.make_plan(fs, prepare.Wishes(returns=("vfs_open",)))
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        (":mod:foo", ()),
+        ("!:mod:foo", ()),
+        (":mod:*", ()),
+        (":mod:ext?", ()),
+        ("foo_*:mod:foo", ()),
+        ("ext4_x:mod:ext4", ()),  # what it has is in the kernel's list, which the kernel looks at
+        ("vfs_open", ()),
+        (":mod:fooo", ("no module fooo is loaded, nor is the command seen to load it; did you mean :mod:foo?",)),
+        (":mod:my-mod", ("no module my-mod is loaded, nor is the command seen to load it; did you mean :mod:my_mod?",)),
+        (":mod:zzz", ("no module zzz is loaded, nor is the command seen to load it (--module FILE names one)",)),
+        ("foo_x:mod:foo", ("foo has no function foo_x",)),
+    ],
+)
+def test_doubts_about_modules(only: str, said: tuple[str, ...]) -> None:
+    coming = {"foo": {"foo_init"}, "my_mod": {"x"}}
+    found = prepare.doubts(prepare.Wishes(only=(only,)), coming=coming, loaded={"ext4"})
+    assert found == tuple(f"--only {only}: {text}" for text in said)
+
+
+def test_doubts_and_loads_not_looked_into_are_said_also_with_q(lab: Lab) -> None:
+    done = lab.run("trace", "-q", "--only", ":mod:nosuch", "sh", "-c", "true || insmod nosuch.ko")
+    assert done.returncode == 0
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("kfgraph: insmod nosuch.ko: not looked into, so its functions have no return probes: ")
+    assert f"{lab.work}/nosuch.ko: No such file or directory" in lines[0]
+    assert lines[1].startswith("kfgraph: --only :mod:nosuch: no module nosuch is loaded")
+    assert len(lines) == 2

@@ -66,7 +66,8 @@ def make_request(job: Job, *, fs: Tracefs) -> Request:
     """
     wishes = job.wishes
     loads = find_loads(job.command, named=wishes.modules)
-    coming = {function.name for module in loads.modules for function in module.image.functions}
+    coming = {module.image.name: {f.name for f in module.image.functions} for module in loads.modules}
+    loaded = read_loaded()
     plan, notes = prepare.make_plan(fs, wishes, coming=coming)
     probes = plan_probes(
         fs,
@@ -74,7 +75,7 @@ def make_request(job: Job, *, fs: Tracefs) -> Request:
         needed=loads.needed,
         globs=wishes.returns,
         blacklist=read_blacklist(),
-        loaded=read_loaded(),
+        loaded=loaded,
         wanted=not wishes.no_returns,
     )
     return Request(
@@ -88,7 +89,7 @@ def make_request(job: Job, *, fs: Tracefs) -> Request:
         notes=(*notes, *loads.unread),
         probes=probes,
         modules=tuple(module.image for module in loads.modules),
-        warnings=loads.unread,
+        warnings=(*loads.unread, *prepare.doubts(wishes, coming=coming, loaded=loaded)),
     )
 
 

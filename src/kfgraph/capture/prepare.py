@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,15 +45,17 @@ class Wishes:
     no_returns: bool = False
 
 
-def make_plan(fs: Tracefs, wishes: Wishes, *, coming: Collection[str] = ()) -> tuple[CapturePlan, tuple[str, ...]]:
+def make_plan(
+    fs: Tracefs, wishes: Wishes, *, coming: Mapping[str, Collection[str]] | None = None
+) -> tuple[CapturePlan, tuple[str, ...]]:
     """The plan for this kernel, and a sentence for everything that was left out.
 
-    ``coming`` are functions of modules that the command will load.
+    ``coming`` are the modules that the command will load, with their functions.
 
     Raises:
         CaptureError: a function, an event, a clock or an option that this kernel does not have.
     """
-    _check_functions(fs, wishes, coming)
+    _check_functions(fs, wishes, coming or {})
     if wishes.returns and not (fs.has_option("funcgraph-retval") or fs.has("kprobe_events")):
         raise CaptureError(
             f"this kernel ({os.uname().release}) has no return probes (--returns)",
@@ -66,7 +68,7 @@ def make_plan(fs: Tracefs, wishes: Wishes, *, coming: Collection[str] = ()) -> t
         events.append("sched:sched_switch")
     for event in events:
         if not fs.has_event(event):
-            raise CaptureError(f"this kernel has no event {event}", hint=_nearest(event, _event_names(fs)))
+            raise CaptureError(f"this kernel has no event {event}", hint=_event_hint(fs, event))
     if wishes.clock and wishes.clock not in fs.clocks:
         raise CaptureError(f"this kernel has no trace clock {wishes.clock}", hint="it has " + ", ".join(fs.clocks))
     options, notes = _record_options(fs, wishes)
@@ -104,7 +106,7 @@ def _record_options(fs: Tracefs, wishes: Wishes) -> tuple[tuple[str, ...], tuple
     return tuple(options), tuple(notes)
 
 
-def _check_functions(fs: Tracefs, wishes: Wishes, coming: Collection[str]) -> None:
+def _check_functions(fs: Tracefs, wishes: Wishes, coming: Mapping[str, Collection[str]]) -> None:
     named = [("--root", n) for n in wishes.roots] + [("--exclude", n) for n in wishes.excludes]
     named += [("--only", n) for n in wishes.only if ":mod:" not in n]
     named += [("--returns", n) for n in wishes.returns]
@@ -112,16 +114,48 @@ def _check_functions(fs: Tracefs, wishes: Wishes, coming: Collection[str]) -> No
         return
     known = fs.functions()
     for option, name in named:
-        if _matches(name, known) or (option == "--returns" and _matches(name, coming)):
+        module = next((module for module, functions in coming.items() if _matches(name, functions)), "")
+        if _matches(name, known) or (option == "--returns" and module):
             continue
-        if _matches(name, coming):
+        if module:
             raise CaptureError(
                 f"{option} {name}: the kernel refuses functions of a module that is not loaded yet",
-                hint=f"record without it, then: kfgraph show --root {shlex.quote(name)}",
+                hint=_instead(option, name, module),
             )
         raise CaptureError(
-            f"{option} {name}: no such function can be traced in this kernel", hint=_nearest(name, known)
+            f"{option} {name}: no such function can be traced in this kernel",
+            hint=_nearest(name, known | {f for functions in coming.values() for f in functions}),
         )
+
+
+def _instead(option: str, name: str, module: str) -> str:
+    """What to type where a function of a module that is not loaded yet was named."""
+    if option == "--only":
+        return f"--only :mod:{module} records all of the module's functions"
+    # The same choice, made when the recording is looked at.
+    later = {"--root": "--root", "--exclude": "--collapse"}[option]
+    return f"record without it, then: kfgraph show {later} {shlex.quote(name)}"
+
+
+def doubts(wishes: Wishes, *, coming: Mapping[str, Collection[str]], loaded: Collection[str]) -> tuple[str, ...]:
+    """A sentence for each ``--only FUNC:mod:MODULE`` of which nothing is known.
+
+    The kernel takes any name there, and the command may load a module in a way that cannot be seen.
+    """
+    found = []
+    for name in wishes.only:
+        function, is_module, module = name.partition(":mod:")
+        function, module = function.lstrip("!"), module.lstrip("!")
+        if not is_module or module in ("", "*"):
+            continue
+        modules = fnmatch.filter({*loaded, *coming}, module)
+        if not modules:
+            near = difflib.get_close_matches(module.replace("-", "_"), {*loaded, *coming}, n=1)
+            meant = f"; did you mean :mod:{near[0]}?" if near else " (--module FILE names one)"
+            found.append(f"--only {name}: no module {module} is loaded, nor is the command seen to load it{meant}")
+        elif function and set(modules).isdisjoint(loaded) and not any(_matches(function, coming[m]) for m in modules):
+            found.append(f"--only {name}: {', '.join(modules)} has no function {function}")
+    return tuple(found)
 
 
 def _matches(name: str, functions: Iterable[str]) -> bool:
@@ -137,8 +171,17 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f"it has {', '.join(near)}" if near else "a module's functions are known once it is loaded"
 
 
-def _event_names(fs: Tracefs) -> list[str]:
-    return fs.read("available_events").split() if fs.has("available_events") else []
+def _event_hint(fs: Tracefs, event: str) -> str:
+    names = fs.read("available_events").split() if fs.has("available_events") else []
+    system, colon, _ = event.partition(":")
+    systems = {name.partition(":")[0] for name in names}
+    near = difflib.get_close_matches(event, {*names, *({} if colon else systems)}, n=3, cutoff=0.6)
+    if near:
+        return f"it has {', '.join(near)}"
+    of_system = sorted(name for name in names if name.startswith(f"{system}:"))
+    if colon and of_system:
+        return f"{system} has {', '.join(of_system[:6])}" + (", ..." if len(of_system) > 6 else "")
+    return f"{fs.root}/available_events lists them all; -e SYSTEM:NAME or -e SYSTEM"
 
 
 def _buffer_kb(fs: Tracefs, wanted_kb: int | None) -> int:
