@@ -21,6 +21,9 @@ if log := os.environ.get("FAKE_LOG"):
 output = pathlib.Path(args[args.index("-o") + 1])
 
 if args[0] == "restore":
+    if MODE.endswith("full"):
+        sys.exit(28)
+    assert [pathlib.Path(part).read_bytes() for part in args[3:]] == [b"events"]
     shutil.copyfile(os.environ["FAKE_TRACE"], output)
     sys.exit(0)
 
@@ -28,6 +31,13 @@ if MODE == "refuses":
     print("  plugin 'function_graph'")
     print("trace-cmd: Device or resource busy", file=sys.stderr)
     sys.exit(1)
+
+if MODE == "usage":
+    print("record: unrecognized option '--nosuch'\n\ntrace-cmd version 3.1.6 ()\n\nusage:", file=sys.stderr)
+    print(" trace-cmd record [-v][-e event [-f filter]][-p plugin]\n          -r number of retries", file=sys.stderr)
+    sys.exit(1)
+if MODE == "killed at start":
+    os.kill(os.getpid(), signal.SIGKILL)
 
 stopped = False
 
@@ -38,6 +48,8 @@ def stop(*_):
 
 
 signal.signal(signal.SIGINT, stop)
+if MODE == "slow":
+    time.sleep(0.8)
 pids = args[args.index("-P") + 1].split(",")
 (ROOT / "tracing_on").write_text("0\n")
 (ROOT / "current_tracer").write_text("function_graph\n")
@@ -51,12 +63,19 @@ while not stopped:
     time.sleep(0.01)
     if MODE == "dies":
         os.kill(os.getpid(), signal.SIGKILL)
-if MODE == "fails":
+if MODE in ("fails", "full"):
     print("trace-cmd: No space left on device", file=sys.stderr)
-    sys.exit(1)
+    print("  Error creating output file", file=sys.stderr)
+    sys.exit(28)
+if MODE == "slow":
+    time.sleep(0.8)
 if MODE == "stubborn":
     time.sleep(60)
 shutil.copyfile(os.environ["FAKE_TRACE"], output)
+if MODE.startswith("hollow"):
+    # As 3.1.6 on a disk that has room for the head only: no data, and the parts are gone.
+    output.write_bytes(output.read_bytes()[:60])
+    print("libtracecmd: Invalid argument\n  did not match size of 0 to 921600", file=sys.stderr)
 output.with_name("trace.dat.cpu0").unlink()
 (ROOT / "current_tracer").write_text("nop\n")
 (ROOT / "set_ftrace_pid").write_text("")

@@ -48,6 +48,14 @@ def refusing_recorder(lab: Lab) -> None:
     lab.env["FAKE_MODE"] = "refuses"
 
 
+def recorder_that_does_not_know_an_option(lab: Lab) -> None:
+    lab.env["FAKE_MODE"] = "usage"
+
+
+def killed_recorder(lab: Lab) -> None:
+    lab.env["FAKE_MODE"] = "killed at start"
+
+
 def other_tracer(lab: Lab) -> None:
     (lab.fs.root / "current_tracer").write_text("function\n")
 
@@ -100,8 +108,22 @@ TABLE: tuple[tuple[Callable[[Lab], None], str, int, str, str], ...] = (
         refusing_recorder,
         "true",
         125,
-        "trace-cmd could not start recording: trace-cmd: Device or resource busy",
-        "record",
+        "could not start recording: trace-cmd failed with 1: Device or resource busy",
+        "kfgraph doctor",
+    ),
+    (
+        recorder_that_does_not_know_an_option,
+        "--trace-cmd-args --nosuch true",
+        125,
+        "could not start recording: trace-cmd failed with 1: unrecognized option '--nosuch'",
+        "--dry-run",
+    ),
+    (
+        killed_recorder,
+        "true",
+        125,
+        "could not start recording: trace-cmd was killed by SIGKILL",
+        "kfgraph doctor",
     ),
     (other_tracer, "true", 125, "the tracer is in use: current_tracer is function", "echo nop >"),
     (a_letter, "-o letter.txt true", 125, "letter.txt exists and is not a trace", "--force"),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
 import pytest
 
+from cli.terminal import Screen
 from kfgraph.model.companion import Companion
 
 from .conftest import Lab
@@ -20,6 +24,22 @@ from .conftest import Lab
 
 def companion(lab: Lab, name: str = "trace.dat") -> Companion:
     return Companion.from_dict(json.loads((lab.work / f"{name}.kfgraph.json").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "said"),
+    [
+        ("exit 255", 255, "sh exited with 255"),
+        ("exit 200", 200, "sh exited with 200"),
+        ("exit 139", 139, "sh exited with 139"),
+        ("kill -SEGV $$", 139, "sh was killed by SIGSEGV"),
+        ("kill -40 $$", 168, "sh was killed by signal 40"),
+    ],
+)
+def test_an_exit_is_told_from_a_signal(lab: Lab, script: str, status: int, said: str) -> None:
+    done = lab.run("trace", "sh", "-c", script)
+    assert done.returncode == status
+    assert f"  {said}" in done.stderr.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -94,6 +114,23 @@ def test_interrupt_goes_to_the_command_first(lab: Lab) -> None:
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (7, "got it\n"), err
     assert companion(lab).exit_status == 7
+
+
+def test_ctrl_backslash_is_the_commands_too(lab: Lab) -> None:
+    # Sent to kfgraph alone, and handed on; from the keyboard both get it.
+    before = lab.snapshot()
+    script = "trap 'echo got it; exit 7' QUIT; touch ready; while :; do sleep 0.05; done"
+    process = lab.start("trace", "-q", "sh", "-c", script)
+    lab.until((lab.work / "ready").exists)
+    process.send_signal(signal.SIGQUIT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (7, "got it\n"), err
+    assert before.differences(lab.snapshot()) == []
+    process = lab.start("trace", "-q", "-p", str(os.getpid()))
+    lab.until_recording()
+    process.send_signal(signal.SIGQUIT)
+    assert process.wait(20) == 0
+    assert before.differences(lab.snapshot()) == []
 
 
 def test_second_interrupt_keeps_what_was_recorded(lab: Lab) -> None:
@@ -183,7 +220,80 @@ def test_failed_recorder_is_told(lab: Lab) -> None:
     lab.env["FAKE_MODE"] = "fails"
     done = lab.run("trace", "true")
     assert done.returncode == 0
-    assert "the recording is partial: trace-cmd failed: trace-cmd: No space left on device" in done.stderr
+    assert "the recording is partial: the disk is full (" in done.stderr
+    assert ": trace-cmd failed with 28: No space left on device (Error creating output file)" in done.stderr
+
+
+@pytest.mark.parametrize("mode", ["dies", "fails", "hollow"])
+def test_partial_is_said_also_with_q_and_not_beside_nothing_lost(lab: Lab, mode: str) -> None:
+    lab.env["FAKE_MODE"] = mode
+    # The one that dies does so right away: the command must live to see it.
+    done = lab.run("trace", "-q", "-o", "q.dat", "sh", "-c", "sleep 0.5; exit 3")
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("kfgraph: q.dat: the recording is partial: ")
+    done = lab.run("trace", "sh", "-c", "sleep 0.5")
+    assert "nothing lost" not in done.stderr
+    assert done.stderr.count("the recording is partial: ") == 1
+
+
+def test_a_file_without_data_is_made_again_from_the_parts(lab: Lab) -> None:
+    lab.env["FAKE_MODE"] = "hollow"
+    done = lab.run("trace", "true")
+    assert done.returncode == 0
+    assert "the recording is partial: trace-cmd's file lacks data: " in done.stderr
+    assert lab.recorder_lines()[-1][0] == "restore"
+    assert (lab.work / "trace.dat").read_bytes() == lab.trace.read_bytes()
+    assert "lacks data" in companion(lab).partial
+    assert sorted(p.name for p in lab.work.iterdir()) == ["trace.dat", "trace.dat.kfgraph.json"]
+
+
+@pytest.mark.parametrize("mode", ["full", "hollow full"])
+def test_where_no_trace_can_be_made_the_parts_are_kept(lab: Lab, mode: str) -> None:
+    lab.env["FAKE_MODE"] = mode
+    before = lab.snapshot()
+    done = lab.run("trace", "-q", "true")
+    assert done.returncode == 125
+    said, hint = done.stderr.splitlines()
+    why = "the disk is full (" if mode == "full" else "trace-cmd's file lacks data: "
+    assert said.startswith(f"kfgraph: no trace could be made of the recording: {why}")
+    (folder,) = lab.work.iterdir()
+    # The hint can be typed.
+    words = shlex.split(hint.partition("more room: ")[2])
+    assert words[:4] == ["trace-cmd", "restore", "-o", "trace.dat"]
+    (part,) = words[4:]
+    assert Path(part).read_bytes() == b"events"
+    assert Path(part).is_relative_to(folder)
+    assert before.differences(lab.snapshot()) == []
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_what_was_recorded_when_both_were_killed_is_saved_or_kept(lab: Lab, saved: bool) -> None:
+    process = lab.start("trace", "-q", "sleep", "60")
+    note = {}
+
+    def has_recorder() -> bool:
+        path = lab.state / "session.json"
+        note.update(json.loads(path.read_text()) if path.exists() else {})
+        return bool(note.get("recorder"))
+
+    lab.until(has_recorder)
+    lab.until_recording()
+    folder = Path(note["folder"])
+    lab.until((folder / "trace.dat.cpu0").exists)
+    os.kill(note["recorder"]["pid"], signal.SIGSTOP)  # it is not to end the recording by itself
+    process.kill()
+    process.wait()
+    os.kill(note["recorder"]["pid"], signal.SIGKILL)
+    lab.until(lambda: not Path(f"/proc/{note['recorder']['pid']}").exists())
+    lab.env["FAKE_MODE"] = "" if saved else "restore full"
+    done = lab.run("trace", "-q", "-o", "next.dat", "true") if saved else lab.run("doctor", "--fix")
+    if saved:
+        assert f"its recording, perhaps incomplete, is in {folder}/trace.dat" in done.stderr
+        assert (folder / "trace.dat").read_bytes() == lab.trace.read_bytes()
+    else:
+        assert f"what it had recorded is in {folder}; to make a trace of it: trace-cmd restore" in done.stderr
+        assert (folder / "trace.dat.cpu0").read_bytes() == b"events"
 
 
 def test_what_a_killed_run_left_is_cleared_by_the_next(lab: Lab) -> None:
@@ -288,6 +398,25 @@ def test_progress_is_for_a_terminal(lab: Lab) -> None:
     assert "recording, 0 s" in said or "recording, 1 s" in said
     assert "30 events" in said  # two CPUs with 15 each
     assert "trace.dat" in said.rpartition("\r\x1b[K")[2].splitlines()[0]
+
+
+@pytest.mark.parametrize(("output", "rows"), [("no end", ["no end"]), ("an end\\n", ["an end"]), ("", [])])
+def test_the_line_leaves_the_output_of_the_command_alone(lab: Lab, output: str, rows: list[str]) -> None:
+    lab.env["FAKE_MODE"] = "slow"
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 40, 0, 0))
+    try:
+        process = lab.start("trace", "printf", output, stdout=theirs, stderr=theirs)
+        assert process.wait(30) == 0
+        said = os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert "switching the tracer on" in said and "finishing the file" in said
+    screen = Screen(40)
+    screen.feed(said)
+    assert screen.lines[: len(rows)] == rows
+    assert screen.lines[len(rows)].startswith("kfgraph: trace.dat: ")
 
 
 def test_no_progress_while_the_command_has_the_terminal(lab: Lab) -> None:

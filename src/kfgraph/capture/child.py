@@ -100,6 +100,7 @@ class Child:
             CaptureError: the directory or the user cannot be changed to; no more processes.
         """
         self.command = command
+        self.killed_by = 0  # the signal: the status alone does not tell it from an exit with 128 and more
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
         self._libc.ptrace.restype = ctypes.c_long
@@ -228,7 +229,10 @@ class Child:
     def poll(self) -> int | None:
         """The exit status (128+n for a signal) if it has ended; None while it runs."""
         pid, status = os.waitpid(self.pid, os.WNOHANG)
-        return shell_status(status) if pid else None
+        if not pid:
+            return None
+        self.killed_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        return shell_status(status)
 
     def signal(self, number: int) -> None:
         """Send it a signal; nothing if it is gone."""
@@ -240,6 +244,14 @@ class Child:
         self.signal(signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+
+
+def signal_name(number: int) -> str:
+    """``SIGSEGV``; ``signal 40`` for one without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def shell_status(status: int) -> int:

@@ -10,25 +10,25 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from pathlib import Path
 
 from kfgraph.capture import tracefs
 from kfgraph.capture.agent import put
 from kfgraph.capture.job import Job, perform, recording_to_dict
+from kfgraph.capture.recorder import Look, look_at_magic
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError, KfgraphError
 
 JOB, TRACE, RECORDING, FAILURE = "trace-job", "trace.dat", "recording", "failure"
 
 
-def main(folder: Path) -> int:
-    """Carry out the job; the exit status that ``kfgraph trace`` passes on."""
+def main(folder: Path, *, look: Look = look_at_magic) -> int:
+    """Carry out the job; the exit status that ``kfgraph trace`` passes on. ``look`` judges what the recorder wrote."""
     job = Job.from_dict(json.loads((folder / JOB).read_text()))
     try:
         fs = tracefs.find()
         _write_out_early(fs)
-        recording = perform(job, fs=fs)
+        recording = perform(job, fs=fs, look=look)
     except (KfgraphError, KeyboardInterrupt) as problem:
         message, hint = getattr(problem, "message", "interrupted"), getattr(problem, "hint", "")
         code = problem.exit_code if isinstance(problem, CaptureError) else CaptureError.exit_code
@@ -43,7 +43,3 @@ def _write_out_early(fs: Tracefs) -> None:
     # the buffer is half full.
     with contextlib.suppress(OSError):
         fs.write("buffer_percent", "1")
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))

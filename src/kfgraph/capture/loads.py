@@ -140,9 +140,7 @@ def find_loads(
 
 
 def _of(command: Command, show_depends: ShowDepends) -> list[Load]:
-    return module_files(
-        command.argv, cwd=command.cwd, home=command.env.get("HOME", ""), show_depends=show_depends
-    )
+    return module_files(command.argv, cwd=command.cwd, home=command.env.get("HOME", ""), show_depends=show_depends)
 
 
 def _unread(words: str, why: str) -> str:

@@ -37,6 +37,7 @@ class OutputFile:
                 f"cannot write {path}: {self.path.parent}: {problem.strerror}", hint="-o FILE writes somewhere else"
             ) from problem
         self.temporary = self._folder / "trace.dat"
+        self._kept = False
 
     @property
     def size(self) -> int:
@@ -44,13 +45,13 @@ class OutputFile:
         total = 0
         with contextlib.suppress(OSError):
             for part in self._folder.iterdir():
-                total += part.stat().st_size
+                total += part.stat().st_size if part.is_file() else 0
         return total
 
-    @property
-    def parts(self) -> list[Path]:
-        """What a recorder leaves that was killed: one file for each CPU, in order."""
-        return sorted(self._folder.glob("trace.dat.cpu*"), key=lambda p: int(p.name.rpartition("cpu")[2] or 0))
+    def keep(self) -> None:
+        """Leave the folder where it is, for whoever called sudo: what is in it may be saved by hand."""
+        self._kept = True
+        give_to_caller(self._folder)
 
     def free_bytes(self) -> int:
         """Room left on its file system."""
@@ -67,20 +68,26 @@ class OutputFile:
         try:
             try:
                 draft.write_text(json.dumps(companion.to_dict(), indent=1) + "\n")
-                _give_to_caller(draft)
+                give_to_caller(draft)
                 draft.replace(beside)
             except OSError:  # a full disk; it is never required, but an older trace's would mislead
                 beside.unlink(missing_ok=True)
-            _give_to_caller(self.temporary)
+            give_to_caller(self.temporary)
             self.temporary.replace(self.path)
         except OSError as problem:
             raise CaptureError(
-                f"cannot put the recording at {self.shown}: {problem.strerror}", hint=f"it is in {self.temporary}"
+                f"cannot put the recording at {self.shown}: {problem.strerror}", hint=self._kept_hint()
             ) from problem
         self.discard()
 
+    def _kept_hint(self) -> str:
+        self.keep()
+        return f"it is in {self.temporary}"
+
     def discard(self) -> None:
-        """Remove what is not in place yet."""
+        """Remove what is not in place yet, unless it is to be kept."""
+        if self._kept:
+            return
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -99,8 +106,10 @@ def _refuse_to_overwrite(target: Path, shown: str, *, force: bool) -> None:
         raise CaptureError(f"{shown} exists and is not a trace", hint="-o FILE writes elsewhere; --force overwrites it")
 
 
-def _give_to_caller(path: Path) -> None:
-    # Under sudo the files belong to the one who typed the command.
+def give_to_caller(path: Path) -> None:
+    """Under sudo, let a file, or a folder with what is in it, belong to the one who typed the command."""
     uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if os.geteuid() == 0 and uid.isdigit() and gid.isdigit():
-        os.chown(path, int(uid), int(gid), follow_symlinks=False)
+        inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
+        for each in (path, *inside):
+            os.chown(each, int(uid), int(gid), follow_symlinks=False)

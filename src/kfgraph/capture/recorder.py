@@ -12,10 +12,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from kfgraph.capture.child import SignalMask
-from kfgraph.capture.output import MAGIC, OutputFile
+from kfgraph.capture.child import SignalMask, signal_name
+from kfgraph.capture.output import MAGIC
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError, MachineError
 
@@ -24,6 +25,7 @@ _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.01
 _READY_TIMEOUT_S = 180.0
 _FLUSH_S = 5.0
+_HELD = "parts"
 
 
 def find_recorder() -> str:
@@ -42,10 +44,10 @@ def find_recorder() -> str:
 class Recorder:
     """The running recorder. It has a session of its own, so no Ctrl-C of the terminal reaches it."""
 
-    def __init__(self, argv: Sequence[str], *, log: Path, signal_mask: SignalMask) -> None:
-        """Start it. What it prints goes to ``log``."""
-        self.argv = tuple(argv)
-        self._log = log
+    def __init__(self, argv: Sequence[str], *, output: Path, signal_mask: SignalMask) -> None:
+        """Start it. It writes to ``output``; what it prints goes into a file beside that."""
+        self._output = output
+        self._log = output.with_name("log")
         libc = ctypes.CDLL(None)
 
         def prepare() -> None:
@@ -55,7 +57,7 @@ class Recorder:
             libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
 
         try:
-            with log.open("wb") as words:
+            with self._log.open("wb") as words:
                 self._process = subprocess.Popen(
                     argv,
                     stdin=subprocess.DEVNULL,
@@ -83,8 +85,10 @@ class Recorder:
         until = time.monotonic() + _READY_TIMEOUT_S
         while not _records(fs, {str(pid) for pid in pids}):
             if not self.running:
+                why = self.failure or f"it ended at once: {self.last_words()}"
                 raise CaptureError(
-                    f"trace-cmd could not start recording: {self.last_words()}", hint=shlex.join(self.argv)
+                    f"could not start recording: {why}",
+                    hint="kfgraph doctor checks this machine; --dry-run shows the line",
                 )
             if interrupted():
                 raise KeyboardInterrupt
@@ -94,6 +98,7 @@ class Recorder:
 
     def stop(self, *, tick: Callable[[], None]) -> None:
         """End the recording and wait until the file is finished; ``tick`` is called meanwhile."""
+        hold_parts(self._output)
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGINT)
         while self.running:
@@ -120,14 +125,28 @@ class Recorder:
         if status is None or status == 0:
             return ""
         if status < 0:
-            return f"trace-cmd was killed by {signal.Signals(-status).name}"
-        return f"trace-cmd failed: {self.last_words()}"
+            return f"trace-cmd was killed by {signal_name(-status)}"
+        return f"trace-cmd failed with {status}: {self.last_words()}"
 
     def last_words(self) -> str:
         """The line of its output that says most about a failure."""
-        lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
-        telling = [line for line in lines if not re.match(r"plugin '|CPU\d+ data|\d+ bytes|Hit Ctrl", line)]
-        return telling[-1] if telling else "it said nothing"
+        return telling_line(self._log.read_text(errors="replace"))
+
+
+def telling_line(output: str) -> str:
+    """Of what trace-cmd printed, what says most about a failure.
+
+    After an option it does not know come two screens of usage. Its own complaint is the system's reason on one line
+    and what it was about on the next.
+    """
+    lines = [line for line in output.splitlines() if line.strip()]
+    for sign in (r"\S+: .*(unrecognized|invalid|ambiguous|requires an argument)", r"trace-cmd: "):
+        for line, after in zip(lines, [*lines[1:], ""], strict=True):
+            if re.match(sign, line):
+                about = f" ({after.strip()})" if after.startswith("  ") else ""
+                return f"{line.partition(': ')[2].strip()}{about}"
+    telling = [line.strip() for line in lines if not re.match(r"\s*(plugin '|CPU\d+ data|\d+ bytes|Hit Ctrl)", line)]
+    return telling[-1] if telling else "it said nothing"
 
 
 def _records(fs: Tracefs, pids: set[str]) -> bool:
@@ -135,28 +154,83 @@ def _records(fs: Tracefs, pids: set[str]) -> bool:
     return pids <= set(fs.read("set_ftrace_pid").split()) and fs.current_tracer == "function_graph" and fs.tracing_on
 
 
-def salvage(recorder: str, output: OutputFile) -> bool:
-    """Make a trace of the per-CPU files of a recorder that was killed; True if there is one now.
+@dataclass(frozen=True)
+class Verdict:
+    """What a trace file is worth. ``lacks`` is "" if nothing is missing; ``usable``: there is something to keep.
 
-    The kernel's event formats and symbols, which trace-cmd writes at the end, are those of this
-    machine still.
+    ``empty``: it is sound and has no data, which is right where nothing was recorded.
     """
-    if whole(output.temporary):
-        return True
-    # Empty ones too: trace-cmd counts the CPUs by the order of their files.
-    parts = output.parts
-    if not any(part.stat().st_size for part in parts):
-        return False
-    subprocess.run(
-        [recorder, "restore", "-o", str(output.temporary), *map(str, parts)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    return whole(output.temporary)
+
+    usable: bool
+    lacks: str = ""
+    empty: bool = False
 
 
-def whole(path: Path) -> bool:
-    """Is there a trace file with something in it?"""
+Look = Callable[[Path], Verdict]
+"""How a file is judged. The reader of traces knows best, and is no part of this room: the command line hands it in."""
+
+
+def look_at_magic(path: Path) -> Verdict:
+    """The least: does it begin as a trace does?"""
     with contextlib.suppress(OSError), path.open("rb") as handle:
-        return handle.read(len(MAGIC)) == MAGIC
-    return False
+        if handle.read(len(MAGIC)) == MAGIC:
+            return Verdict(usable=True)
+    return Verdict(usable=False, lacks="there is no trace file")
+
+
+def salvage(recorder: str, target: Path, *, look: Look) -> Verdict:
+    """Make the best of what a recorder left at ``target`` and in its files for each CPU beside it.
+
+    The parts win over a file that lacks something. They stay where they are. The kernel's event formats and
+    symbols, which trace-cmd writes at the end, are those of this machine still.
+    """
+    found = look(target)
+    parts = parts_of(target)
+    if (found.usable and not found.lacks) or not holds_data(parts):
+        return found
+    kept = target.with_name("unfinished.dat")
+    if found.usable:
+        target.replace(kept)
+    else:
+        target.unlink(missing_ok=True)  # the room may be needed
+    # Empty ones too: trace-cmd counts the CPUs by the order of their files.
+    argv = [recorder, "restore", "-o", str(target), *map(str, parts)]
+    subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    restored = look(target)
+    if restored.usable and (not restored.lacks or not found.usable):
+        return restored
+    target.unlink(missing_ok=True)
+    if found.usable:
+        kept.replace(target)
+    return found
+
+
+def hold_parts(target: Path) -> None:
+    """Give the recorder's files for each CPU a second name, which it does not know.
+
+    At its end it deletes them whether or not it could copy them (3.1.6 on a full disk: exit status 0, no data).
+    """
+    held = target.with_name(_HELD)
+    with contextlib.suppress(OSError):  # a file system without links
+        held.mkdir(exist_ok=True)
+        for part in parts_of(target):
+            (held / part.name).hardlink_to(part)
+
+
+def parts_of(target: Path) -> list[Path]:
+    """The recorder's files for each CPU, in order: those that it left, or that were held."""
+    folders = (target.with_name(_HELD), target.parent)
+    found = {part.name: part for folder in folders for part in folder.glob(f"{target.name}.cpu*")}
+    numbered = {int(digits): p for name, p in found.items() if (digits := name.rpartition("cpu")[2]).isdecimal()}
+    return [numbered[cpu] for cpu in sorted(numbered)]
+
+
+def holds_data(parts: Sequence[Path]) -> bool:
+    """Is there anything in them?"""
+    return any(part.stat().st_size for part in parts)
+
+
+def by_hand(target: Path) -> str:
+    """What to type where there is more room, for the parts beside ``target``."""
+    words = " ".join(shlex.quote(str(part)) for part in parts_of(target))
+    return f"trace-cmd restore -o trace.dat {words}"

@@ -19,14 +19,25 @@ from kfgraph.capture.child import Child, Command, SignalMask
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.plan import CapturePlan
 from kfgraph.capture.probes import GROUP, ProbePlan
-from kfgraph.capture.recorder import Recorder, find_recorder, salvage
+from kfgraph.capture.recorder import (
+    Look,
+    Recorder,
+    by_hand,
+    find_recorder,
+    holds_data,
+    look_at_magic,
+    parts_of,
+    salvage,
+)
 from kfgraph.capture.session import Process, Session
 from kfgraph.capture.stats import CpuStats, read_stats
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError
 from kfgraph.model.companion import Companion, ModuleImage, ReturnProbe
 
-_SIGNALS = {signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+_SIGNALS = {signal.SIGCHLD, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP}
+# From the keyboard: the command may have its own idea of them.
+_KEYS = (signal.SIGINT, signal.SIGQUIT)
 _SI_KERNEL = 0x80  # asm-generic/siginfo.h: from the terminal, so the command has it too
 _PATIENCE_S = 5.0  # how long a command may take to end after a SIGTERM
 _ATTACH_POLL_S = 0.2
@@ -66,7 +77,8 @@ class Progress:
 class Recording:
     """What came of it. ``exit_status`` is None without a command, or if it still runs (``still_runs``).
 
-    ``warnings`` are sentences for the user, ``n_unprobed`` the functions for which there was no probe left.
+    ``killed_by`` is the signal that ended the command, ``warnings`` are sentences for the user, ``n_unprobed`` the
+    functions for which there was no probe left.
     """
 
     path: Path
@@ -80,6 +92,7 @@ class Recording:
     companion: Companion
     leftovers: tuple[str, ...] = ()
     not_restored: tuple[str, ...] = ()
+    killed_by: int = 0
     warnings: tuple[str, ...] = ()
     n_unprobed: int = 0
 
@@ -93,14 +106,18 @@ class Recording:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who is told what goes on, twice a second; ``while_recording``: also while the command has the terminal."""
+    """Who is told what goes on, twice a second; ``while_recording``: also while the command has the terminal.
+
+    ``hand_over`` is called right before the command runs and may write.
+    """
 
     show: Callable[[Progress], None]
+    hand_over: Callable[[], None]
     while_recording: bool = False
 
 
-def record(request: Request, *, fs: Tracefs, watcher: Watcher | None = None) -> Recording:
-    """Record, and leave the tracer as it was found.
+def record(request: Request, *, fs: Tracefs, watcher: Watcher | None = None, look: Look = look_at_magic) -> Recording:
+    """Record, and leave the tracer as it was found. ``look`` judges what the recorder wrote.
 
     Raises:
         CaptureError: it could not be recorded; its subclasses: the command cannot be run.
@@ -110,7 +127,7 @@ def record(request: Request, *, fs: Tracefs, watcher: Watcher | None = None) -> 
     with contextlib.ExitStack() as stack:
         mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS))
         stack.callback(_unblock, mask)
-        return _Capture(request, fs, watcher, mask).run(stack)
+        return _Capture(request, fs, watcher, look, mask).run(stack)
 
 
 def _unblock(mask: SignalMask) -> None:
@@ -120,10 +137,11 @@ def _unblock(mask: SignalMask) -> None:
 
 
 class _Capture:
-    def __init__(self, request: Request, fs: Tracefs, watcher: Watcher | None, mask: SignalMask) -> None:
+    def __init__(self, request: Request, fs: Tracefs, watcher: Watcher | None, look: Look, mask: SignalMask) -> None:
         self.request = request
         self.fs = fs
         self.watcher = watcher
+        self.look = look
         self.mask = mask
         self.child: Child | None = None
         self.exit_status: int | None = None
@@ -139,7 +157,7 @@ class _Capture:
     def run(self, stack: contextlib.ExitStack) -> Recording:
         request, fs = self.request, self.fs
         program = find_recorder()
-        leftovers = sessions.restore_leftovers()
+        leftovers = sessions.restore_leftovers(look=self.look)
         self.output = OutputFile(request.output, force=request.force)
         stack.callback(self.output.discard)
         argv = request.command.argv if request.command else ("-p", ",".join(map(str, request.pids)))
@@ -156,17 +174,19 @@ class _Capture:
         plan = self._set_probes()
         line = plan.argv(recorder=program, pids=pids, output=str(self.output.temporary))
         self.begin = time.monotonic()
-        self.recorder = Recorder(line, log=self.output.temporary.with_name("log"), signal_mask=self.mask)
+        self.recorder = Recorder(line, output=self.output.temporary, signal_mask=self.mask)
         stack.callback(self.recorder.kill)
         session.note_recorder(self.recorder.pid)
         self.recorder.wait_ready(fs, pids=pids, interrupted=self._asked_to_stop)
         self.stage, self.begin = "recording", time.monotonic()
         if self.child:
+            if self.watcher:
+                self.watcher.hand_over()
             self.child.release()
         self._wait(request.duration_s)
         recorded_s = time.monotonic() - self.begin
         stats = read_stats(fs)
-        self._finish(program)
+        self._finish(program, stats)
         self.probes = return_probes.with_misses(fs, self.probes)
         session.end()
         stack.pop_all()  # from here on nothing is to be undone but the signal mask
@@ -188,6 +208,7 @@ class _Capture:
             companion=companion,
             leftovers=tuple(leftovers),
             not_restored=tuple(session.failed),
+            killed_by=self.child.killed_by if self.child else 0,
             warnings=request.warnings,
             n_unprobed=request.probes.n_cut,
         )
@@ -253,7 +274,7 @@ class _Capture:
             return False
         number = got.si_signo
         if not self.child:
-            self.interrupted_by = 0 if number == signal.SIGINT else number
+            self.interrupted_by = 0 if number in _KEYS else number
             return True
         self.n_interrupts += 1
         if self.n_interrupts > 1:
@@ -261,7 +282,7 @@ class _Capture:
             return True
         if got.si_code != _SI_KERNEL:
             self.child.signal(number)
-        if number != signal.SIGINT:
+        if number not in _KEYS:
             self.interrupted_by = number
             self.give_up_at = time.monotonic() + _PATIENCE_S
         return False
@@ -281,7 +302,7 @@ class _Capture:
 
     # After it
 
-    def _finish(self, program: str) -> None:
+    def _finish(self, program: str, stats: tuple[CpuStats, ...]) -> None:
         """End the recorder; afterwards the temporary file is a trace.
 
         Raises:
@@ -300,15 +321,25 @@ class _Capture:
 
         if self.recorder.running:
             self.recorder.stop(tick=tick)
-        reason = self.partial or self.recorder.failure
-        if self.output.free_bytes() < _LEAST_FREE_BYTES:
-            reason = f"the disk is full ({self.output.path.parent})"
+        # It may say that all went well and leave a file without data: when the disk is full, for one.
+        found = self.look(self.output.temporary)
+        right = not found.lacks or (found.empty and not any(cpu.n_events for cpu in stats))
+        reason = (
+            self.partial or self.recorder.failure or ("" if right else f"trace-cmd's file lacks data: {found.lacks}")
+        )
         if not reason:
             return
+        if self.output.free_bytes() < _LEAST_FREE_BYTES or "No space left" in reason:
+            reason = f"the disk is full ({self.output.path.parent}): {reason}"
         self.recorder.kill()
         self.partial = reason
-        if not salvage(program, self.output):
-            raise CaptureError(f"nothing could be saved: {reason}", hint="-o FILE writes somewhere else")
+        if salvage(program, self.output.temporary, look=self.look).usable:
+            return
+        hint = "-o FILE writes somewhere else"
+        if holds_data(parts_of(self.output.temporary)):
+            self.output.keep()
+            hint = f"what was recorded is kept; in a folder with more room: {by_hand(self.output.temporary)}"
+        raise CaptureError(f"no trace could be made of the recording: {reason}", hint=hint)
 
     def _wait_untraced(self) -> None:
         assert self.child

@@ -13,14 +13,25 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kfgraph.capture import probes, tracefs
+from kfgraph.capture.output import give_to_caller
+from kfgraph.capture.recorder import (
+    Look,
+    Verdict,
+    by_hand,
+    find_recorder,
+    holds_data,
+    look_at_magic,
+    parts_of,
+    salvage,
+)
 from kfgraph.capture.tracefs import Snapshot, Tracefs
-from kfgraph.errors import CaptureError
+from kfgraph.errors import CaptureError, MachineError
 
 _STATE, _LOCK = "session.json", "lock"
 
@@ -170,8 +181,10 @@ def find_leftovers() -> Leftovers | None:
     return None if found.owner.alive else found
 
 
-def restore_leftovers() -> list[str]:
+def restore_leftovers(*, look: Look = look_at_magic) -> list[str]:
     """Clear what ``find_leftovers`` finds; sentences that say what was done, none if there was nothing.
+
+    What the killed run had recorded is saved where it can be, and else kept; the sentences say where it is.
 
     Raises:
         CaptureError: another kfgraph records now.
@@ -182,12 +195,12 @@ def restore_leftovers() -> list[str]:
     lock = _take_lock()
     try:
         found = find_leftovers()
-        return [] if found is None else _restore(found)
+        return [] if found is None else _restore(found, look)
     finally:
         os.close(lock)
 
 
-def _restore(found: Leftovers) -> list[str]:
+def _restore(found: Leftovers, look: Look) -> list[str]:
     said = [f"put back what {found.text.removesuffix(' left the tracer changed')} had changed in the tracer"]
     if found.recorder and found.recorder.alive:
         # Its own end of a recording first: it may be writing the last of the file.
@@ -203,10 +216,25 @@ def _restore(found: Leftovers) -> list[str]:
     failed = [*probes.remove(fs), *tracefs.restore(fs, found.snapshot)]
     if failed:
         said.append("could not put back " + ", ".join(failed))
-    recording = found.folder / "trace.dat"
-    if recording.exists():
-        said.append(f"its recording, perhaps incomplete, is in {recording}")
-    else:
-        shutil.rmtree(found.folder, ignore_errors=True)
     (state_folder() / _STATE).unlink(missing_ok=True)
-    return said
+    return [*said, *_save_recording(found.folder, look)]
+
+
+def _save_recording(folder: Path, look: Look) -> Iterator[str]:
+    """Save what lies in a killed run's folder; the folder goes if there is nothing."""
+    recording = folder / "trace.dat"
+    try:
+        verdict = salvage(find_recorder(), recording, look=look)
+    except MachineError as problem:  # no trace-cmd any more
+        verdict = Verdict(usable=False, lacks=problem.message)
+    if verdict.usable:
+        for part in parts_of(recording):
+            part.unlink()
+        yield f"its recording, perhaps incomplete, is in {recording}"
+    elif holds_data(parts_of(recording)):
+        yield f"what it had recorded is in {folder}; to make a trace of it: {by_hand(recording)}"
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError):
+        give_to_caller(folder)

@@ -48,9 +48,7 @@ _WRAPPERS = {
         directory=("D", "chdir"),
     ),
     "doas": _Wrapper("Cu"),
-    "env": _Wrapper(
-        "CSu", ("chdir", "split-string", "unset"), directory=("C", "chdir"), split=("S", "split-string")
-    ),
+    "env": _Wrapper("CSu", ("chdir", "split-string", "unset"), directory=("C", "chdir"), split=("S", "split-string")),
     "nice": _Wrapper("n", ("adjustment",)),
     "ionice": _Wrapper("cnpPu", ("class", "classdata", "pid", "pgid", "uid")),
     "nohup": _Wrapper(),

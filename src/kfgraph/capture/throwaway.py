@@ -18,7 +18,7 @@ from kfgraph.capture.guest import GuestResult, Machine
 from kfgraph.capture.job import Job, recording_from_dict
 from kfgraph.capture.loads import find_loads
 from kfgraph.capture.output import OutputFile
-from kfgraph.capture.recorder import find_recorder, whole
+from kfgraph.capture.recorder import Look, find_recorder, look_at_magic
 from kfgraph.capture.run import Recording
 from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound
 from kfgraph.kernel import images
@@ -27,8 +27,10 @@ from kfgraph.model.companion import Companion
 from kfgraph.model.units import plural
 
 OnStage = Callable[[str, float], None]
-_ASKED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ASKED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 _LAST_LINES = 40
+# Started there by name; it gives capture.inside what is no part of this room.
+_INSIDE = "kfgraph.cli.inside"
 _RESCUE_LIMIT_S = 240.0
 
 
@@ -49,12 +51,14 @@ def record_in_guest(
     out: IO[bytes] | None = None,
     err: IO[bytes] | None = None,
     on_stage: OnStage | None = None,
+    look: Look = look_at_magic,
 ) -> GuestRecording:
     """Carry the job out in a guest that boots ``image``; the trace lies at ``job.output`` afterwards.
 
     The command's output goes to ``out`` and ``err`` while it runs. A signal for this process (Ctrl-C, TERM,
     HUP) goes to the command in the guest; while that boots, and at the third time, it ends the guest.
     ``on_stage`` is called often with "booting", "running", "done", "copying" or "rescuing", and the seconds so far.
+    ``look`` judges what is saved of a guest that died.
 
     Raises:
         CaptureError: kfgraph's own failure, inside or outside; a guest that died, hung or ran out of time
@@ -72,7 +76,7 @@ def record_in_guest(
         folder.mkdir()
         with _Signals() as signals:
             result = guest.boot(
-                [sys.executable, "-m", inside.__name__, str(guest.SHARE)],
+                [sys.executable, "-m", _INSIDE, str(guest.SHARE)],
                 image,
                 folder,
                 machine=machine,
@@ -88,7 +92,7 @@ def record_in_guest(
         try:
             recording = _bring_back(job, result, folder / "share", output)
         except GuestFailure as failure:
-            if result.boot_s is not None and _rescue(job, failure, folder / "share", output, on_stage=on_stage):
+            if result.boot_s is not None and _rescue(job, failure, folder / "share", output, on_stage, look):
                 failure.hint = f"what it had recorded until shortly before is in {job.output}"
             raise
     finally:
@@ -185,7 +189,9 @@ def _bring_back(job: Job, result: GuestResult, share: Path, output: OutputFile) 
     return recording
 
 
-def _rescue(job: Job, failure: GuestFailure, share: Path, output: OutputFile, *, on_stage: OnStage | None) -> bool:
+def _rescue(
+    job: Job, failure: GuestFailure, share: Path, output: OutputFile, on_stage: OnStage | None, look: Look
+) -> bool:
     """Make a trace of what a dead guest's recorder had written; True if there is one at its place now.
 
     A second guest with the same kernel does it: there are the event formats and, without KASLR, the addresses.
@@ -208,7 +214,7 @@ def _rescue(job: Job, failure: GuestFailure, share: Path, output: OutputFile, *,
         on_stage=on_stage and (lambda _, seconds: on_stage("rescuing", seconds)),
     )
     found = folder / "share" / inside.TRACE
-    if restored.status != 0 or not whole(found):
+    if restored.status != 0 or not look(found).usable:
         return False
     found.replace(output.temporary)
     argv = job.command.argv if job.command else ()
@@ -235,7 +241,10 @@ def _failure(told: dict[str, Any]) -> CaptureError:
     """The failure inside, as one out here."""
     kinds = {kind.exit_code: kind for kind in (CommandNotFound, CommandNotExecutable, CaptureError)}
     kind = kinds.get(told.get("exit_code", 0), CaptureError)
-    return kind(f"in the guest: {told.get('message', '')}", hint=str(told.get("hint", "")))
+    hint = str(told.get("hint", ""))
+    # What it kept there went with it.
+    hint = "-o FILE writes somewhere else" if str(guest.SHARE) in hint else hint
+    return kind(f"in the guest: {told.get('message', '')}", hint=hint)
 
 
 class _Signals:

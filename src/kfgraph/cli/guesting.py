@@ -6,12 +6,14 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TextIO, cast
 
 from kfgraph.capture import guest as guests
 from kfgraph.capture import throwaway
 from kfgraph.capture.job import Job
 from kfgraph.capture.run import Recording
+from kfgraph.cli.liveline import LiveLine
+from kfgraph.cli.readback import look_at
 from kfgraph.errors import UsageError
 from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
@@ -58,8 +60,8 @@ def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:
     """
     image = _choose(job, choice)
     machine = guests.find_machine()
-    line = _StatusLine(sys.stderr, f"{image.release} in a guest" + (" (emulated)" if machine.accel == "tcg" else ""))
-    line.say("booting", quiet=quiet)
+    what = f"{image.release} in a guest" + (" (emulated)" if machine.accel == "tcg" else "")
+    line = _StatusLine(sys.stderr, what, quiet=quiet)
     try:
         done = throwaway.record_in_guest(
             job,
@@ -69,6 +71,7 @@ def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:
             out=cast(IO[bytes], _Output(sys.stdout.buffer, line)),
             err=cast(IO[bytes], _Output(sys.stderr.buffer, line)),
             on_stage=line.update,
+            look=look_at,
         )
     except throwaway.GuestFailure as failure:
         line.clear()
@@ -128,31 +131,21 @@ def _tell(lines: tuple[str, ...]) -> None:
 
 
 class _StatusLine:
-    """One line on a terminal that is written over; elsewhere only what is said once."""
+    """What the guest is at: a line on a terminal, elsewhere only that it begins; nothing with -q."""
 
-    def __init__(self, stream: IO[str], what: str) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, what: str, *, quiet: bool) -> None:
+        self._line = LiveLine(stream, wanted=not quiet)
         self._what = what
-        self._live = stream.isatty()
-        self._shown = ""
         self.column_0 = True
-
-    def say(self, stage: str, *, quiet: bool) -> None:
-        if not quiet and not self._live:
-            print(f"kfgraph: {_STAGES[stage]} {self._what}", file=self._stream, flush=True)
+        if not quiet and not self._line.live:
+            print(f"kfgraph: {_STAGES['booting']} {what}", file=stream, flush=True)
 
     def update(self, stage: str, elapsed_s: float) -> None:
-        text = f"kfgraph: {_STAGES.get(stage, stage)} {self._what}, {elapsed_s:.0f} s"
-        if self._live and self.column_0 and text != self._shown:
-            self._stream.write(f"\r\x1b[K{text}")
-            self._stream.flush()
-            self._shown = text
+        if self.column_0:
+            self._line.update(f"kfgraph: {_STAGES.get(stage, stage)} {self._what}, {elapsed_s:.0f} s")
 
     def clear(self) -> None:
-        if self._shown:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
-            self._shown = ""
+        self._line.clear()
 
 
 class _Output:

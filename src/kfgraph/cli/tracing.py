@@ -7,10 +7,10 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from kfgraph.capture import prepare, run, tracefs
-from kfgraph.capture.child import Command, find_command, find_user
+from kfgraph.capture.child import Command, find_command, find_user, signal_name
 from kfgraph.capture.job import Job, make_request, perform
 from kfgraph.capture.plan import parse_size_kb
 from kfgraph.capture.prepare import Wishes
@@ -18,6 +18,8 @@ from kfgraph.capture.probes import GROUP, definition
 from kfgraph.capture.recorder import PROGRAM
 from kfgraph.cli import guesting
 from kfgraph.cli.guesting import GuestChoice
+from kfgraph.cli.liveline import LiveLine
+from kfgraph.cli.readback import look_at
 from kfgraph.errors import CaptureError, KfgraphError, MachineError, UsageError
 from kfgraph.model.units import parse_ns
 
@@ -156,8 +158,13 @@ def trace(
         if in_guest:
             recording = guesting.record(job, in_guest, quiet=quiet)
         else:
-            with _Line(sys.stderr, wanted=not quiet) as line:
-                recording = perform(job, fs=_machine(), watcher=line.watcher(while_recording=progress))
+            line = LiveLine(sys.stderr, wanted=not quiet)
+            try:
+                watcher = _Progress(line).watcher(while_recording=progress)
+                recording = perform(job, fs=_machine(), watcher=watcher, look=look_at)
+            finally:
+                line.take_back()
+                line.clear()
     except MachineError as problem:
         raise CaptureError(problem.message, hint=problem.hint) from None
     except OSError as problem:
@@ -170,33 +177,32 @@ def trace(
         print(f"kfgraph: {sentence}", file=sys.stderr)
     if not quiet:
         _print_summary(recording, shown=output)
+    elif recording.partial:
+        print(f"kfgraph: {output}: the recording is partial: {recording.partial}", file=sys.stderr)
     return recording.status
 
 
-class _Line:
-    """What goes on, in one line of a terminal that is written over; nothing anywhere else."""
+class _Progress:
+    """What goes on, in a line of the terminal."""
 
-    def __init__(self, stream: TextIO, *, wanted: bool) -> None:
-        self._stream = stream
-        self._live = wanted and stream.isatty()
+    def __init__(self, line: LiveLine) -> None:
+        self._line = line
         self._last = (0.0, 0)
 
-    def __enter__(self) -> _Line:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._write("")
-
     def watcher(self, *, while_recording: bool) -> run.Watcher | None:
-        return run.Watcher(self._show, while_recording=while_recording) if self._live else None
+        if not self._line.live:
+            return None
+        return run.Watcher(self._show, self._line.hand_over, while_recording=while_recording)
 
     def _show(self, progress: run.Progress) -> None:
         from kfgraph.render.capture import progress_line
 
+        if progress.stage == "finishing":
+            self._line.take_back()
         n_events = sum(cpu.n_events for cpu in progress.stats)
         before_s, before = self._last
         self._last = (progress.elapsed_s, n_events)
-        self._write(
+        self._line.update(
             "kfgraph: "
             + progress_line(
                 stage=progress.stage,
@@ -207,11 +213,6 @@ class _Line:
                 n_lost=sum(cpu.n_lost for cpu in progress.stats),
             )
         )
-
-    def _write(self, text: str) -> None:
-        if self._live:
-            self._stream.write(f"\r\x1b[K{text}")
-            self._stream.flush()
 
 
 def _machine() -> tracefs.Tracefs:
@@ -236,7 +237,7 @@ def _print_summary(recording: run.Recording, *, shown: str) -> None:
     from kfgraph.render.capture import CaptureSummary, summary
 
     loaded: Trace | None = None
-    warnings = [f"the recording is partial: {recording.partial}"] if recording.partial else []
+    warnings = []
     missed = sum(p.n_missed for p in recording.companion.probes)
     warnings += [f"return probes missed {missed:,} calls"] if missed else []
     warnings += [f"could not be put back in the tracer: {name}" for name in recording.not_restored]
@@ -259,6 +260,7 @@ def _print_summary(recording: run.Recording, *, shown: str) -> None:
         lost=tuple((s.cpu, s.n_lost, s.n_events) for s in recording.stats if s.n_lost),
         advice=tuple(against_loss(recording, loaded, root=next_root, arguments=sys.argv[1:])),
         warnings=tuple(warnings),
+        partial=recording.partial,
         next_root=next_root,
         n_probes=len(recording.companion.probes),
         n_unprobed=recording.n_unprobed,
@@ -274,8 +276,9 @@ def _how_it_ended(recording: run.Recording) -> str:
         return f"{name} (pid {recording.still_runs}) still runs"
     if not name or not recording.exit_status:
         return ""
-    status = recording.exit_status
-    return f"{name} was killed by signal {status - 128}" if status > 128 else f"{name} exited with {status}"
+    if recording.killed_by:
+        return f"{name} was killed by {signal_name(recording.killed_by)}"
+    return f"{name} exited with {recording.exit_status}"
 
 
 def _count(loaded: Trace) -> tuple[int, int, str]:

@@ -15,7 +15,8 @@ class CaptureSummary:
     """The numbers of the last lines. ``n_calls`` and ``n_tasks`` are None where the trace could not be read.
 
     ``lost`` holds (cpu, lost, recorded) for every CPU that lost events; ``advice`` the commands or
-    sentences against it, best first; ``warnings`` whole sentences; ``n_unprobed`` the functions for
+    sentences against it, best first; ``warnings`` whole sentences; ``partial`` why it is not
+    whole; ``n_unprobed`` the functions for
     which there was no probe left.
     """
 
@@ -29,6 +30,7 @@ class CaptureSummary:
     advice: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     next_root: str = ""
+    partial: str = ""
     n_probes: int = 0
     n_unprobed: int = 0
 
@@ -43,11 +45,13 @@ def summary(result: CaptureSummary) -> list[Text]:
             "kfgraph: ",
             (result.path, "bold"),
             f": {counted}{format_size(result.n_bytes)}, recorded {format_ns(result.recorded_ns, digits=1)}",
-            "" if result.lost else ", nothing lost",
+            "" if result.lost or result.partial else ", nothing lost",
         )
     ]
     if result.ended:
         lines.append(Text(f"  {result.ended}"))
+    if result.partial:
+        lines.append(Text(f"  the recording is partial: {result.partial}", "bold yellow"))
     if result.n_unprobed:
         more = f"{plural(result.n_unprobed, 'more function')} {'has' if result.n_unprobed == 1 else 'have'} none"
         lines.append(Text(f"  {plural(result.n_probes, 'return probe')}; {more}: --returns GLOB chooses"))

@@ -1,0 +1,26 @@
+"""Whether what a recorder wrote can be loaded: the look that a recording is given before it is put in its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kfgraph.capture.recorder import Verdict
+from kfgraph.errors import KfgraphError
+from kfgraph.parse.tracedat.container import Container
+
+
+def look_at(path: Path) -> Verdict:
+    """Walk through a trace.dat's sections and the list of its data; the data itself is not read."""
+    try:
+        container = Container(path)
+    except (KfgraphError, OSError) as problem:
+        return Verdict(usable=False, lacks=getattr(problem, "message", "") or str(problem))
+    try:
+        # A file without data is filled from the parts beside it; here it is to be told what is in the file.
+        inside = [cpu for buffer in container.buffers for cpu in buffer.cpus if cpu.source is container.source]
+        lacks = "; ".join(notice.text for notice in container.notices)
+        if not any(cpu.chunks for cpu in inside):
+            return Verdict(usable=False, lacks=lacks or "no CPU has data in it", empty=not lacks)
+        return Verdict(usable=True, lacks=lacks)
+    finally:
+        container.close()

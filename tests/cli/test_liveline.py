@@ -1,0 +1,101 @@
+"""The line that is written over: what a terminal shows beside a command's own output."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import pytest
+
+from cli.terminal import Screen
+from kfgraph.cli import guesting
+from kfgraph.cli.liveline import LiveLine
+
+WIDTH = 30
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal of WIDTH columns."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 7
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    monkeypatch.setattr(os, "get_terminal_size", lambda fd: os.terminal_size((WIDTH, 24)))
+    return Terminal()
+
+
+def screen(terminal: Terminal) -> list[str]:
+    shown = Screen(WIDTH)
+    shown.feed(terminal.getvalue().replace("\n", "\r\n"))
+    return shown.lines
+
+
+def test_it_is_written_over_and_taken_away(terminal: Terminal) -> None:
+    line = LiveLine(terminal)
+    line.update("first and longer")
+    line.update("second")
+    assert screen(terminal) == ["second"]
+    line.clear()
+    assert screen(terminal) == [""]
+
+
+def test_it_is_cut_to_the_terminal(terminal: Terminal) -> None:
+    LiveLine(terminal).update("x" * 100)
+    assert screen(terminal) == ["x" * (WIDTH - 1)]
+
+
+@pytest.mark.parametrize("output", ["", "whole\n", "no end", "x" * WIDTH, "x" * (WIDTH - 1), "y" * 45])
+def test_what_the_command_wrote_stays(terminal: Terminal, output: str) -> None:
+    line = LiveLine(terminal)
+    line.update("switching on")
+    line.hand_over()
+    terminal.write(output)
+    line.take_back()
+    line.update("finishing")
+    line.update("finishing more")
+    line.clear()
+    terminal.write("summary\n")
+    expected = Screen(WIDTH)
+    expected.feed(output + ("" if output.endswith("\n") or not output else "\n"))
+    written = [row for row in expected.lines if row]
+    assert [row for row in screen(terminal) if row] == [*written, "summary"]
+    # No empty line either, where the command ended its own.
+    assert screen(terminal)[: len(written) + 1] == [*written, "summary"]
+
+
+@pytest.mark.parametrize("output", ["ab", "ab\n", "a long line that is longer than this terminal is wide"])
+def test_nothing_of_a_command_is_lost_while_both_write(terminal: Terminal, output: str) -> None:
+    line = LiveLine(terminal)
+    line.hand_over()
+    for i in range(3):
+        line.update(f"recording {i}")
+        terminal.write(output)
+    line.take_back()
+    shown = "".join(screen(terminal))
+    assert shown.count(output.strip()[:WIDTH]) == 3
+
+
+def test_elsewhere_and_unwanted_it_is_nothing(terminal: Terminal) -> None:
+    for line in (LiveLine(io.StringIO()), LiveLine(terminal, wanted=False)):
+        line.update("text")
+        line.hand_over()
+        line.take_back()
+        line.clear()
+    assert terminal.getvalue() == ""
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_guest_says_nothing_of_itself_with_q(terminal: Terminal, quiet: bool) -> None:
+    line = guesting._StatusLine(terminal, "6.1 in a guest", quiet=quiet)
+    line.update("booting", 1.0)
+    line.clear()
+    assert ("booting" in terminal.getvalue()) == (not quiet)
+    plain = io.StringIO()
+    guesting._StatusLine(plain, "6.1 in a guest", quiet=quiet).update("booting", 1.0)
+    assert plain.getvalue() == ("" if quiet else "kfgraph: booting 6.1 in a guest\n")
