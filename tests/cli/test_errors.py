@@ -188,6 +188,22 @@ def test_no_command_shows_the_help_and_is_exit_2() -> None:
     assert code == 2 and "Usage: kfgraph" in out and err == ""
 
 
+@pytest.mark.parametrize("width", ["80", "160"])
+def test_the_help_of_trace_says_how_the_command_stands(width, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    code, out, _ = kfgraph("trace", "--help")
+    words = " ".join(out.replace("│", " ").split())
+    assert code == 0 and "Usage: kfgraph trace [OPTIONS] [--] COMMAND [ARG]... " in words
+    assert "What to run; options after its name are its own." in words
+
+
+@pytest.mark.parametrize("command", READING)
+def test_the_help_of_an_argument_is_shown(command, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    words = " ".join(kfgraph(command, "--help")[1].replace("│", " ").split())
+    assert "A trace.dat, a report text (.gz, .xz, .zst too), or - for stdin." in words
+
+
 @pytest.mark.parametrize("command", READING)
 def test_a_reader_that_has_gone_is_no_error(command, repository) -> None:
     trace = repository / "examples" / "insmod-fail19.report.txt.xz"

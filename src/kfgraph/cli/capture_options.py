@@ -17,7 +17,9 @@ def _option(names: tuple[str, ...], help_text: str, panel: str, metavar: str | N
 
 CommandLine = Annotated[
     list[str] | None,
-    typer.Argument(metavar="COMMAND", help="What to run; options after its name are its own.", show_default=False),
+    typer.Argument(
+        metavar="[--] COMMAND [ARG]...", help="What to run; options after its name are its own.", show_default=False
+    ),
 ]
 Output = Annotated[str, _option(("-o", "--output"), "Write the trace here.", _FILE, "FILE")]
 Force = Annotated[bool, _option(("--force",), "Overwrite FILE even if it is no trace.", _FILE)]

@@ -308,10 +308,12 @@ class _Zstd:
 
 
 def companion_of(path: Path | None) -> Path | None:
-    """The companion file beside a trace, also one that was compressed afterwards; None if there is none."""
+    """The companion file beside a trace, be it compressed since or a link; None if there is none."""
     if path is None:
         return None
-    candidates = [Path(f"{path}{COMPANION_SUFFIX}")]
-    if path.suffix in (".gz", ".xz", ".zst"):
-        candidates.append(Path(f"{path.with_suffix('')}{COMPANION_SUFFIX}"))
+    candidates = []
+    for place in (path, path.resolve()) if path.is_symlink() else (path,):
+        candidates.append(Path(f"{place}{COMPANION_SUFFIX}"))
+        if place.suffix in (".gz", ".xz", ".zst"):
+            candidates.append(Path(f"{place.with_suffix('')}{COMPANION_SUFFIX}"))
     return next((file for file in candidates if file.is_file()), None)
