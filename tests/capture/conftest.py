@@ -21,11 +21,14 @@ HERE = Path(__file__).resolve().parent
 
 # kfgraph with another tracing directory and another folder for its notes.
 DRIVER = """
+import os
 import sys
 from pathlib import Path
-from kfgraph.capture import session, tracefs
+from kfgraph.capture import doctor, session, tracefs
 from kfgraph.cli import app
 root, state = sys.argv[1:3]
+there = Path(root).with_name("machine")
+doctor.this_system = lambda: doctor.System(root=there, euid=os.geteuid(), release="6.1.0-lab")
 sys.argv = ["kfgraph", *sys.argv[3:]]
 tracefs.MOUNT_POINTS = (Path(root),)
 tracefs.FILESYSTEMS = Path(root).with_name("filesystems")
@@ -86,6 +89,9 @@ class Lab:
         self.log = folder / "log"
         self.fs = make_tracefs(folder / "tracing")
         (folder / "filesystems").write_text("nodev\tproc\nnodev\ttracefs\n\text4\n")
+        self.machine_file("/proc/kallsyms", "ffffffff81000000 T _stext\n")
+        self.machine_file("/proc/sys/kernel/kptr_restrict", "1\n")
+        self.machine_file("/sys/kernel/security/lockdown", "[none] integrity confidentiality\n")
         self.trace = trace
         self.env: dict[str, str] = {}
         bin_folder = folder / "bin"
@@ -97,6 +103,12 @@ class Lab:
         )
         fake.chmod(0o755)
         self.path = f"{bin_folder}:/usr/bin:/bin"
+
+    def machine_file(self, name: str, text: str) -> None:
+        """A file of the machine that the doctor looks at."""
+        path = self.folder / "machine" / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("SUDO_")}

@@ -12,6 +12,9 @@ import signal
 import sys
 import time
 
+if sys.argv[1:] == ["--version"]:
+    print(f"\ntrace-cmd version {os.environ.get('FAKE_VERSION', '3.1.6')} ()\n")
+    sys.exit(0)
 ROOT = pathlib.Path(os.environ["FAKE_TRACEFS"])
 MODE = os.environ.get("FAKE_MODE", "")
 args = sys.argv[1:]

@@ -14,8 +14,10 @@ from rich.console import Console
 
 from kfgraph.capture import doctor, session
 from kfgraph.capture.doctor import System
+from kfgraph.kernel.images import KernelImage
 from kfgraph.model.health import GUEST, NATIVE, Check, Report
 from kfgraph.render.doctor import DoctorView
+from kfgraph.render.kernels import KernelsView
 
 RELEASE = "6.1.0-9-amd64"
 CONFIG = """\
@@ -23,6 +25,8 @@ CONFIG_FUNCTION_GRAPH_TRACER=y
 CONFIG_DYNAMIC_FTRACE=y
 CONFIG_KPROBE_EVENTS=y
 CONFIG_KRETPROBES=y
+CONFIG_FUNCTION_TRACE_ARGS=y
+CONFIG_FUNCTION_GRAPH_RETADDR=y
 CONFIG_9P_FS=y
 CONFIG_NET_9P_VIRTIO=m
 CONFIG_VIRTIO_PCI=m
@@ -106,8 +110,8 @@ OBSTACLES = [
     ),
     (
         {"/proc/sys/kernel/ftrace_enabled": "0"},
-        ("function_graph", "missing", "ftrace_enabled", "sudo sysctl kernel.ftrace_enabled=1"),
-        (False, True),
+        ("function_graph", "limited", "trace-cmd switches it on", "sudo sysctl kernel.ftrace_enabled=1"),
+        (True, True),
     ),
     (
         {"/sys/kernel/tracing/available_tracers": None},
@@ -258,6 +262,31 @@ def test_what_a_killed_run_left_is_no_obstacle(machine: System, monkeypatch: pyt
     assert "insmod foo.ko" in check(report, "tracer in use").found
 
 
+@pytest.mark.parametrize(
+    ("lines", "returns", "extras"),
+    [
+        ("CONFIG_KPROBE_EVENTS=y\nCONFIG_KRETPROBES=y\n", ("ok", "by return probes"), ("limited", "no: arguments")),
+        ("CONFIG_FUNCTION_GRAPH_RETVAL=y\n", ("ok", "by the tracer itself, says its config"), ("limited", "no: arg")),
+        ("CONFIG_FUNCTION_TRACE_ARGS=y\nCONFIG_FUNCTION_GRAPH_RETADDR=y\n", ("limited", "says its config"), ("ok", "")),
+        (None, ("unknown", "without tracefs"), ("unknown", "without tracefs")),
+    ],
+)
+def test_without_tracefs_the_config_tells_or_nothing_does(
+    machine: System, lines: str | None, returns: tuple[str, str], extras: tuple[str, str]
+) -> None:
+    machine.path("/sys/kernel/tracing/available_tracers").unlink()
+    config = machine.path(f"/boot/config-{RELEASE}")
+    if lines is None:
+        config.unlink()
+    else:
+        config.write_text(f"CONFIG_FUNCTION_GRAPH_TRACER=y\n{lines}")
+    report = doctor.examine(machine)
+    assert check(report, "tracer in use").state == "unknown"
+    for name, (state, found) in (("return values", returns), ("extras", extras)):
+        assert check(report, name).state == state
+        assert found in check(report, name).found
+
+
 def test_without_tracefs_the_symbols_tell_of_the_tracer(machine: System) -> None:
     machine.path("/sys/kernel/tracing/available_tracers").unlink()
     machine.path(f"/boot/config-{RELEASE}").unlink()
@@ -271,6 +300,36 @@ def test_without_tracefs_the_symbols_tell_of_the_tracer(machine: System) -> None
 def test_the_reader_says_which_loops_run_uncompiled(machine: System) -> None:
     got = check(doctor.examine(machine, compiled={"a.fast": True, "a.slow": False}), "reader")
     assert (got.state, got.found) == ("limited", "not compiled (a.slow): correct, and much slower")
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 160])
+def test_the_view_breaks_no_word(machine: System, width: int) -> None:
+    machine.path(f"/boot/config-{RELEASE}").unlink()
+    machine.path(f"/lib/modules/{RELEASE}/modules.dep").unlink()
+    report = doctor.examine(replace(machine, find_vng=lambda: None), compiled={"x": False})
+    out = io.StringIO()
+    Console(file=out, width=width, highlight=False).print(DoctorView(report), soft_wrap=True)
+    words = set(out.getvalue().split())
+    told = [word for c in report.checks for text in (c.state, c.name, c.found, c.remedy) for word in text.split()]
+    assert [word for word in told if word not in words] == []
+    longest = max(map(len, told))
+    assert max(map(len, out.getvalue().splitlines())) <= max(width, longest + 4 + len("missing  "))
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_the_list_of_kernels_breaks_no_word(width: int) -> None:
+    release = "6.12.95+deb12-amd64"
+    path = Path(f"/boot/vmlinuz-{release}")
+    good = KernelImage(release, path, readable=True, modules=Path("/m"), config={"CONFIG_KPROBE_EVENTS": "y"})
+    bad = replace(good, readable=False, path=Path("/boot/vmlinuz-6.1"), modules=None)
+    out = io.StringIO()
+    Console(file=out, width=width, highlight=False).print(KernelsView([good, bad]), soft_wrap=True)
+    words = out.getvalue().replace(",", " ").split()
+    assert str(path) in words and "/boot/vmlinuz-6.1" in words
+    assert "retval" in words and "as a guest" in out.getvalue()
+    obstacle = [word for pair in bad.obstacles() for text in pair for word in text.split()]
+    shown = set(out.getvalue().replace("(", " ").replace(")", " ").replace(";", " ").split())
+    assert [word for word in obstacle if word.strip("()") not in shown] == []
 
 
 @pytest.mark.parametrize("width", [60, 100])

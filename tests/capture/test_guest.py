@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -294,6 +295,11 @@ def test_trace_and_companion_are_put_in_place(tmp_path: Path, monkeypatch: pytes
     [
         ({"failure": '{"message": "no such event x", "hint": "h", "exit_code": 125}'}, CaptureError, "no such event x"),
         ({"failure": '{"message": "foo: gone", "exit_code": 127}'}, CommandNotFound, "in the guest: foo: gone"),
+        (
+            {"failure": '{"message": "disk full", "hint": "trace-cmd restore /run/kfgraph/x", "exit_code": 125}'},
+            CaptureError,
+            "in the guest: disk full",
+        ),
         ({"recording": '{"n_bytes": "?"}', "trace.dat": ""}, CaptureError, "cannot be read"),
         ({"recording": "{}"}, CaptureError, "cannot be read"),
         ({"recording": "rubbish"}, throwaway.GuestFailure, "ended before the command did"),
@@ -307,8 +313,10 @@ def test_nothing_is_left_where_there_is_no_trace_to_bring_back(
         for name, content in files.items():
             (share / name).write_text(content)
 
-    with pytest.raises(kind, match=text):
+    with pytest.raises(kind, match=text) as caught:
         in_guest(inside, tmp_path, monkeypatch)
+    # What lay in there is gone.
+    assert "/run/kfgraph" not in caught.value.hint
     assert list(tmp_path.iterdir()) == []
 
 
@@ -382,6 +390,23 @@ def test_a_module_for_another_kernel_is_refused_before_booting(tmp_path: Path, m
     with pytest.raises(CaptureError) as caught:
         check("insmod", "foo.ko")
     assert "make -C /lib/modules/6.1.0-fake/build" in caught.value.hint
+
+
+def test_the_line_inside_as_far_as_it_is_known_outside(machine: Machine, tmp_path: Path) -> None:
+    def lines(wishes: Wishes, **config: str) -> list[str]:
+        image = replace(IMAGE, config={f"CONFIG_{name}": value for name, value in config.items()})
+        return throwaway.lines_inside(Job(wishes, Command("/bin/true", ("true",), {})), image, machine)
+
+    begin = "trace-cmd record -p function_graph -o /run/kfgraph/trace.dat -b"
+    assert lines(Wishes()) == [f"{begin} 65536 -P PID -e sched:sched_process_exec"]
+    wishes = Wishes(buffer_kb=64, roots=("vfs_open",), syscalls=True, args=False, irq=False, min_duration_us=5)
+    assert lines(wishes, FUNCTION_TRACE_ARGS="y", FUNCTION_GRAPH_RETVAL="y") == [
+        "echo 5 > /sys/kernel/tracing/tracing_thresh",
+        f"{begin} 64 -P PID -e sched:sched_process_exec -e syscalls "
+        "-O nofuncgraph-args -O funcgraph-retval -O nofuncgraph-irqs -g vfs_open",
+    ]
+    note, line = lines(Wishes(returns=("vfs_open",)), KPROBE_EVENTS="y", KRETPROBES="y")
+    assert note.startswith("# return probes for --returns and the loader") and line.endswith(" -e kfgraph")
 
 
 def test_ctrl_c_while_it_boots_ends_the_guest_and_later_goes_to_the_command() -> None:

@@ -35,7 +35,7 @@ class Boot:
         *,
         config: list[str] | None = None,
         modules: bool = True,
-        data: bytes = b"image",
+        data: bytes = b"\x7fELF",
         name: str = "",
     ) -> Path:
         path = self.boot / (name or f"vmlinuz-{release}")
@@ -98,10 +98,10 @@ def test_the_release_is_what_the_image_says_not_its_name(boot: Boot) -> None:
 def test_an_image_beside_its_modules_and_a_rescue_image(boot: Boot) -> None:
     folder = boot.modules / "6.8.0-fc40"
     folder.mkdir()
-    (folder / "vmlinuz").write_bytes(b"image")
+    (folder / "vmlinuz").write_bytes(b"\x7fELF")
     (folder / "modules.dep").touch()
     (folder / "config").write_text("CONFIG_FUNCTION_GRAPH_TRACER=y\nCONFIG_DYNAMIC_FTRACE=y\n")
-    (boot.boot / "vmlinuz-0-rescue-abc").write_bytes(b"image")
+    (boot.boot / "vmlinuz-0-rescue-abc").write_bytes(b"\x7fELF")
     (image,) = boot.list()
     assert (image.release, image.graph, image.shares_root) == ("6.8.0-fc40", True, False)
 
@@ -172,8 +172,29 @@ def test_a_kernel_unpacked_elsewhere_has_its_modules_beside(boot: Boot, tmp_path
     (elsewhere / "lib" / "modules" / "6.12.1").mkdir(parents=True)
     (elsewhere / "lib" / "modules" / "6.12.1" / "modules.dep").touch()
     path = elsewhere / "boot" / "vmlinuz-6.12.1"
-    path.write_bytes(b"image")
+    path.write_bytes(b"\x7fELF")
     (elsewhere / "boot" / "config-6.12.1").write_text("".join(f"CONFIG_{line}\n" for line in GUEST_CONFIG))
     image = boot.choose(str(path))
     assert image.modules == elsewhere / "lib" / "modules" / "6.12.1"
     assert (image.release, image.obstacles()) == ("6.12.1", ())
+
+
+@pytest.mark.parametrize(
+    ("content", "may"),
+    [
+        (b"root:x:0:0:root:/root:/bin/bash\n" * 30, False),
+        (b"", False),
+        (b"\x7fELF", True),
+        (b"MZ" + bytes(600), True),
+        (bytes(0x202) + b"HdrS" + bytes(50), True),
+        (bytes(0x38) + b"ARM\x64", True),
+        (b"\x1f\x8bpacked", True),
+    ],
+)
+def test_what_is_no_kernel_image_is_said_to_be_none(boot: Boot, tmp_path: Path, content: bytes, may: bool) -> None:
+    path = tmp_path / "passwd"
+    path.write_bytes(content)
+    with pytest.raises(MachineError) as caught:
+        boot.choose(str(path))
+    assert (caught.value.message == f"{path} is no kernel image") == (not may)
+    assert may or caught.value.hint == "kfgraph trace --guest-kernel list"

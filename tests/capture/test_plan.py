@@ -40,7 +40,7 @@ def test_threads_are_one_option() -> None:
 
 def test_dry_run_lines() -> None:
     plan = CapturePlan(buffer_kb=4, min_duration_us=250, only=("a*",))
-    assert plan.shell_lines(recorder="trace-cmd", output="my trace", tracefs="/t") == [
+    assert plan.shell_lines(recorder="trace-cmd", pids=("PID",), output="my trace", tracefs="/t") == [
         "echo 250 > /t/tracing_thresh",
         "trace-cmd record -p function_graph -o 'my trace' -b 4 -P PID -e sched:sched_process_exec -l 'a*'",
     ]
@@ -48,13 +48,22 @@ def test_dry_run_lines() -> None:
 
 @pytest.mark.parametrize(
     ("text", "kb"),
-    [("64M", 65536), ("64MiB", 65536), ("512k", 512), ("1G", 1 << 20), ("8192", 8192), ("1.5M", 1536), (" 4 KB ", 4)],
+    [
+        ("64M", 65536),
+        ("64MiB", 65536),
+        ("512k", 512),
+        ("1G", 1 << 20),
+        ("2gib", 2 << 20),
+        ("8192", 8192),
+        ("1.5M", 1536),
+        (" 4 KB ", 4),
+    ],
 )
 def test_sizes(text: str, kb: int) -> None:
     assert parse_size_kb(text) == kb
 
 
-@pytest.mark.parametrize("text", ["", "M", "64X", "-1M", "3", "0"])
+@pytest.mark.parametrize("text", ["", "M", "64X", "-1M", "3", "0", "64iB", "64B", "64Ki", "1MM"])
 def test_no_sizes(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a size|less than one page"):
         parse_size_kb(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+import kfgraph
 from kfgraph.capture import prepare
-from kfgraph.errors import CaptureError
+from kfgraph.cli import checking, tracing
+from kfgraph.errors import CaptureError, CommandNotFound, UsageError
 
 from .conftest import Lab, make_tracefs
 
@@ -56,6 +59,18 @@ def killed_recorder(lab: Lab) -> None:
     lab.env["FAKE_MODE"] = "killed at start"
 
 
+def locked_down(lab: Lab) -> None:
+    lab.machine_file("/sys/kernel/security/lockdown", "none integrity [confidentiality]")
+
+
+def a_foreign_companion(lab: Lab) -> None:
+    (lab.work / "trace.dat.kfgraph.json").write_text('{"mine": true}')
+
+
+def a_folder_for_a_companion(lab: Lab) -> None:
+    (lab.work / "trace.dat.kfgraph.json").mkdir()
+
+
 def other_tracer(lab: Lab) -> None:
     (lab.fs.root / "current_tracer").write_text("function\n")
 
@@ -88,6 +103,17 @@ TABLE: tuple[tuple[Callable[[Lab], None], str, int, str, str], ...] = (
     (nothing, "--buffer 1 true", 2, "less than one page", "--help"),
     (nothing, "--min-duration soon true", 2, "'soon' is not a time", "--help"),
     (nothing, "--min-duration 10ns true", 2, "whole microseconds", "--min-duration 1us"),
+    (nothing, "--min-duration 1.5us true", 2, "--min-duration 1.5us: the kernel's threshold", "--min-duration 2us"),
+    (nothing, "--buffer 64iB true", 2, "'64iB' is not a size", "--help"),
+    (nothing, "-o - true", 2, "-o -: a trace.dat is no stream", "-o trace.dat"),
+    (nothing, "--guest-kernel", 2, "requires an argument", "kfgraph trace --help"),
+    (nothing, "--guest-kernel /etc/passwd true", 125, "/etc/passwd is no kernel image", "--guest-kernel list"),
+    (nothing, "--guest --cwd /proc true", 125, "the directory /proc is not in the guest, which has", "--cwd DIR"),
+    (nothing, "--guest --module /sys/x.ko true", 125, "the module /sys/x.ko is not in the guest", "copy it"),
+    (nothing, "--guest insmod /dev/shm/x.ko", 125, "the module /dev/shm/x.ko is not in the guest", "copy it"),
+    (locked_down, "true", 125, "lockdown: the kernel is locked down (confidentiality)", "--guest"),
+    (a_foreign_companion, "true", 125, "trace.dat.kfgraph.json exists and was not written by kfgraph", "--force"),
+    (a_folder_for_a_companion, "true", 125, "trace.dat.kfgraph.json: it is no regular file", "-o FILE"),
     (nothing, "--max-depth -1 true", 2, "--max-depth: 0 is no limit", "--help"),
     (nothing, "--duration 0 true", 2, "--duration: more than 0 seconds", "--help"),
     (nothing, "--env NAME true", 2, "--env NAME: not NAME=VALUE", "--env DEBUG=1"),
@@ -103,7 +129,7 @@ TABLE: tuple[tuple[Callable[[Lab], None], str, int, str, str], ...] = (
     (nothing, "--returns x --no-returns true", 2, "--returns and --no-returns exclude each other", "--help"),
     (a_letter, "--module letter.txt true", 125, "letter.txt: not a kernel module", ""),
     (no_graph, "true", 125, "has no function_graph tracer", "kfgraph doctor"),
-    (no_recorder, "true", 125, "trace-cmd is not installed", "apt-get install trace-cmd"),
+    (no_recorder, "true", 125, "trace-cmd: not installed", "apt-get install trace-cmd"),
     (
         refusing_recorder,
         "true",
@@ -175,6 +201,74 @@ def test_force_overwrites_what_is_no_trace(lab: Lab) -> None:
     a_letter(lab)
     assert lab.run("trace", "-q", "--force", "-o", "letter.txt", "true").returncode == 0
     assert (lab.work / "letter.txt").read_bytes() == lab.trace.read_bytes()
+
+
+def test_names_that_are_empty_are_refused(lab: Lab) -> None:
+    for option, said in (("--user", "--user: the name is empty"), ("-o", "-o: the name of the file is empty")):
+        done = lab.run("trace", option, "", "touch", "ran")
+        assert (done.returncode, done.stderr.splitlines()[0]) == (2, f"kfgraph: {said}")
+    assert list(lab.work.iterdir()) == []
+
+
+def test_a_companion_that_is_not_kfgraphs_is_overwritten_with_force_only(lab: Lab) -> None:
+    beside = lab.work / "trace.dat.kfgraph.json"
+    a_foreign_companion(lab)
+    assert lab.run("trace", "-q", "--force", "true").returncode == 0
+    assert json.loads(beside.read_text())["argv"] == ["true"]
+    # Its own, of this version or of one to come, and an empty file, are overwritten without.
+    for text in (beside.read_text(), '{"format": 99, "kfgraph_version": "9.9"}', ""):
+        beside.write_text(text)
+        assert lab.run("trace", "-q", "true").returncode == 0
+
+
+def test_a_trace_behind_a_link_keeps_its_companion(lab: Lab) -> None:
+    (lab.work / "there").mkdir()
+    (lab.work / "link.dat").symlink_to("there/real.dat")
+    assert lab.run("trace", "-q", "-o", "link.dat", "true").returncode == 0
+    assert sorted(p.name for p in (lab.work / "there").iterdir()) == ["real.dat", "real.dat.kfgraph.json"]
+    for name in ("link.dat", "there/real.dat"):
+        trace = kfgraph.load(lab.work / name)
+        assert trace.companion is not None and trace.companion.argv == ("true",)
+
+
+def test_what_the_doctor_finds_limited_is_said_before_the_recording(lab: Lab) -> None:
+    lab.machine_file("/proc/sys/kernel/kptr_restrict", "2")
+    lab.machine_file("/proc/kallsyms", "0000000000000000 T _stext\n")
+    lab.env["FAKE_VERSION"] = "2.8"
+    done = lab.run("trace", "-q", "sh", "-c", "echo ran >&2")
+    assert done.returncode == 0
+    assert [line.partition(" (")[0] for line in done.stderr.splitlines()] == [
+        "kfgraph: trace-cmd: 2.8",
+        "kfgraph: symbol names: /proc/kallsyms hides all addresses",
+        "ran",
+    ]
+
+
+def test_without_sbin_in_path(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    insmod = shutil.which("insmod", path="/usr/sbin:/sbin")
+    if insmod is None:
+        pytest.skip("no insmod here: apt-get install kmod")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.chdir(lab.work)
+    arguments = {"pids": None, "user": None, "env": None, "cwd": ""}
+    # In a guest it runs as root, and finds it: itself, and from a shell.
+    found = tracing.target(["insmod", "foo.ko"], **arguments, in_guest=True).command
+    assert found is not None and found.path == insmod
+    assert found.env["PATH"].startswith("/usr/bin:/bin:/usr/local/sbin:")
+    monkeypatch.setattr(checking, "check_machine", lambda dry_run: None)
+    with pytest.raises(CommandNotFound, match="insmod: command not found") as caught:
+        tracing.target(["insmod", "foo.ko"], **arguments)
+    assert caught.value.hint == f"it is {insmod}, which is not in PATH"
+
+    def refuse(*, dry_run: bool) -> None:
+        raise CaptureError("recording needs root", hint="sudo kfgraph")
+
+    # Here the first thing to know is that it takes root; root's PATH has it.
+    monkeypatch.setattr(checking, "check_machine", refuse)
+    with pytest.raises(CaptureError, match="needs root"):
+        tracing.target(["insmod", "foo.ko"], **arguments)
+    with pytest.raises(UsageError):
+        tracing.target(None, **arguments)
 
 
 def test_a_trace_and_an_empty_file_are_overwritten(lab: Lab) -> None:

@@ -22,12 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound
+from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound, UsageError
 
 # linux/ptrace.h
 _TRACEME, _SETOPTIONS, _SYSCALL, _DETACH = 0, 0x4200, 24, 17
 _O_TRACESYSGOOD, _O_EXITKILL = 1, 0x100000
 SignalMask = set[int | signal.Signals]
+SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where insmod and trace-cmd are; a plain user's PATH may lack them."""
 _SYSCALL_STOP = signal.SIGTRAP | 0x80
 
 
@@ -63,7 +65,10 @@ def find_command(argv: Sequence[str], *, env: Mapping[str, str], cwd: str = "") 
     if os.sep not in name:
         found = shutil.which(name, path=env.get("PATH", os.defpath))
         if found is None:
-            raise CommandNotFound(f"{name}: command not found", hint="its name is looked up in PATH; give the path")
+            elsewhere = shutil.which(name, path=os.pathsep.join(SBIN))
+            where = f"it is {elsewhere}, which is not in PATH" if elsewhere else "its name is looked up in PATH"
+            hint = where if elsewhere else f"{where}; give the path"
+            raise CommandNotFound(f"{name}: command not found", hint=hint)
         return os.path.abspath(found)  # noqa: PTH100 (resolve() would follow links: busybox looks at its name)
     path = Path(cwd or ".").absolute() / name
     if not path.exists():
@@ -73,12 +78,21 @@ def find_command(argv: Sequence[str], *, env: Mapping[str, str], cwd: str = "") 
     return str(path)
 
 
+def with_sbin(path: str) -> str:
+    """``path``, a PATH, with the folders of :data:`SBIN` that it lacks behind it."""
+    folders = path.split(os.pathsep)
+    return os.pathsep.join([*folders, *(folder for folder in SBIN if folder not in folders)])
+
+
 def find_user(name: str, *, env: Mapping[str, str]) -> User:
     """The user ``name``; ``auto``: the one who called sudo.
 
     Raises:
+        UsageError: the name is empty: a script's variable that was not set must not mean root.
         CaptureError: no such user, or ``auto`` outside sudo.
     """
+    if not name.strip():
+        raise UsageError("--user: the name is empty", hint="--user NAME, or --user auto for the one who called sudo")
     if name == "auto":
         if "SUDO_USER" not in env:
             raise CaptureError("--user auto: kfgraph was not started through sudo", hint="--user NAME")

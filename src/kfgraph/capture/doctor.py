@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -72,7 +73,7 @@ def examine(system: System | None = None, *, compiled: Mapping[str, bool] | None
             check is left out).
     """
     system = system or this_system()
-    checks = [_trace_cmd(system), *_native(system), *_guest(system)]
+    checks = [check_trace_cmd(system), *_native(system), *_guest(system)]
     if compiled is not None:
         checks.append(_reader(compiled))
     return Report(system.release, tuple(checks))
@@ -86,12 +87,11 @@ def _native(system: System) -> Iterator[Check]:
     yield _tracer(system, fs)
     yield mounted
     yield _privilege(system, fs)
-    yield _lockdown(system)
-    if fs is not None:
-        yield from _in_use(fs)
-        yield _returns(system, fs)
-        yield _extras(fs)
-    yield _names(system)
+    yield check_lockdown(system)
+    yield _in_use(fs)
+    yield _returns(system, fs)
+    yield _extras(system, fs)
+    yield check_names(system)
     yield _buffers(system)
 
 
@@ -159,7 +159,9 @@ def _tracer(system: System, fs: Tracefs | None) -> Check:
     if "function_graph" not in tracers:
         return missing(f"not in this kernel ({system.release})", other_kernel)
     if system.text("/proc/sys/kernel/ftrace_enabled") == "0":
-        return missing("switched off (kernel.ftrace_enabled is 0)", "sudo sysctl kernel.ftrace_enabled=1")
+        # Measured on 6.1: tracefs alone records nothing then; trace-cmd sets it to 1 while it records.
+        found = "switched off (kernel.ftrace_enabled is 0); trace-cmd switches it on while it records"
+        return Check("function_graph", NATIVE, LIMITED, found, "sudo sysctl kernel.ftrace_enabled=1")
     return Check("function_graph", NATIVE, OK, f"in this kernel ({system.release})")
 
 
@@ -171,7 +173,8 @@ def _has_symbol(system: System, symbol: bytes) -> bool:
         return False
 
 
-def _lockdown(system: System) -> Check:
+def check_lockdown(system: System) -> Check:
+    """Is tracefs closed?"""
     text = system.text("/sys/kernel/security/lockdown")
     if text is None:
         return Check("lockdown", NATIVE, UNKNOWN, "cannot be seen (no securityfs, or no lockdown in this kernel)")
@@ -189,7 +192,8 @@ def _lockdown(system: System) -> Check:
     return Check("lockdown", NATIVE, OK, f"{mode[1]}: tracing is allowed, unsigned modules are not loaded")
 
 
-def _trace_cmd(system: System) -> Check:
+def check_trace_cmd(system: System) -> Check:
+    """Is the recorder there, and new enough?"""
     path = system.which("trace-cmd") or next(
         (str(p) for p in (Path("/usr/sbin/trace-cmd"), Path("/sbin/trace-cmd")) if system.path(str(p)).exists()), None
     )
@@ -205,47 +209,68 @@ def _trace_cmd(system: System) -> Check:
     return Check("trace-cmd", BOTH, OK, found)
 
 
-def _in_use(fs: Tracefs) -> Iterator[Check]:
+def _in_use(fs: Tracefs | None) -> Check:
     left = session.find_leftovers()
     if left is not None:
         remedy = "kfgraph doctor --fix (the next kfgraph trace does it too)"
-        yield Check("tracer in use", NATIVE, LIMITED, left.text, remedy)
-        return
+        return Check("tracer in use", NATIVE, LIMITED, left.text, remedy)
     try:
-        holders = fs.holders()
-        tracer = fs.current_tracer
+        holders = fs.holders() if fs else []
+        tracer = fs.current_tracer if fs else ""
     except OSError:
-        return  # privilege has said it
+        tracer = ""
+    if fs is None or not tracer:
+        return Check("tracer in use", NATIVE, UNKNOWN, "cannot be seen without tracefs")
     if holders:
         who = ", ".join(f"{comm} (pid {pid})" for pid, comm in holders)
-        yield Check("tracer in use", NATIVE, MISSING, f"in use by {who}", "wait for it to end, or stop it")
-    elif tracer != "nop":
+        return Check("tracer in use", NATIVE, MISSING, f"in use by {who}", "wait for it to end, or stop it")
+    if tracer != "nop":
         remedy = f"echo nop | sudo tee {fs.root}/current_tracer"
-        yield Check("tracer in use", NATIVE, MISSING, f"current_tracer is {tracer}, set by another program", remedy)
-    else:
-        yield Check("tracer in use", NATIVE, OK, "free")
+        return Check("tracer in use", NATIVE, MISSING, f"current_tracer is {tracer}, set by another program", remedy)
+    return Check("tracer in use", NATIVE, OK, "free")
 
 
-def _returns(system: System, fs: Tracefs) -> Check:
-    if fs.has_option("funcgraph-retval"):
-        return Check("return values", NATIVE, OK, "recorded by the tracer itself")
-    if fs.has("kprobe_events"):
-        return Check("return values", NATIVE, OK, "by return probes, for functions of a loaded module and the loader's")
+def _returns(system: System, fs: Tracefs | None) -> Check:
+    itself = _offered(system, fs, "options/funcgraph-retval", "FUNCTION_GRAPH_RETVAL")
+    probes = _offered(system, fs, "kprobe_events", "KPROBE_EVENTS", "KRETPROBES")
+    if itself is None or probes is None:
+        return Check("return values", NATIVE, UNKNOWN, "cannot be seen without tracefs")
+    says = "" if fs else ", says its config"
+    if itself:
+        return Check("return values", NATIVE, OK, f"recorded by the tracer itself{says}")
+    if probes:
+        found = f"by return probes, for functions of a loaded module and the loader's{says}"
+        return Check("return values", NATIVE, OK, found)
     remedy = "a kernel with CONFIG_FUNCTION_GRAPH_RETVAL (6.5 or newer) or CONFIG_KPROBE_EVENTS"
-    return Check("return values", NATIVE, LIMITED, f"not with this kernel ({system.release})", remedy)
+    return Check("return values", NATIVE, LIMITED, f"not with this kernel ({system.release}){says}", remedy)
 
 
-def _extras(fs: Tracefs) -> Check:
+def _extras(system: System, fs: Tracefs | None) -> Check:
     """Arguments and return addresses: newer kernels only, nobody has to miss them."""
-    offered = {"arguments": "funcgraph-args", "return addresses": "funcgraph-retaddr"}
-    have = [name for name, option in offered.items() if fs.has_option(option)]
+    offered = {
+        "arguments": _offered(system, fs, "options/funcgraph-args", "FUNCTION_TRACE_ARGS"),
+        "return addresses": _offered(system, fs, "options/funcgraph-retaddr", "FUNCTION_GRAPH_RETADDR"),
+    }
+    if None in offered.values():
+        return Check("extras", NATIVE, UNKNOWN, "arguments and return addresses: cannot be seen without tracefs")
+    have = [name for name, has in offered.items() if has]
     lack = [name for name in offered if name not in have]
     found = "; ".join(f"{word}: {', '.join(names)}" for word, names in (("yes", have), ("no", lack)) if names)
     remedy = "a newer kernel: return addresses from 6.13, arguments from 6.15" if lack else ""
     return Check("extras", NATIVE, LIMITED if lack else OK, found, remedy)
 
 
-def _names(system: System) -> Check:
+def _offered(system: System, fs: Tracefs | None, file: str, *options: str) -> bool | None:
+    """Does this kernel have it, as tracefs says, or else its config? None: neither can be seen."""
+    if fs is not None:
+        with contextlib.suppress(OSError):
+            return fs.has(file)
+    config = _config(system)
+    return all(config.get(f"CONFIG_{option}") == "y" for option in options) if config else None
+
+
+def check_names(system: System) -> Check:
+    """Will functions have names?"""
     restrict = system.text("/proc/sys/kernel/kptr_restrict")
     try:
         with system.path("/proc/kallsyms").open("rb") as file:

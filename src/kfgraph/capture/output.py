@@ -15,6 +15,7 @@ from kfgraph.model.files import COMPANION_SUFFIX
 
 # The first bytes of every trace.dat (trace-cmd.dat.v7(5)).
 MAGIC = b"\x17\x08\x44tracing"
+_MAX_COMPANION = 64 << 20
 _FOLDER_PREFIX = ".kfgraph-"
 
 
@@ -30,6 +31,7 @@ class OutputFile:
         self.path = Path(os.path.realpath(path))
         self.shown = path
         _refuse_to_overwrite(self.path, path, force=force)
+        _refuse_foreign_companion(Path(f"{self.path}{COMPANION_SUFFIX}"), force=force)
         try:
             self._folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=self.path.parent))
         except OSError as problem:
@@ -89,6 +91,28 @@ class OutputFile:
         if self._kept:
             return
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _refuse_foreign_companion(beside: Path, *, force: bool) -> None:
+    """The companion goes where one of kfgraph's lies, or nothing; the same rule as for the trace."""
+    if not os.path.lexists(beside):
+        return
+    if not beside.is_file():
+        raise CaptureError(f"cannot write {beside}: it is no regular file", hint="-o FILE names another trace file")
+    if force or _is_companion(beside):
+        return
+    hint = "-o FILE writes elsewhere; --force overwrites it"
+    raise CaptureError(f"{beside} exists and was not written by kfgraph", hint=hint)
+
+
+def _is_companion(path: Path) -> bool:
+    try:
+        with path.open("rb") as handle:
+            text = handle.read(_MAX_COMPANION)
+        data = json.loads(text) if text.strip() else {"format": 0, "kfgraph_version": ""}
+        return isinstance(data, dict) and {"format", "kfgraph_version"} <= data.keys()
+    except (OSError, ValueError, RecursionError):
+        return False
 
 
 def _refuse_to_overwrite(target: Path, shown: str, *, force: bool) -> None:

@@ -62,10 +62,10 @@ class CapturePlan:
         """tracefs files that trace-cmd has no option for, written before it starts."""
         return {"tracing_thresh": str(self.min_duration_us)} if self.min_duration_us else {}
 
-    def shell_lines(self, *, recorder: str, output: str, tracefs: str) -> list[str]:
+    def shell_lines(self, *, recorder: str, pids: tuple[int | str, ...], output: str, tracefs: str) -> list[str]:
         """What ``--dry-run`` prints: the same as a person would type it."""
         writes = [f"echo {value} > {tracefs}/{name}" for name, value in self.settings.items()]
-        return [*writes, shlex.join(self.argv(recorder=recorder, pids=("PID",), output=output))]
+        return [*writes, shlex.join(self.argv(recorder=recorder, pids=pids, output=output))]
 
 
 def parse_size_kb(text: str) -> int:
@@ -74,11 +74,10 @@ def parse_size_kb(text: str) -> int:
     Raises:
         ValueError: no size, or less than 4 KiB.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
-    unit = match[2].upper().removesuffix("B").removesuffix("I") if match else ""
-    if match is None or unit not in _KIB_IN:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([KMG])(?:I?B)?)?\s*", text, re.IGNORECASE)
+    if match is None:
         raise ValueError(f"{text!r} is not a size such as 512K, 64M or 1G")
-    size = int(float(match[1]) * _KIB_IN[unit])
+    size = int(float(match[1]) * _KIB_IN[(match[2] or "").upper()])
     if size < 4:
         raise ValueError(f"{text!r} is less than one page (4K)")
     return size

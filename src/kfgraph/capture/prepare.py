@@ -61,31 +61,39 @@ def make_plan(
             f"this kernel ({os.uname().release}) has no return probes (--returns)",
             hint="it takes CONFIG_KPROBE_EVENTS; kfgraph doctor says more",
         )
-    events = list(wishes.events)
-    if wishes.syscalls:
-        events.append("syscalls")
-    if wishes.sched:
-        events.append("sched:sched_switch")
-    for event in events:
+    for event in _events(wishes):
         if not fs.has_event(event):
             raise CaptureError(f"this kernel has no event {event}", hint=_event_hint(fs, event))
     if wishes.clock and wishes.clock not in fs.clocks:
         raise CaptureError(f"this kernel has no trace clock {wishes.clock}", hint="it has " + ", ".join(fs.clocks))
     options, notes = _record_options(fs, wishes)
-    plan = CapturePlan(
-        buffer_kb=_buffer_kb(fs, wishes.buffer_kb),
+    return plan_of(wishes, buffer_kb=_buffer_kb(fs, wishes.buffer_kb), options=options), notes
+
+
+def plan_of(wishes: Wishes, *, buffer_kb: int, options: Sequence[str]) -> CapturePlan:
+    """The plan that these wishes come to, with the trace options that the kernel offers."""
+    return CapturePlan(
+        buffer_kb=buffer_kb,
         follow=wishes.follow,
         roots=wishes.roots,
         excludes=wishes.excludes,
         only=wishes.only,
         max_depth=wishes.max_depth,
         min_duration_us=wishes.min_duration_us,
-        events=tuple(dict.fromkeys(events)),
+        events=tuple(dict.fromkeys(_events(wishes))),
         clock=wishes.clock,
-        options=options,
+        options=tuple(options),
         extra=wishes.extra,
     )
-    return plan, notes
+
+
+def _events(wishes: Wishes) -> list[str]:
+    events = list(wishes.events)
+    if wishes.syscalls:
+        events.append("syscalls")
+    if wishes.sched:
+        events.append("sched:sched_switch")
+    return events
 
 
 def _record_options(fs: Tracefs, wishes: Wishes) -> tuple[tuple[str, ...], tuple[str, ...]]:

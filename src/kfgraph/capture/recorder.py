@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kfgraph.capture.child import SignalMask, signal_name
+from kfgraph.capture.child import SignalMask, signal_name, with_sbin
 from kfgraph.capture.output import MAGIC
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError, MachineError
@@ -35,7 +35,7 @@ def find_recorder() -> str:
         MachineError: it is not installed.
     """
     # sudo's PATH has the sbin folders; a plain user's may not.
-    path = shutil.which(PROGRAM, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin:/usr/local/sbin")
+    path = shutil.which(PROGRAM, path=with_sbin(os.environ.get("PATH", os.defpath)))
     if path is None:
         raise MachineError("trace-cmd is not installed", hint="sudo apt-get install trace-cmd")
     return path

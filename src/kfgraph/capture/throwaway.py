@@ -16,9 +16,12 @@ from typing import IO, Any
 from kfgraph.capture import guest, inside
 from kfgraph.capture.guest import GuestResult, Machine
 from kfgraph.capture.job import Job, recording_from_dict
-from kfgraph.capture.loads import find_loads
+from kfgraph.capture.loads import find_loads, module_files
 from kfgraph.capture.output import OutputFile
-from kfgraph.capture.recorder import Look, find_recorder, look_at_magic
+from kfgraph.capture.plan import default_buffer_kb
+from kfgraph.capture.prepare import plan_of
+from kfgraph.capture.probes import GROUP
+from kfgraph.capture.recorder import PROGRAM, Look, find_recorder, look_at_magic
 from kfgraph.capture.run import Recording
 from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound
 from kfgraph.kernel import images
@@ -120,6 +123,48 @@ def check_modules(job: Job, image: KernelImage) -> None:
             build = f"make -C /lib/modules/{image.release}/build M=DIR"
             hint = f"build it for this one ({build}), or install linux-image-{release}"
         raise CaptureError(f"{module.image.path} was built for {release}, the guest runs {image.release}", hint=hint)
+
+
+# What virtme-ng mounts over this machine's own.
+_OWN_FOLDERS = ("/dev", "/proc", "/run", "/sys")
+
+
+def check_places(job: Job) -> None:
+    """Are the folders and files that the job names there in a guest?
+
+    Raises:
+        CaptureError: one lies where the guest has a folder of its own.
+    """
+    if job.command is None:
+        return
+    loads = module_files(job.command.argv, cwd=job.command.cwd, show_depends=lambda words: "")
+    named = [("the directory", job.command.cwd or "."), ("the command", job.command.path)]
+    named += [("the module", str(load.path)) for load in loads if load.path]
+    named += [("the module", module) for module in job.wishes.modules]
+    for what, name in named:
+        real = os.path.realpath(name)
+        top = next((folder for folder in _OWN_FOLDERS if real == folder or real.startswith(f"{folder}/")), None)
+        if top:
+            hint = "--cwd DIR runs it elsewhere" if what == "the directory" else "copy it elsewhere, to /tmp for one"
+            raise CaptureError(f"{what} {real} is not in the guest, which has a {top} of its own", hint=hint)
+
+
+def lines_inside(job: Job, image: KernelImage, machine: Machine) -> list[str]:
+    """The recorder's line in a guest with this kernel, told from its config."""
+    wishes = job.wishes
+    loads = find_loads(job.command, named=wishes.modules, show_depends=lambda words: "")
+    offered = ((wishes.args, image.args, "funcgraph-args"), (wishes.retval, image.retval, "funcgraph-retval"))
+    options = [option if wish is not False else f"no{option}" for wish, has, option in offered if has]
+    options += [] if wishes.irq else ["nofuncgraph-irqs"]
+    size_kb = wishes.buffer_kb or default_buffer_kb(available_kb=machine.memory_mib * 1024, n_cpus=machine.cpus)
+    plan = plan_of(wishes, buffer_kb=size_kb, options=options)
+    lines = []
+    if (loads.asked or wishes.returns) and image.probes and not image.retval and not wishes.no_returns:
+        plan = plan.with_probes(GROUP, notrace=())
+        of = ", ".join(m.image.name for m in loads.asked) or "--returns"
+        lines.append(f"# return probes for {of} and the loader, with -n for each function that they run themselves")
+    output = str(guest.SHARE / inside.TRACE)
+    return lines + plan.shell_lines(recorder=PROGRAM, pids=("PID",), output=output, tracefs="/sys/kernel/tracing")
 
 
 def _for_inside(job: Job) -> Job:

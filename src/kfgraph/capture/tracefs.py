@@ -6,6 +6,7 @@ plain directory. Source of the file formats: Documentation/trace/ftrace.rst.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from kfgraph.errors import CaptureError, MachineError
 
 MOUNT_POINTS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
 FILESYSTEMS = Path("/proc/filesystems")
+FTRACE_ENABLED = Path("/proc/sys/kernel/ftrace_enabled")
+"""Not in tracefs. trace-cmd sets it while it records; killed, it leaves it so."""
 
 # Files with one value. The order is the order of restoring: the tracer is off while the rest changes.
 _VALUES = ("tracing_thresh", "max_graph_depth", "tracing_cpumask", "saved_cmdlines_size", "buffer_subbuf_size_kb")
@@ -211,6 +214,9 @@ def take_snapshot(tracefs: Tracefs) -> Snapshot:
     values["tracing_on"] = tracefs.read("tracing_on")
     values["current_tracer"] = tracefs.current_tracer
     values["trace_clock"] = tracefs.clock
+    with contextlib.suppress(OSError):
+        # An absolute name, so that it is read and written where it is.
+        values[str(FTRACE_ENABLED)] = FTRACE_ENABLED.read_text().strip()
     values |= {f"per_cpu/{cpu}/buffer_size_kb": str(kb) for cpu, kb in tracefs.buffer_kb().items()}
     return Snapshot(
         values=values,

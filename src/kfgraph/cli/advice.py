@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Sequence
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kfgraph.capture.prepare import available_memory_kb
@@ -29,7 +32,8 @@ def against_loss(recording: Recording, trace: Trace | None, *, root: str, argume
         found.append(_again(recording, arguments, "--buffer", size))
     if trace is not None and (name := heaviest_below(trace)):
         found.append(_again(recording, arguments, "--exclude", name))
-    if root and "--root" not in arguments:
+    options = arguments[: len(arguments) - len(recording.companion.argv)]
+    if root and not any(word == "--root" or word.startswith("--root=") for word in options):
         found.append(_again(recording, arguments, "--root", root))
     return found
 
@@ -62,8 +66,36 @@ def heaviest_below(trace: Trace) -> str:
 
 
 def _again(recording: Recording, arguments: Sequence[str], option: str, value: str) -> str:
-    """This run's command line with one more option, before the command's words."""
+    """This run's command line, as it was typed, with one option more or another one, before the command's words."""
     n_words = len(recording.companion.argv)
     options, words = list(arguments[: len(arguments) - n_words]), arguments[len(arguments) - n_words :]
     dashes = [options.pop()] if options and options[-1] == "--" else []
-    return shlex.join(["kfgraph", *options, option, value, *dashes, *words])
+    if option == "--buffer":
+        options = _without(options, option)
+    return shlex.join([*own_words(sys.argv[0], os.environ), *options, option, value, *dashes, *words])
+
+
+def _without(options: list[str], option: str) -> list[str]:
+    kept = []
+    words = iter(options)
+    for word in words:
+        if word == option:
+            next(words, None)
+        elif not word.startswith(f"{option}="):
+            kept.append(word)
+    return kept
+
+
+def own_words(program: str, env: Mapping[str, str]) -> list[str]:
+    """How this very kfgraph is called again: by its name where that finds it, else by its path; with sudo."""
+    found = shutil.which("kfgraph", path=env.get("PATH"))
+    if program.endswith("__main__.py"):
+        name = [sys.executable, "-m", "kfgraph"]
+    elif os.sep not in program or (found and os.path.abspath(found) == os.path.abspath(program)):  # noqa: PTH100
+        name = ["kfgraph"]
+    else:
+        name = [os.path.abspath(program)]  # noqa: PTH100 (links stay)
+    if "SUDO_UID" not in env or os.geteuid() != 0:
+        return name
+    # What finds it under sudo may not be what finds it for the user: the path is right for both.
+    return ["sudo", *(name if os.sep in name[0] else [os.path.abspath(found or program)])]  # noqa: PTH100

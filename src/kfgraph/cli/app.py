@@ -136,10 +136,15 @@ def _past_click(run: Callable[..., int | None]) -> Callable[..., int | None]:
     return renamed
 
 
-def usage_hint(problem: Any) -> str:
+def usage_hint(problem: Any, argv: Sequence[str]) -> str:
     """Which help to ask for after a usage error."""
     context = problem.ctx
-    return f"{context.command_path if context else 'kfgraph'} --help"
+    if context is not None and context.parent is not None:
+        return f"{context.command_path} --help"
+    # Some problems of a command are told without it.
+    named = next((word for word in argv if not word.startswith("-")), "")
+    command = f" {named}" if any(command.name == named for command in COMMANDS) else ""
+    return f"kfgraph{command} --help"
 
 
 def fail(problem: KfgraphError) -> int:
@@ -184,7 +189,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except ClickException as problem:
         if not problem.format_message():  # no command at all: the help has been printed
             return UsageError.exit_code
-        return fail(UsageError(problem.format_message(), hint=usage_hint(problem)))
+        return fail(UsageError(problem.format_message(), hint=usage_hint(problem, argv)))
     except KeyboardInterrupt:
         return 130
     except ReaderGone:

@@ -51,5 +51,5 @@ def run(
         from kfgraph.render.console import stdout_console
         from kfgraph.render.doctor import DoctorView
 
-        stdout_console().print(DoctorView(report))
+        stdout_console().print(DoctorView(report), soft_wrap=True)
     return 0 if report.works(NATIVE) or report.works(GUEST) else MachineError.exit_code

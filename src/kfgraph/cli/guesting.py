@@ -12,6 +12,7 @@ from kfgraph.capture import guest as guests
 from kfgraph.capture import throwaway
 from kfgraph.capture.job import Job
 from kfgraph.capture.run import Recording
+from kfgraph.cli import checking
 from kfgraph.cli.liveline import LiveLine
 from kfgraph.cli.readback import look_at
 from kfgraph.errors import UsageError
@@ -86,40 +87,32 @@ def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:
 
 
 def dry_run(job: Job, choice: GuestChoice) -> int:
-    """Print the command that would boot the guest."""
+    """Print the command that would boot the guest, and the recorder's line inside as far as it is known out here."""
     image = _choose(job, choice)
-    print(shlex.join(guests.vng_argv(guests.find_machine(), image, Path("SHARED_FOLDER"), stubs=Path("STUBS"))))
+    machine = guests.find_machine()
+    print(shlex.join(guests.vng_argv(machine, image, Path("SHARED_FOLDER"), stubs=Path("STUBS"))))
+    print(f"# and inside, where {image.release} is asked what it can:")
+    print("\n".join(throwaway.lines_inside(job, image, machine)))
     return 0
 
 
 def list_kernels() -> int:
     """``--guest-kernel list``: every image, newest first, and what it can give."""
-    from rich.table import Table
-    from rich.text import Text
-
     from kfgraph.render.console import stdout_console
+    from kfgraph.render.kernels import KernelsView
 
     found = images.list_images()
     if not found:
         print(f"no kernel image in {images.BOOT} ({guests.image_remedy()})", file=sys.stderr)
-    table = Table(box=None, pad_edge=False)
-    for title in ("image", "graph", "args", "retval", "probes", "as a guest"):
-        table.add_column(title, overflow="fold")
-    for image in found:
-        words = ["?" if has is None else "yes" if has else "no" for has in _offers(image)]
-        obstacles = "; ".join(f"{reason} ({remedy})" for reason, remedy in image.obstacles())
-        table.add_row(*map(Text, (str(image.path), *words, f"no: {obstacles}" if obstacles else "yes")))
-    stdout_console().print(table)
+    stdout_console().print(KernelsView(found), soft_wrap=True)
     return 0
-
-
-def _offers(image: KernelImage) -> tuple[bool | None, ...]:
-    return image.graph, image.args, image.retval, image.probes
 
 
 def _choose(job: Job, choice: GuestChoice) -> KernelImage:
     if job.command is None:
         raise UsageError("-p: the processes of this machine are not in a guest", hint="give a command to run there")
+    checking.check_for_guest()
+    throwaway.check_places(job)
     image = guests.choose_image(choice.kernel)
     throwaway.check_modules(job, image)
     return image

@@ -81,7 +81,10 @@ def run(
     if guest_kernel == "list":
         return guesting.list_kernels()
     in_guest = guesting.wanted(guest, kernel=guest_kernel, timeout_s=guest_timeout)
-    target = tracing.target(command, pids=pid, user=user, env=env, cwd=cwd)
+    output = tracing.output_path(output)
+    target = tracing.target(
+        command, pids=pid, user=user, env=env, cwd=cwd, in_guest=in_guest is not None, dry_run=dry_run
+    )
     if dry_run:
         return tracing.dry_run(wishes, target, output=output, in_guest=in_guest)
     return tracing.trace(

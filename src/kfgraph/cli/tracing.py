@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from kfgraph.capture import prepare, run, tracefs
-from kfgraph.capture.child import Command, find_command, find_user, signal_name
+from kfgraph.capture import run
+from kfgraph.capture.child import Command, find_command, find_user, signal_name, with_sbin
 from kfgraph.capture.job import Job, make_request, perform
 from kfgraph.capture.plan import parse_size_kb
 from kfgraph.capture.prepare import Wishes
 from kfgraph.capture.probes import GROUP, definition
 from kfgraph.capture.recorder import PROGRAM
-from kfgraph.cli import guesting
+from kfgraph.cli import checking, guesting
 from kfgraph.cli.guesting import GuestChoice
 from kfgraph.cli.liveline import LiveLine
 from kfgraph.cli.readback import look_at
@@ -62,8 +62,9 @@ def wishes(
         words = tuple(shlex.split(extra))
     except ValueError as problem:
         raise UsageError(str(problem), hint="kfgraph trace --help") from None
-    if min_duration is not None and min_ns < 1_000:
-        raise UsageError("--min-duration: the kernel's threshold is in whole microseconds", hint="--min-duration 1us")
+    if min_duration is not None and (min_ns < 1_000 or min_ns % 1_000):
+        hint = f"--min-duration {max(1, -(-min_ns // 1_000))}us"
+        raise UsageError(f"--min-duration {min_duration}: the kernel's threshold is in whole microseconds", hint=hint)
     if duration_s is not None and not duration_s > 0:
         raise UsageError("--duration: more than 0 seconds", hint="kfgraph trace --help")
     if returns and no_returns:
@@ -93,8 +94,10 @@ def target(
     user: str | None,
     env: Sequence[str] | None,
     cwd: str,
+    in_guest: bool = False,
+    dry_run: bool = False,
 ) -> Target:
-    """The command looked up, or the processes.
+    """The command looked up, or the processes; for this machine after a look at whether it can record at all.
 
     Raises:
         UsageError: neither or both; a variable without ``=``.
@@ -106,34 +109,62 @@ def target(
             hint="kfgraph trace insmod foo.ko",
         )
     if not argv:
-        if user or env or cwd:
+        if user is not None or env or cwd:
             raise UsageError("--user, --env and --cwd are for a command, not for -p", hint="kfgraph trace --help")
+        if not in_guest:
+            checking.check_machine(dry_run=dry_run)
         return Target(None, run.tasks_of(pids or ()))
+    settings = dict(_setting(text) for text in env or ())
+    runs_as = find_user(user, env=os.environ) if user is not None else None
+    if not in_guest:
+        checking.check_machine(dry_run=dry_run)
     environment = dict(os.environ)
-    for setting in env or ():
-        name, equals, value = setting.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--env {setting}: not NAME=VALUE", hint="--env DEBUG=1")
-        environment[name] = value
-    runs_as = find_user(user, env=os.environ) if user else None
+    if in_guest:
+        # There it runs as root, for whom they are in PATH.
+        environment["PATH"] = with_sbin(environment.get("PATH", os.defpath))
     if runs_as:
         environment |= {"HOME": runs_as.home, "USER": runs_as.name, "LOGNAME": runs_as.name}
+    environment |= settings
     path = find_command(argv, env=environment, cwd=cwd)
     return Target(Command(path, tuple(argv), environment, cwd=cwd, user=runs_as), ())
+
+
+def output_path(name: str) -> str:
+    """The file that ``-o`` names.
+
+    Raises:
+        UsageError: it names none.
+    """
+    if not name:
+        raise UsageError("-o: the name of the file is empty", hint="-o trace.dat")
+    if name == "-":
+        raise UsageError("-o -: a trace.dat is no stream, its beginning is written last", hint="-o trace.dat")
+    return name
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"--env {text}: not NAME=VALUE", hint="--env DEBUG=1")
+    return name, value
 
 
 def dry_run(wishes: Wishes, target: Target, *, output: str, in_guest: GuestChoice | None) -> int:
     """Print the recorder's command line, as it would be typed; in a guest, the line that boots it."""
     if in_guest:
-        return guesting.dry_run(Job(wishes, target.command, target.pids), in_guest)
-    fs = _machine()
+        return guesting.dry_run(Job(wishes, target.command, target.pids, output), in_guest)
+    fs = checking.machine()
     request = make_request(Job(wishes, target.command, target.pids), fs=fs)
     plan, probes = request.plan, request.probes
     for probe in probes.probes:
         print(f"echo {shlex.quote(definition(probe))} >> {fs.root}/kprobe_events")
     if probes.probes:
         plan = plan.with_probes(GROUP, notrace=probes.notrace)
-    print("\n".join(plan.shell_lines(recorder=PROGRAM, output=output, tracefs=str(fs.root))))
+    for sentence in request.warnings:
+        print(f"kfgraph: {sentence}", file=sys.stderr)
+    # A command has no pid before it is started.
+    pids = target.pids or ("PID",)
+    print("\n".join(plan.shell_lines(recorder=PROGRAM, pids=pids, output=output, tracefs=str(fs.root))))
     return 0
 
 
@@ -161,7 +192,7 @@ def trace(
             line = LiveLine(sys.stderr, wanted=not quiet)
             try:
                 watcher = _Progress(line).watcher(while_recording=progress)
-                recording = perform(job, fs=_machine(), watcher=watcher, look=look_at)
+                recording = perform(job, fs=checking.machine(), watcher=watcher, look=look_at)
             finally:
                 line.take_back()
                 line.clear()
@@ -213,14 +244,6 @@ class _Progress:
                 n_lost=sum(cpu.n_lost for cpu in progress.stats),
             )
         )
-
-
-def _machine() -> tracefs.Tracefs:
-    try:
-        return tracefs.find()
-    except MachineError as problem:
-        hint = prepare.sudo_line(sys.argv) if problem.hint == "run as root" else problem.hint
-        raise CaptureError(problem.message, hint=hint) from None
 
 
 def _said(wishes: Wishes) -> Mapping[str, Any]:

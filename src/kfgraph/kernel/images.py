@@ -106,6 +106,22 @@ def read_release(image: Path) -> str:
     return text.split(" ")[0]
 
 
+def may_be_kernel(path: Path) -> bool:
+    """Does the file begin as boot images do? One that cannot be read may be one.
+
+    Sources: Documentation/arch/x86/boot.rst, arm64/booting.rst, riscv/boot-image-header.rst; the rest is packed or ELF.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(0x210)
+    except OSError:
+        return True
+    begins = (b"\x7fELF", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"MZ")
+    return (
+        head.startswith(begins) or head[0x202:0x206] == b"HdrS" or head[0x38:0x3C] in (b"ARM\x64", b"RSC\x05")
+    )
+
+
 def read_config(path: Path) -> dict[str, str]:
     """A kernel ``.config``: option -> value as written (``y``, ``m``, a number, a quoted string)."""
     return dict(_CONFIG_LINE.findall(path.read_text(encoding="utf-8", errors="replace")))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.padding import Padding
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from kfgraph.model import health
 from kfgraph.model.health import Check, Report
+from kfgraph.render.words import hanging, wrapped
 
 _STYLES = {health.OK: "green", health.LIMITED: "yellow", health.MISSING: "bold red", health.UNKNOWN: "dim"}
 _BLOCKS = (
@@ -29,14 +28,19 @@ class DoctorView:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Blocks, then what to type."""
+        width = options.max_width
         for title, area in _BLOCKS:
             checks = [check for check in self._report.checks if check.area == area]
             if checks:
                 yield Text(title, style="bold")
-                yield Padding(_table(checks), (0, 0, 1, 2), expand=False)
-        yield from self._verdict()
+                yield from _lines(checks, width)
+                yield Text("")
+        for sentence in self._verdict():
+            first, *rest = wrapped(sentence, width - 2)
+            for line in (first, *(f"  {line}" for line in rest)):
+                yield Text(line, no_wrap=True, overflow="ignore")
 
-    def _verdict(self) -> Iterator[RenderableType]:
+    def _verdict(self) -> Iterator[str]:
         report = self._report
         for area, words, command in (
             (health.NATIVE, "this kernel", "kfgraph trace -- COMMAND"),
@@ -44,18 +48,18 @@ class DoctorView:
         ):
             obstacle = report.first_obstacle(area)
             if obstacle is None:
-                yield Text(f"Tracing {words} works: {command}")
+                yield f"Tracing {words} works: {command}"
             else:
-                yield Text(f"Tracing {words} does not work: {obstacle.name}: {obstacle.found}")
+                yield f"Tracing {words} does not work: {obstacle.name}: {obstacle.found}"
 
 
-def _table(checks: list[Check]) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+def _lines(checks: list[Check], width: int) -> Iterator[Text]:
+    state_width = max(len(check.state) for check in checks)
+    name_width = max(len(check.name) for check in checks)
     for check in checks:
-        table.add_row(Text(check.state, style=_STYLES[check.state]), Text(check.name), Text(check.found))
-        if check.remedy:
-            table.add_row("", "", Text(f"-> {check.remedy}", style="bold"))
-    return table
+        head = [
+            Text(f"  {check.state:<{state_width}}  ", style=_STYLES[check.state]),
+            Text(f"{check.name:<{name_width}}  "),
+        ]
+        sentences = [(check.found, "")] + ([(f"-> {check.remedy}", "bold")] if check.remedy else [])
+        yield from hanging(head, sentences, width=width, below=4)
