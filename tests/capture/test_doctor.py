@@ -42,7 +42,9 @@ TRACEFS = {
 }
 FILES = {
     "/proc/filesystems": "nodev\tsysfs\nnodev\ttracefs\n",
-    "/proc/kallsyms": "ffffffff81000000 T _stext\nffffffff81000010 t trace_graph_entry\n",
+    # As on x86: the first symbols are at 0 and not hidden.
+    "/proc/kallsyms": "0000000000000000 A fixed_percpu_data\n0000000000000000 A __per_cpu_start\n"
+    "ffffffff81000000 T _stext\nffffffff81000010 t trace_graph_entry\n",
     "/proc/sys/kernel/kptr_restrict": "1",
     "/proc/sys/kernel/ftrace_enabled": "1",
     "/proc/meminfo": "MemTotal: 8388608 kB\nMemAvailable:  4194304 kB\n",
@@ -160,7 +162,7 @@ OBSTACLES = [
         (True, True),
     ),
     (
-        {"/proc/kallsyms": "0000000000000000 T _stext\n"},
+        {"/proc/kallsyms": "0000000000000000 T _stext\n" * 9},
         ("symbol names", "limited", "hides its addresses", "run as root"),
         (True, True),
     ),

@@ -382,7 +382,13 @@ def test_a_module_for_another_kernel_is_refused_before_booting(tmp_path: Path, m
     check("ls", "missing.ko")
     said = "foo.ko was built for 6.12.0-1-amd64, the guest runs 6.1.0-fake"
     shell = "insmod mine.ko; insmod foo.ko"
-    for argv in (("insmod", "foo.ko", "fail=19"), ("sudo", "insmod", "foo.ko"), ("sh", "-c", shell)):
+    inside = f"cd {tmp_path} &&\n# comes first\ninsmod foo.ko"
+    for argv in (
+        ("insmod", "foo.ko", "fail=19"),
+        ("sudo", "insmod", "foo.ko"),
+        ("sh", "-c", shell),
+        ("env", "-C", "/", "sh", "-c", inside),
+    ):
         with pytest.raises(CaptureError, match=said) as caught:
             check(*argv)
         assert caught.value.hint == "kfgraph trace --guest-kernel /boot/vmlinuz-6.12.0-1-amd64"

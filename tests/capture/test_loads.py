@@ -9,7 +9,7 @@ import pytest
 
 from kfgraph.capture import loads
 from kfgraph.capture.child import Command
-from kfgraph.capture.loads import Loads, find_loads, module_files
+from kfgraph.capture.loads import Loads, find_loads, modprobe_depends, module_files
 from kfgraph.errors import CaptureError, InputError
 from kfgraph.kernel.module import Module
 from kfgraph.model.companion import ModuleImage
@@ -146,3 +146,11 @@ def test_an_unreadable_file_of_the_command_is_said_and_one_of_the_user_is_refuse
     assert f": {bad}: not a kernel module" in found.unread[0]
     with pytest.raises(CaptureError, match=r"^--module .*bad\.ko: not a kernel module"):
         find_loads(None, named=[str(bad)])
+
+
+def test_modprobe_is_found_where_path_lacks_sbin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kfgraph.capture.child.SBIN", (str(tmp_path),))
+    (tmp_path / "modprobe").write_text('#!/bin/sh\necho "insmod /m/foo.ko $*"\n')
+    (tmp_path / "modprobe").chmod(0o755)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert modprobe_depends(["foo", "x=1"]) == "insmod /m/foo.ko --show-depends foo x=1\n"

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from kfgraph.capture import guest, session, tracefs
@@ -21,6 +22,9 @@ from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import MachineError
 from kfgraph.kernel import images
 from kfgraph.model.health import BOTH, GUEST, LIMITED, MISSING, NATIVE, OK, READER, UNKNOWN, Check, Report
+
+# On x86 the first symbols, those of per-CPU variables, are at 0 and not hidden.
+_N_SYMBOLS = 1000
 
 
 def _run(argv: Sequence[str]) -> str:
@@ -274,13 +278,13 @@ def check_names(system: System) -> Check:
     restrict = system.text("/proc/sys/kernel/kptr_restrict")
     try:
         with system.path("/proc/kallsyms").open("rb") as file:
-            first = file.readline()
+            addresses = [line.split()[0].strip(b"0") for line in islice(file, _N_SYMBOLS) if line.strip()]
     except OSError:
-        first = b""
-    if not first:
+        addresses = []
+    if not addresses:
         remedy = "a kernel with CONFIG_KALLSYMS"
         return Check("symbol names", NATIVE, LIMITED, "/proc/kallsyms cannot be read: functions have no names", remedy)
-    if not first.split()[0].strip(b"0"):
+    if not any(addresses):
         if restrict == "2":
             found = "/proc/kallsyms hides all addresses (kptr_restrict is 2)"
             return Check("symbol names", NATIVE, LIMITED, found, "sudo sysctl kernel.kptr_restrict=1")

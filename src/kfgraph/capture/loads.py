@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kfgraph.capture.child import Command
+from kfgraph.capture.child import Command, with_sbin
 from kfgraph.capture.shellwords import SimpleCommand, simple_commands
 from kfgraph.errors import CaptureError, InputError
 from kfgraph.kernel.module import Module, read_module
@@ -54,9 +55,9 @@ class Loads:
 def modprobe_depends(words: Sequence[str]) -> str:
     """What ``modprobe --show-depends`` prints for these words; "" if it fails or is missing."""
     try:
-        done = subprocess.run(
-            ["modprobe", "--show-depends", *words], capture_output=True, text=True, timeout=30, check=False
-        )
+        env = {**os.environ, "PATH": with_sbin(os.environ.get("PATH", os.defpath))}
+        argv = ["modprobe", "--show-depends", *words]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False, env=env)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""
@@ -103,7 +104,7 @@ def _modprobe(command: SimpleCommand, show_depends: ShowDepends) -> Iterator[Loa
         return
     lines = show_depends(words).splitlines()
     if not lines:
-        yield Load(shown, None, asked=True, why="modprobe knows no such module")
+        yield Load(shown, None, asked=True, why="modprobe --show-depends names no file for it")
     files = [Path(line.split()[1]) for line in lines if line.startswith("insmod ")]
     for file in files:
         # An alias may ask for it by another name: then it is the last.
