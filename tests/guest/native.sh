@@ -106,18 +106,36 @@ quiet user $few --user nobody --env COLOR=red --cwd / sh -c 'id -u; echo $COLOR;
 
 # Ends.
 quiet signal $few sh -c 'kill -SEGV $$'
+quiet false $few false
+quiet large $few sh -c 'exit 200'
 quiet missing no-such-command
 quiet refused /etc/passwd
 for i in $(seq ${RUNS:-3}); do quiet short$i $few --buffer 512K true; done
 
-# A full disk.
+# A disk with too little room; then what the hint says, where there is more.
 mkdir small
 mount -t tmpfs -o size=2M tmpfs small
-begin full
-kfgraph trace -o small/full.dat --root vfs_open sh -c 'for i in 1 2 3 4 5 6; do ls -laR /etc /usr/share/doc; done' > /dev/null 2> full.err
+begin room
+kfgraph trace -q -o small/rec.dat --root vfs_open ls -laR /etc /usr/share/doc > /dev/null 2> room.err # 2 MB and more
 end $?
-ls -A small > $share/full.files
+ls -A small > $share/room.files
+(mkdir elsewhere && cd elsewhere && sh -c "$(sed -n 's/.*more room: //p' ../room.err)" > restore.out 2>&1; cp trace.dat $share/restored.dat)
 umount small
+
+# SIGKILL of both, one right after the other: what was recorded is saved by doctor --fix.
+begin both
+kfgraph trace -q -o gone.dat --buffer 128K --root vfs_open sh -c 'while [ ! -e stop ]; do ls -la /etc > /dev/null; done' \
+    > /dev/null 2> both.killed &
+job=$!
+recording
+for i in $(seq 100); do [ -s .kfgraph-*/trace.dat.cpu0 ] && break; sleep 0.3; done
+kill -STOP $(pgrep -x trace-cmd)
+kill -KILL $job
+kill -KILL $(pgrep -x trace-cmd)
+touch stop
+kfgraph doctor --fix > both.out 2> both.err
+end $?
+cp "$(sed -n 's/.*incomplete, is in //p' both.err)" $share/both.dat
 
 # Lost events, and the advice followed until none is lost.
 echo "kfgraph trace -o loss.dat --buffer 16K --root vfs_open ls -laR /usr/lib/python3" > loss.line

@@ -19,7 +19,7 @@ from kfgraph.model.trace import Trace
 
 N_SHORT = int(os.environ.get("KFGRAPH_SHORT_RUNS", "1"))
 CASES = ("ok", "fail", "plain", "pipe", "root", "only", "user", "signal", "missing", "refused", "attach", "interrupt")
-CASES += ("killed", "next", "full", *(f"short{i + 1}" for i in range(N_SHORT)))
+CASES += ("killed", "next", "false", "large", "room", "both", *(f"short{i + 1}" for i in range(N_SHORT)))
 
 # One boot for all of them; the first test pays for it.
 pytestmark = pytest.mark.timeout(3100)
@@ -72,7 +72,10 @@ def test_the_tracer_is_left_as_it_was_found(share: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("ok", 0), ("fail", 1), ("plain", 1), ("pipe", 0), ("signal", 139), ("missing", 127), ("refused", 126)],
+    [
+        *(("ok", 0), ("fail", 1), ("plain", 1), ("pipe", 0), ("signal", 139), ("false", 1), ("large", 200)),
+        *(("missing", 127), ("refused", 126)),
+    ],
 )
 def test_status_is_passed_on(share: Path, name: str, expected: int) -> None:
     assert status(share, name) == expected, (share / f"{name}.err").read_text()
@@ -214,12 +217,24 @@ def test_what_a_killed_kfgraph_left_is_cleared_by_the_next(share: Path) -> None:
     assert "put back what a killed run" in (share / "next.err").read_text()
 
 
-def test_a_full_disk_is_said_and_nothing_is_left_there(share: Path) -> None:
-    said = (share / "full.err").read_text()
-    assert "full" in said or "No space left" in said, said
-    left = (share / "full.files").read_text().split()
-    assert [n for n in left if n.startswith(".kfgraph")] == []
-    assert (status(share, "full"), left) in ((125, []), (0, ["full.dat", "full.dat.kfgraph.json"]), (0, ["full.dat"]))
+def test_a_disk_without_room_is_named_and_what_was_recorded_is_kept(share: Path) -> None:
+    said, hint = (share / "room.err").read_text().splitlines()
+    assert status(share, "room") == 125
+    assert said.startswith("kfgraph: no trace could be made of the recording: the disk is full (/tmp/native/small): ")
+    assert "No space left on device" in said
+    assert hint.startswith("  hint: what was recorded is kept; in a folder with more room: trace-cmd restore -o ")
+    (left,) = (share / "room.files").read_text().split()
+    assert left.startswith(".kfgraph-")
+    # What the hint says was typed in a folder with more room.
+    assert len(load(share, "restored").calls) > 1_000
+
+
+def test_what_was_recorded_before_both_were_killed_is_saved(share: Path) -> None:
+    said = (share / "both.err").read_text()
+    assert "put back what a killed run" in said and "its recording, perhaps incomplete, is in /tmp/native/.kf" in said
+    trace = load(share, "both")
+    assert len(trace.calls) > 100
+    assert "vfs_open" in {trace.symbols.names[f] for f in trace.calls.func}
 
 
 def test_the_advice_against_loss_works(share: Path) -> None:
