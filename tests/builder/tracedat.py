@@ -246,6 +246,15 @@ def format_block(name: str, number: int, fields: Sequence[tuple[str, str, int]])
     return ("\n".join([*lines, "", 'print fmt: ""', ""])).encode()
 
 
+def format_blocks(kernel: Kernel, *blocks: bytes) -> bytes:
+    """The section of ftrace's own formats: funcgraph_entry, funcgraph_exit, and what ``blocks`` adds or replaces."""
+    entry = format_block("funcgraph_entry", ENTRY_ID, kernel.entry_fields(retaddr=False))
+    exit_ = format_block("funcgraph_exit", EXIT_ID, kernel.exit_fields())
+    replaced = {block.split(b"\n")[0] for block in blocks}
+    kept = [*(block for block in (entry, exit_) if block.split(b"\n")[0] not in replaced), *blocks]
+    return kernel.pack("I", len(kept)) + b"".join(kernel.pack("Q", len(block)) + block for block in kept)
+
+
 def header_page(kernel: Kernel) -> bytes:
     """The tracefs file events/header_page."""
     n = kernel.long_size
@@ -276,6 +285,8 @@ class Extra:
     """(id, data) beside those that every file has."""
     sections: Mapping[int, bytes] = field(default_factory=dict)
     """Further sections (v7): id -> content."""
+    instead: Mapping[int, bytes] = field(default_factory=dict)
+    """Contents of sections 16 to 21 that are not what the rest says: ids as in v7."""
     clock: str = "local"
     buffers: Mapping[str, Sequence[Cpu]] = field(default_factory=dict)
     """Further buffers by name."""
@@ -341,6 +352,18 @@ class _Writer:
     def comms(self) -> bytes:
         return "".join(f"{pid} {comm}\n" for pid, comm in self.extra.comms.items()).encode()
 
+    def contents(self) -> dict[int, bytes]:
+        """Section id -> content, in the order of the file."""
+        contents = {
+            16: self.header_info(),
+            17: self.ftrace_formats(),
+            18: self.event_formats(),
+            19: self.sized(kallsyms(self.symbols, self.kernel)),
+            20: self.sized(b""),
+            21: self.sized(self.comms(), "Q"),
+        }
+        return {**contents, **self.extra.instead}
+
     def common_options(self) -> list[tuple[int, bytes]]:
         clock = self.extra.clock
         return [
@@ -363,15 +386,7 @@ class _V7(_Writer):
         options_at = len(self.out)
         self.out += bytes(8)
         options = self.common_options()
-        for number, content in (
-            (16, self.header_info()),
-            (17, self.ftrace_formats()),
-            (18, self.event_formats()),
-            (19, self.sized(kallsyms(self.symbols, k))),
-            (20, self.sized(b"")),
-            (21, self.sized(self.comms(), "Q")),
-            *self.extra.sections.items(),
-        ):
+        for number, content in (*self.contents().items(), *self.extra.sections.items()):
             options.append((number, k.pack("Q", len(self.out))))
             self.section(number, content)
         for name, cpus in {"": self.cpus, **self.extra.buffers}.items():
@@ -426,8 +441,7 @@ class _V6(_Writer):
     def write(self) -> bytes:
         k = self.kernel
         self.head(6)
-        self.out += self.header_info() + self.ftrace_formats() + self.event_formats()
-        self.out += self.sized(kallsyms(self.symbols, k)) + self.sized(b"") + self.sized(self.comms(), "Q")
+        self.out += b"".join(self.contents().values())
         n_cpus = max((cpu.number for cpu in self.cpus), default=-1) + 1
         self.out += k.pack("I", n_cpus) + b"options  \0"
         places = []

@@ -101,7 +101,12 @@ def open_trace(
     if "--debug" in sys.argv:
         trace.check()
     if not (len(trace.calls) or may_be_empty):
-        hint = f"kfgraph info {shlex.quote(path)} says what it holds; was it recorded with -p function_graph?"
+        hint = f"kfgraph info {shlex.quote(path)} says what it holds"
+        if trace.notices:
+            # What is damaged may be why: no guess at how it was recorded beside that.
+            tell_problems(trace, strict=False)
+        else:
+            hint += "; was it recorded with -p function_graph?"
         raise NoMatchError(f"{path}: no function call was recorded", hint)
     return trace
 

@@ -5,6 +5,7 @@ Source: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5), and trace-input.c of libtracec
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from pathlib import Path
@@ -21,7 +22,7 @@ from kfgraph.parse.tracedat.layout import (
     CpuData,
     Option,
 )
-from kfgraph.parse.tracedat.source import MAX_CHUNK, MAX_SECTION, Codec, Damage, Fields, Source
+from kfgraph.parse.tracedat.source import MAX_CHUNK, MAX_SECTION, Codec, Damage, Fields, Source, whole
 from kfgraph.parse.tracedat.version6 import read_version_6
 
 
@@ -366,11 +367,15 @@ class Container:
     def leftovers(self) -> list[tuple[int, str]]:
         """(cpu, path) of the per-CPU files that a killed trace-cmd leaves beside its output."""
         found = []
-        folder, name = os.path.split(self.source.path)
-        for entry in Path(folder or ".").iterdir():
-            cpu = entry.name.removeprefix(f"{name}.cpu")
-            if cpu != entry.name and cpu.isdecimal() and int(cpu) < MAX_CPUS:
-                found.append((int(cpu), str(entry)))
+        own = Path(self.source.path)
+        try:
+            beside = list(own.parent.iterdir())
+        except OSError:
+            return []
+        for path in beside:
+            cpu = whole(path.name.removeprefix(f"{own.name}.cpu"))
+            if 0 <= cpu < MAX_CPUS and path.name == f"{own.name}.cpu{cpu}":
+                found.append((cpu, str(path)))
         return sorted(found)
 
     def add_leftovers(self, leftovers: list[tuple[int, str]]) -> None:
@@ -378,7 +383,14 @@ class Container:
         buffer = Buffer("", self.clock or "local", self.page_size)
         self.buffers.append(buffer)
         for cpu, path in leftovers:
-            source = Source(path)
+            try:
+                # Not a pipe: opening one waits for who writes to it.
+                if not Path(path).is_file():
+                    raise OSError(errno.EINVAL, "no regular file")
+                source = Source(path)
+            except OSError as error:
+                self.miss("leftover-unread", f"{path} cannot be read: {error.strerror}", self.source.size)
+                continue
             if source.size:
                 buffer.cpus.append(CpuData(cpu, _plain_chunks(0, source.size, self.page_size), source))
             else:

@@ -6,13 +6,17 @@ Source: the tracefs files events/*/*/format and events/header_page, which trace-
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from kfgraph.parse.tracedat.source import Damage, Fields
+from kfgraph.parse.tracedat.source import Damage, Fields, whole
 
-_FIELD = re.compile(r"field:([^;]*);\s*offset:(\d+);\s*size:(\d+);(?:\s*signed:(\d+);)?")
 _MAX_FORMATS = 1 << 16
+_MAX_BLOCK = 1 << 20
+"""A format block is a page or two; one that is larger than this is none."""
+_MAX_FIELDS = 1 << 10
+"""Of one event; those behind are left out (the longest known have about sixty)."""
+_MAX_DECLARATION = 512
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,15 @@ class Field:
 
 @dataclass(frozen=True)
 class EventFormat:
-    """The layout of one event. ``fields`` are its own, ``common`` those that every event has."""
+    """The layout of one event. ``fields`` are its own, ``common`` those that every event has; ``offset`` is
+    where in the file the block stands that tells it."""
 
     id: int
     system: str
     name: str
     fields: dict[str, Field]
     common: dict[str, Field]
+    offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,10 +65,16 @@ class PageLayout:
 
 @dataclass
 class Formats:
-    """All event formats of a file by id. ``n_damaged`` blocks could not be read."""
+    """All event formats of a file by id. ``n_damaged`` blocks could not be read, ``first`` says where and why."""
 
     events: dict[int, EventFormat] = field(default_factory=dict)
     n_damaged: int = 0
+    first: Damage | None = None
+
+    def miss(self, damage: Damage) -> None:
+        """One more block that could not be read."""
+        self.n_damaged += 1
+        self.first = self.first or damage
 
     def named(self, name: str, *, system: str = "ftrace") -> EventFormat | None:
         """The event of this name, None where the file does not describe it."""
@@ -70,9 +82,18 @@ class Formats:
 
 
 def parse_fields(text: str) -> Iterator[Field]:
-    """The ``field:`` lines of a format block."""
-    for declaration, offset, size, signed in _FIELD.findall(text):
-        words = declaration.strip()
+    """The ``field:`` lines of a format block: ``field:TYPE NAME;  offset:N;  size:N;  signed:N;``."""
+    n = 0
+    for line in text.split("\n"):
+        declaration, *numbers = line.strip().split(";", 4)
+        if not declaration.startswith("field:") or len(declaration) > _MAX_DECLARATION or n == _MAX_FIELDS:
+            continue
+        told = {key: whole(value.strip()) for key, _, value in (part.strip().partition(":") for part in numbers[:3])}
+        offset, size = told.get("offset", -1), told.get("size", -1)
+        if offset < 0 or size < 0:
+            continue
+        n += 1
+        words = declaration[len("field:") :].strip()
         is_array = "[" in words
         is_dynamic = words.startswith(("__data_loc", "__rel_loc"))
         if is_dynamic:
@@ -80,21 +101,25 @@ def parse_fields(text: str) -> Iterator[Field]:
             ctype, _, name = words.rpartition(" ")
         else:
             ctype, _, name = words.partition("[")[0].rstrip().rpartition(" ")
-        yield Field(name.lstrip("*"), ctype, int(offset), int(size), signed == "1", is_array, is_dynamic)
+        yield Field(name.lstrip("*"), ctype, offset, size, told.get("signed") == 1, is_array, is_dynamic)
 
 
-def parse_event(system: str, text: str) -> EventFormat | None:
+_NAME = re.compile(r"^name:[ \t]*(\S{1,255})", re.MULTILINE)
+_ID = re.compile(r"^ID:[ \t]*([0-9]{1,9})(?![0-9])", re.MULTILINE)
+_ID_BYTES = re.compile(_ID.pattern.encode(), re.MULTILINE)
+
+
+def parse_event(system: str, text: str, offset: int = 0) -> EventFormat | None:
     """One format block; None if it has no name or no id."""
     head, _, _ = text.partition("print fmt:")
-    name = re.search(r"^name:\s*(\S+)", head, re.MULTILINE)
-    number = re.search(r"^ID:\s*(\d+)", head, re.MULTILINE)
+    name, number = _NAME.search(head), _ID.search(head)
     if name is None or number is None or int(number[1]) > 0xFFFF:
         return None
     fields: dict[str, Field] = {}
     common: dict[str, Field] = {}
     for each in parse_fields(head):
         (common if each.name.startswith("common_") else fields)[each.name] = each
-    return EventFormat(int(number[1]), system, name[1], fields, common)
+    return EventFormat(int(number[1]), system, name[1], fields, common, offset)
 
 
 def parse_page_layout(section: Fields | None, long_size: int) -> PageLayout:
@@ -129,6 +154,9 @@ def read_formats(ftrace: Fields | None, events: Fields | None, *, wanted: set[in
     return formats
 
 
+_Systems = Callable[[Fields], Iterator[tuple[str, int]]]
+
+
 def _systems_of_ftrace(section: Fields) -> Iterator[tuple[str, int]]:
     yield "ftrace", section.number(4, "the number of events")
 
@@ -138,27 +166,26 @@ def _systems_of_events(section: Fields) -> Iterator[tuple[str, int]]:
         yield section.string("an event system's name"), section.number(4, "the number of events")
 
 
-def _read_blocks(section: Fields, formats: Formats, systems, wanted: set[int] | None) -> None:  # type: ignore[no-untyped-def]
+def _read_blocks(section: Fields, formats: Formats, systems: _Systems, wanted: set[int] | None) -> None:
+    n_blocks = 0
     try:
         for system, count in systems(section):
             for _ in range(count):
-                block = section.take(section.number(8, "an event format"), "an event format")
-                if len(formats.events) > _MAX_FORMATS:
-                    return
-                _add(block, system, formats, wanted)
-    except Damage:
-        formats.n_damaged += 1
+                at = section.offset
+                n_blocks += 1
+                if n_blocks > _MAX_FORMATS:
+                    raise Damage(at, f"more than {_MAX_FORMATS} event formats")
+                _add(section.take(section.number(8, "an event format"), "an event format"), system, at, formats, wanted)
+    except Damage as damage:
+        formats.miss(damage)
 
 
-_ID = re.compile(rb"^ID:\s*(\d+)", re.MULTILINE)
-
-
-def _add(block: bytes, system: str, formats: Formats, wanted: set[int] | None) -> None:
-    number = _ID.search(block)
-    if number is not None and wanted is not None and int(number[1][:6]) not in wanted:
+def _add(block: bytes, system: str, at: int, formats: Formats, wanted: set[int] | None) -> None:
+    number = _ID_BYTES.search(block, 0, _MAX_BLOCK)
+    if number is not None and wanted is not None and int(number[1]) not in wanted:
         return
-    event = parse_event(system, block.decode("utf-8", "replace"))
+    event = parse_event(system, block.decode("utf-8", "replace"), at) if len(block) <= _MAX_BLOCK else None
     if event is None or event.id in formats.events:
-        formats.n_damaged += 1
-    else:
-        formats.events[event.id] = event
+        formats.miss(Damage(at, "an event format without a name or an id of its own"))
+        return
+    formats.events[event.id] = event

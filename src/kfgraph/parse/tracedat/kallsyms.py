@@ -7,11 +7,15 @@ takes any symbol, so functions of a module that is gone print as another module'
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from kfgraph.parse.tracedat.source import whole
 
 _NEWLINE, _SPACE, _DOLLAR = 10, 32, 36
 _NIBBLE = np.full(256, 255, np.uint8)
@@ -23,6 +27,7 @@ _IGNORED = np.zeros(256, np.bool_)
 # Absolute symbols are no places: x86-64 lists offsets of per-CPU variables as such.
 _IGNORED[[ord("a"), ord("A")]] = True
 _PAGE = np.uint64(0xFFF)
+_ADDRESS = re.compile("0x([0-9a-fA-F]{1,16})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -147,16 +152,12 @@ def loaded_modules(text: str) -> list[tuple[int, int, str]]:
     modules = []
     for line in text.splitlines():
         words = line.split()
-        if len(words) >= 6 and words[1].isdecimal() and words[5].startswith("0x"):
-            try:
-                start = int(words[5], 16)
-            except ValueError:
-                continue
-            if start:
-                modules.append((start, start + int(words[1]), words[0]))
-    return sorted(modules)
+        if len(words) >= 6 and (size := whole(words[1])) >= 0 and (start := _ADDRESS.fullmatch(words[5])):
+            modules.append((int(start[1], 16), int(start[1], 16) + size, words[0]))
+    return sorted(module for module in modules if module[0])
 
 
 def module_at(modules: Sequence[tuple[int, int, str]], address: int) -> str:
-    """The module that an address lies in, "" if in none."""
-    return next((name for start, end, name in modules if start <= address < end), "")
+    """The module that an address lies in, "" if in none. ``modules`` are sorted and do not overlap."""
+    at = bisect_right(modules, address, key=lambda module: module[0]) - 1
+    return modules[at][2] if at >= 0 and address < modules[at][1] else ""

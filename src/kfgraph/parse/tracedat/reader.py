@@ -21,11 +21,11 @@ from kfgraph.parse.records import ENTRY, EXIT, RecordBatch
 from kfgraph.parse.tracedat import pages, streams
 from kfgraph.parse.tracedat.clock import read_time_base
 from kfgraph.parse.tracedat.feed import Coming
-from kfgraph.parse.tracedat.formats import EventFormat, parse_page_layout, read_formats
+from kfgraph.parse.tracedat.formats import EventFormat, Field, Formats, parse_page_layout, read_formats
 from kfgraph.parse.tracedat.layout import Option
 from kfgraph.parse.tracedat.marks import MarkTexts
 from kfgraph.parse.tracedat.names import Names
-from kfgraph.parse.tracedat.source import Damage
+from kfgraph.parse.tracedat.source import Damage, whole
 
 BATCH_ROWS = 1 << 16
 _BYTES_A_CALL = 64
@@ -53,13 +53,13 @@ class Reading:
         self.times = read_time_base(container, self.buffer.clock)
         self.notices: list[Notice] = [*container.notices, *self.times.notices]
         self.formats = read_formats(self._section(Option.FTRACE_EVENTS), None)
+        self._note_formats(self.formats)
         self.page = parse_page_layout(self._section(Option.HEADER_INFO), container.long_size)
         self.graph = {name: self.formats.named(name) for name in _GRAPH_EVENTS}
-        self._check_common()
+        self._check_graph()
         self.has_retval = self._has("funcgraph_exit", "retval")
         self.has_caller = self.graph["fgraph_retaddr_entry"] is not None
         self.has_args = any(self._has(name, "args") for name in ("funcgraph_entry", "fgraph_retaddr_entry"))
-        self.n_missing_bytes = 0
         # A type without a format: its events are marks that say so.
         self.routes = np.arange(_TYPES, dtype=np.int32)
         for name, event in self.graph.items():
@@ -83,16 +83,27 @@ class Reading:
             self._note("damaged-section", f"{option.name.lower()}: {damage.what} (at byte {damage.offset})", 1)
             return None
 
-    def _check_common(self) -> None:
-        for event in self.graph.values():
-            for name, place in _COMMON.items():
-                field = event.common.get(name) if event is not None else None
+    def _note_formats(self, formats: Formats) -> None:
+        if formats.first is not None:
+            what = f"event formats cannot be read, the first: {formats.first.what} (at byte {formats.first.offset})"
+            self._note("damaged-section", what, formats.n_damaged)
+
+    def _check_graph(self) -> None:
+        """The formats of the funcgraph events: without the common fields nothing can be read, without others less."""
+        for name, event in self.graph.items():
+            if event is None:
+                continue
+            for common, place in _COMMON.items():
+                field = event.common.get(common)
                 if field is not None and (field.offset, field.size) != place:
                     raise InputError(
-                        f"{self.container.name}: {name} is {field.size} bytes at {field.offset} of a record, "
-                        f"which no known kernel has",
+                        f"{self.container.name}: {common} is {field.size} bytes at {field.offset} of a record, "
+                        f"which no known kernel has (at byte {event.offset})",
                         "--reader report reads the file through trace-cmd",
                     )
+            for needed in ("func", "depth", *(("calltime", "rettime") if _GRAPH_EVENTS[name] == EXIT else ())):
+                if not _is_number(event.fields.get(needed)):
+                    self._note("damaged-section", f"{name} has no {needed} (at byte {event.offset})", 1)
 
     def _has(self, event: str, field: str) -> bool:
         found = self.graph[event]
@@ -103,8 +114,13 @@ class Reading:
         for name, event in self.graph.items():
             for i, field_name in enumerate(_LAYOUT_FIELDS):
                 field = event.fields.get(field_name) if event is not None else None
-                if field is not None and (field.size in (1, 2, 4, 8) or field.is_array):
-                    layout[_GRAPH_EVENTS[name], 2 * i : 2 * i + 2] = min(field.offset, _TYPES), field.size
+                if field is None:
+                    continue
+                # What a number is read from is a number: only the arguments are an array, as long as the record.
+                is_args = field_name == "args"
+                if is_args or _is_number(field):
+                    place = min(field.offset, _TYPES), 0 if is_args else field.size
+                    layout[_GRAPH_EVENTS[name], 2 * i : 2 * i + 2] = place
         return layout
 
     def _stream(self, cpu: int) -> streams.Stream:
@@ -234,6 +250,7 @@ class Reading:
         types, which = np.unique(marks.name, return_inverse=True)
         wanted = {int(number) for number in types}
         found = read_formats(None, self._section(Option.EVENT_FORMATS), wanted=wanted)
+        self._note_formats(found)
         events: dict[int, EventFormat] = {**self.formats.events, **found.events}
         unknown = [number for number in sorted(wanted) if number not in events]
         if unknown:
@@ -270,8 +287,8 @@ class Reading:
         for fields in self.container.all_options(Option.CPUSTAT):
             for line in fields.data.decode("ascii", "replace").split("\n"):
                 name, _, value = line.partition(":")
-                if name.strip() == "overrun" and value.strip().isdecimal():
-                    overruns.append(int(value))
+                if name.strip() == "overrun" and (n := whole(value.strip())) >= 0:
+                    overruns.append(n)
         count = self.container.first_option(Option.CPUCOUNT)
         n_cpus = count.number(4, "the CPU count") if count is not None and count.left() >= 4 else len(self.buffer.cpus)
         return n_cpus, sum(overruns) if overruns else -1
@@ -305,6 +322,10 @@ class Reading:
                 "loops": "compiled" if pages.COMPILED else "plain Python",
             },
         )
+
+
+def _is_number(field: Field | None) -> bool:
+    return field is not None and field.size in (1, 2, 4, 8) and not field.is_array
 
 
 def words_of(part: Any, *, big_endian: bool) -> memoryview:

@@ -14,6 +14,7 @@ MAX_CHUNK = 16 << 20
 """A chunk of trace data that says it is larger is damaged (trace-cmd writes 10 pages a chunk)."""
 MAX_SECTION = 64 << 20
 """The same for a section (the largest known, kallsyms, takes 10 MB)."""
+_MAX_DIGITS = 18
 _HINT = "the file is damaged or was cut; `trace-cmd dump --summary -i FILE` shows what trace-cmd makes of it"
 
 
@@ -28,6 +29,11 @@ class Damage(Exception):
     def as_error(self, path: str) -> InputError:
         """The same as the command line shows it."""
         return InputError(f"{path}: {self.what} (at byte {self.offset})", _HINT)
+
+
+def whole(text: str) -> int:
+    """The decimal number that a text from a file is; -1 if it is none, or longer than a file has reason for."""
+    return int(text) if len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit() else -1
 
 
 class Source:
