@@ -4,8 +4,8 @@
     python tests/fuzz/fuzz_tracedat.py -runs=5000000 NEW_CORPUS tests/fixtures/fuzz
 
 The first byte of an input says what the rest is: a whole file (its container is read), the pages of one
-CPU (decoded), kallsyms, or an event format. Every 256th execution reads the whole file that the input
-stands for, pairing included. The page loop runs uncompiled, so that its branches count. The only
+CPU (decoded, paired and checked), kallsyms, or an event format. Every 16th execution reads the whole file
+that the input stands for. The page loop runs uncompiled, so that its branches count. The only
 outcomes allowed are a Trace that passes ``check()``, an InputError, and between the rooms a Damage.
 """
 
@@ -27,6 +27,7 @@ with atheris.instrument_imports(include=["kfgraph.parse.tracedat"]):
 
 from fuzz import inputs  # noqa: E402
 from kfgraph.errors import InputError  # noqa: E402
+from kfgraph.parse.pairing import Pairer  # noqa: E402
 from kfgraph.parse.records import RecordBatch  # noqa: E402
 from kfgraph.parse.tracedat.clock import read_time_base  # noqa: E402
 from kfgraph.parse.tracedat.container import Container  # noqa: E402
@@ -36,7 +37,7 @@ from kfgraph.parse.tracedat.layout import Option  # noqa: E402
 from kfgraph.parse.tracedat.source import Damage, Fields  # noqa: E402
 from tracedat.twin import plain_loops  # noqa: E402
 
-WHOLE_EVERY = 256
+WHOLE_EVERY = 16
 
 
 class Now:
@@ -107,6 +108,7 @@ class Pages:
         decoder.target(self.batch, self.raw)
         half = len(data) // 2 // inputs.PAGE * inputs.PAGE
         pieces = [data[:half], data[half:]]
+        pairer = Pairer(retval=True, caller=True, args=True)
         n = n_rows = 0
         base = 0
         hungry = 0
@@ -120,10 +122,15 @@ class Pages:
                 else:
                     stream.finish()
             else:
+                pairer.feed(self.batch, n)
                 n_rows += n
                 n = 0
         # A record takes 12 bytes at least, a loss a page.
         assert n_rows <= len(data) // 12 + len(data) // inputs.PAGE + 2
+        calls = pairer.finish().calls
+        if stream.went_back()[0]:
+            reader._forget_contradictions(calls)
+        calls.check()
 
 
 def main() -> None:

@@ -33,6 +33,10 @@ _MIGRATED = cython.declare(cython.int, 64)
 _HAS_RETVAL = cython.declare(cython.int, 128)
 _SELF_UNKNOWN = cython.declare(cython.int, 512)
 _START_UNKNOWN = cython.declare(cython.int, 1024)
+_DEEPEST = cython.declare(cython.int, 32_000)
+"""What is deeper is taken to be as deep."""
+_DEEPEST_INTERRUPT = cython.declare(cython.int, 512)
+"""An interrupt beside its call adds a level: with one at each depth up to here, levels fit into 16 bits."""
 
 
 def pair(
@@ -152,18 +156,20 @@ def pair(
         cpu_time[c + 1] = t
 
         d = depth[i] if what != _MARK else -1
+        if d < 0 and what != _EXIT and what != _MARK:
+            d = c_depth[top] + 1 if top >= 0 else 0
+        if d > _DEEPEST:
+            d = _DEEPEST
         # What runs deeper than this record, or beside this entry, has returned without our seeing it. But an
         # interrupt between the tracer's counting down and the exit record stands beside its call, and inside it.
         if d >= 0:
             k = d + 1 if what == _EXIT else d
-            if top >= 0 and c_depth[top] == k == d and not c_flags[top] & _CUT:
+            if top >= 0 and c_depth[top] == k == d < _DEEPEST_INTERRUPT and not c_flags[top] & _CUT:
                 node = c_parent[top]
                 if node < 0 or c_depth[node] < d:
                     k = d + 1
             while top >= 0 and c_depth[top] >= k:
                 top = abandon(top, lane, lanes, lane_root, c_depth, c_parent, c_previous, c_last, c_flags)
-        elif what != _EXIT and what != _MARK:
-            d = c_depth[top] + 1 if top >= 0 else 0
 
         if resumed:
             p_time[n_places] = t

@@ -28,6 +28,8 @@ _RETADDR = cython.declare(cython.int, 5)
 """Route of an entry that carries its return address (no RecordBatch.kind)."""
 _NEVER = cython.declare(cython.longlong, 0x7FFFFFFFFFFFFFFF)
 """Later than every record: the time of a stream that has none at hand."""
+_M62 = cython.declare(cython.ulonglong, 0x3FFFFFFFFFFFFFFF)
+"""Of calltimes and durations: their sums fit into 63 bits, and no clock has run for 146 years."""
 _M63 = cython.declare(cython.ulonglong, 0x7FFFFFFFFFFFFFFF)
 _M64 = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 _LAYOUT_WIDTH = cython.declare(cython.int, 16)
@@ -322,10 +324,10 @@ class Decoder:
                         if has_times:
                             if has_raw:
                                 r_rettime[n] = value
-                            c_calltime[n] = (called + calltime_offset) & _M63
+                            c_calltime[n] = (called + calltime_offset) & _M62
                             # A task that slept may wake on a CPU whose clock is behind.
                             value = (value - called) & _M64
-                            if value <= _M63:
+                            if value <= _M62:
                                 c_duration[n] = value
                         if has_retval:
                             c_retval[n] = _signed(self.field(stream, f + 8)) if self.holds(f + 8, size) else 0

@@ -41,9 +41,15 @@ cdef class Stream:
     cdef long long missed
     cdef long long n_bad
     cdef long long first_bad
+    cdef long long n_back
+    cdef long long first_back
+    # The timestamp of the last page that made sense.
+    cdef unsigned long long stamp
+    cdef bint any_page
 
     cdef unsigned long long load(self, Py_ssize_t at, int size) except? 1
     cdef int spoil(self, Py_ssize_t at) except -1
     cdef int open_page(self) except -1
+    cdef bint is_out_of_order(self, unsigned long long stamp) except -1
     cdef int advance(self) except -1
     cdef long long converted(self) except -1

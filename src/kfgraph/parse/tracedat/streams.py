@@ -120,8 +120,10 @@ class Stream:
         self.words = _view(np.empty(0, np.uint32))
         self.n_bytes = self.base = self.page = self.pos = self.end = 0
         self.clock = self.time = self.head = self.at = self.size = self.missed = 0
-        self.n_bad = 0
-        self.first_bad = -1
+        self.n_bad = self.n_back = 0
+        self.first_bad = self.first_back = -1
+        self.stamp = 0
+        self.any_page = False
         self.ready = False
         self.done = False
 
@@ -145,6 +147,10 @@ class Stream:
     def damage(self) -> tuple[int, int]:
         """How many pages made no sense, and where the first of them is in the CPU's data (-1: none)."""
         return self.n_bad, self.first_bad
+
+    def went_back(self) -> tuple[int, int]:
+        """How often a record is before the one that came before it, and where the first such is (-1: none)."""
+        return self.n_back, self.first_back
 
     def load(self, at: cython.Py_ssize_t, size: cython.int) -> cython.ulonglong:
         """The unsigned number of ``size`` bytes at byte ``at`` of the pages at hand."""
@@ -195,12 +201,25 @@ class Stream:
             elif self.missed > 0:
                 self.missed += lost
         self.pos = self.end = at + self.header
-        if size > room:
+        stamp: cython.ulonglong = self.load(at, 8)
+        if size > room or self.is_out_of_order(stamp):
             self.spoil(at)
             return 1
-        self.clock = self.load(at, 8)
+        self.clock = self.stamp = stamp
+        self.any_page = True
         self.end += size
         return 1
+
+    def is_out_of_order(self, stamp: cython.ulonglong) -> cython.bint:
+        """Whether the pages before and after this one are in order and it is not: then its timestamp is damaged.
+
+        With none before it, or none after it at hand, nobody can tell which of two is wrong: neither is.
+        """
+        following: cython.ulonglong
+        if not self.any_page or self.page + self.header > self.n_bytes:
+            return False
+        following = self.load(self.page, 8)
+        return self.stamp <= following and (stamp < self.stamp or stamp > following)
 
     def advance(self) -> cython.int:
         """Go to the next record, through as many pages as it takes."""
@@ -210,6 +229,7 @@ class Stream:
         extend: cython.ulonglong
         pos: cython.Py_ssize_t
         size: cython.Py_ssize_t
+        before: cython.longlong = self.time
         while True:
             pos = self.pos
             if pos >= self.end:
@@ -267,6 +287,10 @@ class Stream:
             self.size = size
             self.pos = pos + size
             self.time = self.clock if self.is_raw and self.clock < _M63 else self.converted()
+            if self.time < before:
+                if self.n_back == 0:
+                    self.first_back = self.base + self.head
+                self.n_back += 1
             self.ready = True
             return 1
 
