@@ -145,7 +145,7 @@ def test_formats_that_break_off_are_told(keep: int, version: int, compression: s
     path = write(tmp_path, version=version, compression=compression, instead={17: formats})
     trace = checked(path)
     notice = next(n for n in trace.notices if n.code == "damaged-section")
-    assert "event formats cannot be read, the first" in notice.text
+    assert "the first: event formats: " in notice.text
     at = int(notice.text.rsplit("byte ", 1)[1].rstrip(")"))
     assert 0 < at < path.stat().st_size
     if compression == "none" and keep:
@@ -177,7 +177,7 @@ def test_no_guess_at_the_tracer_where_the_formats_are_damaged(
         with pytest.raises(NoMatchError, match="no function call") as caught:
             open_trace(str(file))
         assert ("-p function_graph?" in caught.value.hint) == guesses
-        assert ("event formats cannot be read" in capsys.readouterr().err) == (not guesses)
+        assert ("the first: event formats: " in capsys.readouterr().err) == (not guesses)
 
 
 def test_common_fields_elsewhere_are_refused_with_the_byte(tmp_path: Path) -> None:
@@ -188,3 +188,9 @@ def test_common_fields_elsewhere_are_refused_with_the_byte(tmp_path: Path) -> No
         read(path)
     at = int(caught.value.message.rsplit("byte ", 1)[1].rstrip(")"))
     assert path.read_bytes()[at + 8 :].startswith(moved)
+
+
+def test_a_comm_that_is_no_text_stays_readable(tmp_path: Path) -> None:
+    comms = b"42 \xff\xfe caf\xc3\xa9\n7 <...>\n"
+    trace = checked(write(tmp_path, instead={21: Kernel().pack("Q", len(comms)) + comms}))
+    assert trace.tasks.tasks[0].comm == "\\xff\\xfe café"

@@ -341,7 +341,7 @@ def test_a_file_that_was_cut(version: int, compression: str, tmp_path: Path) -> 
         try:
             trace = read(whole)
         except InputError as error:
-            assert "byte" in error.message or "no trace data" in error.message
+            assert "(at byte " in error.message
             assert not n_before, "what a shorter file gave is there"
             continue
         trace.check()
@@ -349,8 +349,7 @@ def test_a_file_that_was_cut(version: int, compression: str, tmp_path: Path) -> 
         assert n_before <= len(trace.calls) <= 4_000
         assert set(trace.calls.duration_ns.tolist()) <= {450, -1}
         n_before = len(trace.calls)
-    # A v7 file without compression tells where each CPU's pages are at its very end only.
-    assert n_before > (0 if (version, compression) == (7, "none") else 3_500) - 1
+    assert n_before > 3_500
 
 
 def test_what_a_killed_recorder_leaves(tmp_path: Path) -> None:
@@ -518,6 +517,5 @@ def test_one_region_for_many_cpus_is_one_cpus(tmp_path: Path) -> None:
     path.write_bytes(content)
     trace = read(path)
     trace.check()
-    # As many as the file is large: beside the page of data there is one of metadata.
-    assert next(notice.n for notice in trace.notices if notice.code == "cpu") == 38
-    assert {record.cpu for record in records(path)} == {0, 1}
+    assert next(notice.n for notice in trace.notices if notice.code == "cpu") == 39
+    assert {record.cpu for record in records(path)} == {0}

@@ -6,6 +6,8 @@ Source: Documentation/bpf/btf.rst of Linux.
 from __future__ import annotations
 
 import struct
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +26,9 @@ _TAIL = {
 }  # fmt: skip
 _LAST_KIND = 19
 _SIGNED, _BOOL = 1, 4
+_MAX_NAME = 1024
+_MOST_FUNCTIONS = 1 << 18
+"""Far more than any kernel has."""
 
 
 @dataclass(frozen=True)
@@ -113,13 +118,13 @@ class Btf:
         return self._places[number - 1] if 0 < number <= len(self._places) else None
 
     def _string(self, at: int) -> bytes:
-        end = self._strings.find(b"\0", at)
+        end = self._strings.find(b"\0", at, at + _MAX_NAME)
         return self._strings[at:end] if end >= 0 else b""
 
     @cached_property
-    def _places(self) -> list[int]:
+    def _places(self) -> Sequence[int]:
         """Where type 1, 2, ... begins."""
-        places = []
+        places = array("I")
         at, info = 0, struct.Struct(self._order + "I")
         data, end = self._types, len(self._types) - 12
         while at <= end:
@@ -139,7 +144,7 @@ class Btf:
         twice: set[bytes] = set()
         for place in self._places:
             name, info, proto = self._at(place)
-            if info >> 24 & 0x1F != _FUNC:
+            if info >> 24 & 0x1F != _FUNC or len(found) == _MOST_FUNCTIONS:
                 continue
             text = self._string(name)
             if text in found and self._at(found[text])[2] != proto:

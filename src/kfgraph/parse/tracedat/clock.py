@@ -9,15 +9,15 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kfgraph.errors import Notice
 from kfgraph.parse.tracedat.container import Container
-from kfgraph.parse.tracedat.layout import Option
+from kfgraph.parse.tracedat.layout import MAX_CPUS, Option
 from kfgraph.parse.tracedat.source import Damage, Fields
 
 _IN_NS = frozenset(("local", "global", "uptime", "perf", "mono", "mono_raw", "boot", "tai", "tsc2nsec"))
 _UNITS = {"counter": "events", "x86-tsc": "cycles", "ppc-tb": "ticks"}
 _INTERPOLATE = 1
-_MAX_SAMPLES = 1 << 20
+_MAX_SAMPLES = 1 << 18
+"""Of all CPUs: hosts take one or a few a second."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class TimeBase:
     """How the timestamps of one buffer become times.
 
     ``unit`` is "ns", or what the clock counts. ``mult`` (0: none) and ``shift`` turn cycles into ns,
-    ``offset`` is added, ``samples`` (per CPU) come before all that.
+    ``offset`` is added, ``samples`` (per CPU) come before all that. ``damage``: what could not be read of it.
     """
 
     clock: str
@@ -45,7 +45,7 @@ class TimeBase:
     shift: int = 0
     flags: int = 0
     samples: list[list[Sample]] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
+    damage: Damage | None = None
 
     @property
     def is_local(self) -> bool:
@@ -98,7 +98,7 @@ def read_time_base(container: Container, clock: str) -> TimeBase:
             base.samples = _read_samples(shifts)
     except Damage as damage:
         base.mult, base.samples = 0, []
-        base.notices.append(Notice("damaged-clock", f"{damage.what} (at byte {damage.offset}): times are as recorded"))
+        base.damage = damage
     if base.clock not in _IN_NS and not base.mult:
         base.unit = _UNITS.get(base.clock, "ticks")
     return base
@@ -106,7 +106,7 @@ def read_time_base(container: Container, clock: str) -> TimeBase:
 
 def _c_number(data: bytes) -> int:
     """As strtoll(text, NULL, 0) has it: 0x and a leading 0 count, what follows the number does not."""
-    text = data.split(b"\0")[0].decode("ascii", "replace").strip()[:32]
+    text = data[:64].partition(b"\0")[0].decode("ascii", "replace").strip()[:32]
     for end in range(len(text), 0, -1):
         try:
             return int(text[:end], 0)
@@ -117,10 +117,14 @@ def _c_number(data: bytes) -> int:
 
 def _read_samples(fields: Fields) -> list[list[Sample]]:
     n_cpus = fields.number(4, "the time shift's CPUs")
+    if n_cpus > MAX_CPUS:
+        raise Damage(fields.offset, f"time samples of {n_cpus} CPUs")
+    n_samples = 0
     raw: list[tuple[list[int], list[int], list[int]]] = []
     for _ in range(n_cpus):
         count = fields.number(4, "the time shift's samples")
-        if count > min(_MAX_SAMPLES, fields.left() // 8):
+        n_samples += count
+        if n_samples > _MAX_SAMPLES or count > fields.left() // 8:
             raise Damage(fields.offset, f"{count} time samples")
         times, offsets, scalings = (
             [fields.number(8, "a time sample") for _ in range(count)] for _ in range(3)

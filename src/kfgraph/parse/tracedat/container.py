@@ -5,41 +5,85 @@ Source: trace-cmd.dat.v6(5), trace-cmd.dat.v7(5), and trace-input.c of libtracec
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
-from pathlib import Path
+from bisect import bisect_right
 
 from kfgraph.errors import InputError, NoMatchError, Notice
 from kfgraph.parse.tracedat.layout import (
     COMPRESSED,
+    LIMITS,
     MAGIC,
     MAX_CPUS,
+    MAX_OPTIONS,
     MAX_PAGE,
     SECTIONS,
     Buffer,
     Chunk,
     CpuData,
     Option,
+    plain_chunks,
 )
-from kfgraph.parse.tracedat.source import MAX_CHUNK, MAX_SECTION, Codec, Damage, Fields, Source, whole
+from kfgraph.parse.tracedat.notes import Notes
+from kfgraph.parse.tracedat.recover import find_sections, recover_buffers
+from kfgraph.parse.tracedat.source import MAX_CHUNK, Codec, Damage, Fields, Source, most_stored
 from kfgraph.parse.tracedat.version6 import read_version_6
+
+_USED = frozenset(int(option) for option in Option)
+_OPTION_COST, _UNUSED_COST = 128, 64
+"""What an option takes beside its data, in bytes or in time."""
+_MOST_OPTION_SECTIONS = 256
+_CHUNK_AT_LEAST = 128
+"""Bytes stored of a chunk in the mean, but for the first few thousand: 10 pages with a record each take more."""
+_MAX_TEXT = 4096
+
+
+class Claims:
+    """The parts of a file that are taken: no two CPUs share data, or a small file could be as long as it likes."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def room(self, start: int, end: int) -> int:
+        """How much of [start, end) is free, from its beginning on."""
+        at = bisect_right(self._starts, start)
+        if at and self._ends[at - 1] > start:
+            return 0
+        return min(end, self._starts[at]) - start if at < len(self._starts) else end - start
+
+    def take(self, start: int, end: int) -> bool:
+        """Take [start, end), unless part of it is taken."""
+        if start >= end or self.room(start, end) < end - start:
+            return start >= end
+        at = bisect_right(self._starts, start)
+        self._starts.insert(at, start)
+        self._ends.insert(at, end)
+        return True
 
 
 class Container:
     """What a trace.dat holds, its sections read when asked for.
 
-    ``options`` are (id, data, offset) in file order. ``notices`` says what was damaged or missing and
-    passed over.
+    ``options`` are (id, data, offset) in file order, those that mean nothing here left out. ``notes``
+    gathers what was damaged or missing and passed over.
+
+    Raises:
+        InputError: it cannot be opened, or is damaged beyond reading.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, name: str = "") -> None:
-        self.source = Source(path)
-        self.name = name or self.source.path
-        self.notices: list[Notice] = []
+        self.name = name or os.fspath(path)
+        try:
+            self.source = Source(path)
+        except OSError as error:
+            raise InputError(f"{self.name}: cannot be opened: {error.strerror}") from None
+        self.notes = Notes()
         self.options: list[tuple[int, bytes, int]] = []
         self.buffers: list[Buffer] = []
-        self._claimed = 0
+        self.claims = Claims()
+        self._options_cost = 0
+        self._n_chunks = 0
         self.places: dict[int, tuple[int, bool, int, bool]] = {}
         try:
             self._read_header()
@@ -50,6 +94,11 @@ class Container:
         except Damage as damage:
             self.source.close()
             raise damage.as_error(self.name) from None
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What was damaged or missing and passed over."""
+        return self.notes.all()
 
     def close(self) -> None:
         """Close the file, and those that were found beside it."""
@@ -70,8 +119,10 @@ class Container:
         if wanted is None and name:
             raise NoMatchError(f"{self.name} has no buffer {name!r}", f"it has: {known or 'none'}")
         if wanted is None and not self.buffers:
+            missed = "; ".join(notice.text for notice in self.notices)
+            why = missed or f"no buffer is listed (at byte {self._options_at})"
             raise InputError(
-                f"{self.name} holds no trace data", "it was cut, or its recorder was killed: record again"
+                f"{self.name} holds no trace data: {why}", "it was cut, or its recorder was killed: record again"
             )
         if wanted is None:
             wanted = self.buffers[0]
@@ -108,17 +159,22 @@ class Container:
             head.number(4, "a section header")
             size = head.number(8, "a section header")
             offset += 16
+        limit = LIMITS[option]
         if compressed:
-            return self.fields_of(self._expand(offset), offset)
+            return self.fields_of(self._expand(offset, limit), offset)
+        if size > limit:
+            raise Damage(offset, f"section {option.name} of {size} bytes, more than any trace has")
         return self.fields(offset, size)
 
-    def _expand(self, offset: int) -> bytes:
+    def _expand(self, offset: int, limit: int) -> bytes:
         head = self.fields(offset, 8)
         stored, size = head.number(4, "a compressed block"), head.number(4, "a compressed block")
+        if stored > most_stored(limit):
+            raise Damage(offset, f"a compressed block of {stored} bytes, more than any trace has")
         data = self.source.read(offset + 8, stored)
         if len(data) < stored:
             raise Damage(offset, f"a compressed block of {stored} bytes runs past the end of the file")
-        return self.codec.expand(data, size, offset, limit=MAX_SECTION)
+        return self.codec.expand(data, size, offset, limit=limit)
 
     def expand_chunk(self, source: Source, chunk: Chunk) -> bytes:
         """The data of a chunk.
@@ -144,7 +200,7 @@ class Container:
     def text_option(self, option: Option) -> str:
         """An option that is text, "" where it is missing."""
         fields = self.first_option(option)
-        return "" if fields is None else fields.data.split(b"\0")[0].decode("utf-8", "replace").strip()
+        return "" if fields is None else fields.data[:_MAX_TEXT].partition(b"\0")[0].decode("utf-8", "replace").strip()
 
     @property
     def clock(self) -> str:
@@ -160,9 +216,11 @@ class Container:
         if head.data[: len(MAGIC)] != MAGIC:
             raise InputError(f"{path} is not a trace.dat file", "its first bytes are not trace-cmd's")
         head.pos = len(MAGIC)
+        at = head.pos
         version = head.string("the file version")
         if version not in ("6", "7"):
-            raise InputError(f"{path}: trace.dat version {version[:20]!r} is unknown", "kfgraph reads versions 6 and 7")
+            what = f"trace.dat version {version[:20]!r} is unknown (at byte {at})"
+            raise InputError(f"{path}: {what}", "kfgraph reads versions 6 and 7")
         self.version = int(version)
         order = head.number(1, "the byte order")
         self.long_size = head.number(1, "the size of a long")
@@ -194,22 +252,27 @@ class Container:
         offset = self._options_at
         reached_end = False
         try:
-            while offset and offset not in visited:
+            while offset and offset not in visited and len(visited) < _MOST_OPTION_SECTIONS:
                 visited.add(offset)
-                offset = self._read_options_section(offset)
+                offset = self.read_options_section(offset)
                 reached_end = not offset
         except Damage as damage:
-            self.miss("options", damage.what, damage.offset)
-        if not reached_end:
-            self._find_sections()
+            self.notes.damage("options", damage)
+        lost_buffer = None if reached_end else find_sections(self)
         for option, data, at in self.options:
-            if option in SECTIONS and option not in self.places and len(data) >= 8:
+            if option in SECTIONS and len(data) >= 8:
                 place = self.fields_of(data, at).number(8, "an option")
-                self.places[option] = (place, True, 0, False)
-        self._read_buffers_v7(complete=reached_end)
+                self.places.setdefault(option, (place, True, 0, False))
+        self._read_buffers_v7()
+        if not self.buffers and not reached_end:
+            recover_buffers(self, lost_buffer)
 
-    def _read_options_section(self, offset: int) -> int:
-        """Read one options section; the offset of the next, 0 if it is the last."""
+    def read_options_section(self, offset: int) -> int:
+        """Read one options section; the offset of the next, 0 if it is the last.
+
+        Raises:
+            Damage: it is none, breaks off, or all options together are more than any trace has.
+        """
         head = self.fields(offset, 16)
         if head.number(2, "a section header") != Option.DONE:
             raise Damage(offset, "no options section where one should be")
@@ -218,42 +281,30 @@ class Container:
         size = head.number(8, "a section header")
         body = offset + 16
         if flags & COMPRESSED:
-            fields = self.fields_of(self._expand(body), body)
+            fields = self.fields_of(self._expand(body, MAX_OPTIONS), body)
         else:
-            fields = self.fields(body, min(size, MAX_SECTION))
+            fields = self.fields(body, min(size, MAX_OPTIONS))
         while True:
             at = fields.offset
             option = fields.number(2, "an option")
             data = fields.take(fields.number(4, "an option"), "an option")
             if option == Option.DONE:
                 return self.fields_of(data, at).number(8, "the offset of the next options")
+            self.add_option(option, data, at)
+
+    def add_option(self, option: int, data: bytes, at: int) -> None:
+        """One more option, if anything here means something by it.
+
+        Raises:
+            Damage: all together are more than any trace has.
+        """
+        self._options_cost += len(data) + _OPTION_COST if option in _USED else _UNUSED_COST
+        if self._options_cost > MAX_OPTIONS:
+            raise Damage(at, f"more than {MAX_OPTIONS} bytes of options")
+        if option in _USED:
             self.options.append((option, data, at))
 
-    def _find_sections(self) -> None:
-        """Sections one after another from the header on, for a file whose list of them is not there."""
-        offset = self.after_header
-        while offset + 16 <= self.source.size:
-            head = self.fields(offset, 16)
-            option, flags = head.number(2, "a section header"), head.number(2, "a section header")
-            head.number(4, "a section header")
-            size = head.number(8, "a section header")
-            if option in SECTIONS and option not in self.places:
-                self.places[option] = (offset + 16, False, size, bool(flags & COMPRESSED))
-            elif option == Option.DONE and not self.options:
-                try:
-                    self._read_options_section(offset)
-                except Damage as damage:
-                    self.miss("options", damage.what, damage.offset)
-            elif option == Option.BUFFER:
-                self._lost_buffer_at = (offset + 16, bool(flags & COMPRESSED))
-                return
-            if option > Option.MODULES or size == 0 or size > self.source.size - offset:
-                return
-            offset += 16 + size
-
-    _lost_buffer_at: tuple[int, bool] | None = None
-
-    def _read_buffers_v7(self, *, complete: bool) -> None:
+    def _read_buffers_v7(self) -> None:
         for option, data, at in self.options:
             try:
                 if option == Option.BUFFER:
@@ -263,9 +314,7 @@ class Container:
                     fields.number(8, "a buffer option")
                     self.buffers.append(Buffer(fields.string("a buffer's name"), "", self.page_size, is_text=True))
             except Damage as damage:
-                self.miss("buffer", damage.what, damage.offset)
-        if not self.buffers and not complete:
-            self._recover_buffer()
+                self.notes.damage("buffer", damage)
 
     def _read_buffer_option(self, fields: Fields) -> None:
         offset = fields.number(8, "a buffer option")
@@ -292,127 +341,47 @@ class Container:
         buffer.numbers.add(cpu)
         if start > self.source.size or size > self.source.size - start:
             kept = max(0, self.source.size - start)
-            self.miss(
-                "cut-file", f"the file ends before the data of CPU {cpu} does ({size - kept} bytes missing)", start
-            )
+            self.miss("cut-file", f"{size - kept} bytes of the data of CPU {cpu} are missing", start)
             size = kept
         if not size:
             return
-        if compressed:
+        room = self.claims.room(start, self.source.size)
+        if compressed and room:
             # trace-cmd 3.1 leaves the count out of the size, 3.4 does not: the chunks tell where they end.
-            chunks, end = self._chunks(start, self.source.size, cpu, buffer.page_size)
+            chunks, end = self.chunks(start, start + room, cpu, buffer.page_size)
         else:
-            chunks, end = _plain_chunks(start, size, buffer.page_size), start + size
-        # No two CPUs share data: a list that says so could make a small file as large as it likes.
-        self._claimed += end - start
-        if self._claimed > self.source.size:
-            self.miss("cpu", f"the data of CPU {cpu} is another CPU's too", start)
+            chunks, end = plain_chunks(start, size, buffer.page_size), start + size
+        if not room or not self.claims.take(start, end):
+            self.miss("cpu", f"the data of CPU {cpu} is another's too", start)
             return
         buffer.cpus.append(CpuData(cpu, chunks, self.source))
 
-    def _chunks(self, start: int, end: int, cpu: int, page_size: int) -> tuple[tuple[Chunk, ...], int]:
+    def chunks(self, start: int, end: int, cpu: int, page_size: int) -> tuple[tuple[Chunk, ...], int]:
         """The chunks of one CPU's compressed data in [start, end), and where they end."""
         chunks: list[Chunk] = []
         try:
             n_chunks = self.fields(start, 4).number(4, "the number of chunks")
         except Damage as damage:
-            self.miss("cut-file", damage.what, damage.offset)
+            self.notes.damage("cut-file", damage)
             return (), start
-        offset = start + 4
         sizes = struct.Struct(">II" if self.big_endian else "<II")
+        offset = start + 4
+        most = 1 << 12 | self.source.size // _CHUNK_AT_LEAST
         for n_read in range(n_chunks):
             head = self.source.read(offset, sizes.size)
-            if offset + 8 > end or len(head) < sizes.size:
-                self.miss("cut-file", f"{n_chunks - n_read} chunks of CPU {cpu} are missing", offset)
+            stored, size = sizes.unpack(head) if len(head) == sizes.size else (end, 0)
+            if stored > end - offset - sizes.size:
+                self.miss("cut-file", f"{n_chunks - n_read} of {n_chunks} chunks of CPU {cpu} are missing", offset)
                 break
-            stored, size = sizes.unpack(head)
-            if stored > end - offset - 8:
-                self.miss("cut-file", f"{n_chunks - n_read} chunks of CPU {cpu} are missing", offset)
-                break
-            if size > min(MAX_CHUNK, 16 * page_size) or not stored:
-                self.miss("damaged-chunk", f"a chunk of CPU {cpu} says it holds {size} bytes", offset)
+            self._n_chunks += 1
+            if size > min(MAX_CHUNK, 16 * page_size) or not 0 < stored <= most_stored(size) or self._n_chunks > most:
+                what = f"a chunk of CPU {cpu} says that it holds {size} bytes in {stored}"
+                self.miss("damaged-chunk", what, offset)
                 break
             chunks.append(Chunk(offset + 8, stored, size, True))
             offset += 8 + stored
         return tuple(chunks), offset
 
-    def _recover_buffer(self) -> None:
-        """A file without its list of buffers: the data itself says where each CPU's begins."""
-        found = self.leftovers()
-        if found:
-            self.add_leftovers(found)
-            return
-        if self._lost_buffer_at is None:
-            return
-        offset, compressed = self._lost_buffer_at
-        if not compressed:
-            raise Damage(offset, "the list of the CPUs' data at the end is missing: cut, or still being written")
-        buffer = Buffer("", self.clock, self.page_size)
-        self.buffers.append(buffer)
-        offset = -(-offset // self.page_size) * self.page_size
-        while offset + 4 < self.source.size and len(buffer.cpus) < MAX_CPUS:
-            chunks, end = self._chunks(offset, self.source.size, len(buffer.cpus), self.page_size)
-            if not chunks:
-                break
-            buffer.cpus.append(CpuData(len(buffer.cpus), chunks, self.source))
-            offset = -(-end // self.page_size) * self.page_size
-        if buffer.cpus:
-            self.miss(
-                "cut-file",
-                f"the list of CPUs at the end of the file is missing; what stands before it was taken for CPUs "
-                f"0 to {len(buffer.cpus) - 1} of the main buffer",
-                self.source.size,
-            )
-
-    def leftovers(self) -> list[tuple[int, str]]:
-        """(cpu, path) of the per-CPU files that a killed trace-cmd leaves beside its output."""
-        found = []
-        own = Path(self.source.path)
-        try:
-            beside = list(own.parent.iterdir())
-        except OSError:
-            return []
-        for path in beside:
-            cpu = whole(path.name.removeprefix(f"{own.name}.cpu"))
-            if 0 <= cpu < MAX_CPUS and path.name == f"{own.name}.cpu{cpu}":
-                found.append((cpu, str(path)))
-        return sorted(found)
-
-    def add_leftovers(self, leftovers: list[tuple[int, str]]) -> None:
-        """The main buffer from per-CPU files, which are pages and nothing else."""
-        buffer = Buffer("", self.clock or "local", self.page_size)
-        self.buffers.append(buffer)
-        for cpu, path in leftovers:
-            try:
-                # Not a pipe: opening one waits for who writes to it.
-                if not Path(path).is_file():
-                    raise OSError(errno.EINVAL, "no regular file")
-                source = Source(path)
-            except OSError as error:
-                self.miss("leftover-unread", f"{path} cannot be read: {error.strerror}", self.source.size)
-                continue
-            if source.size:
-                buffer.cpus.append(CpuData(cpu, _plain_chunks(0, source.size, self.page_size), source))
-            else:
-                source.close()
-        self.miss(
-            "leftover-files",
-            f"the recorder did not finish this file: its data is from the {len(leftovers)} per-CPU files beside it",
-            self.source.size,
-        )
-
-    def miss(self, code: str, text: str, offset: int) -> None:
-        """One thing that is damaged or missing; the first of a kind keeps its words."""
-        for i, notice in enumerate(self.notices):
-            if notice.code == code:
-                self.notices[i] = Notice(code, notice.text, notice.n + 1, notice.hint, notice.details)
-                return
-        self.notices.append(Notice(code, f"{text} (at byte {offset})", details={"offset": offset}))
-
-
-def _plain_chunks(start: int, size: int, page_size: int) -> tuple[Chunk, ...]:
-    """Uncompressed data in pieces of about a MiB, whole pages each."""
-    piece = max(page_size, (1 << 20) // page_size * page_size)
-    return tuple(
-        Chunk(start + at, min(piece, size - at), min(piece, size - at), False) for at in range(0, size, piece)
-    )
+    def miss(self, code: str, what: str, offset: int) -> None:
+        """One thing that is damaged or missing."""
+        self.notes.add(code, what, offset=offset)

@@ -20,8 +20,9 @@ _AHEAD_BYTES = 24 << 20
 _GROUP_BYTES = 2 << 20
 """Chunks are expanded in groups: the thread waits for its turn to run Python only so often."""
 _FREED_BYTES = 12 << 20
-_MOST_BYTES = 256 << 20
-"""One chunk of every CPU at once: more is damage."""
+_MOST_BYTES = 48 << 20
+"""One chunk of every CPU at once; more only if the file is large enough to hold it, compressed."""
+_RATIO = 8
 
 
 class Later:
@@ -72,11 +73,11 @@ class Coming:
         self.container = container
         self.buffer: Buffer = container.buffer_named(buffer)
         cpus = self.buffer.cpus
-        for data in cpus:
-            largest = max((chunk.size for chunk in data.chunks), default=0)
-            if largest * len(cpus) > _MOST_BYTES:
-                what = f"chunks of {largest} bytes on {len(cpus)} CPUs, more than any trace has"
-                raise Damage(data.chunks[0].offset, what)
+        largest = [max((chunk.size for chunk in data.chunks), default=0) for data in cpus]
+        n_stored = sum(chunk.stored for data in cpus for chunk in data.chunks)
+        if sum(largest) > max(_MOST_BYTES, _RATIO * n_stored):
+            what = f"chunks of up to {max(largest)} bytes on {len(cpus)} CPUs, more than any trace has"
+            raise Damage(cpus[largest.index(max(largest))].chunks[0].offset, what)
         group_bytes = min(_GROUP_BYTES, _AHEAD_BYTES // (2 * max(len(cpus), 1)))
         self._lines = [_Line(container, data, group_bytes) for data in cpus]
         self._wanted: _Line | None = None

@@ -9,14 +9,16 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from kfgraph.parse.tracedat.layout import MAX_FORMATS
 from kfgraph.parse.tracedat.source import Damage, Fields, whole
 
-_MAX_FORMATS = 1 << 16
 _MAX_BLOCK = 1 << 20
 """A format block is a page or two; one that is larger than this is none."""
 _MAX_FIELDS = 1 << 10
 """Of one event; those behind are left out (the longest known have about sixty)."""
 _MAX_DECLARATION = 512
+_MOST_FIELDS = 1 << 16
+"""Of all events together that are asked for: a kernel's two thousand have half as many."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Formats:
     """All event formats of a file by id. ``n_damaged`` blocks could not be read, ``first`` says where and why."""
 
     events: dict[int, EventFormat] = field(default_factory=dict)
+    n_fields: int = 0
     n_damaged: int = 0
     first: Damage | None = None
 
@@ -173,8 +176,8 @@ def _read_blocks(section: Fields, formats: Formats, systems: _Systems, wanted: s
             for _ in range(count):
                 at = section.offset
                 n_blocks += 1
-                if n_blocks > _MAX_FORMATS:
-                    raise Damage(at, f"more than {_MAX_FORMATS} event formats")
+                if n_blocks > MAX_FORMATS:
+                    raise Damage(at, f"more than {MAX_FORMATS} event formats")
                 _add(section.take(section.number(8, "an event format"), "an event format"), system, at, formats, wanted)
     except Damage as damage:
         formats.miss(damage)
@@ -187,5 +190,9 @@ def _add(block: bytes, system: str, at: int, formats: Formats, wanted: set[int] 
     event = parse_event(system, block.decode("utf-8", "replace"), at) if len(block) <= _MAX_BLOCK else None
     if event is None or event.id in formats.events:
         formats.miss(Damage(at, "an event format without a name or an id of its own"))
+        return
+    formats.n_fields += len(event.fields)
+    if formats.n_fields > _MOST_FIELDS:
+        formats.miss(Damage(at, f"more than {_MOST_FIELDS} fields"))
         return
     formats.events[event.id] = event

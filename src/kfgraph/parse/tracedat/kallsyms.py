@@ -27,6 +27,10 @@ _IGNORED = np.zeros(256, np.bool_)
 # Absolute symbols are no places: x86-64 lists offsets of per-CPU variables as such.
 _IGNORED[[ord("a"), ord("A")]] = True
 _PAGE = np.uint64(0xFFF)
+_MOST_ALIASES = 256
+_MAX_LINE = 1024
+MOST_LINES = 400_000
+"""A kernel has a hundred or two thousand symbols. To read a line takes 200 bytes."""
 _ADDRESS = re.compile("0x([0-9a-fA-F]{1,16})", re.ASCII)
 
 
@@ -94,19 +98,17 @@ class Kallsyms:
         if hi - lo > 1:
             at = self._search(address)
             if not lo <= at < hi or not self._is_text[at]:
-                at = next((i for i in range(hi - 1, lo - 1, -1) if self._is_text[i]), -1)
+                at = next((i for i in range(hi - 1, max(lo, hi - _MOST_ALIASES) - 1, -1) if self._is_text[i]), -1)
         else:
             at = lo if self._is_text[lo] else -1
         if at < 0:
             return None
         symbol = self._symbol(at)
         # The last function before data, another module, or nothing: its end is not known, its page is.
-        same_page = (address ^ symbol.start) <= int(_PAGE)
-        if not same_page and (
-            hi >= len(self) or not self._is_text[hi] or self._symbol(hi).module != symbol.module
-        ):
-            return None
-        return symbol
+        if (address ^ symbol.start) <= int(_PAGE):
+            return symbol
+        ends_at_next = hi < len(self) and self._is_text[hi] and self._symbol(hi).module == symbol.module
+        return symbol if ends_at_next and not _is_scattered(symbol.module) else None
 
     def _search(self, address: int) -> int:
         """The alias that trace-cmd takes: where its binary search over all symbols stops."""
@@ -124,12 +126,18 @@ class Kallsyms:
         return -1
 
     def _symbol(self, at: int) -> Symbol:
-        line = self._text[int(self._start[at]) : int(self._end[at])]
+        start = int(self._start[at])
+        line = self._text[start : min(int(self._end[at]), start + _MAX_LINE)]
         name, _, rest = line.partition(b"\t")
         module = rest.strip()[1:-1] if rest.strip().startswith(b"[") else b""
         return Symbol(
             name.strip().decode("utf-8", "replace"), module.decode("utf-8", "replace"), int(self.address[at])
         )
+
+
+def _is_scattered(module: str) -> bool:
+    """Whether this is no module, but code made at run time, here and there: BPF programs, trampolines, probes."""
+    return module == "bpf" or module.startswith("__builtin__")
 
 
 def _hex_numbers(
@@ -157,7 +165,10 @@ def loaded_modules(text: str) -> list[tuple[int, int, str]]:
     return sorted(module for module in modules if module[0])
 
 
-def module_at(modules: Sequence[tuple[int, int, str]], address: int) -> str:
-    """The module that an address lies in, "" if in none. ``modules`` are sorted and do not overlap."""
+def module_at(modules: Sequence[tuple[int, int, str]], address: int) -> tuple[int, int, str]:
+    """The (start, end, name) of the module that an address lies in, (0, 0, "") if in none.
+
+    ``modules`` are sorted and do not overlap.
+    """
     at = bisect_right(modules, address, key=lambda module: module[0]) - 1
-    return modules[at][2] if at >= 0 and address < modules[at][1] else ""
+    return modules[at] if at >= 0 and address < modules[at][1] else (0, 0, "")

@@ -45,7 +45,24 @@ class Option(enum.IntEnum):
 SECTIONS = frozenset(range(Option.HEADER_INFO, Option.CMDLINES + 1)) | {Option.BTF, Option.MODULES}
 
 
-@dataclass(frozen=True)
+LIMITS = {
+    Option.HEADER_INFO: 1 << 20,
+    Option.FTRACE_EVENTS: 1 << 20,
+    Option.EVENT_FORMATS: 16 << 20,
+    Option.KALLSYMS: 32 << 20,
+    Option.PRINTK: 16 << 20,
+    Option.CMDLINES: 4 << 20,
+    Option.BTF: 32 << 20,
+    Option.MODULES: 1 << 20,
+}
+"""Bytes of each section. The largest seen are 452, 13 k, 1.3 M, 10 M, 6 k, 1 k and 5 M; the kernel keeps 32 k comms."""
+MAX_FORMATS = 1 << 16
+"""Ids of events are 16 bits."""
+MAX_OPTIONS = 8 << 20
+"""All options of a file together, each with what it takes to keep."""
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """Part of a CPU's data: ``size`` bytes, stored as ``stored`` bytes at ``offset`` of the file."""
 
@@ -75,3 +92,11 @@ class Buffer:
     is_text: bool = False
     numbers: set[int] = field(default_factory=set)
     """The CPUs that were listed."""
+
+
+def plain_chunks(start: int, size: int, page_size: int) -> tuple[Chunk, ...]:
+    """Uncompressed data in pieces of about a MiB, whole pages each."""
+    piece = max(page_size, (1 << 20) // page_size * page_size)
+    return tuple(
+        Chunk(start + at, min(piece, size - at), min(piece, size - at), False) for at in range(0, size, piece)
+    )

@@ -21,6 +21,7 @@ from kfgraph.parse.tracedat.source import Damage
 
 _KEPT_CHUNKS = 8
 _PLACE_BITS = 48
+_MAX_TEXT = 1 << 16
 _ADDRESS = 1 << 40
 """Unsigned longs from here on are shown in hex: they are addresses or bit masks."""
 
@@ -63,7 +64,12 @@ class MarkTexts(Sequence[str]):
         event = self._formats.get(self._number(record, 0, 2))
         if event is None:
             return f"type={self._number(record, 0, 2)}"
-        return " ".join(f"{field.name}={self._value(record, field)}" for field in event.fields.values())
+        text = ""
+        for field in event.fields.values():
+            text += f"{' ' if text else ''}{field.name}={self._value(record, field)}"
+            if len(text) > _MAX_TEXT:
+                return text[:_MAX_TEXT] + "..."
+        return text
 
     def _record(self, stream: int, at: int) -> bytes:
         """The data of the record whose header is at byte ``at`` of a CPU's data."""

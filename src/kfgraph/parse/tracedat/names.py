@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,8 +11,9 @@ from kfgraph.errors import Notice
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.feed import Later
-from kfgraph.parse.tracedat.kallsyms import Kallsyms, loaded_modules, module_at
+from kfgraph.parse.tracedat.kallsyms import MOST_LINES, Kallsyms, Symbol, loaded_modules, module_at
 from kfgraph.parse.tracedat.layout import Option
+from kfgraph.parse.tracedat.notes import Notes
 from kfgraph.parse.tracedat.source import Damage, Fields
 
 
@@ -20,12 +23,12 @@ class Names:
     def __init__(self, container: Container, buffer: str = "") -> None:
         self._container = container
         self._buffer = buffer
-        self.notices: list[Notice] = []
+        self.notes = Notes()
         self._later = Later(self._read)
 
     def _read(self) -> Kallsyms:
         if self._of_an_earlier_boot():
-            self.notices.append(
+            self.notes.say(
                 Notice(
                     "earlier-boot",
                     "the records are from before a reboot and the symbols from after it: functions are addresses",
@@ -33,9 +36,13 @@ class Names:
             )
             return Kallsyms(b"")
         try:
-            return Kallsyms(_sized(self._container.section(Option.KALLSYMS), 4))
+            section = self._container.section(Option.KALLSYMS)
+            text = _sized(section, 4)
+            if section is not None and text.count(b"\n") > MOST_LINES:
+                raise Damage(section.offset, f"more than {MOST_LINES} lines")
+            return Kallsyms(text)
         except Damage as damage:
-            self.notices.append(Notice("damaged-section", f"kallsyms: {damage.what} (at byte {damage.offset})"))
+            self.notes.damage("damaged-section", damage, part="kallsyms")
             return Kallsyms(b"")
 
     def _of_an_earlier_boot(self) -> bool:
@@ -60,7 +67,7 @@ class Names:
         def enter(address: int, symbol: object) -> int:
             if symbol is None:
                 names.append(f"0x{address:x}")
-                owners.append(module_at(modules, address))
+                owners.append(module_at(modules, address)[2])
             else:
                 names.append(symbol.name)  # type: ignore[attr-defined]
                 owners.append(symbol.module)  # type: ignore[attr-defined]
@@ -68,11 +75,11 @@ class Names:
             starts.append(address)
             return len(names) - 1
 
-        for address, symbol in zip(functions.tolist(), kallsyms.resolve(functions), strict=True):
+        for address, symbol in _bounded(functions, kallsyms, modules):
             code = enter(address, symbol)
             by_symbol.setdefault(address if symbol is None else symbol.start, code)
         codes = np.zeros(len(callers) + 1, np.int32)
-        for i, (address, symbol) in enumerate(zip(callers.tolist(), kallsyms.resolve(callers), strict=True)):
+        for i, (address, symbol) in enumerate(_bounded(callers, kallsyms, modules)):
             start = address if symbol is None else symbol.start
             if address and start not in by_symbol:
                 by_symbol[start] = enter(start, symbol)
@@ -84,12 +91,12 @@ class Names:
 
     def _say(self, kallsyms: Kallsyms, n_functions: int) -> None:
         if kallsyms.n_damaged:
-            self.notices.append(
+            self.notes.say(
                 Notice("damaged-kallsyms", "lines of kallsyms are not symbols", kallsyms.n_damaged)
             )
-        said = any(notice.code == "earlier-boot" for notice in self.notices)
+        said = any(notice.code == "earlier-boot" for notice in self.notes.all())
         if n_functions and not said and (kallsyms.hidden or not len(kallsyms)):
-            self.notices.append(
+            self.notes.say(
                 Notice(
                     "no-kallsyms",
                     "the file holds no addresses of symbols: functions are shown as addresses",
@@ -101,9 +108,21 @@ class Names:
         try:
             section = self._container.section(Option.MODULES)
         except Damage as damage:
-            self.notices.append(Notice("damaged-section", f"modules: {damage.what} (at byte {damage.offset})"))
+            self.notes.damage("damaged-section", damage, part="modules")
             return []
         return [] if section is None else loaded_modules(section.data.decode("utf-8", "replace"))
+
+
+def _bounded(
+    addresses: npt.NDArray[np.uint64], kallsyms: Kallsyms, modules: list[tuple[int, int, str]]
+) -> Iterator[tuple[int, Symbol | None]]:
+    """Each address with its symbol; none of a module's reaches past the end of the module."""
+    for address, symbol in zip(addresses.tolist(), kallsyms.resolve(addresses), strict=True):
+        if symbol is not None and symbol.module:
+            _, end, name = module_at(modules, symbol.start)
+            if name == symbol.module and address >= end:
+                symbol = None
+        yield address, symbol
 
 
 def _sized(section: Fields | None, width: int) -> bytes:

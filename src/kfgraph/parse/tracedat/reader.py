@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from kfgraph.model.tasks import Task, TaskTable
 from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.parse.pairing import Paired, Pairer
 from kfgraph.parse.records import ENTRY, EXIT, RecordBatch
+from kfgraph.parse.texts import decode
 from kfgraph.parse.tracedat import pages, streams
 from kfgraph.parse.tracedat.clock import read_time_base
 from kfgraph.parse.tracedat.feed import Coming
@@ -25,7 +27,8 @@ from kfgraph.parse.tracedat.formats import EventFormat, Field, Formats, parse_pa
 from kfgraph.parse.tracedat.layout import Option
 from kfgraph.parse.tracedat.marks import MarkTexts
 from kfgraph.parse.tracedat.names import Names
-from kfgraph.parse.tracedat.source import Damage, whole
+from kfgraph.parse.tracedat.notes import Notes
+from kfgraph.parse.tracedat.source import Damage
 
 BATCH_ROWS = 1 << 16
 _BYTES_A_CALL = 64
@@ -37,6 +40,10 @@ _GRAPH_EVENTS = {"funcgraph_entry": ENTRY, "funcgraph_exit": EXIT, "fgraph_retad
 _LAYOUT_FIELDS = ("func", "depth", "calltime", "rettime", "retval", "overrun", "retaddr", "args")
 _COMMON = {"common_type": (0, 2), "common_flags": (2, 1), "common_preempt_count": (3, 1), "common_pid": (4, 4)}
 _TYPES = 1 << 16
+
+
+_COMM = re.compile(rb"^([0-9]{1,10}) ([^\n]{1,255})", re.MULTILINE)
+_OVERRUN = re.compile(rb"^[ \t]*overrun[ \t]*:[ \t]*([0-9]{1,18})[ \t]*$", re.MULTILINE)
 
 
 class Reading:
@@ -51,7 +58,9 @@ class Reading:
         self.buffer = coming.buffer
         self.pieces = [coming.pieces(which) for which in range(len(self.buffer.cpus))]
         self.times = read_time_base(container, self.buffer.clock)
-        self.notices: list[Notice] = [*container.notices, *self.times.notices]
+        self.notes = Notes(container.notices)
+        if self.times.damage is not None:
+            self.notes.damage("damaged-clock", self.times.damage)
         self.formats = read_formats(self._section(Option.FTRACE_EVENTS), None)
         self._note_formats(self.formats)
         self.page = parse_page_layout(self._section(Option.HEADER_INFO), container.long_size)
@@ -80,13 +89,12 @@ class Reading:
         try:
             return self.container.section(option)
         except Damage as damage:
-            self._note("damaged-section", f"{option.name.lower()}: {damage.what} (at byte {damage.offset})", 1)
+            self.notes.damage("damaged-section", damage, part=option.name.lower())
             return None
 
     def _note_formats(self, formats: Formats) -> None:
         if formats.first is not None:
-            what = f"event formats cannot be read, the first: {formats.first.what} (at byte {formats.first.offset})"
-            self._note("damaged-section", what, formats.n_damaged)
+            self.notes.damage("damaged-section", formats.first, part="event formats", n=formats.n_damaged)
 
     def _check_graph(self) -> None:
         """The formats of the funcgraph events: without the common fields nothing can be read, without others less."""
@@ -103,7 +111,7 @@ class Reading:
                     )
             for needed in ("func", "depth", *(("calltime", "rettime") if _GRAPH_EVENTS[name] == EXIT else ())):
                 if not _is_number(event.fields.get(needed)):
-                    self._note("damaged-section", f"{name} has no {needed} (at byte {event.offset})", 1)
+                    self.notes.add("damaged-section", f"{name} has no {needed}", offset=event.offset)
 
     def _has(self, event: str, field: str) -> bool:
         found = self.graph[event]
@@ -154,19 +162,10 @@ class Reading:
         for stream, data in zip(self.streams, self.buffer.cpus, strict=True):
             n_bad, at = stream.damage()
             if n_bad:
-                self._note(
-                    "damaged-pages",
-                    f"pages of trace data made no sense, the first at byte {at} of CPU {data.cpu}'s",
-                    n_bad,
-                )
+                self.notes.add("damaged-pages", f"byte {at} of CPU {data.cpu}'s data", n=n_bad)
             n_back, at = stream.went_back()
             if n_back:
-                self._note(
-                    "clock-back",
-                    f"records are before what came before them on their CPU, the first at byte {at} of CPU "
-                    f"{data.cpu}'s: entries before their caller's have no time",
-                    n_back,
-                )
+                self.notes.add("clock-back", f"byte {at} of CPU {data.cpu}'s data", n=n_back)
 
     def _feed(self, which: int) -> None:
         stream = self.streams[which]
@@ -175,18 +174,11 @@ class Reading:
             stream.finish()
         elif isinstance(piece.part, Damage):
             stream.lose()
-            self._note("damaged-chunk", f"{piece.part.what} (at byte {piece.part.offset})", 1)
+            self.notes.damage("damaged-chunk", piece.part)
         else:
             if len(piece.part) < piece.size:
-                self._note("cut-file", f"CPU {self.buffer.cpus[which].cpu}'s data breaks off", 1)
+                self.notes.add("cut-file", f"CPU {self.buffer.cpus[which].cpu}'s data breaks off")
             stream.feed(words_of(piece.part, big_endian=self.container.big_endian), piece.at)
-
-    def _note(self, code: str, text: str, n: int) -> None:
-        for i, notice in enumerate(self.notices):
-            if notice.code == code:
-                self.notices[i] = replace(notice, n=notice.n + n)
-                return
-        self.notices.append(Notice(code, text, n))
 
     def trace(self) -> Trace:
         """Decode and pair everything."""
@@ -209,11 +201,11 @@ class Reading:
         marks = self._marks(paired)
         tasks = self._tasks(paired.lanes)
         n_cpus, n_overrun = self._statistics()
-        self.notices += names.notices
+        self.notes.merge(names.notes.all())
         others = [b.name for b in self.container.buffers if b is not self.buffer and b.cpus]
         if others:
-            shown = ", ".join(name or "(main)" for name in others)
-            self.notices.append(
+            shown = ", ".join(name[:80] or "(main)" for name in others[:10]) + (", ..." if len(others) > 10 else "")
+            self.notes.say(
                 Notice("other-buffers", f"other trace buffers in the file: {shown}", len(others), "--buffer-name NAME")
             )
         trace = Trace(
@@ -223,7 +215,7 @@ class Reading:
             marks=marks,
             losses=paired.losses,
             meta=self._meta(paired, n_cpus, n_overrun),
-            notices=(*self.notices, *paired.notices),
+            notices=(*self.notes.all(), *paired.notices),
         )
         if not len(marks):
             self.container.close()
@@ -265,7 +257,7 @@ class Reading:
         unknown = [number for number in sorted(wanted) if number not in events]
         if unknown:
             n = int(np.isin(marks.name, unknown).sum())
-            self._note("unknown-event", f"events of types that the file does not describe: {unknown[:5]}", n)
+            self.notes.add("unknown-event", f"type {unknown[0]}", n=n)
         texts = MarkTexts(
             self.container,
             self.buffer,
@@ -284,21 +276,17 @@ class Reading:
                 text = section.take(section.number(8, "the command lines"), "the command lines")
             except Damage as damage:
                 text = section.data[section.pos :]
-                self._note("damaged-section", f"cmdlines: {damage.what} (at byte {damage.offset})", 1)
-            for line in text.decode("utf-8", "replace").split("\n"):
-                pid, _, comm = line.partition(" ")
-                if pid.isdecimal() and comm and comm != "<...>":
-                    comms[int(pid[:10])] = comm
+                self.notes.damage("damaged-section", damage, part="cmdlines")
+            wanted = {pid for pid, _ in lanes}
+            for line in _COMM.finditer(text):
+                if (pid := int(line[1])) in wanted and line[2] != b"<...>":
+                    comms[pid] = decode(line[2])
         return TaskTable(tuple(Task(pid, comms.get(pid, ""), cpu) for pid, cpu in lanes))
 
     def _statistics(self) -> tuple[int, int]:
         """(number of CPUs, records overwritten before they were read), -1 where the file does not say."""
-        overruns = []
-        for fields in self.container.all_options(Option.CPUSTAT):
-            for line in fields.data.decode("ascii", "replace").split("\n"):
-                name, _, value = line.partition(":")
-                if name.strip() == "overrun" and (n := whole(value.strip())) >= 0:
-                    overruns.append(n)
+        options = self.container.all_options(Option.CPUSTAT)
+        overruns = [int(line[1]) for fields in options for line in _OVERRUN.finditer(fields.data)]
         count = self.container.first_option(Option.CPUCOUNT)
         n_cpus = count.number(4, "the CPU count") if count is not None and count.left() >= 4 else len(self.buffer.cpus)
         return n_cpus, sum(overruns) if overruns else -1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import threading
 import zlib
 from pathlib import Path
@@ -12,8 +14,8 @@ from kfgraph.errors import InputError
 
 MAX_CHUNK = 16 << 20
 """A chunk of trace data that says it is larger is damaged (trace-cmd writes 10 pages a chunk)."""
-MAX_SECTION = 64 << 20
-"""The same for a section (the largest known, kallsyms, takes 10 MB)."""
+_MAX_WINDOW = 64 << 20
+_MAX_NAME = 4096
 _MAX_DIGITS = 18
 _HINT = "the file is damaged or was cut; `trace-cmd dump --summary -i FILE` shows what trace-cmd makes of it"
 
@@ -37,27 +39,90 @@ def whole(text: str) -> int:
 
 
 class Source:
-    """A file read at offsets, from more than one thread."""
+    """A regular file read at offsets, from more than one thread.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    It is open until it is closed or nobody has it any more. A copy that was pickled opens it again by its
+    path. ``grows``: more may be appended while it is read (what was there counts).
+    """
+
+    # Reads, not a mapping: a mapping of a file that another program cuts short kills the process.
+    def __init__(self, path: str | os.PathLike[str], *, grows: bool = False) -> None:
+        """Raises OSError: it cannot be opened, or is no regular file."""
+        self._fd = -1
         self.path = os.fspath(path)
-        # Reads, not a mapping: a mapping of a file that another program cuts short kills the process.
-        self._file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - close() closes it
-        self.size = os.fstat(self._file.fileno()).st_size
+        self._grows = grows
+        self._fd, found = _open(self.path)
+        self.size = found.st_size
+        self._written = found.st_mtime_ns
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_fd": -1, "path": str(Path(self.path).absolute())}
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    @property
+    def has_name(self) -> bool:
+        """Whether the path still leads to the file that is open."""
+        try:
+            return os.path.samestat(os.fstat(self._fd), Path(self.path).stat())
+        except OSError:
+            return False
+
+    def still(self) -> bool:
+        """Whether the file holds what it held when it was first opened, as far as its size and its time tell."""
+        try:
+            with _REOPENING:
+                if self._fd < 0:
+                    self._fd, found = _open(self.path)
+                else:
+                    found = os.fstat(self._fd)
+        except OSError:
+            return False
+        if self._grows:
+            return found.st_size >= self.size
+        return (found.st_size, found.st_mtime_ns) == (self.size, self._written)
 
     def read(self, offset: int, size: int) -> bytes:
-        """At most ``size`` bytes at ``offset``; fewer at the end of the file."""
+        """At most ``size`` bytes at ``offset``; fewer at the end of the file.
+
+        Raises:
+            Damage: the system cannot read there.
+        """
         if offset >= self.size or size <= 0:
             return b""
         size = min(size, self.size - offset)
-        data = os.pread(self._file.fileno(), size, offset)
-        while len(data) < size and (part := os.pread(self._file.fileno(), size - len(data), offset + len(data))):
-            data += part
+        try:
+            data = os.pread(self._fd, size, offset)
+            while len(data) < size and (part := os.pread(self._fd, size - len(data), offset + len(data))):
+                data += part
+        except OSError as error:
+            raise Damage(offset, f"the file cannot be read: {error.strerror}") from None
         return data
+
+
+_REOPENING = threading.Lock()
+
+
+def _open(path: str) -> tuple[int, os.stat_result]:
+    # Not blocking: to open a pipe is to wait for who writes to it.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "no regular file")
+    return fd, found
+
+
+def most_stored(size: int) -> int:
+    """What ``size`` bytes take compressed where they do not compress at all."""
+    return size + (size >> 6) + 1024
 
 
 class Fields:
@@ -97,7 +162,7 @@ class Fields:
 
     def string(self, what: str) -> str:
         """A zero-terminated string."""
-        end = self.data.find(b"\0", self.pos)
+        end = self.data.find(b"\0", self.pos, self.pos + _MAX_NAME)
         if end < 0:
             raise Damage(self.offset, f"{what} has no end")
         text = self.data[self.pos : end].decode("utf-8", "replace")
@@ -144,7 +209,7 @@ class Codec:
         decompressor = getattr(self._local, "zstd", None)
         if decompressor is None:
             # One per thread: a decompressor is not to be used by two at once.
-            decompressor = self._local.zstd = zstandard.ZstdDecompressor(max_window_size=MAX_SECTION)
+            decompressor = self._local.zstd = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
         try:
             # trace-cmd's frames tell no content size; one that tells another is damage.
             told = zstandard.frame_content_size(data)

@@ -1,0 +1,60 @@
+"""What was damaged or missing, gathered: one notice of a kind, which counts and shows the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kfgraph.errors import Notice
+from kfgraph.parse.tracedat.source import Damage
+
+_KINDS = {
+    "cut-file": "places where the file ends early",
+    "options": "lists of the file's parts cannot be read to their ends",
+    "buffer": "trace buffers cannot be read",
+    "cpu": "CPUs' data is not where the file says",
+    "leftover-unread": "files that the recorder left cannot be read",
+    "damaged-section": "parts that describe the records cannot be read",
+    "damaged-clock": "options of the clock cannot be read, so times are as recorded",
+    "damaged-chunk": "chunks of trace data make no sense",
+    "damaged-pages": "pages of trace data make no sense",
+    "clock-back": "records are before those before them on their CPU, so entries before their callers' have no time",
+    "unknown-event": "events are of types that the file does not describe",
+}
+"""Plural, so that a count can stand in front."""
+
+
+class Notes:
+    """Notices by code, in the order in which the first of each kind came."""
+
+    def __init__(self, notices: Iterable[Notice] = ()) -> None:
+        self._notices = {notice.code: notice for notice in notices}
+
+    def add(self, code: str, what: str, *, offset: int = -1, n: int = 1) -> None:
+        """``n`` more of a kind; ``what`` and where the first of them is."""
+        known = self._notices.get(code)
+        if known is not None:
+            self._notices[code] = Notice(code, known.text, known.n + n, known.hint, known.details)
+            return
+        where = f" (at byte {offset})" if offset >= 0 else ""
+        details = {"offset": offset} if offset >= 0 else {}
+        self._notices[code] = Notice(code, f"{_KINDS[code]}, the first: {what}{where}", n, details=details)
+
+    def damage(self, code: str, damage: Damage, *, part: str = "", n: int = 1) -> None:
+        """The same of a damage, which is ``part``'s."""
+        self.add(code, f"{part}: {damage.what}" if part else damage.what, offset=damage.offset, n=n)
+
+    def say(self, notice: Notice) -> None:
+        """A notice in words of its own; one of its kind is enough."""
+        self._notices.setdefault(notice.code, notice)
+
+    def merge(self, notices: Iterable[Notice]) -> None:
+        """What another has gathered."""
+        for notice in notices:
+            known = self._notices.get(notice.code)
+            if known is not None:
+                notice = Notice(known.code, known.text, known.n + notice.n, known.hint, known.details)
+            self._notices[notice.code] = notice
+
+    def all(self) -> tuple[Notice, ...]:
+        """Every kind."""
+        return tuple(self._notices.values())
