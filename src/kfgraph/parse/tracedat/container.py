@@ -176,19 +176,6 @@ class Container:
             raise Damage(offset, f"a compressed block of {stored} bytes runs past the end of the file")
         return self.codec.expand(data, size, offset, limit=limit)
 
-    def expand_chunk(self, source: Source, chunk: Chunk) -> bytes:
-        """The data of a chunk.
-
-        Raises:
-            Damage: it cannot be decompressed.
-        """
-        data = source.read(chunk.offset, chunk.stored)
-        if not chunk.compressed:
-            return data
-        if len(data) < chunk.stored:
-            raise Damage(chunk.offset, "a chunk of trace data runs past the end of the file")
-        return self.codec.expand(data, chunk.size, chunk.offset, limit=MAX_CHUNK)
-
     def first_option(self, option: Option) -> Fields | None:
         """The first option of this kind."""
         return next(iter(self.all_options(option)), None)

@@ -36,8 +36,10 @@ class Later:
         self._thread.start()
 
     def _run(self) -> None:
+        # Not kept: it would hold who holds this, and with that the file open, until a collection of garbage.
+        function = self.__dict__.pop("_function")
         try:
-            self._value = self._function()
+            self._value = function()
         except BaseException as error:  # raised again where the value is asked for
             self._error = error
 
@@ -196,7 +198,7 @@ def _groups(chunks: tuple[Chunk, ...], room: int) -> list[list[Chunk]]:
 
 def _one(container: Container, data: CpuData, chunk: Chunk) -> bytes | Damage:
     try:
-        return container.expand_chunk(data.source, chunk)
+        return container.codec.chunk(data.source, chunk)
     except Damage as damage:
         return damage
 

@@ -1,6 +1,7 @@
 """The text of other events, decoded when asked for: ``field=value``, field by field.
 
-Only where each record stands is kept; its chunk is read (and decompressed) again.
+Only where each record stands is kept; its chunk is read (and decompressed) again. So the file must be
+there as it was.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.errors import InputError
 from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.formats import EventFormat, Field
 from kfgraph.parse.tracedat.layout import Buffer
@@ -27,7 +29,12 @@ _ADDRESS = 1 << 40
 
 
 class MarkTexts(Sequence[str]):
-    """``texts[i]``: the fields of mark i. Holds the file open."""
+    """``texts[i]``: the fields of mark i. Holds the file open; one that was pickled finds it by its path, or
+    holds the texts where the file has no name (it was unpacked into a temporary one).
+
+    Raises:
+        InputError: where a text is asked for and the file was written to since, or is gone.
+    """
 
     def __init__(
         self,
@@ -38,7 +45,8 @@ class MarkTexts(Sequence[str]):
         *,
         long_size: int,
     ) -> None:
-        self._container = container
+        self._name = container.name
+        self._codec = container.codec
         self._cpus = buffer.cpus
         self._begins = [
             [0, *accumulate(chunk.size for chunk in data.chunks)] for data in buffer.cpus
@@ -48,6 +56,11 @@ class MarkTexts(Sequence[str]):
         self._long = long_size
         self._order: Any = "big" if container.big_endian else "little"
         self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if all(data.source.has_name for data in self._cpus):
+            return object.__new__, (MarkTexts,), {**self.__dict__, "_kept": OrderedDict()}
+        return tuple, (list(self),)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -90,10 +103,14 @@ class MarkTexts(Sequence[str]):
             return self._kept[key]
         data = self._cpus[stream]
         try:
-            content = self._container.expand_chunk(data.source, data.chunks[which])
-        except Damage:
-            # It was readable when the trace was loaded: the file has changed since.
-            content = b""
+            if not data.source.still():
+                raise Damage(data.chunks[which].offset, "the file is not what it was when it was loaded")
+            content = self._codec.chunk(data.source, data.chunks[which])
+        except Damage as damage:
+            raise InputError(
+                f"{self._name}: the text of an event cannot be read: {damage.what} (at byte {damage.offset})",
+                "load the trace again",
+            ) from None
         self._kept[key] = content
         if len(self._kept) > _KEPT_CHUNKS:
             self._kept.popitem(last=False)

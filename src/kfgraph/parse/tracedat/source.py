@@ -8,9 +8,12 @@ import stat
 import threading
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kfgraph.errors import InputError
+
+if TYPE_CHECKING:
+    from kfgraph.parse.tracedat.layout import Chunk
 
 MAX_CHUNK = 16 << 20
 """A chunk of trace data that says it is larger is damaged (trace-cmd writes 10 pages a chunk)."""
@@ -69,7 +72,9 @@ class Source:
 
     @property
     def has_name(self) -> bool:
-        """Whether the path still leads to the file that is open."""
+        """Whether the path still leads to the file that is open, or nothing is open yet."""
+        if self._fd < 0:
+            return True
         try:
             return os.path.samestat(os.fstat(self._fd), Path(self.path).stat())
         except OSError:
@@ -178,6 +183,22 @@ class Codec:
             raise Damage(offset, f"unknown compression {name!r}")
         self.name = name
         self._local = threading.local()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Codec, (self.name, 0)
+
+    def chunk(self, source: Source, chunk: Chunk) -> bytes:
+        """The data of a chunk.
+
+        Raises:
+            Damage: it cannot be read, or not be decompressed.
+        """
+        data = source.read(chunk.offset, chunk.stored)
+        if not chunk.compressed:
+            return data
+        if len(data) < chunk.stored:
+            raise Damage(chunk.offset, "a chunk of trace data runs past the end of the file")
+        return self.expand(data, chunk.size, chunk.offset, limit=MAX_CHUNK)
 
     def expand(self, data: bytes, declared: int, offset: int, *, limit: int) -> bytes:
         """``data`` decompressed: exactly ``declared`` bytes.
