@@ -154,7 +154,7 @@ def _tree_of(chosen: Selection) -> TreeTable:
         row=rows,
         flags=flags,
         labels=trace.symbols.labels,
-        extras={} if calls.retval is None else {"error": error_codes(calls)[rows]},
+        extras={} if calls.retval is None else {"error": error_codes(calls, trace.symbols)[rows]},
     )
     return tree if chosen.named else _under_tasks(tree, trace)
 

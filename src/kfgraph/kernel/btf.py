@@ -6,12 +6,13 @@ Source: Documentation/bpf/btf.rst of Linux.
 from __future__ import annotations
 
 import struct
+import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-_INT, _PTR, _ARRAY, _STRUCT, _UNION, _ENUM = 1, 2, 3, 4, 5, 6
+_INT, _PTR, _ARRAY, _STRUCT, _UNION, _ENUM, _FWD = 1, 2, 3, 4, 5, 6, 7
 _TYPEDEF, _VOLATILE, _CONST, _RESTRICT, _FUNC, _FUNC_PROTO = 8, 9, 10, 11, 12, 13
 _FLOAT, _TYPE_TAG, _ENUM64 = 16, 18, 19
 _MODIFIERS = frozenset((_TYPEDEF, _VOLATILE, _CONST, _RESTRICT, _TYPE_TAG))
@@ -26,7 +27,10 @@ _TAIL = {
 }  # fmt: skip
 _LAST_KIND = 19
 _SIGNED, _BOOL = 1, 4
+_INT_SIZE = 4
 _MAX_NAME = 1024
+_DEEPEST = 32
+"""Modifiers of modifiers and pointers to pointers, a few deep; a ring of them is damage."""
 _MOST_FUNCTIONS = 1 << 18
 """Far more than any kernel has."""
 
@@ -46,10 +50,23 @@ class Type:
 
 @dataclass(frozen=True)
 class Prototype:
-    """(name, type) of every parameter, and what is returned."""
+    """(name, type) of every parameter, and what is returned: its type, and as C has it (``struct page *``)."""
 
     parameters: tuple[tuple[str, Type], ...]
     returns: Type
+    c_type: str
+
+    def can_fail(self, long_size: int) -> bool:
+        """Whether the returned value can be a negative error number.
+
+        Nothing, a bool, a structure, and what is narrower than an int or an unsigned one narrower than a
+        register cannot: they leave junk that looks like one. An unsigned long can (mmap: IS_ERR_VALUE), and
+        so can a pointer (IS_ERR) and what is not known.
+        """
+        kind, size = self.returns.kind, self.returns.size
+        if kind in ("int", "enum"):
+            return size >= long_size or (size == _INT_SIZE and self.returns.signed)
+        return kind in ("pointer", "unknown")
 
 
 class Btf:
@@ -64,6 +81,7 @@ class Btf:
         if header + types + types_size > len(data) or header + strings + strings_size > len(data):
             raise ValueError("BTF that is longer than its section")
         self._types = data[header + types : header + types + types_size]
+        self._function_places = array("I")
         self._strings = data[header + strings : header + strings + strings_size]
 
     def prototype(self, function: str) -> Prototype | None:
@@ -86,11 +104,32 @@ class Btf:
             name, kind = struct.unpack_from(self._order + "II", self._types, where)
             if name or kind:
                 parameters.append((self._string(name).decode("utf-8", "replace"), self._type(kind)))
-        return Prototype(tuple(parameters), self._type(returns))
+        return Prototype(tuple(parameters), self._type(returns), self._text(returns))
+
+    def _text(self, number: int, depth: int = 0) -> str:
+        """A type as C has it, without what functions and arrays are of."""
+        place = self._place(number)
+        if place is None or depth > _DEEPEST:
+            return "" if number else "void"
+        at, info, below = self._at(place)
+        kind, name = info >> 24 & 0x1F, self._string(at).decode("utf-8", "replace")
+        if kind == _PTR:
+            inner = self._text(below, depth + 1) or "void"
+            return inner + ("*" if inner.endswith("*") else " *")
+        if kind in (_CONST, _VOLATILE):
+            inner, word = self._text(below, depth + 1), "const" if kind == _CONST else "volatile"
+            return f"{inner} {word}" if inner.endswith("*") else f"{word} {inner}"
+        if kind in (_RESTRICT, _TYPE_TAG):
+            return self._text(below, depth + 1)
+        if kind == _FUNC_PROTO:
+            return "function"
+        word = {_STRUCT: "struct", _UNION: "union", _ENUM: "enum", _ENUM64: "enum"}.get(kind, "")
+        if kind == _FWD:
+            word = "union" if info >> 31 else "struct"
+        return f"{word} {name or '{...}'}" if word else {"_Bool": "bool"}.get(name, name)
 
     def _type(self, number: int) -> Type:
-        # Modifiers of modifiers, a few deep; a ring of them is damage.
-        for _ in range(32):
+        for _ in range(_DEEPEST):
             if number == 0:
                 return Type("void")
             place = self._place(number)
@@ -125,16 +164,23 @@ class Btf:
     def _places(self) -> Sequence[int]:
         """Where type 1, 2, ... begins."""
         places = array("I")
-        at, info = 0, struct.Struct(self._order + "I")
-        data, end = self._types, len(self._types) - 12
+        # In words: every type is of whole ones.
+        words = array("I")
+        words.frombytes(self._types[: len(self._types) & ~3])
+        if (sys.byteorder == "little") != (self._order == "<"):
+            words.byteswap()
+        tail = [(fixed // 4 + 3, each // 4) for fixed, each in (_TAIL.get(kind, (0, 0)) for kind in range(32))]
+        at, end = 0, len(words) - 3
         while at <= end:
-            (word,) = info.unpack_from(data, at + 4)
+            word = words[at + 1]
             kind = word >> 24 & 0x1F
             if kind > _LAST_KIND:
                 break
-            places.append(at)
-            fixed, each = _TAIL.get(kind, (0, 0))
-            at += 12 + fixed + each * (word & 0xFFFF)
+            places.append(4 * at)
+            if kind == _FUNC:
+                self._function_places.append(4 * at)
+            fixed, each = tail[kind]
+            at += fixed + each * (word & 0xFFFF)
         return places
 
     @cached_property
@@ -142,10 +188,9 @@ class Btf:
         """Name -> where the function's type is; a name that two prototypes share is left out."""
         found: dict[bytes, int] = {}
         twice: set[bytes] = set()
-        for place in self._places:
-            name, info, proto = self._at(place)
-            if info >> 24 & 0x1F != _FUNC or len(found) == _MOST_FUNCTIONS:
-                continue
+        _ = self._places
+        for place in self._function_places[:_MOST_FUNCTIONS]:
+            name, _, proto = self._at(place)
             text = self._string(name)
             if text in found and self._at(found[text])[2] != proto:
                 twice.add(text)

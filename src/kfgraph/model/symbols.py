@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,19 +15,41 @@ UNKNOWN = 0
 
 
 @dataclass(frozen=True)
+class Returned:
+    """What a function returns.
+
+    ``c_type`` is its type in C (``int``, ``void``, ``struct page *``), ``n_bits`` how many of the register
+    count, ``can_fail`` whether a value can be a negative error number at all.
+    """
+
+    c_type: str
+    n_bits: int
+    can_fail: bool
+
+
+class Prototypes(Protocol):
+    """Who knows what functions return."""
+
+    def returned(self, code: int) -> Returned | None:
+        """By function code; None where it is not known."""
+
+
+@dataclass(frozen=True)
 class SymbolTable:
     """Code -> (name, module, address). Code 0 is the unknown function, its name is "".
 
     ``names[c]`` is the function's name as the trace gives it, or the address in hex
     (``0xffffffffc0b08014``) where no symbol is known; ``modules[c]`` is "" for the core kernel.
     ``resolved[c]`` is False for code 0 and for addresses. ``addresses`` (uint64, 0 = not recorded)
-    holds the function's entry where the trace has it.
+    holds the function's entry where the trace has it. ``prototypes`` are there where it describes the
+    kernel's functions (BTF), and are read when they are asked for.
     """
 
     names: tuple[str, ...]
     modules: tuple[str, ...]
     resolved: npt.NDArray[np.bool_]
     addresses: npt.NDArray[np.uint64]
+    prototypes: Prototypes | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def build(
@@ -58,6 +81,15 @@ class SymbolTable:
             return "?"
         module = self.modules[code]
         return f"{self.names[code]} [{module}]" if module else self.names[code]
+
+    def returned(self, code: int) -> Returned | None:
+        """What the function returns, None where the trace does not tell."""
+        return None if self.prototypes is None else self.prototypes.returned(code)
+
+    def returns(self, code: int) -> str:
+        """The C type that the function returns, "" where the trace does not tell."""
+        returned = self.returned(code)
+        return "" if returned is None else returned.c_type
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

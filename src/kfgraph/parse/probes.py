@@ -68,4 +68,4 @@ def _named(symbols: SymbolTable, known: dict[int, ReturnProbe], modules: tuple[M
         if code and name:
             names[code], owners[code] = name
             resolved[code] = True
-    return SymbolTable(tuple(names), tuple(owners), resolved, symbols.addresses)
+    return replace(symbols, names=tuple(names), modules=tuple(owners), resolved=resolved)

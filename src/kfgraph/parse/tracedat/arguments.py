@@ -1,30 +1,93 @@
-"""Recorded argument registers -> ``name=value``, by the BTF that trace-cmd 3.4 puts in the file."""
+"""Prototypes of the kernel's functions, by the BTF that trace-cmd 3.4 puts in the file: what their recorded
+argument registers mean, and what they return."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from kfgraph.kernel.btf import Btf, Prototype, Type
-from kfgraph.model.symbols import SymbolTable
+from kfgraph.model.symbols import Returned, SymbolTable
+from kfgraph.parse.tracedat.container import Container
+from kfgraph.parse.tracedat.layout import Option
+from kfgraph.parse.tracedat.source import Damage
+
+
+class Prototypes:
+    """Function code -> prototype, of the core kernel's functions that BTF tells for sure.
+
+    The BTF is read from the file when it is first asked for, unless it is given as ``data``; what cannot
+    be read then is not known.
+    """
+
+    def __init__(
+        self, container: Container, symbols: SymbolTable, *, long_size: int, data: bytes | None = None
+    ) -> None:
+        self._file = container.sections_alone()
+        self._symbols = symbols
+        self.long_size = long_size
+        self._data = data
+        self._btf: Btf | None = None
+        self._known: dict[int, Prototype | None] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        if not self._file.source.has_name:
+            # The copy will not find the file.
+            self._read()
+        return {**self.__dict__, "_btf": None}
+
+    def prototype(self, func: int) -> Prototype | None:
+        """The prototype of a function code, None where BTF does not tell it for sure."""
+        if func not in self._known:
+            self._known[func] = self._look_up(func)
+        return self._known[func]
+
+    def returned(self, code: int) -> Returned | None:
+        """What a function returns, by its code; None where that is not known."""
+        prototype = self.prototype(code)
+        if prototype is None or not prototype.c_type:
+            return None
+        size = self.long_size if prototype.returns.kind == "pointer" else prototype.returns.size
+        return Returned(prototype.c_type, 8 * min(size, self.long_size), prototype.can_fail(self.long_size))
+
+    def _look_up(self, func: int) -> Prototype | None:
+        if not self._symbols.resolved[func] or self._symbols.modules[func]:
+            # The BTF is the kernel image's; modules have their own, which is not in the file.
+            return None
+        if self._btf is None:
+            data = self._read()
+            try:
+                self._btf = Btf(data) if data else None
+            except ValueError:
+                self._data = b""
+        return None if self._btf is None else self._btf.prototype(self._symbols.names[func])
+
+    def _read(self) -> bytes:
+        if self._data is None:
+            self._data = b""
+            try:
+                section = self._file.section(Option.BTF) if self._file.source.still() else None
+            except Damage:
+                section = None
+            if section is not None:
+                self._data = section.data
+        return self._data
 
 
 class Describer:
-    """(function code, register values) -> text. ``data`` is BTF, or b"": then values have no names.
+    """(function code, register values) -> text.
 
     Values print as the kernel prints them: pointers and unsigned numbers in hex, signed ones and
     enumerations in decimal, cut to the width of their type (the rest of a register is junk).
     """
 
-    def __init__(self, data: bytes, symbols: SymbolTable, *, long_size: int) -> None:
-        self._data = data
-        self._symbols = symbols
-        self._long = long_size
-        self._btf: Btf | None = None
-        self._known: dict[int, Prototype | None] = {}
+    def __init__(self, prototypes: Prototypes) -> None:
+        self._prototype = prototypes.prototype
+        self._long = prototypes.long_size
 
     def __call__(self, func: int, values: Sequence[int]) -> str:
         """``name=value, ...``."""
-        prototype = self.prototype(func)
+        prototype = self._prototype(func)
         if prototype is None:
             return ", ".join(f"0x{value:x}" for value in values)
         left = list(values)
@@ -35,24 +98,6 @@ class Describer:
                 break
             parts.append(f"{name or '?'}={self._value(ctype, left)}")
         return ", ".join(parts)
-
-    def prototype(self, func: int) -> Prototype | None:
-        """The prototype of a function code, None where BTF does not tell it for sure."""
-        if func not in self._known:
-            self._known[func] = self._look_up(func)
-        return self._known[func]
-
-    def _look_up(self, func: int) -> Prototype | None:
-        if not self._data or not self._symbols.resolved[func] or self._symbols.modules[func]:
-            # The BTF is the kernel image's; modules have their own, which is not in the file.
-            return None
-        if self._btf is None:
-            try:
-                self._btf = Btf(self._data)
-            except ValueError:
-                self._data = b""
-                return None
-        return self._btf.prototype(self._symbols.names[func])
 
     def _value(self, ctype: Type, left: list[int]) -> str:
         value = left.pop(0)

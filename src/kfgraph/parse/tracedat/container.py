@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import struct
 from bisect import bisect_right
+from copy import copy
 
 from kfgraph.errors import InputError, NoMatchError, Notice
 from kfgraph.parse.tracedat.layout import (
@@ -106,6 +107,12 @@ class Container:
         for buffer in self.buffers:
             for data in buffer.cpus:
                 data.source.close()
+
+    def sections_alone(self) -> Container:
+        """The same file without its options and buffers, for what is read later."""
+        other = copy(self)
+        other.options, other.buffers, other.claims = [], [], Claims()
+        return other
 
     def buffer_named(self, name: str | None) -> Buffer:
         """One of the trace buffers: the main one for None and "", the first where there is no main one.

@@ -197,6 +197,7 @@ class Reading:
         paired = pairer.finish(clock_is_ns=self.times.unit == "ns")
         del pairer
         symbols, callers = names.table(self.decoder.functions(), self.decoder.callers())
+        symbols = self._with_prototypes(symbols)
         calls = self._calls(paired, symbols, callers)
         marks = self._marks(paired)
         tasks = self._tasks(paired.lanes)
@@ -217,9 +218,21 @@ class Reading:
             meta=self._meta(paired, n_cpus, n_overrun),
             notices=(*self.notes.all(), *paired.notices),
         )
-        if not len(marks):
+        if not len(marks) and symbols.prototypes is None:
             self.container.close()
         return trace
+
+    def _with_prototypes(self, symbols: SymbolTable) -> SymbolTable:
+        if Option.BTF not in self.container.places and not self.has_args:
+            return symbols
+        # Imported where there are any: BTF is a format of its own.
+        from kfgraph.parse.tracedat.arguments import Prototypes
+
+        # With arguments it is needed, and if it is damaged, that is told now.
+        section = self._section(Option.BTF) if self.has_args else None
+        data = None if not self.has_args else b"" if section is None else section.data
+        prototypes = Prototypes(self.container, symbols, long_size=self.page.commit_size, data=data)
+        return replace(symbols, prototypes=prototypes)
 
     def _calls(self, paired: Paired, symbols: SymbolTable, callers: npt.NDArray[np.int32]) -> CallTable:
         calls = paired.calls
@@ -232,15 +245,13 @@ class Reading:
         if calls.caller is not None:
             calls = calls.with_columns(caller=callers[calls.caller])
         if paired.arg is not None:
-            # Imported where arguments are: BTF is a format of its own.
             from kfgraph.parse.tracedat.arguments import Describer
 
             values = self.decoder.argument_values()
             known = paired.arg >= 0
             count = np.zeros(len(calls), np.uint8)
             count[known] = values[paired.arg[known]]
-            btf = self._section(Option.BTF)
-            describe = Describer(b"" if btf is None else btf.data, symbols, long_size=self.page.commit_size)
+            describe = Describer(symbols.prototypes)  # type: ignore[arg-type]
             calls = calls.with_columns(args=RawArgs(calls.func, paired.arg + np.int32(1), count, values, describe))
         return calls
 
