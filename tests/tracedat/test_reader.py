@@ -108,6 +108,21 @@ def test_arguments_and_return_addresses(kernel: Kernel, tmp_path: Path) -> None:
     assert trace.calls.caller.tolist() == [trace.calls.func[0]] * 2
 
 
+@pytest.mark.parametrize("kernel", [Kernel(), Kernel(retval=True), Kernel(big_endian=True), Kernel(long_size=4)])
+def test_return_addresses_without_arguments(kernel: Kernel, tmp_path: Path) -> None:
+    """6.13 to 6.18: the return address stands right behind the depth, at no multiple of its size."""
+    inside_f = F + 0x44 & (1 << 8 * kernel.long_size) - 1
+    path = write(tmp_path, kernel, two_calls(kernel, retaddr=inside_f), compression="none")
+    n = kernel.long_size
+    assert f"retaddr;\toffset:{8 + n + 4};\tsize:{n};".encode() in path.read_bytes()
+    assert {r.caller for r in records(path) if r.kind == ENTRY} == {inside_f}
+    trace = read(path)
+    trace.check()
+    assert (names(trace), trace.calls.args) == (["f", "g"], None)
+    assert trace.calls.caller is not None
+    assert trace.calls.caller.tolist() == [trace.calls.func[0]] * 2
+
+
 @pytest.mark.parametrize("kernel", [Kernel(), Kernel(big_endian=True), Kernel(long_size=4)])
 def test_losses_with_and_without_a_count(kernel: Kernel, tmp_path: Path) -> None:
     mask = (1 << 8 * kernel.long_size) - 1

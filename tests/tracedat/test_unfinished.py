@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.tracedat import TEXT, Cpu, Extra, Kernel, trace_dat
+from kfgraph import load
 from kfgraph.errors import InputError, NoMatchError
 from kfgraph.model.trace import Trace
 from kfgraph.parse.tracedat import read
@@ -129,3 +130,39 @@ def test_counts_stand_before_what_is_missing(tmp_path: Path) -> None:
     assert notice.n > 1
     assert notice.text.startswith("places where the file ends early, the first: ")
     assert notice.details["offset"] > 0
+
+
+def test_parts_without_their_trace_are_named_with_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "my trace.dat"
+    parts = [tmp_path / f"my trace.dat.cpu{number}" for number in range(2)]
+    for part in parts:
+        part.write_bytes(calls_of(0).pages())
+    remedy = f"trace-cmd restore -o '{path}.restored' '{parts[0]}' '{parts[1]}'"
+    with pytest.raises(InputError, match="no such file, only the parts that a killed recorder left") as caught:
+        load(path)
+    assert remedy in caught.value.hint
+    with pytest.raises(InputError, match="one CPU's part of a recording that was not finished") as caught:
+        load(parts[1])
+    assert remedy in caught.value.hint
+    # A trace that breaks off before its event formats cannot say what is in the parts.
+    path.write_bytes(trace_dat(Kernel(), [], symbols=SYMBOLS, version=6)[:100])
+    with pytest.raises(InputError, match=r"\(at byte \d+\)") as caught:
+        load(path)
+    assert remedy in caught.value.hint
+    with pytest.raises(InputError, match="one CPU's part") as caught:
+        load(parts[0])
+    assert caught.value.hint == f"name {path}: its parts are read with it"
+
+
+def test_a_named_buffers_part_leads_to_its_trace(tmp_path: Path) -> None:
+    path = tmp_path / "trace.dat"
+    path.write_bytes(without_list(Kernel()))
+    part = tmp_path / "trace.dat.probes.cpu3"
+    part.write_bytes(calls_of(0).pages())
+    with pytest.raises(InputError, match="one CPU's part") as caught:
+        load(part)
+    assert caught.value.hint == f"name {path}: its parts are read with it"
+    missing = tmp_path / "other.dat"
+    with pytest.raises(InputError, match="no such file") as caught:
+        load(missing)
+    assert "restore" not in caught.value.hint

@@ -104,8 +104,8 @@ def load(path: str | os.PathLike[str] | Readable, *, reader: str | None = None, 
     as long as there is something that can.
 
     Raises:
-        InputError: not a trace, empty, a directory, missing, damaged beyond use, without a
-            function_graph record.
+        InputError: not a trace, empty, a directory, missing, damaged beyond use, or a text without a
+            function_graph record (a trace.dat without one is a trace of no calls: it may hold marks).
         MachineError: the reader needs a program that is not installed.
         NoMatchError: there is no buffer of that name.
         UsageError: no reader is called ``reader``.
@@ -135,7 +135,23 @@ def _reader_for(source: Source, name: str | None) -> Reader:
     for magic, what, hint in _OTHERS:
         if source.head.startswith(magic):
             raise InputError(f"{source.name}: {what}", hint)
+    _refuse_part(source)
     raise InputError(
         f"{source.name}: not a trace that kfgraph can read",
         "it reads trace.dat, the text of `trace-cmd report`, the tracefs file `trace`, and `perf ftrace` text",
     )
+
+
+def _refuse_part(source: Source) -> None:
+    """A per-CPU file of a recorder that was killed holds pages, and nothing that describes them.
+
+    Raises:
+        InputError: this is one.
+    """
+    from kfgraph.parse.tracedat.recover import part_of, restore_hint
+
+    main = None if source.path is None else part_of(source.path)
+    if main is None:
+        return
+    problem = f"{source.name}: one CPU's part of a recording that was not finished, without what describes it"
+    raise InputError(problem, f"name {main}: its parts are read with it" if main.is_file() else restore_hint(str(main)))

@@ -150,6 +150,10 @@ def _open(path: Path) -> IO[bytes]:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         return path.open("rb")
     except FileNotFoundError:
+        from kfgraph.parse.tracedat.recover import restore_hint
+
+        if hint := restore_hint(str(path)):
+            raise InputError(f"{path}: no such file, only the parts that a killed recorder left", hint) from None
         raise InputError(f"{path}: no such file", "`kfgraph trace COMMAND` records one as ./trace.dat") from None
     except IsADirectoryError:
         inside = path / "trace.dat"

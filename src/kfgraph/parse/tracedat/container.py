@@ -26,7 +26,7 @@ from kfgraph.parse.tracedat.layout import (
     plain_chunks,
 )
 from kfgraph.parse.tracedat.notes import Notes
-from kfgraph.parse.tracedat.recover import find_sections, recover_buffers
+from kfgraph.parse.tracedat.recover import find_sections, recover_buffers, restore_hint
 from kfgraph.parse.tracedat.source import MAX_CHUNK, Codec, Damage, Fields, Source, most_stored
 from kfgraph.parse.tracedat.version6 import read_version_6
 
@@ -94,7 +94,7 @@ class Container:
                 read_version_6(self)
         except Damage as damage:
             self.source.close()
-            raise damage.as_error(self.name) from None
+            raise damage.as_error(self.name, hint=restore_hint(self.source.path)) from None
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -128,9 +128,8 @@ class Container:
         if wanted is None and not self.buffers:
             missed = "; ".join(notice.text for notice in self.notices)
             why = missed or f"no buffer is listed (at byte {self._options_at})"
-            raise InputError(
-                f"{self.name} holds no trace data: {why}", "it was cut, or its recorder was killed: record again"
-            )
+            hint = restore_hint(self.source.path) or "it was cut, or its recorder was killed: record again"
+            raise InputError(f"{self.name} holds no trace data: {why}", hint)
         if wanted is None:
             wanted = self.buffers[0]
         if wanted.is_text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -122,6 +123,27 @@ def leftovers(path: str) -> list[tuple[str, int, str]]:
         if rest != entry.name and 0 <= cpu < MAX_CPUS and number == str(cpu) and (not name or name[-1] == "."):
             found.append((name[:-1], cpu, str(entry)))
     return sorted(found)
+
+
+def restore_hint(path: str) -> str:
+    """What to type where per-CPU files are all that there is of a trace; "" where there are none beside it."""
+    parts = [part for name, _, part in leftovers(path) if not name]
+    if not parts:
+        return ""
+    shown = shlex.join(parts) if len(parts) < 4 else f"{shlex.quote(path)}.cpu*"
+    command = f"trace-cmd restore -o {shlex.quote(f'{path}.restored')} {shown}"
+    return f"`{command}` makes a trace of the parts, under the kernel that recorded them"
+
+
+def part_of(path: Path) -> Path | None:
+    """The trace that a file is a recorder's per-CPU part of by its name, None if it is none."""
+    stem, _, number = path.name.rpartition(".cpu")
+    if not stem or whole(number) < 0:
+        return None
+    main = path.with_name(stem)
+    # trace.dat.cpu0, and trace.dat.NAME.cpu0 of a named buffer.
+    shorter = path.with_name(stem.rpartition(".")[0] or stem)
+    return shorter if not main.exists() and shorter.exists() else main
 
 
 def add_leftovers(container: Container) -> bool:

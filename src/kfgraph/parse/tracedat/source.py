@@ -31,9 +31,9 @@ class Damage(Exception):
         self.offset = offset
         self.what = what
 
-    def as_error(self, path: str) -> InputError:
+    def as_error(self, path: str, *, hint: str = "") -> InputError:
         """The same as the command line shows it."""
-        return InputError(f"{path}: {self.what} (at byte {self.offset})", _HINT)
+        return InputError(f"{path}: {self.what} (at byte {self.offset})", hint or _HINT)
 
 
 def whole(text: str) -> int:
