@@ -43,32 +43,27 @@ def records_of(reading: Reading) -> Iterator[Record]:
         functions = [0, *reading.decoder.functions().tolist()]
         callers = [0, *reading.decoder.callers().tolist()]
         values = reading.decoder.argument_values()
-        for i in range(n):
-            kind, cpu = int(batch.kind[i]), int(batch.cpu[i])
+        columns = (
+            batch.kind, batch.time, batch.cpu, batch.pid, batch.func, batch.depth, batch.duration, batch.calltime,
+            raw.flags, raw.overrun, raw.rettime,
+            *(batch.func if column is None else column for column in (batch.retval, batch.caller, batch.arg)),
+        )  # fmt: skip
+        rows = zip(*(column[:n].tolist() for column in columns), strict=True)
+        for kind, time, cpu, pid, func, depth, n_lost, calltime, flags, overrun, rettime, retval, caller, arg in rows:
             if kind == LOSS:
-                yield Record(LOSS, -1, cpu, n_lost=int(batch.duration[i]))
-                continue
-            record = Record(kind, int(batch.time[i]), cpu, int(batch.pid[i]), int(raw.flags[i]))
-            if kind == ENTRY:
+                yield Record(LOSS, -1, cpu, n_lost=n_lost)
+            elif kind == ENTRY:
                 args: tuple[int, ...] = ()
-                if batch.arg is not None and batch.arg[i] >= 0:
-                    at = int(batch.arg[i])
-                    args = tuple(int(value) for value in values[at + 1 : at + 1 + int(values[at])])
-                yield record._replace(
-                    func=functions[batch.func[i]],
-                    depth=int(batch.depth[i]),
-                    caller=callers[batch.caller[i]] if batch.caller is not None else 0,
-                    args=args,
-                )
+                if batch.arg is not None and arg >= 0:
+                    args = tuple(int(value) for value in values[arg + 1 : arg + 1 + int(values[arg])])
+                returns_to = callers[caller] if batch.caller is not None else 0
+                yield Record(ENTRY, time, cpu, pid, flags, functions[func], depth, caller=returns_to, args=args)
             elif kind == EXIT:
-                told = batch.calltime[i] >= 0
-                yield record._replace(
-                    func=functions[batch.func[i]],
-                    depth=int(batch.depth[i]),
-                    overrun=int(raw.overrun[i]),
-                    calltime=int(batch.calltime[i]) - offset if told else 0,
-                    rettime=int(raw.rettime[i]) if told else 0,
-                    retval=int(batch.retval[i]) if batch.retval is not None else 0,
-                )
+                yield Record(
+                    EXIT, time, cpu, pid, flags, functions[func], depth, overrun,
+                    calltime - offset if calltime >= 0 else 0,
+                    rettime if calltime >= 0 else 0,
+                    retval if batch.retval is not None else 0,
+                )  # fmt: skip
             else:
-                yield record._replace(type=int(batch.func[i]))
+                yield Record(kind, time, cpu, pid, flags, type=func)
