@@ -23,6 +23,7 @@ from kfgraph.errors import CaptureError, MachineError
 PROGRAM = "trace-cmd"
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.01
+_LONGEST_POLL_S = 0.1
 _READY_TIMEOUT_S = 180.0
 _FLUSH_S = 5.0
 _HELD = "parts"
@@ -82,7 +83,8 @@ class Recorder:
             CaptureError: the recorder ended before that, or does not get there.
             KeyboardInterrupt: ``interrupted()``.
         """
-        until = time.monotonic() + _READY_TIMEOUT_S
+        begin = time.monotonic()
+        until = begin + _READY_TIMEOUT_S
         while not _records(fs, {str(pid) for pid in pids}):
             if not self.running:
                 why = self.failure or f"it ended at once: {self.last_words()}"
@@ -92,18 +94,20 @@ class Recorder:
                 )
             if interrupted():
                 raise KeyboardInterrupt
-            if time.monotonic() > until:
+            now = time.monotonic()
+            if now > until:
                 raise CaptureError("trace-cmd does not start recording", hint="kfgraph doctor checks this machine")
-            time.sleep(_POLL_S)
+            # A look may cost as much as what it waits for: where there is one slow CPU, the recorder needs it.
+            time.sleep(min(max(_POLL_S, 10 * (now - begin)), _LONGEST_POLL_S))
+            begin = time.monotonic()
 
-    def stop(self, *, tick: Callable[[], None]) -> None:
-        """End the recording and wait until the file is finished; ``tick`` is called meanwhile."""
+    def stop(self, *, wait: Callable[[], None]) -> None:
+        """End the recording and return when the file is finished; ``wait`` waits a while, or until it ends."""
         hold_parts(self._output)
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGINT)
         while self.running:
-            tick()
-            time.sleep(_POLL_S)
+            wait()
 
     def kill(self) -> None:
         """Be rid of it and of its helpers, one for each CPU; they may write down what they have before."""

@@ -42,6 +42,7 @@ _SI_KERNEL = 0x80  # asm-generic/siginfo.h: from the terminal, so the command ha
 _PATIENCE_S = 5.0  # how long a command may take to end after a SIGTERM
 _ATTACH_POLL_S = 0.2
 _PROGRESS_S = 0.5
+_FINISH_POLL_S = 0.05
 _FOR_EVER_S = 86_400.0
 _LEAST_FREE_BYTES = 64 * 1024
 
@@ -310,17 +311,19 @@ class _Capture:
         """
         self.stage = "finishing"
         n_interrupts = 0
+        off = False
 
-        def tick() -> None:
-            nonlocal n_interrupts
+        def wait() -> None:
+            nonlocal n_interrupts, off
             self._report(time.monotonic())
-            got = signal.sigtimedwait(_SIGNALS - {signal.SIGCHLD}, 0)
-            n_interrupts += got is not None
+            off = off or self._switch_off()
+            got = signal.sigtimedwait(_SIGNALS, _PROGRESS_S if off else _FINISH_POLL_S)
+            n_interrupts += got is not None and got.si_signo != signal.SIGCHLD
             if n_interrupts > 1:
                 self.recorder.kill()
 
         if self.recorder.running:
-            self.recorder.stop(tick=tick)
+            self.recorder.stop(wait=wait)
         # It may say that all went well and leave a file without data: when the disk is full, for one.
         found = self.look(self.output.temporary)
         right = not found.lacks or (found.empty and not any(cpu.n_events for cpu in stats))
@@ -340,6 +343,21 @@ class _Capture:
             self.output.keep()
             hint = f"what was recorded is kept; in a folder with more room: {by_hand(self.output.temporary)}"
         raise CaptureError(f"no trace could be made of the recording: {reason}", hint=hint)
+
+    def _switch_off(self) -> bool:
+        """Take the tracer off the kernel's functions as soon as that costs no data; True once it is off.
+
+        trace-cmd does so at its very end, and before it reads all the kernel's symbols, twice: the kernel does that
+        far faster untraced. A new tracer empties the buffers and zeroes their counters, so not before the file
+        itself is there: that comes after the last page and the counters were read. Until then the kernel refuses, too.
+        """
+        if not self.output.temporary.exists():
+            return False
+        try:
+            self.fs.write("current_tracer", "nop")
+        except OSError:
+            return False
+        return True
 
     def _wait_untraced(self) -> None:
         assert self.child
