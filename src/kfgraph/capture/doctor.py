@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from kfgraph.capture import guest, session, tracefs
+from kfgraph.capture import session, tracefs
 from kfgraph.capture.plan import default_buffer_kb
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import MachineError
@@ -47,9 +47,10 @@ class System:
     release: str = ""
     which: Callable[[str], str | None] = shutil.which
     run: Callable[[Sequence[str]], str] = _run
-    kvm_obstacle: Callable[[Path], str] = guest.kvm_obstacle
-    find_vng: Callable[[], Path | None] = guest.find_vng
-    find_qemu: Callable[[], Path | None] = guest.find_qemu
+    # None: what the room of guests says. It is imported when a guest is asked about.
+    kvm_obstacle: Callable[[Path], str] | None = None
+    find_vng: Callable[[], Path | None] | None = None
+    find_qemu: Callable[[], Path | None] | None = None
 
     def path(self, absolute: str) -> Path:
         """``absolute`` below ``root``."""
@@ -309,7 +310,9 @@ def _buffers(system: System) -> Check:
 
 
 def _guest(system: System) -> Iterator[Check]:
-    vng, qemu = system.find_vng(), system.find_qemu()
+    from kfgraph.capture import guest
+
+    vng, qemu = (system.find_vng or guest.find_vng)(), (system.find_qemu or guest.find_qemu)()
     if vng is None:
         yield Check("virtme-ng", GUEST, MISSING, "not installed", guest.VNG_REMEDY)
     else:
@@ -319,7 +322,7 @@ def _guest(system: System) -> Iterator[Check]:
     else:
         version = re.search(r"version (\d[\w.]*)", system.run([str(qemu), "--version"]))
         yield Check("QEMU", GUEST, OK, f"{version[1] if version else 'unknown version'} ({qemu})")
-        obstacle = system.kvm_obstacle(qemu)
+        obstacle = (system.kvm_obstacle or guest.kvm_obstacle)(qemu)
         if obstacle:
             found = f"{obstacle}; guests are emulated: slower, 10 s and more to boot"
             yield Check("KVM", GUEST, LIMITED, found, guest.kvm_remedy(obstacle))
@@ -329,6 +332,8 @@ def _guest(system: System) -> Iterator[Check]:
 
 
 def _image(system: System) -> Check:
+    from kfgraph.capture import guest
+
     found = images.list_images(boot=system.path("/boot"), modules=system.path("/lib/modules"))
     if not found:
         return Check("guest kernel", GUEST, MISSING, "no kernel image in /boot", guest.image_remedy())

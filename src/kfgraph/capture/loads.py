@@ -9,11 +9,14 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kfgraph.capture.child import Command, with_sbin
 from kfgraph.capture.shellwords import SimpleCommand, simple_commands
 from kfgraph.errors import CaptureError, InputError
-from kfgraph.kernel.module import Module, read_module
+
+if TYPE_CHECKING:
+    from kfgraph.kernel.module import Module
 
 ShowDepends = Callable[[Sequence[str]], str]
 
@@ -138,6 +141,13 @@ def find_loads(
         except InputError as problem:
             raise CaptureError(f"--module {problem.message}") from None
     return Loads(tuple(asked.values()), tuple(m for path, m in needed.items() if path not in asked), tuple(unread))
+
+
+def read_module(path: str | Path) -> Module:
+    """As :func:`kfgraph.kernel.module.read_module`, which is imported here: most commands load nothing."""
+    from kfgraph.kernel import module
+
+    return module.read_module(path)
 
 
 def _of(command: Command, show_depends: ShowDepends) -> list[Load]:

@@ -12,11 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.kernel.loader import LOADER_FUNCTIONS, MAX_PROBES, PROBE_NOISE, present
-from kfgraph.kernel.module import Module
 from kfgraph.model.companion import ReturnProbe
+
+if TYPE_CHECKING:
+    from kfgraph.kernel.module import Module
 
 GROUP = "kfgraph"
 BLACKLIST = Path("/sys/kernel/debug/kprobes/blacklist")

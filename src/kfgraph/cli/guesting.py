@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TextIO, cast
 
@@ -13,13 +12,13 @@ from kfgraph.capture import throwaway
 from kfgraph.capture.job import Job
 from kfgraph.capture.run import Recording
 from kfgraph.cli import checking
+from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
 from kfgraph.cli.readback import look_at
 from kfgraph.errors import UsageError
 from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
 
-DEFAULT_TIMEOUT_S = 600.0
 _STAGES = {
     "booting": "booting",
     "running": "recording in",
@@ -27,29 +26,6 @@ _STAGES = {
     "copying": "copying back from",
     "rescuing": "saving what was recorded by",
 }
-
-
-@dataclass(frozen=True)
-class GuestChoice:
-    """That it is to be a guest: ``kernel`` is an image or a release ("": the newest that can)."""
-
-    kernel: str
-    timeout_s: float
-
-
-def wanted(guest: bool, *, kernel: str | None, timeout_s: float | None) -> GuestChoice | None:
-    """What the three options say; None: not in a guest.
-
-    Raises:
-        UsageError: a time without a guest, or one that is none.
-    """
-    if not guest and kernel is None:
-        if timeout_s is not None:
-            raise UsageError("--guest-timeout is for a guest", hint="add --guest")
-        return None
-    if timeout_s is not None and timeout_s <= 0:
-        raise UsageError("--guest-timeout: a number of seconds above 0", hint="--guest-timeout 600")
-    return GuestChoice(kernel or "", timeout_s or DEFAULT_TIMEOUT_S)
 
 
 def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:

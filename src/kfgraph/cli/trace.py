@@ -55,7 +55,7 @@ def run(
     kfgraph's own failures are 125 (126: the command cannot be executed, 127: not found, 2: wrong usage).
     Ctrl-C goes to the command; a second one ends the recording and keeps it.
     """
-    from kfgraph.cli import guesting, tracing
+    from kfgraph.cli import guest_choice, tracing
 
     wishes = tracing.wishes(
         follow=follow,
@@ -79,8 +79,10 @@ def run(
         duration_s=duration,
     )
     if guest_kernel == "list":
-        return guesting.list_kernels()
-    in_guest = guesting.wanted(guest, kernel=guest_kernel, timeout_s=guest_timeout)
+        from kfgraph.cli.guesting import list_kernels
+
+        return list_kernels()
+    in_guest = guest_choice.wanted(guest, kernel=guest_kernel, timeout_s=guest_timeout)
     output = tracing.output_path(output)
     target = tracing.target(
         command, pids=pid, user=user, env=env, cwd=cwd, in_guest=in_guest is not None, dry_run=dry_run

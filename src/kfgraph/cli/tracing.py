@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfgraph.capture import run
@@ -15,11 +16,10 @@ from kfgraph.capture.job import Job, make_request, perform
 from kfgraph.capture.plan import parse_size_kb
 from kfgraph.capture.prepare import Wishes
 from kfgraph.capture.probes import GROUP, definition
-from kfgraph.capture.recorder import PROGRAM
-from kfgraph.cli import checking, guesting
-from kfgraph.cli.guesting import GuestChoice
+from kfgraph.capture.recorder import PROGRAM, Verdict
+from kfgraph.cli import checking
+from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
-from kfgraph.cli.readback import look_at
 from kfgraph.errors import CaptureError, KfgraphError, MachineError, UsageError
 from kfgraph.model.units import parse_ns
 
@@ -152,6 +152,8 @@ def _setting(text: str) -> tuple[str, str]:
 def dry_run(wishes: Wishes, target: Target, *, output: str, in_guest: GuestChoice | None) -> int:
     """Print the recorder's command line, as it would be typed; in a guest, the line that boots it."""
     if in_guest:
+        from kfgraph.cli import guesting
+
         return guesting.dry_run(Job(wishes, target.command, target.pids, output), in_guest)
     fs = checking.machine()
     request = make_request(Job(wishes, target.command, target.pids), fs=fs)
@@ -187,12 +189,14 @@ def trace(
     job = Job(wishes, target.command, target.pids, output, force, duration_s, said=_said(wishes))
     try:
         if in_guest:
+            from kfgraph.cli import guesting
+
             recording = guesting.record(job, in_guest, quiet=quiet)
         else:
             line = LiveLine(sys.stderr, wanted=not quiet)
             try:
                 watcher = _Progress(line).watcher(while_recording=progress)
-                recording = perform(job, fs=checking.machine(), watcher=watcher, look=look_at)
+                recording = perform(job, fs=checking.machine(), watcher=watcher, look=_look_at)
             finally:
                 line.take_back()
                 line.clear()
@@ -211,6 +215,13 @@ def trace(
     elif recording.partial:
         print(f"kfgraph: {output}: the recording is partial: {recording.partial}", file=sys.stderr)
     return recording.status
+
+
+def _look_at(path: Path) -> Verdict:
+    # The reader is needed at the end only.
+    from kfgraph.cli.readback import look_at
+
+    return look_at(path)
 
 
 class _Progress:
