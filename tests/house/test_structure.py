@@ -131,8 +131,13 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_the_command_line_starts_light() -> None:
     heavy = {"numpy", "pandas", "anytree", "zstandard", "elftools"}
-    assert loaded_by("import kfgraph.cli.app as a; a.build([c.name for c in a.COMMANDS])") & heavy == set()
+    assert loaded_by("from kfgraph.cli import typed as t; t.build([c.name for c in t.COMMANDS])") & heavy == set()
     assert loaded_by("import kfgraph") & (heavy | {"typer", "rich"}) == set()
+
+
+def test_a_plain_recording_starts_without_typer() -> None:
+    code = "import kfgraph.cli.app as a; a.main(['trace', '-q', '-f', '--root=vfs_open', '--', 'no-such-command'])"
+    assert loaded_by(code) & {"typer", "click", "rich", "numpy", "elftools"} == set()
 
 
 def test_reading_and_analysing_load_no_pandas() -> None:

@@ -1,29 +1,23 @@
-"""The command line: the typer app, its one error boundary, and the list of commands."""
+"""The command line: the list of commands, and the one error boundary."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Annotated, Any
 
-import typer
-
-from kfgraph.errors import KfgraphError, MachineError, UsageError
-
-# typer carries click inside since 0.26 and imports it before: this is the class that it raises.
-ClickException: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+from kfgraph.errors import KfgraphError, MachineError
 
 
 @dataclass(frozen=True)
 class Command:
-    """One command: ``module`` holds the function ``run``; ``passthrough``: its operand is a command line.
+    """One command: ``module`` holds the function ``run``; ``passthrough``: its operand is a command line, and its
+    options are declared so that plain ones are understood without typer.
 
     ``summary`` begins the docstring of ``run``: the list of commands needs it and not the module.
     """
@@ -64,89 +58,6 @@ COMMANDS = (
 )
 
 
-def _global(
-    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks for bugs, and check every table.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=lambda v: _version(v))
-    ] = False,
-) -> None:
-    pass
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from kfgraph import __version__
-
-        typer.echo(f"kfgraph {__version__}")
-        raise typer.Exit
-
-
-def build(argv: Sequence[str], commands: Sequence[Command] = COMMANDS) -> typer.Typer:
-    """The typer app, with the commands that ``argv`` names; if it names none, with what a list of them needs.
-
-    A command line that runs one command need not import the others, and the list of commands none. Only a
-    shell that completes a line needs all (it passes the line in the environment).
-    """
-    app = typer.Typer(
-        name="kfgraph",
-        help="strace for the inside of the kernel: which kernel functions a command ran, who called whom, "
-        "how long each took.",
-        no_args_is_help=True,
-        # click suggests too.
-        suggest_commands=False,
-        rich_markup_mode="rich",
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_global)
-    named = [command for command in commands if command.name in argv]
-    if not named and "_KFGRAPH_COMPLETE" not in os.environ:
-        for command in commands:
-            app.command(command.name, help=command.summary)(_listed)
-        return app
-    for command in named or commands:
-        module = importlib.import_module(command.module)
-        settings = {"allow_interspersed_args": False} if command.passthrough else {}
-        app.command(command.name, context_settings=settings, epilog=getattr(module, "EXAMPLES", None))(
-            _past_click(module.run)
-        )
-    return app
-
-
-def _listed() -> None:
-    """Stands for a command in the list of commands."""
-
-
-class ReaderGone(Exception):
-    """Standard output was closed by its reader (head, a pager)."""
-
-
-def _past_click(run: Callable[..., int | None]) -> Callable[..., int | None]:
-    """``run``, its BrokenPipeError renamed: click would turn that into exit status 1."""
-
-    @functools.wraps(run)
-    def renamed(*args: Any, **options: Any) -> int | None:
-        try:
-            status = run(*args, **options)
-            sys.stdout.flush()
-            return status
-        except BrokenPipeError as problem:
-            raise ReaderGone from problem
-
-    return renamed
-
-
-def usage_hint(problem: Any, argv: Sequence[str]) -> str:
-    """Which help to ask for after a usage error."""
-    context = problem.ctx
-    if context is not None and context.parent is not None:
-        return f"{context.command_path} --help"
-    # Some problems of a command are told without it.
-    named = next((word for word in argv if not word.startswith("-")), "")
-    command = f" {named}" if any(command.name == named for command in COMMANDS) else ""
-    return f"kfgraph{command} --help"
-
-
 def fail(problem: KfgraphError) -> int:
     """Print the failure and its hint on stderr; its exit code."""
     print(f"kfgraph: {problem.message}", file=sys.stderr)
@@ -178,21 +89,12 @@ def main(args: Sequence[str] | None = None) -> int:
     debug = "--debug" in takewhile(lambda word: word.startswith("-"), argv)
     _never_fail_on_a_letter()
     try:
-        result = build(argv)(args=argv, prog_name="kfgraph", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        return _run(argv)
     except KfgraphError as problem:
         return fail(problem)
-    except typer.Exit as done:
-        return done.exit_code
-    except typer.Abort:
-        return 130
-    except ClickException as problem:
-        if not problem.format_message():  # no command at all: the help has been printed
-            return UsageError.exit_code
-        return fail(UsageError(problem.format_message(), hint=usage_hint(problem, argv)))
     except KeyboardInterrupt:
         return 130
-    except ReaderGone:
+    except BrokenPipeError:
         _drop_stdout()
         return 0
     except OSError as problem:
@@ -208,6 +110,22 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"kfgraph: bug: {type(bug).__name__}: {bug}", file=sys.stderr)
         print("  hint: run again with --debug and report the traceback", file=sys.stderr)
         return 1
+
+
+def _run(argv: Sequence[str]) -> int:
+    command = next((c for c in COMMANDS if c.passthrough and argv[:1] == [c.name]), None)
+    if command is not None and "_KFGRAPH_COMPLETE" not in os.environ:
+        from kfgraph.cli import words
+
+        run = importlib.import_module(command.module).run
+        arguments = words.parse(run, argv[1:])
+        if arguments is not None:
+            status: int = run(**arguments)
+            sys.stdout.flush()
+            return status
+    from kfgraph.cli import typed
+
+    return typed.run(argv)
 
 
 def entry_point() -> None:
