@@ -79,7 +79,7 @@ def _declared(run: Callable[..., Any]) -> tuple[str, dict[str, _Meaning]]:
             operands = parameter
             continue
         # list[str] | None, float | None, bool: what is left without None.
-        base = next((k for k in get_args(kind) if k is not NoneType), kind)
+        base = next(k for k in (get_args(kind) if NoneType in get_args(kind) else [kind]) if k is not NoneType)
         many = get_origin(base) is list
         convert = get_args(base)[0] if many else base
         for names in declared.names:
