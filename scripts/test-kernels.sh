@@ -27,6 +27,8 @@ done
 [ ${#names[@]} -gt 0 ] || mapfile -t names < <(cut -d' ' -f1 <<<"$systems")
 tests=("$@")
 [ ${#tests[@]} -gt 0 ] || tests=(tests/guest tests/capture)
+# How often a command of a millisecond is recorded (tests/guest/test_trace_native.py); CI does it less often.
+export KFGRAPH_SHORT_RUNS=${KFGRAPH_SHORT_RUNS:-100}
 
 [ "$(id -u)" = 0 ] || fail "making the systems needs root: sudo $0"
 command -v apt-get >/dev/null || fail "needs a Debian or Ubuntu machine (apt-get)"

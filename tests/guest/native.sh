@@ -110,7 +110,14 @@ quiet false $few false
 quiet large $few sh -c 'exit 200'
 quiet missing no-such-command
 quiet refused /etc/passwd
-for i in $(seq ${RUNS:-3}); do quiet short$i $few --buffer 512K true; done
+# A command that is gone in a millisecond, over and over.
+begin shorts
+for i in $(seq ${RUNS:-5}); do
+    kfgraph trace -q $few --buffer 512K -o short$i.dat true > short$i.out 2> short$i.err < /dev/null
+    echo $? > short$i.status
+done
+end 0
+cp short[0-9]* $share/
 
 # A disk with too little room; then what the hint says, where there is more.
 mkdir small
