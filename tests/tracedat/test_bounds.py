@@ -97,15 +97,15 @@ def large_chunks() -> bytes:
     return trace_dat(kernel, cpus, symbols=SYMBOLS, compression="zstd")
 
 
-def one_chain_for_all(n_cpus: int, n_chunks: int) -> bytes:
-    """A list of CPUs that all begin where one long chain of tiny chunks does."""
+def one_chain(n_cpus: int, n_chunks: int, frame: bytes, size: int, *, page_size: int = 4096) -> bytes:
+    """A list of CPUs that all begin where one long chain of the same chunk does."""
     whole = bytearray(file_of(compression="zstd"))
-    chain = struct.pack("<I", n_chunks) + (struct.pack("<II", 1, 16) + b"x") * n_chunks
+    chain = struct.pack("<I", n_chunks) + (struct.pack("<II", len(frame), size) + frame) * n_chunks
     at = whole.index(b"local\0" + struct.pack("<II", 4096, 1)) + 10
     entries = b"".join(struct.pack("<IQQ", cpu, len(whole), len(chain)) for cpu in range(n_cpus))
     # The option is the last before the end of the list: its size, then its number of CPUs.
     begin = at - 10 - 1 - 8
-    option = whole[begin : at] + struct.pack("<I", n_cpus) + entries
+    option = whole[begin : at - 4] + struct.pack("<II", page_size, n_cpus) + entries
     head = struct.pack("<HI", 3, len(option))
     body = head + option + struct.pack("<HIQ", 0, 8, 0)
     out = whole + chain
@@ -156,7 +156,10 @@ CASES: dict[str, Callable[[], bytes]] = {
     "time samples": lambda: file_of(options=[(12, struct.pack("<QIII", 1, 1, 1, 80_000) + bytes(1_920_000))]),
     "time samples of many CPUs": lambda: file_of(options=[(12, struct.pack("<QII", 1, 1, 1 << 31) + bytes(8_000_000))]),
     "large chunks": large_chunks,
-    "one chain of chunks for all CPUs": lambda: one_chain_for_all(4_096, 20_000),
+    "one chain of chunks for all CPUs": lambda: one_chain(4_096, 20_000, b"x", 16),
+    "zeros in large chunks": lambda: one_chain(
+        1, 20_000, zstandard.ZstdCompressor().compress(bytes(16 << 20)), 16 << 20, page_size=1 << 20
+    ),
     "buffers of one list": many_buffers_of_one_list,
 }
 

@@ -36,6 +36,8 @@ _OPTION_COST, _UNUSED_COST = 128, 64
 _MOST_OPTION_SECTIONS = 256
 _CHUNK_AT_LEAST = 128
 """Bytes stored of a chunk in the mean, but for the first few thousand: 10 pages with a record each take more."""
+_MOST_EXPANDED, _MOST_RATIO = 1 << 30, 256
+"""Bytes of all chunks together: so much, and so many times the file (pages hardly used come down to a hundredth)."""
 _MAX_TEXT = 4096
 
 
@@ -84,7 +86,7 @@ class Container:
         self.buffers: list[Buffer] = []
         self.claims = Claims()
         self._options_cost = 0
-        self._n_chunks = 0
+        self._n_chunks = self._n_expanded = 0
         self.places: dict[int, tuple[int, bool, int, bool]] = {}
         try:
             self._read_header()
@@ -207,7 +209,7 @@ class Container:
         if not head.left():
             raise InputError(f"{path} is empty", "was the recording interrupted before it wrote anything?")
         if head.data[: len(MAGIC)] != MAGIC:
-            raise InputError(f"{path} is not a trace.dat file", "its first bytes are not trace-cmd's")
+            raise InputError(f"{path} is not a trace.dat file (at byte 0)", "its first bytes are not trace-cmd's")
         head.pos = len(MAGIC)
         at = head.pos
         version = head.string("the file version")
@@ -359,7 +361,8 @@ class Container:
             return (), start
         sizes = struct.Struct(">II" if self.big_endian else "<II")
         offset = start + 4
-        most = 1 << 12 | self.source.size // _CHUNK_AT_LEAST
+        most = (1 << 12) + self.source.size // _CHUNK_AT_LEAST
+        most_expanded = _MOST_EXPANDED + _MOST_RATIO * self.source.size
         for n_read in range(n_chunks):
             head = self.source.read(offset, sizes.size)
             stored, size = sizes.unpack(head) if len(head) == sizes.size else (end, 0)
@@ -367,7 +370,9 @@ class Container:
                 self.miss("cut-file", f"{n_chunks - n_read} of {n_chunks} chunks of CPU {cpu} are missing", offset)
                 break
             self._n_chunks += 1
-            if size > min(MAX_CHUNK, 16 * page_size) or not 0 < stored <= most_stored(size) or self._n_chunks > most:
+            self._n_expanded += size
+            is_too_much = self._n_chunks > most or self._n_expanded > most_expanded
+            if is_too_much or size > min(MAX_CHUNK, 16 * page_size) or not 0 < stored <= most_stored(size):
                 what = f"a chunk of CPU {cpu} says that it holds {size} bytes in {stored}"
                 self.miss("damaged-chunk", what, offset)
                 break

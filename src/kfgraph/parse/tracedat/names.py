@@ -38,7 +38,7 @@ class Names:
         try:
             section = self._container.section(Option.KALLSYMS)
             text = _sized(section, 4)
-            if section is not None and text.count(b"\n") > MOST_LINES:
+            if section is not None and np.count_nonzero(np.frombuffer(text, np.uint8) == ord("\n")) > MOST_LINES:
                 raise Damage(section.offset, f"more than {MOST_LINES} lines")
             return Kallsyms(text)
         except Damage as damage:

@@ -229,13 +229,16 @@ class Stream:
         extend: cython.ulonglong
         pos: cython.Py_ssize_t
         size: cython.Py_ssize_t
-        before: cython.longlong = self.time
+        time: cython.longlong
+        # Whether the clock may be behind the last record's: within a page the deltas of records only add up.
+        jumped: cython.bint = False
         while True:
             pos = self.pos
             if pos >= self.end:
                 if not self.open_page():
                     self.ready = False
                     return 0
+                jumped = True
                 continue
             if pos + 4 > self.end:
                 self.spoil(pos)
@@ -267,6 +270,7 @@ class Stream:
                     else:
                         self.clock = (delta & ~_TOP5 & _M64) | (self.clock & _TOP5)
                     self.pos = pos + 4
+                    jumped = True
                     continue
                 self.clock = (self.clock + delta) & _M64
                 if kind == 29:
@@ -286,11 +290,18 @@ class Stream:
             self.at = pos
             self.size = size
             self.pos = pos + size
-            self.time = self.clock if self.is_raw and self.clock < _M63 else self.converted()
-            if self.time < before:
+            if self.is_raw and self.clock < _M63:
+                time = self.clock
+            else:
+                # Conversions may go back at any record, and what has come as far as this may wrap.
+                self.is_raw = False
+                jumped = True
+                time = self.converted()
+            if jumped and time < self.time:
                 if self.n_back == 0:
                     self.first_back = self.base + self.head
                 self.n_back += 1
+            self.time = time
             self.ready = True
             return 1
 
