@@ -196,7 +196,8 @@ def test_a_child_of_a_millisecond_is_recorded_from_its_exec_to_its_exit(share: P
     shown = labels[n_before:]
     assert "begin_new_exec" not in shown
     assert shown.count("do_exit") == 1
-    print(f"{name}: shown from {shown[0]} to {shown[-1]}: {len(shown)} calls; {n_before} before the exec hidden; 0 lost")
+    ends = f"from {shown[0]} to {shown[-1]}"
+    print(f"{name}: shown {ends}: {len(shown)} calls; {n_before} before the exec hidden; 0 lost")
 
 
 def test_attached_until_interrupt(share: Path) -> None:
