@@ -129,6 +129,10 @@ def loaded_by(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def test_chunks_are_on_their_way_before_numpy_is_imported() -> None:
+    assert "numpy" not in loaded_by("import kfgraph.parse, kfgraph.parse.tracedat.feed")
+
+
 def test_the_command_line_starts_light() -> None:
     heavy = {"numpy", "pandas", "anytree", "zstandard", "elftools"}
     assert loaded_by("from kfgraph.cli import typed as t; t.build([c.name for c in t.COMMANDS])") & heavy == set()
