@@ -118,12 +118,12 @@ def one_chain(n_cpus: int, n_chunks: int, frame: bytes, size: int, *, page_size:
 
 
 def many_buffers_of_one_list() -> bytes:
-    """Version 6: a thousand buffers, whose list of 16,384 CPUs is the same."""
+    """Version 6: a thousand buffers, whose list of 8,192 CPUs is the same."""
     data = file_of(version=6)
     at = data.index(b"options  \0")
-    head = data[: at - 4] + struct.pack("<I", 1 << 14) + b"options  \0"
+    head = data[: at - 4] + struct.pack("<I", 1 << 13) + b"options  \0"
     option = struct.pack("<HIQ", 3, 10, len(head) + 16_000 + 2) + b"b\0"
-    return head + 1_000 * option + struct.pack("<H", 0) + b"flyrecord\0" + bytes(16 << 14)
+    return head + 1_000 * option + struct.pack("<H", 0) + b"flyrecord\0" + bytes(16 << 13)
 
 
 def blocks(text: bytes) -> bytes:

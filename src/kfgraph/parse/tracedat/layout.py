@@ -10,7 +10,7 @@ from kfgraph.parse.tracedat.source import Source
 MAGIC = b"\x17\x08\x44tracing"
 COMPRESSED = 1
 """Flag of a section."""
-MAX_CPUS = 1 << 14
+MAX_CPUS = 1 << 13
 MAX_PAGE = 1 << 20
 """Pages are of 4 to 64 KiB, sub-buffers (a kernel option) of a few times that."""
 
