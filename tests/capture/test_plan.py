@@ -98,3 +98,12 @@ def test_events_once_each(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "tracing")
     plan, _ = make_plan(fs, Wishes(events=("sched:sched_switch", "syscalls"), syscalls=True, sched=True))
     assert plan.events == ("sched:sched_switch", "syscalls")
+
+
+@pytest.mark.parametrize(("found", "settings"), [("50", {"buffer_percent": "10"}), ("1", {}), ("", {})])
+def test_buffers_are_written_out_while_the_command_runs(tmp_path: Path, found: str, settings: dict[str, str]) -> None:
+    fs = make_tracefs(tmp_path)
+    if found:
+        (tmp_path / "buffer_percent").write_text(f"{found}\n")
+    plan, _ = make_plan(fs, Wishes())
+    assert plan.settings == settings

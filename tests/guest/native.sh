@@ -9,7 +9,7 @@ echo 1408 > $T/buffer_size_kb # as a first recording leaves it; the kernel canno
 settings() {
     (cd $T && for f in current_tracer tracing_on tracing_thresh max_graph_depth trace_clock trace_options set_ftrace_pid \
         set_event_pid set_event set_ftrace_filter set_ftrace_notrace set_graph_function set_graph_notrace kprobe_events \
-        buffer_size_kb saved_cmdlines_size tracing_cpumask options/funcgraph-* per_cpu/*/buffer_size_kb; do
+        buffer_size_kb buffer_percent saved_cmdlines_size tracing_cpumask options/funcgraph-* per_cpu/*/buffer_size_kb; do
         echo "$f: $(cat $f | tr '\n' ' ')"
     done; ls instances)
 }

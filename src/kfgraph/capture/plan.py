@@ -16,7 +16,10 @@ _BUFFER_LEAST_KB, _BUFFER_MOST_KB, _BUFFERS_MOST_KB = 4 * _MIB, 64 * _MIB, 2048 
 
 @dataclass(frozen=True)
 class CapturePlan:
-    """One recording. ``buffer_kb`` is per CPU; ``min_duration_us`` 0 is no threshold."""
+    """One recording. ``buffer_kb`` is per CPU; ``min_duration_us`` 0 is no threshold.
+
+    ``drain_percent`` is how full a buffer is when it begins to be written to the file (0: as the kernel has it).
+    """
 
     buffer_kb: int
     follow: bool = False
@@ -25,6 +28,7 @@ class CapturePlan:
     only: tuple[str, ...] = ()
     max_depth: int = 0
     min_duration_us: int = 0
+    drain_percent: int = 0
     events: tuple[str, ...] = ()
     clock: str = ""
     options: tuple[str, ...] = ()
@@ -60,7 +64,8 @@ class CapturePlan:
     @property
     def settings(self) -> Mapping[str, str]:
         """tracefs files that trace-cmd has no option for, written before it starts."""
-        return {"tracing_thresh": str(self.min_duration_us)} if self.min_duration_us else {}
+        values = {"tracing_thresh": self.min_duration_us, "buffer_percent": self.drain_percent}
+        return {name: str(value) for name, value in values.items() if value}
 
     def shell_lines(self, *, recorder: str, pids: tuple[int | str, ...], output: str, tracefs: str) -> list[str]:
         """What ``--dry-run`` prints: the same as a person would type it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import os
 import re
@@ -10,7 +9,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kfgraph.capture.plan import CapturePlan, default_buffer_kb
@@ -19,6 +18,7 @@ from kfgraph.errors import CaptureError
 from kfgraph.model.units import format_size
 
 _GLOB = re.compile(r"[*?\[]")
+_DRAIN_PERCENT = 10
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ def make_plan(
     if wishes.clock and wishes.clock not in fs.clocks:
         raise CaptureError(f"this kernel has no trace clock {wishes.clock}", hint="it has " + ", ".join(fs.clocks))
     options, notes = _record_options(fs, wishes)
-    return plan_of(wishes, buffer_kb=_buffer_kb(fs, wishes.buffer_kb), options=options), notes
+    plan = plan_of(wishes, buffer_kb=_buffer_kb(fs, wishes.buffer_kb), options=options)
+    return replace(plan, drain_percent=_drain_percent(fs)), notes
 
 
 def plan_of(wishes: Wishes, *, buffer_kb: int, options: Sequence[str]) -> CapturePlan:
@@ -158,7 +159,7 @@ def doubts(wishes: Wishes, *, coming: Mapping[str, Collection[str]], loaded: Col
             continue
         modules = fnmatch.filter({*loaded, *coming}, module)
         if not modules:
-            near = difflib.get_close_matches(module.replace("-", "_"), {*loaded, *coming}, n=1)
+            near = _close(module.replace("-", "_"), {*loaded, *coming}, n=1)
             meant = f"; did you mean :mod:{near[0]}?" if near else " (--module FILE names one)"
             found.append(f"--only {name}: no module {module} is loaded, nor is the command seen to load it{meant}")
         elif function and set(modules).isdisjoint(loaded) and not any(_matches(function, coming[m]) for m in modules):
@@ -172,10 +173,16 @@ def _matches(name: str, functions: Iterable[str]) -> bool:
     return name in functions
 
 
+def _close(word: str, names: Iterable[str], *, n: int) -> list[str]:
+    import difflib  # for a misspelt name only
+
+    return difflib.get_close_matches(word, list(names), n=n)
+
+
 def _nearest(name: str, known: Iterable[str]) -> str:
     # difflib needs seconds for all 60,000 names.
     alike = [k for k in known if k[:3] == name[:3] and (abs(len(k) - len(name)) < 4 or k.startswith(name))]
-    near = difflib.get_close_matches(name, alike, n=3, cutoff=0.6)
+    near = _close(name, alike, n=3)
     return f"it has {', '.join(near)}" if near else "a module's functions are known once it is loaded"
 
 
@@ -183,7 +190,7 @@ def _event_hint(fs: Tracefs, event: str) -> str:
     names = fs.read("available_events").split() if fs.has("available_events") else []
     system, colon, _ = event.partition(":")
     systems = {name.partition(":")[0] for name in names}
-    near = difflib.get_close_matches(event, {*names, *({} if colon else systems)}, n=3, cutoff=0.6)
+    near = _close(event, {*names, *({} if colon else systems)}, n=3)
     if near:
         return f"it has {', '.join(near)}"
     of_system = sorted(name for name in names if name.startswith(f"{system}:"))
@@ -204,6 +211,11 @@ def _buffer_kb(fs: Tracefs, wanted_kb: int | None) -> int:
             hint=f"--buffer {default_buffer_kb(available_kb=available, n_cpus=n_cpus) // 1024}M",
         )
     return wanted_kb
+
+
+def _drain_percent(fs: Tracefs) -> int:
+    # The kernel's own 50 leave half a buffer to be written when the command has ended. 0: it is low enough.
+    return _DRAIN_PERCENT if fs.has("buffer_percent") and int(fs.read("buffer_percent")) > _DRAIN_PERCENT else 0
 
 
 def available_memory_kb() -> int:

@@ -20,7 +20,14 @@ FTRACE_ENABLED = Path("/proc/sys/kernel/ftrace_enabled")
 """Not in tracefs. trace-cmd sets it while it records; killed, it leaves it so."""
 
 # Files with one value. The order is the order of restoring: the tracer is off while the rest changes.
-_VALUES = ("tracing_thresh", "max_graph_depth", "tracing_cpumask", "saved_cmdlines_size", "buffer_subbuf_size_kb")
+_VALUES = (
+    "tracing_thresh",
+    "max_graph_depth",
+    "tracing_cpumask",
+    "saved_cmdlines_size",
+    "buffer_subbuf_size_kb",
+    "buffer_percent",
+)
 # Files with a list, one entry a line; opening them with O_TRUNC empties them.
 _LISTS = (
     "set_ftrace_filter",
