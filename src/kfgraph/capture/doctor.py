@@ -20,7 +20,6 @@ from kfgraph.capture import session, tracefs
 from kfgraph.capture.plan import default_buffer_kb
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import MachineError
-from kfgraph.kernel import images
 from kfgraph.model.health import BOTH, GUEST, LIMITED, MISSING, NATIVE, OK, READER, UNKNOWN, Check, Report
 
 # On x86 the first symbols, those of per-CPU variables, are at 0 and not hidden.
@@ -134,6 +133,8 @@ def own_command() -> str:
 
 
 def _config(system: System) -> Mapping[str, str]:
+    from kfgraph.kernel import images
+
     path = system.path(f"/boot/config-{system.release}")
     try:
         return images.read_config(path)
@@ -333,6 +334,7 @@ def _guest(system: System) -> Iterator[Check]:
 
 def _image(system: System) -> Check:
     from kfgraph.capture import guest
+    from kfgraph.kernel import images
 
     found = images.list_images(boot=system.path("/boot"), modules=system.path("/lib/modules"))
     if not found:

@@ -43,6 +43,7 @@ _PATIENCE_S = 5.0  # how long a command may take to end after a SIGTERM
 _ATTACH_POLL_S = 0.2
 _PROGRESS_S = 0.5
 _FINISH_POLL_S = 0.05
+_SETTLED_S = 1.0
 _FOR_EVER_S = 86_400.0
 _LEAST_FREE_BYTES = 64 * 1024
 
@@ -151,6 +152,7 @@ class _Capture:
         self.n_interrupts = 0
         self.give_up_at = float("inf")
         self.last_progress = 0.0
+        self.settled_at = float("inf")
         self.stage = "arming"
         self.probes: tuple[ReturnProbe, ...] = ()
         self.notes: tuple[str, ...] = ()
@@ -242,6 +244,7 @@ class _Capture:
     def _wait(self, duration_s: float | None) -> None:
         """Return when the recording is to end: the command ended, its time is over, or a signal said so."""
         until = self.begin + duration_s if duration_s is not None else float("inf")
+        self.settled_at = self.begin + _SETTLED_S
         while True:
             if self.child:
                 self.exit_status = self.child.poll()
@@ -257,11 +260,15 @@ class _Capture:
             if now >= until or (now >= self.give_up_at and self.interrupted_by):
                 return
             self._report(now)
+            if now >= self.settled_at:
+                # There is nothing to see yet. But now is the time to import what the last look takes.
+                self.look(self.output.temporary)
+                self.settled_at = float("inf")
             if self._signalled(self._next_wake(now, until)):
                 return
 
     def _next_wake(self, now: float, until: float) -> float:
-        limits = [_FOR_EVER_S, until - now, self.give_up_at - now]
+        limits = [_FOR_EVER_S, until - now, self.give_up_at - now, self.settled_at - now]
         if self.watcher and self.watcher.while_recording:
             limits.append(_PROGRESS_S)
         if not self.child:
