@@ -47,7 +47,7 @@ set -e
 share=$PWD
 cp command.pl /tmp && cd /tmp # the shared folder is slow
 command=(perl /tmp/command.pl "$ROUNDS" "$ROUND_S")
-line=$(kfgraph trace --dry-run --no-returns -o B.dat -- "${command[@]}" 2> /dev/null)
+line=$(kfgraph trace --dry-run --no-returns -o B.dat -- "${command[@]}" 2> /dev/null | grep "trace-cmd record")
 byhand=(${line/-P PID/-F} "${command[@]}")
 echo "${byhand[*]}" > $share/byhand
 
