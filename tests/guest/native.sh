@@ -35,9 +35,12 @@ recording() { # wait until the tracer is on
     echo "never recorded" >&2
 }
 
-# The main job: a module that loads, one that does not, the same without probes.
+# The main job: a module that loads, one that does not, the same without probes. Two of each, taking turns:
+# what differs between two that are alike is not the probes' doing.
 quiet fail sh -c 'exec insmod foo.ko fail=19'
 quiet plain --no-returns insmod foo.ko fail=19
+quiet fail2 insmod foo.ko fail=19
+quiet plain2 --no-returns insmod foo.ko fail=19
 quiet ok --root load_module insmod foo.ko
 rmmod foo
 
