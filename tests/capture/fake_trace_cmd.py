@@ -51,6 +51,13 @@ def stop(*_):
 
 
 signal.signal(signal.SIGINT, stop)
+readers = []
+if MODE.startswith("reader"):  # one for each CPU, as it has; else none, for the tests' sake
+    for _ in (ROOT / "per_cpu").iterdir():
+        if (pid := os.fork()) == 0:
+            signal.alarm(60)
+            signal.pause()
+        readers.append(pid)
 if MODE == "slow":
     time.sleep(0.8)
 pids = args[args.index("-P") + 1].split(",")
@@ -61,11 +68,14 @@ for cpu in (ROOT / "per_cpu").iterdir():
     (cpu / "buffer_size_kb").write_text(args[args.index("-b") + 1] + "\n")
 (ROOT / "set_ftrace_pid").write_text("\n".join(pids) + "\n")
 (ROOT / "tracing_on").write_text("1\n")
-output.with_name("trace.dat.cpu0").write_bytes(b"events")
+output.with_name("trace.dat.cpu0").write_bytes(b"" if MODE == "readers hollow" else b"events")
 while not stopped:
     time.sleep(0.01)
     if MODE == "dies":
         os.kill(os.getpid(), signal.SIGKILL)
+for pid in readers:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 if MODE in ("fails", "full"):
     print("trace-cmd: No space left on device", file=sys.stderr)
     print("  Error creating output file", file=sys.stderr)
@@ -75,7 +85,7 @@ if MODE == "slow":
 if MODE == "stubborn":
     time.sleep(60)
 shutil.copyfile(os.environ["FAKE_TRACE"], output)
-if MODE.startswith("hollow"):
+if "hollow" in MODE:
     # As 3.1.6 on a disk that has room for the head only: no data, and the parts are gone.
     output.write_bytes(output.read_bytes()[:60])
     print("libtracecmd: Invalid argument\n  did not match size of 0 to 921600", file=sys.stderr)

@@ -70,6 +70,7 @@ class Recorder:
         except OSError as problem:
             raise CaptureError(f"cannot start {argv[0]}: {problem.strerror}") from problem
         self.pid = self._process.pid
+        self._readers: frozenset[int] = frozenset()
 
     @property
     def running(self) -> bool:
@@ -100,6 +101,23 @@ class Recorder:
             # A look may cost as much as what it waits for: where there is one slow CPU, the recorder needs it.
             time.sleep(min(max(_POLL_S, 10 * (now - begin)), _LONGEST_POLL_S))
             begin = time.monotonic()
+        # It starts them before it switches tracing on.
+        self._readers = frozenset(_children(self.pid))
+
+    @property
+    def lost_readers(self) -> str:
+        """A sentence if one of its processes that read a CPU's buffer each has ended; "" if all run.
+
+        trace-cmd does not notice: it leaves out what that CPU recorded since, and ends with 0. To be asked before it
+        is told to stop, for then they end.
+        """
+        if not self.running:
+            return ""
+        n_lost = sum(not _runs(pid, parent=self.pid) for pid in self._readers)
+        if not n_lost:
+            return ""
+        whose = "the process" if len(self._readers) == 1 else f"{n_lost} of the {len(self._readers)} processes"
+        return f"{whose} with which trace-cmd reads the CPUs' buffers ended before the recording did"
 
     def stop(self, *, wait: Callable[[], None]) -> None:
         """End the recording and return when the file is finished; ``wait`` waits a while, or until it ends."""
@@ -135,6 +153,23 @@ class Recorder:
     def last_words(self) -> str:
         """The line of its output that says most about a failure."""
         return telling_line(self._log.read_text(errors="replace"))
+
+
+def _children(pid: int) -> list[int]:
+    # Without CONFIG_PROC_CHILDREN there is no such file, and nothing is known about them.
+    with contextlib.suppress(OSError):
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def _runs(pid: int, *, parent: int) -> bool:
+    """Is ``pid`` a child of ``parent`` that has not ended? A reused pid is none, one not waited for has ended."""
+    try:
+        # The comm in field 2 may hold spaces and parentheses.
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return fields[0] not in (b"Z", b"X") and int(fields[1]) == parent
 
 
 def telling_line(output: str) -> str:

@@ -329,23 +329,24 @@ class _Capture:
             if n_interrupts > 1:
                 self.recorder.kill()
 
+        lost_readers = self.recorder.lost_readers
         if self.recorder.running:
             self.recorder.stop(wait=wait)
         # It may say that all went well and leave a file without data: when the disk is full, for one.
         found = self.look(self.output.temporary)
         right = not found.lacks or (found.empty and not any(cpu.n_events for cpu in stats))
-        reason = (
-            self.partial or self.recorder.failure or ("" if right else f"trace-cmd's file lacks data: {found.lacks}")
-        )
+        lacks = "" if right else f"trace-cmd's file lacks data: {found.lacks}"
+        reason = self.partial or self.recorder.failure or lost_readers or lacks
         if not reason:
             return
+        hint = "the command has run, and there is nothing of it to keep: record it again"
         if self.output.free_bytes() < _LEAST_FREE_BYTES or "No space left" in reason:
             reason = f"the disk is full ({self.output.path.parent}): {reason}"
+            hint = "-o FILE writes somewhere else"
         self.recorder.kill()
         self.partial = reason
         if salvage(program, self.output.temporary, look=self.look).usable:
             return
-        hint = "-o FILE writes somewhere else"
         if holds_data(parts_of(self.output.temporary)):
             self.output.keep()
             hint = f"what was recorded is kept; in a folder with more room: {by_hand(self.output.temporary)}"
