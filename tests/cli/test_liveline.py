@@ -94,8 +94,46 @@ def test_elsewhere_and_unwanted_it_is_nothing(terminal: Terminal) -> None:
 def test_a_guest_says_nothing_of_itself_with_q(terminal: Terminal, quiet: bool) -> None:
     line = guesting._StatusLine(terminal, "6.1 in a guest", quiet=quiet)
     line.update("booting", 1.0)
-    line.clear()
+    line.end()
     assert ("booting" in terminal.getvalue()) == (not quiet)
     plain = io.StringIO()
     guesting._StatusLine(plain, "6.1 in a guest", quiet=quiet).update("booting", 1.0)
     assert plain.getvalue() == ("" if quiet else "kfgraph: booting 6.1 in a guest\n")
+
+
+class Bytes(io.BytesIO):
+    """The command's output: on the same terminal, or in a file."""
+
+    def __init__(self, terminal: Terminal | None) -> None:
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return self.terminal is not None
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        return self.terminal.write(data.decode()) if self.terminal else super().write(data)
+
+
+@pytest.mark.parametrize(("output", "rows"), [(b"no end", ["no end"]), (b"an end\n", ["an end"]), (b"", [])])
+def test_what_is_said_after_a_guest_begins_a_line(terminal: Terminal, output: bytes, rows: list[str]) -> None:
+    line = guesting._StatusLine(terminal, "6.1 in a guest", quiet=False)
+    line.update("running", 1.0)
+    if output:
+        guesting._Output(Bytes(terminal), line).write(output)
+    line.update("running", 2.0)
+    for _ in range(2):  # after a failure, and on the way out
+        line.end()
+    terminal.write("summary\n")
+    assert screen(terminal) == [*rows, "summary", ""]
+
+
+def test_output_that_goes_to_a_file_leaves_the_line_of_a_guest_alone(terminal: Terminal) -> None:
+    line = guesting._StatusLine(terminal, "6.1", quiet=False)
+    file = Bytes(None)
+    guesting._Output(file, line).write(b"no end")
+    line.update("running", 2.0)
+    assert screen(terminal) == ["kfgraph: recording in 6.1, 2"]
+    line.end()
+    assert screen(terminal) == [""]
+    assert file.getvalue() == b"no end"

@@ -51,11 +51,11 @@ def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:
             look=look_at,
         )
     except throwaway.GuestFailure as failure:
-        line.clear()
+        line.end()
         _tell(failure.said)
         raise
     finally:
-        line.clear()
+        line.end()
     if done.result.trouble:
         print("kfgraph: the guest's kernel complained:", file=sys.stderr)
         _tell(throwaway.last_words(done.result))
@@ -104,29 +104,41 @@ class _StatusLine:
 
     def __init__(self, stream: TextIO, what: str, *, quiet: bool) -> None:
         self._line = LiveLine(stream, wanted=not quiet)
+        self._stream = stream
         self._what = what
-        self.column_0 = True
+        self._column_0 = True
         if not quiet and not self._line.live:
             print(f"kfgraph: {_STAGES['booting']} {what}", file=stream, flush=True)
 
     def update(self, stage: str, elapsed_s: float) -> None:
-        if self.column_0:
+        if self._column_0:
             self._line.update(f"kfgraph: {_STAGES.get(stage, stage)} {self._what}, {elapsed_s:.0f} s")
 
-    def clear(self) -> None:
+    def make_way(self, data: bytes) -> None:
+        """``data`` of the command is about to be written to the terminal."""
         self._line.clear()
+        self._column_0 = data.endswith(b"\n")
+
+    def end(self) -> None:
+        """Be gone, and at the beginning of a line, wherever the command stopped."""
+        self._line.clear()
+        if self._line.live and not self._column_0:
+            self._stream.write("\n")
+            self._stream.flush()
+        self._column_0 = True
 
 
 class _Output:
-    """The command's output, with the status line out of its way."""
+    """The command's output, with the status line out of its way where both are on the terminal."""
 
     def __init__(self, stream: IO[bytes], line: _StatusLine) -> None:
         self._stream = stream
         self._line = line
+        self._on_terminal = stream.isatty()
 
     def write(self, data: bytes) -> int:
-        self._line.clear()
-        self._line.column_0 = data.endswith(b"\n")
+        if self._on_terminal:
+            self._line.make_way(data)
         return self._stream.write(data)
 
     def flush(self) -> None:
