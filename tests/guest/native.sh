@@ -81,9 +81,22 @@ recording
 kfgraph trace -q -o second.dat true 2> second.err
 echo $? > $share/second.status
 cp second.err $share/
-kill -KILL $(pgrep -o -x trace-cmd)
+kill -KILL $(pgrep -P $job -x trace-cmd) # the one that kfgraph started, not those that it started
 sleep 1
 touch go
+wait $job
+end $?
+
+# SIGKILL of the process that reads a CPU's buffer: trace-cmd itself goes on and says nothing. A small buffer, so that
+# something has been read by then.
+begin reader
+kfgraph trace -o reader.dat --buffer 128K --root vfs_open sh -c 'while [ ! -e go2 ]; do ls -la /etc > /dev/null; done; exit 6' \
+    > reader.out 2> reader.err &
+job=$!
+recording
+for i in $(seq 100); do [ -n "$(find .kfgraph-* -name 'trace.dat.cpu*' -size +0)" ] && break; sleep 0.3; done
+kill -KILL $(pgrep -P $(pgrep -P $job -x trace-cmd) -x trace-cmd | head -1)
+touch go2
 wait $job
 end $?
 

@@ -20,7 +20,7 @@ from kfgraph.model.trace import Trace
 # `scripts/test-kernels.sh` makes it a hundred.
 N_SHORT = int(os.environ.get("KFGRAPH_SHORT_RUNS", "5"))
 CASES = ("ok", "fail", "plain", "fail2", "plain2", "pipe", "root", "only", "user", "signal", "missing", "refused")
-CASES += ("attach", "interrupt", "killed", "next", "false", "large", "room", "both", "shorts")
+CASES += ("attach", "interrupt", "killed", "reader", "next", "false", "large", "room", "both", "shorts")
 LIMIT_S = 3000 + 30 * N_SHORT
 
 # One boot for all of them; the first test pays for it.
@@ -235,6 +235,15 @@ def test_killed_recorder_leaves_what_it_had(share: Path) -> None:
     assert "the recording is partial: trace-cmd was killed by SIGKILL" in (share / "killed.err").read_text()
     assert companion(share, "killed").partial == "trace-cmd was killed by SIGKILL"
     assert names(load(share, "killed")).total() > 2
+
+
+def test_a_killed_reader_of_a_cpu_is_told(share: Path) -> None:
+    said = (share / "reader.err").read_text()
+    assert status(share, "reader") == 6, said
+    assert "with which trace-cmd reads the CPUs' buffers ended before the recording did" in said
+    assert "the recording is partial: " in said and "nothing lost" not in said
+    assert "reads the CPUs' buffers" in companion(share, "reader").partial
+    assert names(load(share, "reader")).total() > 2
 
 
 def test_the_second_at_once_is_told_who_holds_the_tracer(share: Path) -> None:
