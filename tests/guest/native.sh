@@ -96,6 +96,7 @@ job=$!
 recording
 for i in $(seq 100); do [ -n "$(find .kfgraph-* -name 'trace.dat.cpu*' -size +0)" ] && break; sleep 0.3; done
 kill -KILL $(pgrep -P $(pgrep -P $job -x trace-cmd) -x trace-cmd | head -1)
+sleep 5
 touch go2
 wait $job
 end $?

@@ -240,7 +240,7 @@ def test_killed_recorder_leaves_what_it_had(share: Path) -> None:
 def test_a_killed_reader_of_a_cpu_is_told(share: Path) -> None:
     said = (share / "reader.err").read_text()
     assert status(share, "reader") == 6, said
-    assert "with which trace-cmd reads the CPUs' buffers ended before the recording did" in said
+    assert "the process with which trace-cmd reads the CPUs' buffers was killed during the recording" in said
     assert "the recording is partial: " in said and "nothing lost" not in said
     assert "reads the CPUs' buffers" in companion(share, "reader").partial
     assert names(load(share, "reader")).total() > 2

@@ -71,6 +71,7 @@ class Recorder:
             raise CaptureError(f"cannot start {argv[0]}: {problem.strerror}") from problem
         self.pid = self._process.pid
         self._readers: frozenset[int] = frozenset()
+        self._killed: frozenset[int] = frozenset()
 
     @property
     def running(self) -> bool:
@@ -104,20 +105,24 @@ class Recorder:
         # It starts them before it switches tracing on.
         self._readers = frozenset(_children(self.pid))
 
+    def look_at_readers(self) -> None:
+        """Note which of its processes that read a CPU's buffer each were killed.
+
+        trace-cmd does not notice: it leaves out what that CPU recorded since, and ends with 0. It waits for them at
+        its end only, so till then their status can be seen. That one is gone or has ended says nothing: trace-cmd
+        ends them as soon as it sees that the command is over.
+        """
+        self._killed |= {pid for pid in self._readers if _was_killed(pid, parent=self.pid)}
+
     @property
     def lost_readers(self) -> str:
-        """A sentence if one of its processes that read a CPU's buffer each has ended; "" if all run.
-
-        trace-cmd does not notice: it leaves out what that CPU recorded since, and ends with 0. To be asked before it
-        is told to stop, for then they end.
-        """
-        if not self.running:
+        """A sentence if ``look_at_readers`` saw that some were killed."""
+        if not self._killed:
             return ""
-        n_lost = sum(not _runs(pid, parent=self.pid) for pid in self._readers)
-        if not n_lost:
-            return ""
-        whose = "the process" if len(self._readers) == 1 else f"{n_lost} of the {len(self._readers)} processes"
-        return f"{whose} with which trace-cmd reads the CPUs' buffers ended before the recording did"
+        n, n_all = len(self._killed), len(self._readers)
+        whose = "the process" if n_all == 1 else f"{n} of the {n_all} processes"
+        were = "was" if n == 1 else "were"
+        return f"{whose} with which trace-cmd reads the CPUs' buffers {were} killed during the recording"
 
     def stop(self, *, wait: Callable[[], None]) -> None:
         """End the recording and return when the file is finished; ``wait`` waits a while, or until it ends."""
@@ -162,14 +167,15 @@ def _children(pid: int) -> list[int]:
     return []
 
 
-def _runs(pid: int, *, parent: int) -> bool:
-    """Is ``pid`` a child of ``parent`` that has not ended? A reused pid is none, one not waited for has ended."""
+def _was_killed(pid: int, *, parent: int) -> bool:
+    """Is ``pid`` a child of ``parent`` that a signal ended, and that is not waited for yet?"""
     try:
         # The comm in field 2 may hold spaces and parentheses.
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return False
-    return fields[0] not in (b"Z", b"X") and int(fields[1]) == parent
+    # Fields 3, 4 and 52 of proc(5): state, parent, and the status as waitpid(2) has it.
+    return fields[0] == b"Z" and int(fields[1]) == parent and bool(int(fields[49]) & 0x7F)
 
 
 def telling_line(output: str) -> str:

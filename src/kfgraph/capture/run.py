@@ -44,6 +44,7 @@ _ATTACH_POLL_S = 0.2
 _PROGRESS_S = 0.5
 _FINISH_POLL_S = 0.05
 _SETTLED_S = 1.0
+_LOOK_S = 2.0  # between two looks at the recorder's processes
 _FOR_EVER_S = 86_400.0
 _LEAST_FREE_BYTES = 64 * 1024
 
@@ -260,6 +261,7 @@ class _Capture:
             if now >= until or (now >= self.give_up_at and self.interrupted_by):
                 return
             self._report(now)
+            self.recorder.look_at_readers()
             if now >= self.settled_at:
                 # There is nothing to see yet. But now is the time to import what the last look takes.
                 self.look(self.output.temporary)
@@ -268,7 +270,7 @@ class _Capture:
                 return
 
     def _next_wake(self, now: float, until: float) -> float:
-        limits = [_FOR_EVER_S, until - now, self.give_up_at - now, self.settled_at - now]
+        limits = [_LOOK_S, until - now, self.give_up_at - now, self.settled_at - now]
         if self.watcher and self.watcher.while_recording:
             limits.append(_PROGRESS_S)
         if not self.child:
@@ -329,14 +331,14 @@ class _Capture:
             if n_interrupts > 1:
                 self.recorder.kill()
 
-        lost_readers = self.recorder.lost_readers
         if self.recorder.running:
+            self.recorder.look_at_readers()
             self.recorder.stop(wait=wait)
         # It may say that all went well and leave a file without data: when the disk is full, for one.
         found = self.look(self.output.temporary)
         right = not found.lacks or (found.empty and not any(cpu.n_events for cpu in stats))
         lacks = "" if right else f"trace-cmd's file lacks data: {found.lacks}"
-        reason = self.partial or self.recorder.failure or lost_readers or lacks
+        reason = self.partial or self.recorder.failure or self.recorder.lost_readers or lacks
         if not reason:
             return
         hint = "the command has run, and there is nothing of it to keep: record it again"
