@@ -47,6 +47,11 @@ def program() -> Callable[[str, str], str]:
     return find
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first: by itself it keeps one worker busy while the other does the rest."""
+    items.sort(key=lambda item: item.path.name != "test_trace_native.py")
+
+
 def _no_skip(report: Any) -> None:
     if not (REQUIRE_ALL and report.skipped and isinstance(report.longrepr, tuple)):
         return

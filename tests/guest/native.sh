@@ -110,7 +110,7 @@ kill -KILL $job
 settings | diff before - > next.dirty
 cp next.dirty $share/
 pkill -x sleep
-for i in $(seq 300); do pgrep -x trace-cmd > /dev/null || break; sleep 0.2; done
+for i in $(seq 300); do pgrep -x -r R,S,D trace-cmd > /dev/null || break; sleep 0.2; done # a zombie is gone
 kfgraph trace -q -o next.dat $few true > next.out 2> next.err
 end $?
 
