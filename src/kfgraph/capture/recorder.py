@@ -23,7 +23,7 @@ from kfgraph.errors import CaptureError, MachineError
 PROGRAM = "trace-cmd"
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.01
-_LONGEST_POLL_S = 0.1
+_LONGEST_POLL_S = 0.25
 _READY_TIMEOUT_S = 180.0
 _FLUSH_S = 5.0
 _HELD = "parts"
@@ -100,7 +100,7 @@ class Recorder:
             if now > until:
                 raise CaptureError("trace-cmd does not start recording", hint="kfgraph doctor checks this machine")
             # A look may cost as much as what it waits for: where there is one slow CPU, the recorder needs it.
-            time.sleep(min(max(_POLL_S, 10 * (now - begin)), _LONGEST_POLL_S))
+            time.sleep(min(max(_POLL_S, 30 * (now - begin)), _LONGEST_POLL_S))
             begin = time.monotonic()
         # It starts them before it switches tracing on.
         self._readers = frozenset(_children(self.pid))
