@@ -94,10 +94,19 @@ def test_an_insmod_is_recorded_whole(share: Path, name: str) -> None:
 def test_what_ran_before_the_exec_is_a_handful(share: Path) -> None:
     trace = load(share, "plain")
     assert trace.command_lanes is not None
-    before = np.isin(trace.calls.lane, list(trace.command_lanes)) & trace.calls.has(Flag.PRE_EXEC)
-    # The tail of the stop in which the command was held; an interrupt may add to it.
-    n_task = int((before & (trace.calls.context == 0)).sum())
-    assert 0 < n_task < 60, [trace.symbols.names[f] for f in trace.calls.func[before]]
+    (pid,) = companion(share, "plain").pids
+    (lane,) = trace.tasks.lanes_of(pid=pid)
+    rows = np.flatnonzero((trace.calls.lane == lane) & (trace.calls.context == 0))
+    hidden = trace.calls.has(Flag.PRE_EXEC)[rows]
+    labels = [trace.symbols.names[f] for f in trace.calls.func[rows]]
+    # The tail of the stop in which the command was held.
+    n_before = int(np.flatnonzero(~hidden)[0])
+    assert 0 < n_before < 60, labels[:n_before]
+    # And in the exec the end of the memory of the process that was forked for it: thousands of pages.
+    ends = [i for i, name in enumerate(labels) if name == "exit_mmap" and hidden[i]]
+    assert len(ends) == 1
+    assert n_before < ends[0]
+    assert int(hidden.sum()) - n_before > 1_000
 
 
 def test_return_values_of_a_module_that_is_gone(share: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kfgraph.analyze.select import select
 from kfgraph.model.calls import Flag
 from kfgraph.model.companion import Companion
 from kfgraph.model.files import COMPANION_SUFFIX
@@ -74,6 +75,30 @@ def test_the_exec_belongs_to_the_command_and_what_was_before_does_not(tmp_path: 
     assert trace.companion == given and not [n for n in trace.notices if n.code.startswith("companion")]
     assert [trace.tasks[lane].pid for lane in sorted(trace.command_lanes or ())] == [7]
     assert pre_exec(trace) == ["mutex_unlock", "ksys_read", "pipe_read"]
+
+
+def test_that_the_exec_gives_back_the_launchers_memory_is_the_launchers(tmp_path: Path) -> None:
+    def unmap(depth: int) -> str:
+        return entry(7, "exit_mmap", depth) + leaf(7, "unmap_vmas", depth + 1) + leave(7, depth)
+
+    text = leaf(7, "ptrace_stop") + entry(7, "bprm_execve") + leaf(7, "sched_exec", 1) + entry(7, "begin_new_exec", 1)
+    text += unmap(2) + leave(7, 1) + leave(7)
+    # Its own memory, at its end, and that of a second exec.
+    second = entry(7, "bprm_execve") + entry(7, "begin_new_exec", 1) + unmap(2) + leave(7, 1) + leave(7)
+    trace = load_with(tmp_path, text + second + unmap(0), COMMAND)
+    flagged = [i for i, (_, flags) in enumerate(rows(trace, "flags")) if flags & Flag.PRE_EXEC]
+    assert pre_exec(trace) == ["ptrace_stop", "exit_mmap", "unmap_vmas"]
+    assert flagged == [0, 4, 5]
+
+
+def test_the_time_of_the_launchers_end_is_not_the_execs(tmp_path: Path) -> None:
+    text = entry(7, "begin_new_exec") + leaf(7, "exit_mmap", 1) + leaf(7, "set_task_comm", 1) + leave(7)
+    trace = load_with(tmp_path, text, COMMAND)
+    # 9 us in all, of which the launcher's is 1.
+    assert select(trace).total_ns.tolist() == [8_000, 1_000, 1_000]
+    assert select(trace).keep.tolist() == [True, False, True]
+    assert select(trace, pre_exec=True).total_ns.tolist() == [9_000, 1_000, 1_000]
+    assert select(trace, pre_exec=True).keep.all()
 
 
 def test_a_failed_exec_before_the_real_one_is_the_launchers(tmp_path: Path) -> None:

@@ -41,9 +41,9 @@ class Selection:
 
     ``keep`` says which rows of the CallTable are in it, ``parent`` gives each of them its nearest
     ancestor in it (-1: a root). ``roots`` are its roots in time order; with ``named``, they are the
-    outermost calls of the functions asked for. ``total_ns`` is each row's duration less the
-    interrupts that were taken out below it; self times stay as they are. ``notices`` say what was
-    left out without being asked for.
+    outermost calls of the functions asked for. ``total_ns`` is each row's duration less what was
+    taken out below it, interrupts and the launcher's calls; self times stay as they are.
+    ``notices`` say what was left out without being asked for.
     """
 
     trace: Trace
@@ -86,7 +86,7 @@ def select(
         from_s, to_s: seconds from the start of the trace; calls that overlap this time stay.
         no_irq: without interrupts and the time they took.
         all_tasks: also tasks that are not the traced command's.
-        pre_exec: also what ran in the command's task before its exec.
+        pre_exec: also what the launcher ran in the command's task, up to its exec.
 
     Raises:
         NoMatchError: a filter leaves nothing, with the nearest names as the hint.
@@ -107,10 +107,12 @@ def select(
             n_tasks = len(np.unique(calls.lane[~keep]))
             text = f"calls of {plural(n_tasks, 'other task')} left out"
             notices.append(Notice("other-tasks", text, others, "--all-tasks"))
+    dropped = np.zeros(n, np.bool_)
     if not pre_exec:
         before = keep & calls.has(Flag.PRE_EXEC)
         if before.any():
             keep &= ~before
+            dropped |= before
             text = "calls of the launcher before the command's exec left out"
             notices.append(Notice("pre-exec", text, int(before.sum()), "--pre-exec"))
     if cpu:
@@ -119,9 +121,11 @@ def select(
     if from_s is not None or to_s is not None:
         keep &= _in_window(trace, from_s, to_s)
     if no_irq:
-        dropped = _interrupts(trace, keep)
-        keep &= ~dropped
-        total_ns = _less_interrupts(calls, dropped)
+        interrupts = _interrupts(trace, keep)
+        keep &= ~interrupts
+        dropped |= interrupts
+    if dropped.any():
+        total_ns = _less(calls, dropped)
     if n and not keep.any():
         raise NoMatchError("no call is left after these filters", "leave one of them out; kfgraph info shows the tasks")
 
@@ -201,7 +205,7 @@ def _interrupts(trace: Trace, keep: Bool) -> Bool:
     return covered(top, calls.end[top], len(calls)) > 0
 
 
-def _less_interrupts(calls: CallTable, dropped: Bool) -> Int64:
+def _less(calls: CallTable, dropped: Bool) -> Int64:
     """Each duration less those of the dropped calls that it is made of."""
     total_ns = calls.duration_ns.copy()
     taken = np.where(dropped, np.maximum(total_ns, 0), 0)

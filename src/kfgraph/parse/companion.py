@@ -19,6 +19,7 @@ _MAX_SIZE = 64 << 20
 _CHILD = re.compile(r"\bchild_pid=(\d+)\s*$")
 # The point of no return of an exec is in begin_new_exec (flush_old_exec before 5.8): a failed one never comes there.
 _COMMITS = re.compile(r"(?:begin_new_exec|flush_old_exec)(?:\.\w+)*")
+_GIVES_BACK = re.compile(r"exit_mmap(?:\.\w+)*")
 _EXECS = re.compile(r"(?:__)?(?:[a-z0-9]+_)*sys_execve(?:at)?|(?:__)?do_execve\w*(?:\.\w+)*|bprm_execve(?:\.\w+)*")
 
 
@@ -64,10 +65,10 @@ def command_pids(trace: Trace, companion: Companion) -> set[int]:
 
 
 def flag_pre_exec(trace: Trace, pid: int) -> Trace:
-    """PRE_EXEC on what ``pid`` ran before the root call that performs its first exec.
+    """PRE_EXEC on what ``pid`` ran before the root call that performs its first exec, and on the launcher's end in it.
 
-    The exec itself is the command's, as in strace. Where no exec is seen, or records were lost before
-    it (then it may be a later one), nothing is flagged.
+    The exec itself is the command's, as in strace; but not that it gives back the memory of the process that was forked
+    for it. Where no exec is seen, or records were lost before it (then it may be a later one), nothing is flagged.
     """
     lanes = trace.tasks.lanes_of(pid=pid)
     if not lanes:
@@ -76,30 +77,39 @@ def flag_pre_exec(trace: Trace, pid: int) -> Trace:
     calls = trace.calls
     begin, end = np.searchsorted(calls.lane, [lane, lane + 1]).tolist()
     first = _exec_row(trace, lane, begin, end)
-    if first is None or first <= begin:
+    if first is None:
         return trace
     losses = trace.losses
     if ((losses.lane == lane) & (losses.row <= first)).any():
         return trace
     flags = calls.flags.copy()
     flags[begin:first] |= np.uint16(Flag.PRE_EXEC)
+    commits = _first_row(trace, _COMMITS, first, end)
+    if commits is not None:
+        gives_back = _first_row(trace, _GIVES_BACK, commits, int(calls.end[commits]))
+        if gives_back is not None:
+            flags[gives_back : calls.end[gives_back]] |= np.uint16(Flag.PRE_EXEC)
     return replace(trace, calls=calls.with_columns(flags=flags))
 
 
 def _exec_row(trace: Trace, lane: int, begin: int, end: int) -> int | None:
     """The root call in ``begin:end`` that performs the first successful exec, or the row of its mark."""
     for pattern in (_COMMITS, None, _EXECS):
-        row = _first_mark(trace, lane) if pattern is None else _first_call(trace, pattern, begin, end)
+        if pattern is None:
+            row = _first_mark(trace, lane)
+        else:
+            call = _first_row(trace, pattern, begin, end)
+            row = None if call is None else _root(trace, call)
         if row is not None:
             return row
     return None
 
 
-def _first_call(trace: Trace, pattern: re.Pattern[str], begin: int, end: int) -> int | None:
-    """The root above the first call in ``begin:end`` of a function that ``pattern`` names."""
+def _first_row(trace: Trace, pattern: re.Pattern[str], begin: int, end: int) -> int | None:
+    """The first call in ``begin:end`` of a function that ``pattern`` names."""
     codes = trace.symbols.codes_where(pattern.fullmatch(name) is not None for name in trace.symbols.names)
     found = np.flatnonzero(np.isin(trace.calls.func[begin:end], codes))
-    return _root(trace, begin + int(found[0])) if len(found) else None
+    return begin + int(found[0]) if len(found) else None
 
 
 def _first_mark(trace: Trace, lane: int) -> int | None:
