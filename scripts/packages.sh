@@ -33,6 +33,7 @@ raise SystemExit(not os.path.exists(sysconfig.get_path("include") + "/Python.h")
                 have make || echo make
                 have gcc || echo gcc libc6-dev
                 have insmod || echo kmod
+                have pgrep || echo procps
                 have trace-cmd || echo trace-cmd
                 have qemu-system-x86_64 || echo qemu-system-x86
                 # A kernel with 9p as a module needs an initramfs; virtme-ng makes one of busybox.

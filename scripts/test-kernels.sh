@@ -67,7 +67,7 @@ make_system() { # ROOT SUITE KERNEL-SUITE
     echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
     [ "$suite" = "$kernel" ] || echo "deb $mirror $kernel main" >"$root/etc/apt/sources.list.d/kernel.list"
     inside "$root" apt-get update -q
-    inside "$root" apt-get install -q -y --no-install-recommends make gcc libc6-dev xz-utils kmod \
+    inside "$root" apt-get install -q -y --no-install-recommends make gcc libc6-dev xz-utils kmod procps \
         trace-cmd qemu-system-x86 busybox-static file python3 python3-venv python3-dev
     INITRD=No inside "$root" apt-get install -q -y --no-install-recommends -t "$kernel" \
         linux-image-amd64 linux-headers-amd64
