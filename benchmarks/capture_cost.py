@@ -53,7 +53,7 @@ share=$PWD
 cp command.pl /tmp && cd /tmp # the shared folder is slow
 for folder in "$STDLIB" "$SOURCE"; do
     mkdir -p "/tmp/memory$folder"
-    tar -C "$folder" --exclude=test --exclude=tests --exclude=site-packages --exclude='idlelib' --exclude='lib2to3' \
+    tar -C "$folder" --exclude=test --exclude=tests --exclude=site-packages --exclude=idlelib --exclude=lib2to3 \
         --exclude='config-*' -cf - . | tar -C "/tmp/memory$folder" -xf -
     mount --bind "/tmp/memory$folder" "$folder"
 done
@@ -92,9 +92,9 @@ def main() -> int:
     options = parser.parse_args()
     image, machine = guest.choose_image(options.kernel), guest.find_machine()
     n_rounds = round(options.seconds / ROUND_S)
-    settings: dict[str, object] = {"PAIRS": options.pairs, "ROUNDS": n_rounds, "ROUND_S": ROUND_S}
-    settings |= {"STDLIB": sysconfig.get_path("stdlib"), "SOURCE": REPOSITORY / "src"}
-    script = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in settings.items()) + SCRIPT
+    settings = {"PAIRS": options.pairs, "ROUNDS": n_rounds, "ROUND_S": ROUND_S}
+    folders = {"STDLIB": sysconfig.get_path("stdlib"), "SOURCE": REPOSITORY / "src"}
+    script = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in (settings | folders).items()) + SCRIPT
     with tempfile.TemporaryDirectory() as folder:
         # A turn was seen to take four times its seconds, on an emulated CPU that other work shares.
         limit = 300 + 2 * (options.pairs + 1) * (60 + 4 * options.seconds)

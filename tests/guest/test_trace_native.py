@@ -58,6 +58,15 @@ def of_command(trace: Trace) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.isin(trace.calls.lane, list(trace.command_lanes)) & ~trace.calls.has(Flag.PRE_EXEC)
 
 
+def first_process(share: Path, name: str) -> tuple[Trace, list[str], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+    """The trace; what the process that kfgraph started ran, less interrupts, in order; what of it is PRE_EXEC."""
+    trace = load(share, name)
+    (pid,) = companion(share, name).pids
+    (lane,) = trace.tasks.lanes_of(pid=pid)
+    rows = np.flatnonzero((trace.calls.lane == lane) & (trace.calls.context == 0))
+    return trace, [trace.symbols.names[f] for f in trace.calls.func[rows]], trace.calls.has(Flag.PRE_EXEC)[rows]
+
+
 def names(trace: Trace) -> Counter[str]:
     return Counter(trace.symbols.names[f] for f in trace.calls.func[of_command(trace)])
 
@@ -92,13 +101,8 @@ def test_an_insmod_is_recorded_whole(share: Path, name: str) -> None:
 
 
 def test_what_ran_before_the_exec_is_a_handful(share: Path) -> None:
-    trace = load(share, "plain")
+    trace, labels, hidden = first_process(share, "plain")
     assert trace.command_lanes is not None
-    (pid,) = companion(share, "plain").pids
-    (lane,) = trace.tasks.lanes_of(pid=pid)
-    rows = np.flatnonzero((trace.calls.lane == lane) & (trace.calls.context == 0))
-    hidden = trace.calls.has(Flag.PRE_EXEC)[rows]
-    labels = [trace.symbols.names[f] for f in trace.calls.func[rows]]
     # The tail of the stop in which the command was held.
     n_before = int(np.flatnonzero(~hidden)[0])
     assert 0 < n_before < 60, labels[:n_before]
@@ -209,13 +213,8 @@ def test_user_environment_directory(share: Path) -> None:
 def test_a_child_of_a_millisecond_is_recorded_from_its_exec_to_its_exit(share: Path, number: int) -> None:
     name = f"short{number}"
     assert status(share, name) == 0, (share / f"{name}.err").read_text()
-    trace = load(share, name)
+    trace, labels, before = first_process(share, name)
     assert (trace.n_lost_marks, trace.n_lost_counted, max(0, trace.meta.n_overrun)) == (0, 0, 0)
-    (pid,) = companion(share, name).pids
-    (lane,) = trace.tasks.lanes_of(pid=pid)
-    rows = np.flatnonzero((trace.calls.lane == lane) & (trace.calls.context == 0))
-    labels = [trace.symbols.names[f] for f in trace.calls.func[rows]]
-    before = trace.calls.has(Flag.PRE_EXEC)[rows]
     # Whole: from the exec, before which the launcher's calls are hidden, to the exit.
     n_before = int(before.sum())
     assert before[:n_before].all()

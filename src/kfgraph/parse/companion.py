@@ -76,7 +76,8 @@ def flag_pre_exec(trace: Trace, pid: int) -> Trace:
     lane = lanes[0]
     calls = trace.calls
     begin, end = np.searchsorted(calls.lane, [lane, lane + 1]).tolist()
-    first = _exec_row(trace, lane, begin, end)
+    commits = _first_row(trace, _COMMITS, begin, end)
+    first = _root(trace, commits) if commits is not None else _likely_exec(trace, lane, begin, end)
     if first is None:
         return trace
     losses = trace.losses
@@ -84,7 +85,6 @@ def flag_pre_exec(trace: Trace, pid: int) -> Trace:
         return trace
     flags = calls.flags.copy()
     flags[begin:first] |= np.uint16(Flag.PRE_EXEC)
-    commits = _first_row(trace, _COMMITS, first, end)
     if commits is not None:
         gives_back = _first_row(trace, _GIVES_BACK, commits, int(calls.end[commits]))
         if gives_back is not None:
@@ -92,17 +92,13 @@ def flag_pre_exec(trace: Trace, pid: int) -> Trace:
     return replace(trace, calls=calls.with_columns(flags=flags))
 
 
-def _exec_row(trace: Trace, lane: int, begin: int, end: int) -> int | None:
-    """The root call in ``begin:end`` that performs the first successful exec, or the row of its mark."""
-    for pattern in (_COMMITS, None, _EXECS):
-        if pattern is None:
-            row = _first_mark(trace, lane)
-        else:
-            call = _first_row(trace, pattern, begin, end)
-            row = None if call is None else _root(trace, call)
-        if row is not None:
-            return row
-    return None
+def _likely_exec(trace: Trace, lane: int, begin: int, end: int) -> int | None:
+    """Where no call of _COMMITS was recorded: the root call of the first exec that is seen, or the row of its mark."""
+    marked = _first_mark(trace, lane)
+    if marked is not None:
+        return marked
+    call = _first_row(trace, _EXECS, begin, end)
+    return None if call is None else _root(trace, call)
 
 
 def _first_row(trace: Trace, pattern: re.Pattern[str], begin: int, end: int) -> int | None:
