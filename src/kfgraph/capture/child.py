@@ -1,10 +1,16 @@
 """The traced command: forked, held at the entry of its execve, released, waited for.
 
 The recorder needs a pid before anything interesting runs, and nothing of Python may run in that pid
-once it is recorded. So the child asks to be ptraced, and is stepped up to the entry of its execve
-system call, where it stops inside the kernel. Releasing it is a PTRACE_DETACH: the next thing it
-does is the exec itself. Where ptrace is not allowed (Yama's scope 3, or kfgraph is itself traced),
-the child blocks in a read of a pipe instead, and a few instructions of Python run before the exec.
+once it is recorded. So a keeper is forked, asks to be ptraced, and spawns the command. What it spawns
+is ptraced from its first instruction, and stepped up to the entry of its execve system call, where it
+stops inside the kernel. Releasing it is a PTRACE_DETACH: the next thing it does is the exec itself.
+The keeper is left, waits for the command, and passes on how it ended.
+
+It is spawned, not forked, because a spawned process shares its parent's memory until it execs: a fork
+of a Python process has to give back 50,000 pages and more in that exec, each of them a call recorded.
+
+Where ptrace is not allowed (Yama's scope 3, or kfgraph is itself traced), the forked process is the
+command itself: it blocks in a read of a pipe, and some Python runs, and is recorded, before the exec.
 """
 
 from __future__ import annotations
@@ -17,7 +23,7 @@ import pwd
 import select
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -25,8 +31,9 @@ from typing import NoReturn
 from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound, UsageError
 
 # linux/ptrace.h
-_TRACEME, _SETOPTIONS, _SYSCALL, _DETACH = 0, 0x4200, 24, 17
-_O_TRACESYSGOOD, _O_EXITKILL = 1, 0x100000
+_TRACEME, _CONT, _DETACH, _SYSCALL, _SETOPTIONS, _GETEVENTMSG = 0, 7, 17, 24, 0x4200, 0x4201
+_O_TRACESYSGOOD, _O_TRACEVFORK, _O_EXITKILL = 1, 4, 0x100000
+_VFORKED = signal.SIGTRAP | 2 << 8
 SignalMask = set[int | signal.Signals]
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where insmod and trace-cmd are; a plain user's PATH may lack them."""
@@ -105,7 +112,11 @@ def find_user(name: str, *, env: Mapping[str, str]) -> User:
 
 
 class Child:
-    """The command's process, from the hold to the exit status."""
+    """The command's process, from the hold to the exit status.
+
+    ``pid`` is the command's. ``killed_by`` is the signal that ended it: the status alone does not tell that from an
+    exit with 128 and more. ``lost`` says that nobody knows how it ended: its keeper was killed.
+    """
 
     def __init__(self, command: Command, *, signal_mask: SignalMask) -> None:
         """Fork and hold. ``signal_mask`` is the mask that the command is to have.
@@ -114,30 +125,32 @@ class Child:
             CaptureError: the directory or the user cannot be changed to; no more processes.
         """
         self.command = command
-        self.killed_by = 0  # the signal: the status alone does not tell it from an exit with 128 and more
+        self.killed_by = 0
+        self.lost = False
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
         self._libc.ptrace.restype = ctypes.c_long
         self._report, report = os.pipe2(os.O_CLOEXEC)
+        self._end, end = os.pipe2(os.O_CLOEXEC)
         gate, self._gate = os.pipe2(os.O_CLOEXEC)
         try:
-            self.pid = os.fork()
+            self._keeper = os.fork()
         except OSError as problem:
             raise CaptureError(f"cannot start the command: {problem.strerror}") from problem
-        if self.pid == 0:
+        if self._keeper == 0:
             os.close(self._gate)
-            self._run(report, gate, signal_mask)
-        os.close(report)
-        os.close(gate)
+            self._run(report, end, gate, signal_mask)
+        for used in (report, end, gate):
+            os.close(used)
+        self.pid = self._keeper
         self.held_in_exec = self._hold()
 
-    def _run(self, report: int, gate: int, signal_mask: SignalMask) -> NoReturn:
-        # In the child. Whatever fails is told to the parent; nothing may return or raise out of here.
+    def _run(self, report: int, end: int, gate: int, signal_mask: SignalMask) -> NoReturn:
+        # In the keeper. Whatever fails is told to the parent; nothing may return or raise out of here.
         command, step = self.command, "prepare the command"
+        # Python ignores these, and an ignored signal survives exec.
+        defaults = (signal.SIGPIPE, signal.SIGXFSZ)
         try:
-            for number in (signal.SIGPIPE, signal.SIGXFSZ):
-                signal.signal(number, signal.SIG_DFL)  # Python ignores them, and an ignored signal survives exec
-            signal.pthread_sigmask(signal.SIG_SETMASK, signal_mask)
             if command.cwd:
                 step = f"change to {command.cwd}"
                 os.chdir(command.cwd)
@@ -149,10 +162,21 @@ class Child:
             step = "exec"
             if self._libc.ptrace(_TRACEME, 0, None, None) == 0:
                 os.kill(os.getpid(), signal.SIGSTOP)
-            else:
-                os.write(report, b"ready")
-                if not os.read(gate, 1):
-                    os._exit(125)  # kfgraph is gone
+                pid = os.posix_spawn(
+                    command.path, command.argv, command.env, setsigmask=signal_mask, setsigdef=defaults
+                )
+                # Nobody may wait for what is kfgraph's: its lock, the ends of its pipes, the terminal.
+                for used in {int(name) for name in os.listdir("/proc/self/fd")} - {end}:
+                    with contextlib.suppress(OSError):
+                        os.close(used)
+                os.write(end, str(os.waitpid(pid, 0)[1]).encode())
+                os._exit(0)
+            os.write(report, b"ready")
+            if not os.read(gate, 1):
+                os._exit(125)  # kfgraph is gone
+            for number in defaults:
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, signal_mask)
             os.execve(command.path, command.argv, command.env)
         except OSError as problem:
             os.write(report, f"{step}\n{problem.errno}".encode())
@@ -162,9 +186,9 @@ class Child:
             os._exit(126)
 
     def _hold(self) -> bool:
-        # In the parent: True once the child stands at the entry of execve, False if it waits at the gate.
+        # In the parent: True once the command stands at the entry of execve, False if it waits at the gate.
         while True:
-            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+            pid, status = os.waitpid(self._keeper, os.WNOHANG | os.WUNTRACED)
             if pid and os.WIFSTOPPED(status):
                 break
             if pid:
@@ -174,17 +198,31 @@ class Child:
                 if told == b"ready":
                     return False
                 raise self._failed_step(told)
-        self._ptrace(_SETOPTIONS, _O_TRACESYSGOOD | _O_EXITKILL)
+        self._ptrace(_SETOPTIONS, _O_TRACESYSGOOD | _O_TRACEVFORK | _O_EXITKILL)
+        self._go_to(_CONT, lambda stopped_by: stopped_by == _VFORKED)
+        spawned = ctypes.c_ulong()
+        self._ptrace(_GETEVENTMSG, ctypes.addressof(spawned))
+        self._ptrace(_DETACH, 0)
+        self.pid = spawned.value
+        _, status = os.waitpid(self.pid, 0)
+        if not os.WIFSTOPPED(status):
+            raise self._failure(status)
+        self._go_to(_SYSCALL, lambda stopped_by: stopped_by == _SYSCALL_STOP and self._at_exec())
+        return True
+
+    def _go_to(self, request: int, there: Callable[[int], bool]) -> None:
+        # Let the process go on, from stop to stop, until it is there. What stops it is its status without the low byte.
         inject = 0
         while True:
-            self._ptrace(_SYSCALL, inject)
+            self._ptrace(request, inject)
             _, status = os.waitpid(self.pid, 0)
             if not os.WIFSTOPPED(status):
                 raise self._failure(status)
-            stopped_by = os.WSTOPSIG(status)
-            inject = 0 if stopped_by in (_SYSCALL_STOP, signal.SIGSTOP, signal.SIGTRAP) else stopped_by
-            if stopped_by == _SYSCALL_STOP and self._at_exec():
-                return True
+            stopped_by = status >> 8
+            if there(stopped_by):
+                return
+            own = stopped_by in (_SYSCALL_STOP, signal.SIGSTOP, signal.SIGTRAP)
+            inject = 0 if own else stopped_by
 
     def _at_exec(self) -> bool:
         # Told by its first argument, the path: system call numbers differ between architectures.
@@ -216,7 +254,7 @@ class Child:
 
     def _failed_step(self, told: bytes) -> CaptureError:
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+            os.waitpid(self._keeper, 0)
         step, _, number = told.decode(errors="replace").partition("\n")
         reason = os.strerror(int(number)) if number not in ("", "0") else "a bug"
         name = self.command.argv[0]
@@ -241,10 +279,16 @@ class Child:
             raise self._failed_step(told)
 
     def poll(self) -> int | None:
-        """The exit status (128+n for a signal) if it has ended; None while it runs."""
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        """The exit status (128+n for a signal) if it has ended, 125 if that is lost; None while it runs."""
+        pid, status = os.waitpid(self._keeper, os.WNOHANG)
         if not pid:
             return None
+        if self.held_in_exec:
+            told = os.read(self._end, 16)
+            if not told:
+                self.lost = True
+                return 125
+            status = int(told)
         self.killed_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         return shell_status(status)
 
@@ -255,9 +299,11 @@ class Child:
 
     def abandon(self) -> None:
         """Kill it while it is held: the recording could not be started."""
-        self.signal(signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+        for pid in {self.pid, self._keeper}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
 
 
 def signal_name(number: int) -> str:

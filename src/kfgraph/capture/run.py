@@ -250,6 +250,8 @@ class _Capture:
             if self.child:
                 self.exit_status = self.child.poll()
                 if self.exit_status is not None:
+                    if self.child.lost:
+                        self.partial = "the process that waited for the command was killed: how it ended is not known"
                     return
             elif not any(Process.of(pid).start >= 0 for pid in self.request.pids):
                 return
