@@ -86,7 +86,7 @@ def select(
         from_s, to_s: seconds from the start of the trace; calls that overlap this time stay.
         no_irq: without interrupts and the time they took.
         all_tasks: also tasks that are not the traced command's.
-        pre_exec: also what the launcher ran in the command's task, up to its exec.
+        pre_exec: also what the launcher ran in the command's task, before its exec and in it.
 
     Raises:
         NoMatchError: a filter leaves nothing, with the nearest names as the hint.
@@ -113,7 +113,7 @@ def select(
         if before.any():
             keep &= ~before
             dropped |= before
-            text = "calls of the launcher before the command's exec left out"
+            text = "calls of kfgraph's launcher left out"
             notices.append(Notice("pre-exec", text, int(before.sum()), "--pre-exec"))
     if cpu:
         _one_of_the_cpus(calls, cpu)

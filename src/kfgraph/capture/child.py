@@ -166,7 +166,7 @@ class Child:
                     command.path, command.argv, command.env, setsigmask=signal_mask, setsigdef=defaults
                 )
                 # Nobody may wait for what is kfgraph's: its lock, the ends of its pipes, the terminal.
-                for used in {int(name) for name in os.listdir("/proc/self/fd")} - {end}:
+                for used in {int(entry.name) for entry in Path("/proc/self/fd").iterdir()} - {end}:
                     with contextlib.suppress(OSError):
                         os.close(used)
                 os.write(end, str(os.waitpid(pid, 0)[1]).encode())
@@ -237,11 +237,14 @@ class Child:
         except (OSError, OverflowError):
             return False  # the argument of some other call: no address
 
-    def _ptrace(self, request: int, data: int) -> None:
-        if self._libc.ptrace(request, self.pid, None, data) != 0:
-            number = ctypes.get_errno()
-            if number != errno.ESRCH:  # killed meanwhile: waitpid says so
-                raise CaptureError(f"cannot hold the command: {os.strerror(number)}")
+    def _ptrace(self, request: int, data: int) -> bool:
+        # False: killed meanwhile; waitpid says so.
+        if self._libc.ptrace(request, self.pid, None, data) == 0:
+            return True
+        number = ctypes.get_errno()
+        if number != errno.ESRCH:
+            raise CaptureError(f"cannot hold the command: {os.strerror(number)}")
+        return False
 
     def _readable(self) -> bool:
         return bool(select.select([self._report], [], [], 0.002)[0])
@@ -272,7 +275,8 @@ class Child:
             CommandNotExecutable, CommandNotFound: the kernel refused the exec.
         """
         if self.held_in_exec:
-            self._ptrace(_DETACH, 0)
+            if not self._ptrace(_DETACH, 0):
+                os.waitpid(self.pid, 0)  # its tracer is told of its end before its keeper is
         else:
             os.write(self._gate, b"g")
         if told := os.read(self._report, 4096):

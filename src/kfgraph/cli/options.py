@@ -80,7 +80,7 @@ AllTasks = Annotated[
 PreExec = Annotated[
     bool,
     typer.Option(
-        "--pre-exec", help="Also what the launcher ran in the task before the command's exec.", rich_help_panel=_WHICH
+        "--pre-exec", help="Also what kfgraph's launcher ran in the task, up to the exec.", rich_help_panel=_WHICH
     ),
 ]
 

@@ -35,7 +35,7 @@ class Flag(enum.IntFlag):
     DEPTH_JUMP = 16
     """The kernel's depth is not the parent's + 1: the true parent was not recorded."""
     PRE_EXEC = 32
-    """Ran in the traced task before its exec: the launcher's work, not the command's."""
+    """The launcher's work in the traced task, before the exec or in it, not the command's."""
     MIGRATED = 64
     """Entered on one CPU, left on another."""
     HAS_RETVAL = 128

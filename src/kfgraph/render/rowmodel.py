@@ -24,7 +24,7 @@ FLAG_MARKS = (
     (Flag.CUT_BY_LOSS, "%", "records were lost inside"),
     (Flag.IN_TRACER, "^", "interrupt inside the tracer: its time is not in its caller's"),
     (Flag.DEPTH_JUMP, ">", "its caller was not recorded"),
-    (Flag.PRE_EXEC, "~", "before the command's exec"),
+    (Flag.PRE_EXEC, "~", "kfgraph's launcher, not the command"),
 )
 _MARKS = tuple((int(flag), mark) for flag, mark, _ in FLAG_MARKS)
 _MARKED = sum(flag for flag, _ in _MARKS)
