@@ -143,7 +143,11 @@ class Child:
         for used in (report, end, gate):
             os.close(used)
         self.pid = self._keeper
-        self.held_in_exec = self._hold()
+        try:
+            self.held_in_exec = self._hold()
+        except CaptureError:
+            self.abandon()  # else it would go on when kfgraph ends
+            raise
 
     def _run(self, report: int, end: int, gate: int, signal_mask: SignalMask) -> NoReturn:
         # In the keeper. Whatever fails is told to the parent; nothing may return or raise out of here.
@@ -303,10 +307,9 @@ class Child:
 
     def abandon(self) -> None:
         """Kill it while it is held: the recording could not be started."""
-        for pid in {self.pid, self._keeper}:
-            with contextlib.suppress(ProcessLookupError):
+        for pid in (self.pid, self._keeper):
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
 
 
