@@ -72,7 +72,9 @@ def test_no_sizes(text: str) -> None:
 @pytest.mark.parametrize(
     ("available_kb", "n_cpus", "kb"),
     [
-        (2 << 20, 1, 64 << 10),  # 2 GiB, one CPU: the most for a CPU
+        (2 << 20, 2, 64 << 10),  # 2 GiB, two CPUs: the most for a CPU
+        (2 << 20, 1, 256 << 10),  # 2 GiB, one CPU: an eighth
+        (8 << 20, 1, 256 << 10),  # 8 GiB, one CPU: the most for the only one
         (1 << 20, 4, 32 << 10),  # 1 GiB: an eighth in all
         (512 << 20, 128, 16 << 10),  # 512 GiB, 128 CPUs: 2 GiB in all
         (64 << 10, 8, 4 << 10),  # 64 MiB: the least

@@ -12,6 +12,7 @@ FORK_EVENT, EXEC_EVENT = "sched:sched_process_fork", "sched:sched_process_exec"
 _KIB_IN = {"": 1, "K": 1, "M": 1024, "G": 1024**2}
 _MIB = 1024
 _BUFFER_LEAST_KB, _BUFFER_MOST_KB, _BUFFERS_MOST_KB = 4 * _MIB, 64 * _MIB, 2048 * _MIB
+_ONLY_BUFFER_MOST_KB = 256 * _MIB
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def parse_size_kb(text: str) -> int:
 def default_buffer_kb(*, available_kb: int, n_cpus: int) -> int:
     """Per-CPU size for this machine: an eighth of the available memory in all, 4 to 64 MiB a CPU, 2 GiB in all.
 
+    A single CPU gets up to 256 MiB: nothing empties the buffer there while the command keeps the CPU.
     trace-cmd's own default (1.4 MiB) loses most of a single insmod.
     """
     fair = min(available_kb // 8, _BUFFERS_MOST_KB) // n_cpus
-    return max(_BUFFER_LEAST_KB, min(fair, _BUFFER_MOST_KB))
+    return max(_BUFFER_LEAST_KB, min(fair, _BUFFER_MOST_KB if n_cpus > 1 else _ONLY_BUFFER_MOST_KB))
