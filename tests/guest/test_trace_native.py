@@ -73,7 +73,7 @@ def test_what_ran_before_the_exec_is_a_handful(share: Path) -> None:
     # The tail of the stop in which the command was held. Nothing in the exec: a spawned process has no memory of its
     # own to give back, and that of insmod it gives back when it exits.
     n_before = int(hidden.sum())
-    # With a task switch in that tail, which 6.1 does not show and 7.2 does, it was 70; a Python process's end has thousands.
+    # With a task switch in that tail it was 70 on 7.2; giving back a Python process's memory would be thousands.
     assert 0 < n_before < 200, labels[:n_before]
     assert hidden[:n_before].all()
     assert labels.count("exit_mmap") == 1
