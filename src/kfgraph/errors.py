@@ -69,6 +69,14 @@ class CommandNotFound(CaptureError):
     exit_code = 127
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal asked to stop before there was anything to keep. The exit code is 128 + ``number``."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
 @dataclass(frozen=True)
 class Notice:
     """One kind of problem in the data, counted.

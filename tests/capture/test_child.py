@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kfgraph.capture.child import Child, Command
+from kfgraph.capture.child import Child, Command, KeeperKilled
 from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound
 
 pytestmark = pytest.mark.timeout(60)
@@ -58,7 +58,7 @@ def test_the_held_command_shares_its_keepers_memory() -> None:
         stack = Path(f"/proc/{child.pid}/status").read_text()
         assert f"TracerPid:\t{os.getpid()}\n" in stack and "State:\tt" in stack
         assert end(child) == 5
-        assert (child.killed_by, child.lost) == (0, False)
+        assert child.killed_by == 0
 
 
 def test_nothing_of_the_command_runs_while_it_is_held(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_nothing_of_the_command_runs_while_it_is_held(tmp_path: Path) -> None:
 )
 def test_a_signal_is_told_from_an_exit(script: str, status: int, killed_by: int) -> None:
     child = held("/bin/sh", "-c", script)
-    assert (end(child), child.killed_by, child.lost) == (status, killed_by, False)
+    assert (end(child), child.killed_by) == (status, killed_by)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_the_kernel_refuses_is_told(tmp_path: Path, mode: int | None, error
     with no_process_left():
         child = held(str(path))
         with pytest.raises(error):
-            child.release()
+            end(child)
 
 
 def test_killed_while_it_is_held() -> None:
@@ -102,7 +102,8 @@ def test_killed_while_it_is_held() -> None:
 def test_without_its_keeper_nobody_knows_how_it_ended(tmp_path: Path) -> None:
     with no_process_left():
         child = held("/bin/sh", "-c", f"kill -KILL $PPID; touch {tmp_path}/ran")
-        assert (end(child), child.lost) == (125, True)
+        with pytest.raises(KeeperKilled, match="how it ended is not known"):
+            end(child)
     until = time.monotonic() + 20
     while not (tmp_path / "ran").exists():  # the command itself goes on
         assert time.monotonic() < until

@@ -40,6 +40,10 @@ SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _SYSCALL_STOP = signal.SIGTRAP | 0x80
 
 
+class KeeperKilled(CaptureError):
+    """The process between kfgraph and the command is gone."""
+
+
 @dataclass(frozen=True)
 class User:
     """Whom the command runs as."""
@@ -114,8 +118,8 @@ def find_user(name: str, *, env: Mapping[str, str]) -> User:
 class Child:
     """The command's process, from the hold to the exit status.
 
-    ``pid`` is the command's. ``killed_by`` is the signal that ended it: the status alone does not tell that from an
-    exit with 128 and more. ``lost`` says that nobody knows how it ended: its keeper was killed.
+    ``pid`` is the command's. Once it has ended, ``killed_by`` is the signal that ended it: the status alone does not
+    tell that from an exit with 128 and more.
     """
 
     def __init__(self, command: Command, *, signal_mask: SignalMask) -> None:
@@ -126,7 +130,6 @@ class Child:
         """
         self.command = command
         self.killed_by = 0
-        self.lost = False
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
         self._libc.ptrace.restype = ctypes.c_long
@@ -142,10 +145,12 @@ class Child:
             self._run(report, end, gate, signal_mask)
         for used in (report, end, gate):
             os.close(used)
+        for read in (self._report, self._end):
+            os.set_blocking(read, False)
         self.pid = self._keeper
         try:
             self.held_in_exec = self._hold()
-        except CaptureError:
+        except BaseException:
             self.abandon()  # else it would go on when kfgraph ends
             raise
 
@@ -193,16 +198,16 @@ class Child:
         # In the parent: True once the command stands at the entry of execve, False if it waits at the gate.
         while True:
             pid, status = os.waitpid(self._keeper, os.WNOHANG | os.WUNTRACED)
-            if pid and os.WIFSTOPPED(status):
-                break
-            if pid:
+            if pid and not os.WIFSTOPPED(status):
                 raise self._failure(status)
+            # A stop may also be a Ctrl-Z that came before it was traced.
+            if pid and self._ptrace(_SETOPTIONS, _O_TRACESYSGOOD | _O_TRACEVFORK | _O_EXITKILL):
+                break
             if self._readable():
-                told = os.read(self._report, 4096)
+                told = _read(self._report)
                 if told == b"ready":
                     return False
                 raise self._failed_step(told)
-        self._ptrace(_SETOPTIONS, _O_TRACESYSGOOD | _O_TRACEVFORK | _O_EXITKILL)
         self._go_to(_CONT, lambda stopped_by: stopped_by == _VFORKED)
         spawned = ctypes.c_ulong()
         self._ptrace(_GETEVENTMSG, ctypes.addressof(spawned))
@@ -231,15 +236,15 @@ class Child:
     def _at_exec(self) -> bool:
         # Told by its first argument, the path: system call numbers differ between architectures.
         path = os.fsencode(self.command.path) + b"\0"
-        fields = Path(f"/proc/{self.pid}/syscall").read_text().split()
-        if len(fields) < 2 or not int(fields[1], 16):
-            return False
         try:
+            fields = Path(f"/proc/{self.pid}/syscall").read_text().split()
+            if len(fields) < 2 or not int(fields[1], 16):
+                return False
             with Path(f"/proc/{self.pid}/mem").open("rb", buffering=0) as memory:
                 memory.seek(int(fields[1], 16))
                 return memory.read(len(path)) == path
         except (OSError, OverflowError):
-            return False  # the argument of some other call: no address
+            return False  # the argument of some other call: no address; or it was killed, as the next wait says
 
     def _ptrace(self, request: int, data: int) -> bool:
         # False: killed meanwhile; waitpid says so.
@@ -254,8 +259,9 @@ class Child:
         return bool(select.select([self._report], [], [], 0.002)[0])
 
     def _failure(self, status: int) -> CaptureError:
-        told = os.read(self._report, 4096)
-        if told:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._keeper, 0)
+        if told := _read(self._report):
             return self._failed_step(told)
         return CaptureError(f"the command ended before it was started (status {status})")
 
@@ -273,29 +279,28 @@ class Child:
         return CommandNotExecutable(f"{name}: cannot be executed: {reason}", hint=hint)
 
     def release(self) -> None:
-        """Let it go: its exec, and all that follows, is its own.
-
-        Raises:
-            CommandNotExecutable, CommandNotFound: the kernel refused the exec.
-        """
+        """Let it go: its exec, and all that follows, is its own. Does not wait for the exec, which may hang."""
         if self.held_in_exec:
             if not self._ptrace(_DETACH, 0):
                 os.waitpid(self.pid, 0)  # its tracer is told of its end before its keeper is
         else:
             os.write(self._gate, b"g")
-        if told := os.read(self._report, 4096):
-            raise self._failed_step(told)
 
     def poll(self) -> int | None:
-        """The exit status (128+n for a signal) if it has ended, 125 if that is lost; None while it runs."""
+        """The exit status (128+n for a signal) if it has ended; None while it runs.
+
+        Raises:
+            CommandNotExecutable, CommandNotFound: the kernel refused the exec.
+            KeeperKilled: nobody knows how it ended, or whether it has.
+        """
         pid, status = os.waitpid(self._keeper, os.WNOHANG)
         if not pid:
             return None
+        if told := _read(self._report):
+            raise self._failed_step(told)
         if self.held_in_exec:
-            told = os.read(self._end, 16)
-            if not told:
-                self.lost = True
-                return 125
+            if not (told := _read(self._end)):
+                raise KeeperKilled("the process that waited for the command was killed: how it ended is not known")
             status = int(told)
         self.killed_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         return shell_status(status)
@@ -311,6 +316,14 @@ class Child:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
+
+
+def _read(pipe: int) -> bytes:
+    # Another process may still have the other end: a command whose exec hangs, after its keeper was killed.
+    try:
+        return os.read(pipe, 4096)
+    except BlockingIOError:
+        return b""
 
 
 def signal_name(number: int) -> str:

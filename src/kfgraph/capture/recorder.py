@@ -78,12 +78,11 @@ class Recorder:
         """Has it not ended?"""
         return self._process.poll() is None
 
-    def wait_ready(self, fs: Tracefs, *, pids: Sequence[int], interrupted: Callable[[], bool]) -> None:
-        """Return when the kernel records these pids.
+    def wait_ready(self, fs: Tracefs, *, pids: Sequence[int], look_up: Callable[[], None]) -> None:
+        """Return when the kernel records these pids. ``look_up`` is called often, and may end the wait by raising.
 
         Raises:
             CaptureError: the recorder ended before that, or does not get there.
-            KeyboardInterrupt: ``interrupted()``.
         """
         begin = time.monotonic()
         until = begin + _READY_TIMEOUT_S
@@ -94,8 +93,7 @@ class Recorder:
                     f"could not start recording: {why}",
                     hint="kfgraph doctor checks this machine; --dry-run shows the line",
                 )
-            if interrupted():
-                raise KeyboardInterrupt
+            look_up()
             now = time.monotonic()
             if now > until:
                 raise CaptureError("trace-cmd does not start recording", hint="kfgraph doctor checks this machine")

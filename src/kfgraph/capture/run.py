@@ -14,8 +14,8 @@ from typing import Any
 from kfgraph import __version__
 from kfgraph.capture import probes as return_probes
 from kfgraph.capture import session as sessions
-from kfgraph.capture import tracefs
-from kfgraph.capture.child import Child, Command, SignalMask
+from kfgraph.capture import signals, tracefs
+from kfgraph.capture.child import Child, Command, KeeperKilled, SignalMask
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.plan import CapturePlan
 from kfgraph.capture.probes import GROUP, ProbePlan
@@ -32,13 +32,12 @@ from kfgraph.capture.recorder import (
 from kfgraph.capture.session import Process, Session
 from kfgraph.capture.stats import CpuStats, read_stats
 from kfgraph.capture.tracefs import Tracefs
-from kfgraph.errors import CaptureError
+from kfgraph.errors import CaptureError, Interrupted
 from kfgraph.model.companion import Companion, ModuleImage, ReturnProbe
 
-_SIGNALS = {signal.SIGCHLD, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP}
+_ASKING = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP}
 # From the keyboard: the command may have its own idea of them.
 _KEYS = (signal.SIGINT, signal.SIGQUIT)
-_SI_KERNEL = 0x80  # asm-generic/siginfo.h: from the terminal, so the command has it too
 _PATIENCE_S = 5.0  # how long a command may take to end after a SIGTERM
 _ATTACH_POLL_S = 0.2
 _PROGRESS_S = 0.5
@@ -78,7 +77,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Recording:
-    """What came of it. ``exit_status`` is None without a command, or if it still runs (``still_runs``).
+    """What came of it. ``exit_status`` is None without a command, or if it still runs (``still_runs``: its pid), or if
+    nobody knows how it ended (``status_unknown``).
 
     ``killed_by`` is the signal that ended the command, ``warnings`` are sentences for the user, ``n_unprobed`` the
     functions for which there was no probe left.
@@ -98,12 +98,15 @@ class Recording:
     killed_by: int = 0
     warnings: tuple[str, ...] = ()
     n_unprobed: int = 0
+    status_unknown: bool = False
 
     @property
     def status(self) -> int:
         """The exit status that ``kfgraph trace`` passes on."""
         if self.exit_status is not None:
             return self.exit_status
+        if self.status_unknown:
+            return CaptureError.exit_code
         return 128 + self.interrupted_by if self.interrupted_by else 0
 
 
@@ -125,29 +128,40 @@ def record(request: Request, *, fs: Tracefs, watcher: Watcher | None = None, loo
     Raises:
         CaptureError: it could not be recorded; its subclasses: the command cannot be run.
         MachineError: trace-cmd is missing, or the kernel has no function_graph.
-        KeyboardInterrupt: before the command was released.
+        Interrupted: before the command was released.
     """
     with contextlib.ExitStack() as stack:
-        mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS))
-        stack.callback(_unblock, mask)
-        return _Capture(request, fs, watcher, look, mask).run(stack)
+        held_back = signals.heeded(_ASKING) | {signal.SIGCHLD}
+        mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, held_back))
+        stack.callback(_unblock, held_back, mask)
+        return _Capture(request, fs, watcher, look, held_back, mask).run(stack)
 
 
-def _unblock(mask: SignalMask) -> None:
-    while signal.sigtimedwait(_SIGNALS, 0) is not None:
+def _unblock(held_back: frozenset[signal.Signals], mask: SignalMask) -> None:
+    while signals.take(held_back) is not None:
         pass  # meant for the recording, which is over
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class _Capture:
-    def __init__(self, request: Request, fs: Tracefs, watcher: Watcher | None, look: Look, mask: SignalMask) -> None:
+    def __init__(
+        self,
+        request: Request,
+        fs: Tracefs,
+        watcher: Watcher | None,
+        look: Look,
+        held_back: frozenset[signal.Signals],
+        mask: SignalMask,
+    ) -> None:
         self.request = request
+        self.held_back = held_back
         self.fs = fs
         self.watcher = watcher
         self.look = look
         self.mask = mask
         self.child: Child | None = None
         self.exit_status: int | None = None
+        self.status_unknown = False
         self.interrupted_by = 0
         self.partial = ""
         self.n_interrupts = 0
@@ -181,7 +195,7 @@ class _Capture:
         self.recorder = Recorder(line, output=self.output.temporary, signal_mask=self.mask)
         stack.callback(self.recorder.kill)
         session.note_recorder(self.recorder.pid)
-        self.recorder.wait_ready(fs, pids=pids, interrupted=self._asked_to_stop)
+        self.recorder.wait_ready(fs, pids=pids, look_up=self._look_up)
         self.stage, self.begin = "recording", time.monotonic()
         if self.child:
             if self.watcher:
@@ -189,23 +203,27 @@ class _Capture:
             self.child.release()
         self._wait(request.duration_s)
         recorded_s = time.monotonic() - self.begin
+        with contextlib.suppress(OSError):
+            fs.write("tracing_on", "0")  # what is counted from here on is all there is
         stats = read_stats(fs)
         self._finish(program, stats)
         self.probes = return_probes.with_misses(fs, self.probes)
+        runs = self.child is not None and not self._ended()
         session.end()
         stack.pop_all()  # from here on nothing is to be undone but the signal mask
-        stack.callback(_unblock, self.mask)
+        stack.callback(_unblock, self.held_back, self.mask)
         companion = self._companion(line, pids)
         n_bytes = self.output.temporary.stat().st_size
         self.output.commit(companion)
-        if self.child and self.exit_status is None and not self.interrupted_by:
-            self._wait_untraced()
+        if runs and not self.interrupted_by:
+            runs = not self._wait_untraced()
         return Recording(
             path=self.output.path,
             n_bytes=n_bytes,
             exit_status=self.exit_status,
             interrupted_by=self.interrupted_by,
-            still_runs=self.child.pid if self.child and self.exit_status is None else 0,
+            still_runs=self.child.pid if self.child and runs else 0,
+            status_unknown=self.status_unknown,
             recorded_s=recorded_s,
             stats=stats,
             partial=self.partial,
@@ -235,10 +253,11 @@ class _Capture:
         if self.child and self.stage == "arming":
             self.child.abandon()
 
-    def _asked_to_stop(self) -> bool:
+    def _look_up(self) -> None:
         self._report(time.monotonic())
-        got = signal.sigtimedwait(_SIGNALS - {signal.SIGCHLD}, 0)
-        return got is not None
+        got = signals.take(self.held_back - {signal.SIGCHLD})
+        if got is not None:
+            raise Interrupted(got.number)
 
     # While it records
 
@@ -248,10 +267,7 @@ class _Capture:
         self.settled_at = self.begin + _SETTLED_S
         while True:
             if self.child:
-                self.exit_status = self.child.poll()
-                if self.exit_status is not None:
-                    if self.child.lost:
-                        self.partial = "the process that waited for the command was killed: how it ended is not known"
+                if self._ended():
                     return
             elif not any(Process.of(pid).start >= 0 for pid in self.request.pids):
                 return
@@ -271,6 +287,17 @@ class _Capture:
             if self._signalled(self._next_wake(now, until)):
                 return
 
+    def _ended(self) -> bool:
+        """Has the command ended, or is that not to be known any more?"""
+        assert self.child
+        if self.exit_status is None and not self.status_unknown:
+            try:
+                self.exit_status = self.child.poll()
+            except KeeperKilled as problem:
+                self.status_unknown = True
+                self.partial = self.partial or problem.message
+        return self.exit_status is not None or self.status_unknown
+
     def _next_wake(self, now: float, until: float) -> float:
         limits = [_LOOK_S, until - now, self.give_up_at - now, self.settled_at - now]
         if self.watcher and self.watcher.while_recording:
@@ -281,10 +308,10 @@ class _Capture:
 
     def _signalled(self, timeout_s: float) -> bool:
         """Wait for a signal and hand it on; True if the recording is to end now."""
-        got = signal.sigtimedwait(_SIGNALS, timeout_s)
-        if got is None or got.si_signo == signal.SIGCHLD:
+        got = signals.take(self.held_back, timeout_s)
+        if got is None or got.number == signal.SIGCHLD:
             return False
-        number = got.si_signo
+        number = got.number
         if not self.child:
             self.interrupted_by = 0 if number in _KEYS else number
             return True
@@ -292,7 +319,7 @@ class _Capture:
         if self.n_interrupts > 1:
             self.interrupted_by = number
             return True
-        if got.si_code != _SI_KERNEL:
+        if not got.from_kernel:
             self.child.signal(number)
         if number not in _KEYS:
             self.interrupted_by = number
@@ -328,8 +355,8 @@ class _Capture:
             nonlocal n_interrupts, off
             self._report(time.monotonic())
             off = off or self._switch_off()
-            got = signal.sigtimedwait(_SIGNALS, _PROGRESS_S if off else _FINISH_POLL_S)
-            n_interrupts += got is not None and got.si_signo != signal.SIGCHLD
+            got = signals.take(self.held_back, _PROGRESS_S if off else _FINISH_POLL_S)
+            n_interrupts += got is not None and got.number != signal.SIGCHLD
             if n_interrupts > 1:
                 self.recorder.kill()
 
@@ -371,12 +398,12 @@ class _Capture:
             return False
         return True
 
-    def _wait_untraced(self) -> None:
-        assert self.child
-        while (status := self.child.poll()) is None:
+    def _wait_untraced(self) -> bool:
+        """Until the command has ended; False if a signal says that nobody is to wait for it."""
+        while not self._ended():
             if self._signalled(_FOR_EVER_S):
-                return
-        self.exit_status = status
+                return False
+        return True
 
     def _companion(self, line: list[str], pids: tuple[int, ...]) -> Companion:
         request = self.request

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from kfgraph.capture import guest, inside
+from kfgraph.capture import guest, inside, signals
 from kfgraph.capture.guest import GuestResult, Machine
 from kfgraph.capture.job import Job, recording_from_dict
 from kfgraph.capture.loads import find_loads, module_files
@@ -23,7 +23,7 @@ from kfgraph.capture.prepare import plan_of
 from kfgraph.capture.probes import GROUP
 from kfgraph.capture.recorder import PROGRAM, Look, find_recorder, look_at_magic
 from kfgraph.capture.run import Recording
-from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound
+from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound, Interrupted
 from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
 from kfgraph.model.companion import Companion
@@ -67,7 +67,7 @@ def record_in_guest(
         CaptureError: kfgraph's own failure, inside or outside; a guest that died, hung or ran out of time
             (:class:`GuestFailure`, with what the kernel said).
         MachineError: QEMU, virtme-ng or trace-cmd is missing, or the image cannot be booted.
-        KeyboardInterrupt: asked to stop before there was anything to record.
+        Interrupted: asked to stop before there was anything to record.
     """
     if job.pids:
         raise CaptureError("-p: the processes of this machine are not in the guest", hint="give a command to run there")
@@ -77,7 +77,7 @@ def record_in_guest(
     try:
         folder = output.temporary.parent / "guest"
         folder.mkdir()
-        with _Signals() as signals:
+        with _Signals() as asked:
             result = guest.boot(
                 [sys.executable, "-m", _INSIDE, str(guest.SHARE)],
                 image,
@@ -88,7 +88,7 @@ def record_in_guest(
                 out=out,
                 err=err,
                 on_stage=on_stage,
-                signals=signals.take,
+                signals=asked.take,
             )
         if on_stage is not None:
             on_stage("copying", result.seconds)
@@ -296,7 +296,8 @@ class _Signals:
     """Holds back the signals that ask this process to end, so that they can be handed on."""
 
     def __enter__(self) -> _Signals:
-        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ASKED)
+        self._asked = signals.heeded(_ASKED)
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._asked)
         self._n = 0
         return self
 
@@ -307,12 +308,12 @@ class _Signals:
         """The signals since the last call.
 
         Raises:
-            KeyboardInterrupt: nothing runs in the guest yet, or it was asked for the third time.
+            Interrupted: nothing runs in the guest yet, or it was asked for the third time.
         """
         found = []
-        while (got := signal.sigtimedwait(_ASKED, 0)) is not None:
-            found.append(got.si_signo)
+        while (got := signals.take(self._asked)) is not None:
+            found.append(got.number)
         self._n += len(found)
         if found and (stage == "booting" or self._n > 2):
-            raise KeyboardInterrupt
+            raise Interrupted(found[-1])
         return found

@@ -6,12 +6,13 @@ import contextlib
 import importlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from kfgraph.errors import KfgraphError, MachineError
+from kfgraph.errors import Interrupted, KfgraphError, MachineError
 
 
 @dataclass(frozen=True)
@@ -82,18 +83,21 @@ def _drop_stdout() -> None:
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line; the exit code.
 
-    Expected failures are one line and a hint, a closed pipe is no failure, Ctrl-C is 130. A bug keeps
+    Expected failures are one line and a hint, a closed pipe is no failure, Ctrl-C is 130, SIGTERM 143. A bug keeps
     its traceback under ``--debug`` and is one line otherwise.
     """
     argv = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in takewhile(lambda word: word.startswith("-"), argv)
     _never_fail_on_a_letter()
+    # Ignored, as some parents leave it, no child's end could be waited for.
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         return _run(argv)
     except KfgraphError as problem:
         return fail(problem)
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as stop:
+        return 128 + (stop.number if isinstance(stop, Interrupted) else signal.SIGINT)
     except BrokenPipeError:
         _drop_stdout()
         return 0
