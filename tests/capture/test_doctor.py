@@ -254,8 +254,9 @@ def test_who_is_not_root_needs_a_tracefs_that_can_be_written(machine: System) ->
 
 
 def test_what_a_killed_run_left_is_no_obstacle(machine: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    snapshot = session.Snapshot({}, {}, {}, ())
-    left = session.Leftovers(session.Process(4, 4), ("insmod", "foo.ko"), None, machine.root, snapshot, machine.root)
+    snapshot = session.Snapshot({}, {}, {}, (), {})
+    root = machine.root
+    left = session.Leftovers(session.Process(4, 4), ("insmod", "foo.ko"), None, root, (), snapshot, root)
     monkeypatch.setattr(session, "find_leftovers", lambda: left)
     write(machine.root, "/sys/kernel/tracing/current_tracer", "function_graph")
     report = doctor.examine(machine)

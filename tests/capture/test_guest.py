@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from kfgraph.capture import guest, loads, throwaway
+from kfgraph.capture import guest, kvm, loads, throwaway
 from kfgraph.capture.child import Command
 from kfgraph.capture.guest import GuestResult, Machine
 from kfgraph.capture.job import Job, Wishes, recording_from_dict, recording_to_dict
@@ -209,7 +209,7 @@ def test_the_command_line_of_a_guest(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ("exit 0", ""),
+        ("exit 33", ""),
         ("echo 'qemu: error: no MSR 0x10a' >&2; exit 1", "KVM does not start a machine: no MSR 0x10a"),
         ("exit 4", "KVM does not start a machine: qemu ended with 4"),
     ],
@@ -219,8 +219,26 @@ def test_kvm_is_tried_not_believed(tmp_path: Path, answer: str, expected: str) -
     qemu.write_text(f"#!/bin/sh\n{answer}\n")
     qemu.chmod(0o755)
     device.touch()
-    assert guest.kvm_obstacle(qemu, device=device) == expected
-    assert guest.kvm_obstacle(qemu, device=tmp_path / "none") == f"no {tmp_path}/none"
+    assert kvm.obstacle(qemu, device=device) == expected
+    assert kvm.obstacle(qemu, device=tmp_path / "none") == f"no {tmp_path}/none"
+
+
+@pytest.mark.parametrize(("kvm_s", "tcg_s", "slower"), [(0.4, 0.1, False), (1.2, 0.1, True), (1.2, 0.6, False)])
+def test_a_kvm_that_is_slower_than_emulation_is_no_kvm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kvm_s: float, tcg_s: float, slower: bool
+) -> None:
+    # Seen on nested machines. A machine that is merely busy is slow at both.
+    took = {"kvm": kvm_s, "tcg": tcg_s}
+    monkeypatch.setattr(kvm, "_try", lambda qemu, accel, *options: ("", took[accel]))
+    (tmp_path / "kvm").touch()
+    found = kvm.obstacle(tmp_path / "qemu", device=tmp_path / "kvm")
+    assert found.startswith("KVM is slower than emulation: 1.2 s") == slower
+    assert slower or found == ""
+
+
+def test_the_first_instructions_of_a_machine_end_it(program: Callable[[str, str], str], tmp_path: Path) -> None:
+    qemu = program("qemu-system-x86_64", "qemu-system-x86")
+    assert kvm._try(Path(qemu), "tcg")[0] == ""
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,19 @@ def test_default_buffer(available_kb: int, n_cpus: int, kb: int) -> None:
     assert default_buffer_kb(available_kb=available_kb, n_cpus=n_cpus) == kb
 
 
+@pytest.mark.parametrize(
+    ("extra", "names"),
+    [
+        (("-B", "extra", "-e", "sched"), ("extra",)),
+        (("-Bone", "-s", "10", "-B", "two"), ("one", "two")),
+        (("-B",), ()),
+        ((), ()),
+    ],
+)
+def test_instances_that_the_recorder_makes(extra: tuple[str, ...], names: tuple[str, ...]) -> None:
+    assert CapturePlan(buffer_kb=64, extra=extra).instances == names
+
+
 def test_args_and_retval_are_on_where_the_kernel_can(tmp_path: Path) -> None:
     old = make_tracefs(tmp_path / "old")
     new = make_tracefs(tmp_path / "new", options=(*OPTIONS, "funcgraph-args", "funcgraph-retval"))

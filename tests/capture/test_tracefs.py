@@ -68,6 +68,44 @@ def test_everything_changed_comes_back(tmp_path: Path) -> None:
     assert before.differences(tracefs.take_snapshot(fs)) == []
 
 
+def test_filters_of_events_come_back(tmp_path: Path) -> None:
+    fs = make_tracefs(tmp_path / "t")
+    names = [f"events/sched/{event}/filter" for event in ("sched_switch", "sched_process_exec")]
+    (fs.root / names[0]).write_text("prev_pid > 5\n")
+    (fs.root / names[1]).write_text("none\n")
+    before = tracefs.take_snapshot(fs)
+    assert before.filters == {names[0]: "prev_pid > 5"}
+    (fs.root / names[0]).write_text("none\n")
+    (fs.root / names[1]).write_text("pid == 4\n")
+    assert before.differences(tracefs.take_snapshot(fs)) == sorted(names)
+    assert tracefs.restore(fs, before) == []
+    # The kernel reads "0" as none.
+    assert [fs.read(name) for name in names] == ["prev_pid > 5", "0"]
+
+
+def test_triggers_of_functions_come_back_in_the_words_that_the_kernel_takes(tmp_path: Path) -> None:
+    fs = make_tracefs(tmp_path / "t")
+    filters = fs.root / "set_ftrace_filter"
+    filters.write_text("vfs_open\nvfs_fsync:traceoff:unlimited\nvfs_read:stacktrace:count=3\n")
+    before = tracefs.take_snapshot(fs)
+    filters.write_text("#### all functions enabled ####\n")
+    assert tracefs.restore(fs, before) == []
+    assert filters.read_text().split() == ["vfs_open", "vfs_fsync:traceoff", "vfs_read:stacktrace:3"]
+
+
+def test_only_the_recorders_own_instances_are_removed(tmp_path: Path) -> None:
+    fs = make_tracefs(tmp_path / "t")
+    instances = fs.root / "instances"
+    (instances / "mine").mkdir()
+    before = tracefs.take_snapshot(fs)
+    for name in ("extra", "anothers", "stuck"):
+        (instances / name).mkdir()
+    (instances / "stuck" / "busy").touch()
+    named = ("mine", "extra", "stuck", "../instances", "gone")
+    assert tracefs.remove_instances(fs, named, before) == ["instances/stuck"]
+    assert sorted(entry.name for entry in instances.iterdir()) == ["anothers", "mine", "stuck"]
+
+
 def test_nothing_is_written_where_nothing_changed(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "t")
     before = tracefs.take_snapshot(fs)

@@ -28,7 +28,16 @@ kill $victim
 
 # Options.
 quiet pipe $few -f sh -c 'cat /etc/passwd | wc -l'
-quiet root --root vfs_open --max-depth 3 --syscalls cat /etc/hostname
+# From a tracer that somebody has set up already: his filter, his trigger and his probe are there afterwards.
+echo 'prev_pid > 5' > $T/events/sched/sched_switch/filter
+echo 'vfs_fsync:traceoff:4' > $T/set_ftrace_filter
+echo 'p:his/open do_sys_openat2' > $T/kprobe_events
+quiet root --root vfs_open --max-depth 3 --syscalls --sched cat /etc/hostname
+settings > root.settings
+cp root.settings $share/
+echo 0 > $T/events/sched/sched_switch/filter
+echo '!vfs_fsync:traceoff:4' >> $T/set_ftrace_filter
+echo > $T/kprobe_events
 quiet only --only ':mod:foo' --min-duration 1us insmod foo.ko
 rmmod foo
 quiet user $few --user nobody --env COLOR=red --cwd / sh -c 'id -u; echo $COLOR; pwd'

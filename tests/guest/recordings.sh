@@ -11,7 +11,7 @@ settings() {
         set_event_pid set_event set_ftrace_filter set_ftrace_notrace set_graph_function set_graph_notrace kprobe_events \
         buffer_size_kb buffer_percent saved_cmdlines_size tracing_cpumask options/funcgraph-* per_cpu/*/buffer_size_kb; do
         echo "$f: $(cat $f | tr '\n' ' ')"
-    done; ls instances)
+    done; ls instances; grep -Hv '^none' events/*/*/filter)
 }
 
 begin() { name=$1; settings > before; }

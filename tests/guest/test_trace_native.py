@@ -164,6 +164,13 @@ def test_only_below_the_root(share: Path) -> None:
     assert len(trace.marks.named("sys_enter_openat")) > 0
 
 
+def test_what_somebody_had_set_up_is_still_there(share: Path) -> None:
+    settings = (share / "root.settings").read_text()
+    assert "events/sched/sched_switch/filter:prev_pid > 5\n" in settings
+    assert "set_ftrace_filter: " in settings and "vfs_fsync:traceoff:count=4 " in settings
+    assert "kprobe_events: p:his/open do_sys_openat2 \n" in settings
+
+
 def test_only_a_coming_module(share: Path) -> None:
     trace = load(share, "only")
     seen = {n.partition(".")[0] for n in names(trace)}

@@ -14,7 +14,7 @@ end $?
 
 # SIGKILL of trace-cmd; two at once while it is at it.
 begin killed
-kfgraph trace -o killed.dat $few sh -c 'while [ ! -e go ]; do ls /usr > /dev/null; sleep 0.3; done; exit 5' \
+kfgraph trace -o killed.dat $few --trace-cmd-args '-B extra -e sched:sched_switch' sh -c 'while [ ! -e go ]; do ls /usr > /dev/null; sleep 0.3; done; exit 5' \
     > killed.out 2> killed.err &
 job=$!
 recording

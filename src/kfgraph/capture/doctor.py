@@ -311,7 +311,7 @@ def _buffers(system: System) -> Check:
 
 
 def _guest(system: System) -> Iterator[Check]:
-    from kfgraph.capture import guest
+    from kfgraph.capture import guest, kvm
 
     vng, qemu = (system.find_vng or guest.find_vng)(), (system.find_qemu or guest.find_qemu)()
     if vng is None:
@@ -323,10 +323,10 @@ def _guest(system: System) -> Iterator[Check]:
     else:
         version = re.search(r"version (\d[\w.]*)", system.run([str(qemu), "--version"]))
         yield Check("QEMU", GUEST, OK, f"{version[1] if version else 'unknown version'} ({qemu})")
-        obstacle = (system.kvm_obstacle or guest.kvm_obstacle)(qemu)
+        obstacle = (system.kvm_obstacle or kvm.obstacle)(qemu)
         if obstacle:
             found = f"{obstacle}; guests are emulated: slower, 10 s and more to boot"
-            yield Check("KVM", GUEST, LIMITED, found, guest.kvm_remedy(obstacle))
+            yield Check("KVM", GUEST, LIMITED, found, kvm.remedy(obstacle))
         else:
             yield Check("KVM", GUEST, OK, "works")
     yield _image(system)

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from kfgraph.capture import agent
+from kfgraph.capture import agent, kvm
 from kfgraph.errors import CaptureError, MachineError
 from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
@@ -110,38 +110,6 @@ def image_remedy() -> str:
     return "sudo apt-get install " + ("linux-image-generic" if ubuntu else f"linux-image-{_apt_architecture()}")
 
 
-def kvm_remedy(obstacle: str) -> str:
-    """What helps against that obstacle; "" if nothing on this machine does."""
-    if "not accessible" in obstacle:
-        return "sudo adduser $USER kvm, and log in again"
-    if obstacle.startswith("no "):
-        return "sudo modprobe kvm_intel (or kvm_amd), or switch virtualization on in the firmware"
-    return ""
-
-
-def kvm_obstacle(qemu: Path, *, device: Path = Path("/dev/kvm")) -> str:
-    """Why KVM cannot run a guest here; "" if it can.
-
-    The device being there is not enough (nested machines): a virtual CPU is made and thrown away,
-    which takes about 0.1 s.
-    """
-    if not device.exists():
-        return f"no {device}"
-    if not os.access(device, os.R_OK | os.W_OK):
-        return f"{device} is not accessible to this user"
-    argv = [str(qemu), "-accel", "kvm", "-cpu", "host", "-m", "64M", "-nodefaults", "-display", "none"]
-    try:
-        done = subprocess.run(
-            [*argv, "-S", "-monitor", "stdio"], input="quit\n", capture_output=True, text=True, timeout=15, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as problem:
-        return f"KVM does not start a machine: {problem}"
-    if done.returncode == 0:
-        return ""
-    lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"qemu ended with {done.returncode}"]
-    return f"KVM does not start a machine: {lines[0].rpartition('error: ')[2].strip()}"
-
-
 def find_machine(*, memory_mib: int | None = None) -> Machine:
     """The machine a guest gets here.
 
@@ -155,7 +123,7 @@ def find_machine(*, memory_mib: int | None = None) -> Machine:
         raise MachineError("virtme-ng (vng) is not installed", hint=VNG_REMEDY)
     if qemu is None:
         raise MachineError(f"qemu-system-{platform.machine()} is not installed", hint=QEMU_REMEDY)
-    obstacle = kvm_obstacle(qemu)
+    obstacle = kvm.obstacle(qemu)
     if memory_mib is None:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
         memory_mib = min(2048, max(512, total // 4))

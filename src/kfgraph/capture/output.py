@@ -30,8 +30,9 @@ class OutputFile:
         """
         self.path = Path(os.path.realpath(path))
         self.shown = path
-        _refuse_to_overwrite(self.path, path, force=force)
-        _refuse_foreign_companion(Path(f"{self.path}{COMPANION_SUFFIX}"), force=force)
+        self._beside = Path(f"{self.path}{COMPANION_SUFFIX}")
+        self._force = force
+        self._refuse()
         try:
             self._folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=self.path.parent))
         except OSError as problem:
@@ -40,6 +41,10 @@ class OutputFile:
             ) from problem
         self.temporary = self._folder / "trace.dat"
         self._kept = False
+
+    def _refuse(self) -> None:
+        _refuse_to_overwrite(self.path, self.shown, force=self._force)
+        _refuse_foreign_companion(self._beside, force=self._force)
 
     @property
     def size(self) -> int:
@@ -63,17 +68,22 @@ class OutputFile:
         """Put the recording and its companion in place.
 
         Raises:
-            CaptureError: it cannot be moved there; the message says where it is.
+            CaptureError: it cannot be moved there, or something that is no trace has come there since; the hint says
+                where it is.
         """
-        beside = Path(f"{self.path}{COMPANION_SUFFIX}")
+        try:
+            self._refuse()  # again: the command may have written there
+        except CaptureError as problem:
+            problem.hint = self._kept_hint()
+            raise
         draft = self._folder / "companion"
         try:
             try:
                 draft.write_text(json.dumps(companion.to_dict(), indent=1) + "\n")
                 give_to_caller(draft)
-                draft.replace(beside)
+                draft.replace(self._beside)
             except OSError:  # a full disk; it is never required, but an older trace's would mislead
-                beside.unlink(missing_ok=True)
+                self._beside.unlink(missing_ok=True)
             give_to_caller(self.temporary)
             self.temporary.replace(self.path)
         except OSError as problem:
@@ -84,7 +94,7 @@ class OutputFile:
 
     def _kept_hint(self) -> str:
         self.keep()
-        return f"it is in {self.temporary}"
+        return f"the recording is in {self.temporary}"
 
     def discard(self) -> None:
         """Remove what is not in place yet, unless it is to be kept."""

@@ -68,6 +68,13 @@ class CapturePlan:
         values = {"tracing_thresh": self.min_duration_us, "buffer_percent": self.drain_percent}
         return {name: str(value) for name, value in values.items() if value}
 
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """The tracing instances that the recorder makes, because an extra option of trace-cmd says so."""
+        words = iter(self.extra)
+        named = [word[2:] or next(words, "") for word in words if word.startswith("-B")]
+        return tuple(filter(None, named))
+
     def shell_lines(self, *, recorder: str, pids: tuple[int | str, ...], output: str, tracefs: str) -> list[str]:
         """What ``--dry-run`` prints: the same as a person would type it."""
         writes = [f"echo {value} > {tracefs}/{name}" for name, value in self.settings.items()]

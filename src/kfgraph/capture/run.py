@@ -194,7 +194,7 @@ class _Capture:
         self.begin = time.monotonic()
         self.recorder = Recorder(line, output=self.output.temporary, signal_mask=self.mask)
         stack.callback(self.recorder.kill)
-        session.note_recorder(self.recorder.pid)
+        session.note_recorder(self.recorder.pid, instances=plan.instances)
         self.recorder.wait_ready(fs, pids=pids, look_up=self._look_up)
         self.stage, self.begin = "recording", time.monotonic()
         if self.child:

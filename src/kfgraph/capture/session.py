@@ -13,7 +13,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,7 @@ class Leftovers:
     argv: tuple[str, ...]
     recorder: Process | None
     tracefs_root: Path
+    instances: tuple[str, ...]
     snapshot: Snapshot
     folder: Path
 
@@ -103,6 +104,7 @@ class Session:
             "tracefs": str(fs.root),
             "folder": str(folder),
             "recorder": None,
+            "instances": [],
         }
 
     def begin(self) -> None:
@@ -111,9 +113,10 @@ class Session:
         self._note["snapshot"] = self._snapshot.to_dict()
         self._save()
 
-    def note_recorder(self, pid: int) -> None:
-        """Remember the recorder's process."""
+    def note_recorder(self, pid: int, *, instances: tuple[str, ...]) -> None:
+        """Remember the recorder's process, and the instances that it was told to make."""
         self._note["recorder"] = vars(Process.of(pid))
+        self._note["instances"] = list(instances)
         self._save()
 
     def _save(self) -> None:
@@ -125,7 +128,7 @@ class Session:
         """Put the tracer back, forget the state, free the lock. ``failed``: what could not be put back."""
         if "snapshot" in self._note:
             try:
-                self.failed = [*probes.remove(self._fs), *tracefs.restore(self._fs, self._snapshot)]
+                self.failed = _put_back(self._fs, self._snapshot, self._note["instances"])
             except OSError as problem:  # the recording is worth more than this
                 self.failed = [f"{problem.filename or 'tracefs'}: {problem.strerror}"]
             self._state.unlink(missing_ok=True)
@@ -173,6 +176,7 @@ def find_leftovers() -> Leftovers | None:
             tuple(note["argv"]),
             Process(**note["recorder"]) if note["recorder"] else None,
             Path(note["tracefs"]),
+            tuple(note["instances"]),
             Snapshot.from_dict(note["snapshot"]),
             Path(note["folder"]),
         )
@@ -213,11 +217,18 @@ def _restore(found: Leftovers, look: Look) -> list[str]:
                 time.sleep(0.05)
         said.append(f"ended its recorder (pid {found.recorder.pid})")
     fs = Tracefs(found.tracefs_root)
-    failed = [*probes.remove(fs), *tracefs.restore(fs, found.snapshot)]
-    if failed:
+    if failed := _put_back(fs, found.snapshot, found.instances):
         said.append("could not put back " + ", ".join(failed))
     (state_folder() / _STATE).unlink(missing_ok=True)
     return [*said, *_save_recording(found.folder, look)]
+
+
+def _put_back(fs: Tracefs, snapshot: Snapshot, instances: Iterable[str]) -> list[str]:
+    return [
+        *probes.remove(fs),
+        *tracefs.remove_instances(fs, instances, snapshot),
+        *tracefs.restore(fs, snapshot),
+    ]
 
 
 def _save_recording(folder: Path, look: Look) -> Iterator[str]:

@@ -83,6 +83,7 @@ def record_in_guest(
                 image,
                 folder,
                 machine=machine,
+                cwd=Path("/"),  # python -m looks for modules there first
                 files={inside.JOB: json.dumps(_for_inside(job).to_dict())},
                 timeout_s=timeout_s,
                 out=out,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,12 +175,16 @@ def find(*, mount_points: Iterable[Path] | None = None) -> Tracefs:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The tracer's settings: file (relative to tracefs) -> what it held. Comparable and JSON-ready."""
+    """The tracer's settings: file (relative to tracefs) -> what it held. Comparable and JSON-ready.
+
+    ``filters`` are those of events, where one is set.
+    """
 
     values: Mapping[str, str]
     lists: Mapping[str, tuple[str, ...]]
     options: Mapping[str, bool]
     instances: tuple[str, ...]
+    filters: Mapping[str, str]
 
     def to_dict(self) -> dict[str, object]:
         """For the state file."""
@@ -188,14 +193,19 @@ class Snapshot:
             "lists": {name: list(entries) for name, entries in self.lists.items()},
             "options": dict(self.options),
             "instances": list(self.instances),
+            "filters": dict(self.filters),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Snapshot:
         """Read what ``to_dict`` wrote. Raises KeyError, TypeError or ValueError on anything else."""
-        values, lists, options, instances = (data[k] for k in ("values", "lists", "options", "instances"))
+        values, lists, options, instances, filters = (
+            data[k] for k in ("values", "lists", "options", "instances", "filters")
+        )
         if not (isinstance(values, dict) and isinstance(lists, dict) and isinstance(options, dict)):
             raise TypeError("a snapshot holds dictionaries")
+        if not isinstance(filters, dict):
+            raise TypeError("a snapshot holds a dictionary of filters")
         if not isinstance(instances, list):
             raise TypeError("a snapshot holds a list of instances")
         return cls(
@@ -203,6 +213,7 @@ class Snapshot:
             {str(k): tuple(map(str, v)) for k, v in lists.items()},
             {str(k): bool(v) for k, v in options.items()},
             tuple(map(str, instances)),
+            {str(k): str(v) for k, v in filters.items()},
         )
 
     def differences(self, other: Snapshot) -> list[str]:
@@ -212,6 +223,7 @@ class Snapshot:
             | {k for k in {*self.lists, *other.lists} if self.lists.get(k) != other.lists.get(k)}
             | {f"options/{k}" for k in {*self.options, *other.options} if self.options.get(k) != other.options.get(k)}
             | {f"instances/{k}" for k in set(self.instances) ^ set(other.instances)}
+            | {k for k in {*self.filters, *other.filters} if self.filters.get(k) != other.filters.get(k)}
         )
 
 
@@ -230,6 +242,7 @@ def take_snapshot(tracefs: Tracefs) -> Snapshot:
         lists={name: tuple(_entries(tracefs.read(name))) for name in _LISTS if tracefs.has(name)},
         options=_read_options(tracefs),
         instances=tuple(sorted(_listdir(tracefs.root / "instances"))),
+        filters=_read_filters(tracefs),
     )
 
 
@@ -253,9 +266,41 @@ def _read_options(tracefs: Tracefs) -> dict[str, bool]:
     return options
 
 
+def _read_filters(tracefs: Tracefs) -> dict[str, str]:
+    filters = {}
+    for path in (tracefs.root / "events").glob("*/*/filter"):
+        name = str(path.relative_to(tracefs.root))
+        with contextlib.suppress(OSError):
+            if (text := tracefs.read(name)) != "none":
+                filters[name] = text
+    return filters
+
+
+def _as_written(entry: str) -> str:
+    """A line of a list as the kernel takes it: it shows the count of a function's trigger in other words."""
+    return re.sub(r":count=(\d+)$", r":\1", entry.removesuffix(":unlimited"))
+
+
+def remove_instances(tracefs: Tracefs, names: Iterable[str], snapshot: Snapshot) -> list[str]:
+    """Remove the instances so named that are not in the snapshot; the names of what could not be removed."""
+    failed = []
+    for name in names:
+        folder = tracefs.root / "instances" / name
+        if name in snapshot.instances or "/" in name or not folder.is_dir():
+            continue
+        with contextlib.suppress(OSError):
+            Tracefs(folder).write("tracing_on", "0")
+        try:
+            folder.rmdir()
+        except OSError:
+            failed.append(f"instances/{name}")
+    return failed
+
+
 def restore(tracefs: Tracefs, snapshot: Snapshot) -> list[str]:
     """Put everything back that differs from the snapshot; the names of what could not be.
 
+    Instances are left alone: one that is new may be another program's (:func:`remove_instances`).
     Nothing that is as it was is written: setting the same clock again would empty the buffer.
     """
     now = take_snapshot(tracefs)
@@ -278,11 +323,16 @@ def restore(tracefs: Tracefs, snapshot: Snapshot) -> list[str]:
         attempt(name, snapshot.values[name])
     for name in sorted(changed & set(snapshot.lists)):
         attempt(name, "")
+        stayed = set(_entries(tracefs.read(name)))  # a function's trigger does
         for entry in snapshot.lists[name]:
+            if entry in stayed:
+                continue
             try:
-                tracefs.append(name, entry)
+                tracefs.append(name, _as_written(entry))
             except OSError:
                 failed.append(f"{name}: {entry}")
+    for name in sorted(changed & {*snapshot.filters, *now.filters}):
+        attempt(name, snapshot.filters.get(name, "0"))
     for option in sorted(k for k in snapshot.options if f"options/{k}" in changed):
         attempt(f"options/{option}", "1" if snapshot.options[option] else "0")
     if tracefs.current_tracer != tracer:

@@ -60,11 +60,23 @@ COMMANDS = (
 
 
 def fail(problem: KfgraphError) -> int:
-    """Print the failure and its hint on stderr; its exit code."""
-    print(f"kfgraph: {problem.message}", file=sys.stderr)
-    if problem.hint:
-        print(f"  hint: {problem.hint}", file=sys.stderr)
+    """Print the failure and its hint on stderr; its exit code, also where nobody reads that."""
+    with contextlib.suppress(OSError):
+        print(f"kfgraph: {problem.message}", file=sys.stderr)
+        if problem.hint:
+            print(f"  hint: {problem.hint}", file=sys.stderr)
     return problem.exit_code
+
+
+def _open_standard_streams() -> None:
+    """Where a standard stream was closed (``2>&-``), read and write nothing: else a file would get its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
 def _never_fail_on_a_letter() -> None:
@@ -88,6 +100,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in takewhile(lambda word: word.startswith("-"), argv)
+    _open_standard_streams()
     _never_fail_on_a_letter()
     # Ignored, as some parents leave it, no child's end could be waited for.
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
@@ -135,10 +148,8 @@ def _run(argv: Sequence[str]) -> int:
 def entry_point() -> None:
     """The installed command ``kfgraph``."""
     status = main()
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        sys.exit(status)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     # What is left to free goes with the process; taking the interpreter apart costs a tenth of a short run.
     os._exit(status)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -108,7 +110,8 @@ class _StatusLine:
         self._what = what
         self._column_0 = True
         if not quiet and not self._line.live:
-            print(f"kfgraph: {_STAGES['booting']} {what}", file=stream, flush=True)
+            with contextlib.suppress(OSError):
+                print(f"kfgraph: {_STAGES['booting']} {what}", file=stream, flush=True)
 
     def update(self, stage: str, elapsed_s: float) -> None:
         if self._column_0:
@@ -123,8 +126,9 @@ class _StatusLine:
         """Be gone, and at the beginning of a line, wherever the command stopped."""
         self._line.clear()
         if self._line.live and not self._column_0:
-            self._stream.write("\n")
-            self._stream.flush()
+            with contextlib.suppress(OSError):
+                self._stream.write("\n")
+                self._stream.flush()
         self._column_0 = True
 
 
@@ -139,7 +143,20 @@ class _Output:
     def write(self, data: bytes) -> int:
         if self._on_terminal:
             self._line.make_way(data)
-        return self._stream.write(data)
+        try:
+            return self._stream.write(data)
+        except BrokenPipeError:
+            return self._drop(data)
 
     def flush(self) -> None:
-        self._stream.flush()
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._drop()
+
+    def _drop(self, data: bytes = b"") -> int:
+        # Its reader has gone (head). The guest goes on, and what comes goes nowhere.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+        return len(data)

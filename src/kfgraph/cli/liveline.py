@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TextIO
 
@@ -57,5 +58,6 @@ class LiveLine:
 
     def _write(self, text: str) -> None:
         if self.live:
-            self._stream.write(text)
-            self._stream.flush()
+            with contextlib.suppress(OSError):  # a terminal that was hung up
+                self._stream.write(text)
+                self._stream.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -21,7 +22,7 @@ from kfgraph.cli import checking
 from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
 from kfgraph.errors import CaptureError, KfgraphError, MachineError, UsageError
-from kfgraph.model.units import parse_ns
+from kfgraph.model.units import parse_ns, plural
 
 if TYPE_CHECKING:
     from kfgraph.model.trace import Trace
@@ -206,15 +207,30 @@ def trace(
         if "--debug" in sys.argv:
             raise
         raise CaptureError(f"{problem.filename or 'recording'}: {problem.strerror or problem}") from None
-    for sentence in recording.leftovers:
-        print(f"kfgraph: {sentence}", file=sys.stderr)
-    for sentence in recording.warnings:
-        print(f"kfgraph: {sentence}", file=sys.stderr)
-    if not quiet:
-        _print_summary(recording, shown=output)
-    elif recording.partial:
-        print(f"kfgraph: {output}: the recording is partial: {recording.partial}", file=sys.stderr)
+    # Whether somebody reads this or not: the command's status is passed on.
+    with contextlib.suppress(OSError):
+        for sentence in (*recording.leftovers, *recording.warnings):
+            print(f"kfgraph: {sentence}", file=sys.stderr)
+        if quiet:
+            for sentence in _what_went_wrong(recording):
+                print(f"kfgraph: {output}: {sentence}", file=sys.stderr)
+        else:
+            _print_summary(recording, shown=output)
     return recording.status
+
+
+def _what_went_wrong(recording: run.Recording) -> list[str]:
+    """What is said with ``-q`` too."""
+    said = [f"the recording is partial: {recording.partial}"] if recording.partial else []
+    if n_lost := sum(cpu.n_lost for cpu in recording.stats):
+        said.append(f"{plural(n_lost, 'event')} lost: kfgraph info shows where, and what helps")
+    return said + _warnings(recording)
+
+
+def _warnings(recording: run.Recording) -> list[str]:
+    missed = sum(p.n_missed for p in recording.companion.probes)
+    said = [f"return probes missed {plural(missed, 'call')}"] if missed else []
+    return said + [f"could not be put back in the tracer: {name}" for name in recording.not_restored]
 
 
 def _look_at(path: Path) -> Verdict:
@@ -271,10 +287,7 @@ def _print_summary(recording: run.Recording, *, shown: str) -> None:
     from kfgraph.render.capture import CaptureSummary, summary
 
     loaded: Trace | None = None
-    warnings = []
-    missed = sum(p.n_missed for p in recording.companion.probes)
-    warnings += [f"return probes missed {missed:,} calls"] if missed else []
-    warnings += [f"could not be put back in the tracer: {name}" for name in recording.not_restored]
+    warnings = _warnings(recording)
     try:
         loaded = load(str(recording.path))
     except KfgraphError as problem:
