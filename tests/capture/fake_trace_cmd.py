@@ -77,6 +77,8 @@ while not stopped:
 for pid in readers:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
+if MODE == "late":
+    time.sleep(1)
 if MODE in ("fails", "full"):
     print("trace-cmd: No space left on device", file=sys.stderr)
     print("  Error creating output file", file=sys.stderr)

@@ -280,11 +280,10 @@ def _said(wishes: Wishes) -> Mapping[str, Any]:
 
 
 def _print_summary(recording: run.Recording, *, shown: str) -> None:
-    from rich.console import Console
-
     from kfgraph.cli.advice import against_loss
     from kfgraph.parse import load
     from kfgraph.render.capture import CaptureSummary, summary
+    from kfgraph.render.console import stderr_console
 
     loaded: Trace | None = None
     warnings = _warnings(recording)
@@ -312,7 +311,7 @@ def _print_summary(recording: run.Recording, *, shown: str) -> None:
         n_probes=len(recording.companion.probes),
         n_unprobed=recording.n_unprobed,
     )
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = stderr_console()
     for line in summary(result):
         console.print(line)
 

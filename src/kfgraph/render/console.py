@@ -1,4 +1,4 @@
-"""The one way to stdout for people: a rich console. Machine formats never pass through it (it wraps)."""
+"""The one way to the terminal for people: a rich console. Machine formats never pass through it (it wraps)."""
 
 from __future__ import annotations
 
@@ -23,3 +23,8 @@ def stdout_console() -> Console:
     if "COLUMNS" not in os.environ and not any(os.isatty(fd) for fd in (0, 1, 2)):
         console.width = WIDTH_OF_A_FILE
     return console
+
+
+def stderr_console() -> Console:
+    """A console on stderr for lines that the terminal may wrap."""
+    return _Console(stderr=True, highlight=False, soft_wrap=True)
