@@ -403,6 +403,17 @@ def test_recorder_is_out_of_reach_of_the_terminal(lab: Lab) -> None:
     assert process.wait(20) == 143
 
 
+def test_another_users_kfgraph_holds_the_tracer(lab: Lab) -> None:
+    # Its notes are elsewhere; the tracer is the same.
+    with (lab.fs.root / "current_tracer").open() as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        done = lab.run("trace", "touch", "ran")
+    assert done.returncode == 125
+    assert done.stderr.splitlines()[0] == "kfgraph: the tracer is in use by another user's kfgraph"
+    assert list(lab.work.iterdir()) == []
+    assert lab.run("trace", "-q", "true").returncode == 0
+
+
 def test_without_ptrace_the_command_still_runs(lab: Lab, program: object) -> None:
     assert callable(program)
     strace = program("strace", "strace")

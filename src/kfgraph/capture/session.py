@@ -96,7 +96,12 @@ class Session:
         self._fs = fs
         self._state = state_folder() / _STATE
         self.failed: list[str] = []
-        self._lock = _take_lock()
+        self._locks = [_take_lock()]
+        try:
+            self._locks.append(_lock_tracer(fs))
+        except CaptureError:
+            os.close(self._locks[0])
+            raise
         self._note: dict[str, Any] = {
             "boot": _boot_id(),
             "owner": vars(Process.of(os.getpid())),
@@ -133,7 +138,24 @@ class Session:
                 self.failed = [f"{problem.filename or 'tracefs'}: {problem.strerror}"]
             self._state.unlink(missing_ok=True)
             del self._note["snapshot"]
-        os.close(self._lock)
+        for lock in self._locks:
+            os.close(lock)
+
+
+def _lock_tracer(fs: Tracefs) -> int:
+    # The notes are each user's own, the tracer is everybody's.
+    try:
+        handle = os.open(fs.root / "current_tracer", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as problem:
+        raise CaptureError(f"cannot read {fs.root}/current_tracer: {problem.strerror}") from problem
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise CaptureError(
+            "the tracer is in use by another user's kfgraph", hint="wait for it to end; ps -ef shows it"
+        ) from None
+    return handle
 
 
 def _take_lock() -> int:

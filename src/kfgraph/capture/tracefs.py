@@ -358,7 +358,7 @@ def check_usable(tracefs: Tracefs) -> None:
         who = ", ".join(f"{comm} (pid {pid})" for pid, comm in holders)
         raise CaptureError(f"the tracer is in use by {who}", hint="wait for it to end, or stop it")
     if (tracer := tracefs.current_tracer) != "nop":
-        raise CaptureError(
-            f"the tracer is in use: current_tracer is {tracer}, set by hand or left by another program",
-            hint=f"echo nop > {tracefs.root}/current_tracer",
-        )
+        said, hint = "set by hand or left by another program", f"echo nop > {tracefs.root}/current_tracer"
+        if os.geteuid() != 0:  # and cannot see who has it open
+            said, hint = "perhaps of another user's recording", f"if ps -ef shows none: {hint}"
+        raise CaptureError(f"the tracer is in use: current_tracer is {tracer}, {said}", hint=hint)
