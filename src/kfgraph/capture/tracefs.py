@@ -268,11 +268,23 @@ def _read_options(tracefs: Tracefs) -> dict[str, bool]:
 
 def _read_filters(tracefs: Tracefs) -> dict[str, str]:
     filters = {}
-    for path in (tracefs.root / "events").glob("*/*/filter"):
-        name = str(path.relative_to(tracefs.root))
-        with contextlib.suppress(OSError):
-            if (text := tracefs.read(name)) != "none":
-                filters[name] = text
+    events = tracefs.root / "events"
+    for system in filter(os.path.isdir, events.iterdir()):
+        # Of 1,800 events next to none has a filter: what is done for each is little.
+        for event in os.listdir(system):  # noqa: PTH208
+            name = f"{system}/{event}/filter"
+            try:
+                handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                continue  # a file of the system's
+            try:
+                text = os.read(handle, 65536).strip()
+            except OSError:
+                continue
+            finally:
+                os.close(handle)
+            if text != b"none":
+                filters[os.path.relpath(name, tracefs.root)] = text.decode("utf-8", "surrogateescape")
     return filters
 
 
