@@ -148,14 +148,19 @@ def _lock_tracer(fs: Tracefs) -> int:
         handle = os.open(fs.root / "current_tracer", os.O_RDONLY | os.O_CLOEXEC)
     except OSError as problem:
         raise CaptureError(f"cannot read {fs.root}/current_tracer: {problem.strerror}") from problem
+    if not _locked(handle):
+        hint = "wait for it to end; ps -ef shows it"
+        raise CaptureError("the tracer is in use by another user's kfgraph", hint=hint)
+    return handle
+
+
+def _locked(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
     except OSError:
         os.close(handle)
-        raise CaptureError(
-            "the tracer is in use by another user's kfgraph", hint="wait for it to end; ps -ef shows it"
-        ) from None
-    return handle
+        return False
 
 
 def _take_lock() -> int:
@@ -165,13 +170,10 @@ def _take_lock() -> int:
         handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as problem:
         raise CaptureError(f"cannot keep notes in {folder}: {problem.strerror}") from problem
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
+    if not _locked(handle):
         note = _read_note() or {}
         who = f"kfgraph, pid {note['owner']['pid']}: {' '.join(note['argv'])}" if note else "another kfgraph"
-        raise CaptureError(f"the tracer is in use by {who}", hint="wait for it to end, or stop it") from None
+        raise CaptureError(f"the tracer is in use by {who}", hint="wait for it to end, or stop it")
     return handle
 
 
