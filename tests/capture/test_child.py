@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -108,6 +111,56 @@ def test_without_its_keeper_nobody_knows_how_it_ended(tmp_path: Path) -> None:
     while not (tmp_path / "ran").exists():  # the command itself goes on
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_killed_keeper_of_a_command_that_is_not_there_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
+    go_to = Child._go_to
+
+    def and_then_it_dies(self: Child, request: int, there: Callable[[int], bool]) -> None:
+        go_to(self, request, there)
+        if not killed:
+            os.kill(self._keeper, signal.SIGKILL)
+            os.waitid(os.P_PID, self._keeper, os.WEXITED | os.WNOWAIT)
+            monkeypatch.setattr(os, "kill", lambda pid, number: killed.append(pid))
+            killed.append(self._keeper)
+
+    monkeypatch.setattr(Child, "_go_to", and_then_it_dies)
+    with pytest.raises(CaptureError, match="killed before it was started"):
+        Child(Command("/bin/true", ("true",), {}), signal_mask=set())
+    assert 0 not in killed  # that would be this whole process group
+
+
+@pytest.mark.parametrize("step", ["_hold", "_at_exec", "release"])
+def test_killed_kfgraph_leaves_no_command(tmp_path: Path, step: str) -> None:
+    code = (
+        "import os, signal\n"
+        "from kfgraph.capture.child import Child, Command\n"
+        "def die(self):\n"
+        "    if self.pid == self._keeper: os.waitpid(self.pid, os.WUNTRACED)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"Child.{step} = die\n"
+        f"Child(Command('/bin/touch', ('touch', '{tmp_path}/ran'), {{}}), signal_mask=set()).release()\n"
+    )
+    reader, writer = os.pipe()
+    done = subprocess.run([sys.executable, "-c", code], stdout=writer, timeout=50, check=False)
+    os.close(writer)
+    assert done.returncode == -signal.SIGKILL
+    assert os.read(reader, 1) == b""  # nobody is left who has the other end
+    os.close(reader)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_that_became_another_users_is_not_signalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = held("/bin/true")
+
+    def refuse(pid: int, number: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "kill", refuse)
+        child.signal(signal.SIGTERM)
+    assert end(child) == 0
 
 
 def test_the_keeper_holds_nothing_open() -> None:

@@ -17,9 +17,11 @@ from pathlib import Path
 import pytest
 
 from cli.terminal import Screen
+from kfgraph.capture import output
 from kfgraph.capture.run import Recording
 from kfgraph.capture.stats import CpuStats
 from kfgraph.cli import advice
+from kfgraph.errors import CaptureError
 from kfgraph.model.companion import Companion
 
 from .conftest import Lab
@@ -412,6 +414,41 @@ def test_another_users_kfgraph_holds_the_tracer(lab: Lab) -> None:
     assert done.stderr.splitlines()[0] == "kfgraph: the tracer is in use by another user's kfgraph"
     assert list(lab.work.iterdir()) == []
     assert lab.run("trace", "-q", "true").returncode == 0
+
+
+def test_what_a_killed_run_left_is_not_cleared_while_another_user_records(lab: Lab) -> None:
+    process = lab.start("trace", "-q", "--min-duration", "5us", "sleep", "60")
+    lab.until_recording()
+    process.kill()
+    process.wait()
+    with (lab.fs.root / "current_tracer").open() as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        done = lab.run("trace", "true")
+        assert (done.returncode, lab.fs.read("tracing_thresh")) == (125, "5")
+        assert "in use by another user's kfgraph" in done.stderr
+    assert lab.run("trace", "-q", "true").returncode == 0
+    assert lab.fs.read("tracing_thresh") == "0"
+
+
+def test_events_that_are_gone_keep_nothing_else_from_being_put_back(lab: Lab) -> None:
+    before = lab.snapshot()
+    done = lab.run("trace", "-q", "--min-duration", "5us", "rm", "-r", str(lab.fs.root / "events"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert before.differences(lab.snapshot()) == []
+
+
+def test_a_place_that_cannot_be_looked_at_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = output.OutputFile(str(tmp_path / "trace.dat"))
+    target.temporary.write_bytes(b"whole")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(output, "_refuse_to_overwrite", refuse)
+    with pytest.raises(CaptureError, match="cannot look at what is at") as problem:
+        target.commit(Companion())
+    target.discard()
+    assert Path(problem.value.hint.removeprefix("the recording is in ")).read_bytes() == b"whole"
 
 
 def test_without_ptrace_the_command_still_runs(lab: Lab, program: object) -> None:

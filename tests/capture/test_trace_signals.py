@@ -108,7 +108,7 @@ def lease(lab: Lab) -> int:
     command = lab.work / "command"
     command.write_text("#!/bin/sh\nexit 8\n")
     command.chmod(0o755)
-    handle = os.open(command, os.O_RDWR)
+    handle = os.open(command, os.O_RDONLY)  # open for writing, it could not be executed
     fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_WRLCK)
     return handle
 
@@ -139,6 +139,7 @@ def test_a_duration_ends_the_recording_of_an_exec_that_hangs(lab: Lab) -> None:
     try:
         lab.until((lab.work / "trace.dat").exists)
         assert process.poll() is None
+        assert lab.run("trace", "-q", "-o", "other.dat", "true").returncode == 0  # the tracer is free
         fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
         os.close(handle)
         handle = -1

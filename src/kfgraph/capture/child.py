@@ -23,7 +23,7 @@ import pwd
 import select
 import shutil
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -34,6 +34,7 @@ from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound, 
 _TRACEME, _CONT, _DETACH, _SYSCALL, _SETOPTIONS, _GETEVENTMSG = 0, 7, 17, 24, 0x4200, 0x4201
 _O_TRACESYSGOOD, _O_TRACEVFORK, _O_EXITKILL = 1, 4, 0x100000
 _VFORKED = signal.SIGTRAP | 2 << 8
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 SignalMask = set[int | signal.Signals]
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where insmod and trace-cmd are; a plain user's PATH may lack them."""
@@ -136,13 +137,14 @@ class Child:
         self._report, report = os.pipe2(os.O_CLOEXEC)
         self._end, end = os.pipe2(os.O_CLOEXEC)
         gate, self._gate = os.pipe2(os.O_CLOEXEC)
+        parent = os.getpid()
         try:
             self._keeper = os.fork()
         except OSError as problem:
             raise CaptureError(f"cannot start the command: {problem.strerror}") from problem
         if self._keeper == 0:
             os.close(self._gate)
-            self._run(report, end, gate, signal_mask)
+            self._run(parent, report, end, gate, signal_mask)
         for used in (report, end, gate):
             os.close(used)
         for read in (self._report, self._end):
@@ -154,7 +156,7 @@ class Child:
             self.abandon()  # else it would go on when kfgraph ends
             raise
 
-    def _run(self, report: int, end: int, gate: int, signal_mask: SignalMask) -> NoReturn:
+    def _run(self, parent: int, report: int, end: int, gate: int, signal_mask: SignalMask) -> NoReturn:
         # In the keeper. Whatever fails is told to the parent; nothing may return or raise out of here.
         command, step = self.command, "prepare the command"
         # Python ignores these, and an ignored signal survives exec.
@@ -169,20 +171,23 @@ class Child:
                 os.setgid(command.user.gid)
                 os.setuid(command.user.uid)
             step = "exec"
+            self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != parent:
+                os._exit(125)  # kfgraph is gone
             if self._libc.ptrace(_TRACEME, 0, None, None) == 0:
                 os.kill(os.getpid(), signal.SIGSTOP)
+                # What the command would not get anyway: in an exec that hangs it would still hold kfgraph's lock.
+                _close(fd for fd in _open_files() if fd not in (report, end) and not _inherited(fd))
                 pid = os.posix_spawn(
                     command.path, command.argv, command.env, setsigmask=signal_mask, setsigdef=defaults
                 )
-                # Nobody may wait for what is kfgraph's: its lock, the ends of its pipes, the terminal.
-                for used in {int(entry.name) for entry in Path("/proc/self/fd").iterdir()} - {end}:
-                    with contextlib.suppress(OSError):
-                        os.close(used)
+                _close(fd for fd in _open_files() if fd != end)  # others may wait for the end of a pipe
                 os.write(end, str(os.waitpid(pid, 0)[1]).encode())
                 os._exit(0)
             os.write(report, b"ready")
             if not os.read(gate, 1):
                 os._exit(125)  # kfgraph is gone
+            self._libc.prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0)
             for number in defaults:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, signal_mask)
@@ -199,7 +204,7 @@ class Child:
         while True:
             pid, status = os.waitpid(self._keeper, os.WNOHANG | os.WUNTRACED)
             if pid and not os.WIFSTOPPED(status):
-                raise self._failure(status)
+                raise self._failure()
             # A stop may also be a Ctrl-Z that came before it was traced.
             if pid and self._ptrace(_SETOPTIONS, _O_TRACESYSGOOD | _O_TRACEVFORK | _O_EXITKILL):
                 break
@@ -210,12 +215,13 @@ class Child:
                 raise self._failed_step(told)
         self._go_to(_CONT, lambda stopped_by: stopped_by == _VFORKED)
         spawned = ctypes.c_ulong()
-        self._ptrace(_GETEVENTMSG, ctypes.addressof(spawned))
+        if not self._ptrace(_GETEVENTMSG, ctypes.addressof(spawned)):
+            raise self._failure()
         self._ptrace(_DETACH, 0)
         self.pid = spawned.value
         _, status = os.waitpid(self.pid, 0)
         if not os.WIFSTOPPED(status):
-            raise self._failure(status)
+            raise self._failure()
         self._go_to(_SYSCALL, lambda stopped_by: stopped_by == _SYSCALL_STOP and self._at_exec())
         return True
 
@@ -226,7 +232,7 @@ class Child:
             self._ptrace(request, inject)
             _, status = os.waitpid(self.pid, 0)
             if not os.WIFSTOPPED(status):
-                raise self._failure(status)
+                raise self._failure()
             stopped_by = status >> 8
             if there(stopped_by):
                 return
@@ -243,6 +249,10 @@ class Child:
             with Path(f"/proc/{self.pid}/mem").open("rb", buffering=0) as memory:
                 memory.seek(int(fields[1], 16))
                 return memory.read(len(path)) == path
+        except PermissionError as problem:
+            hint = "without the capability CAP_SYS_PTRACE, not with --user" if self.command.user else ""
+            why = f"cannot hold the command: {problem.filename}: {problem.strerror}"
+            raise CaptureError(why, hint=hint) from problem
         except (OSError, OverflowError):
             return False  # the argument of some other call: no address; or it was killed, as the next wait says
 
@@ -258,12 +268,12 @@ class Child:
     def _readable(self) -> bool:
         return bool(select.select([self._report], [], [], 0.002)[0])
 
-    def _failure(self, status: int) -> CaptureError:
+    def _failure(self) -> CaptureError:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self._keeper, 0)
         if told := _read(self._report):
             return self._failed_step(told)
-        return CaptureError(f"the command ended before it was started (status {status})")
+        return CaptureError("the command was killed before it was started")
 
     def _failed_step(self, told: bytes) -> CaptureError:
         with contextlib.suppress(ChildProcessError):
@@ -306,8 +316,8 @@ class Child:
         return shell_status(status)
 
     def signal(self, number: int) -> None:
-        """Send it a signal; nothing if it is gone."""
-        with contextlib.suppress(ProcessLookupError):
+        """Send it a signal; nothing if it is gone, or has become another user's."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(self.pid, number)
 
     def abandon(self) -> None:
@@ -316,6 +326,23 @@ class Child:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
+
+
+def _open_files() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
+
+
+def _inherited(handle: int) -> bool:
+    try:
+        return os.get_inheritable(handle)
+    except OSError:  # with it the list was read
+        return False
+
+
+def _close(handles: Iterable[int]) -> None:
+    for handle in handles:
+        with contextlib.suppress(OSError):
+            os.close(handle)
 
 
 def _read(pipe: int) -> bytes:

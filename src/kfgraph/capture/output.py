@@ -76,6 +76,9 @@ class OutputFile:
         except CaptureError as problem:
             problem.hint = self._kept_hint()
             raise
+        except OSError as problem:
+            message = f"cannot look at what is at {self.shown} now: {problem.strerror}"
+            raise CaptureError(message, hint=self._kept_hint()) from problem
         draft = self._folder / "companion"
         try:
             try:

@@ -15,13 +15,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kfgraph.capture.child import SignalMask, signal_name, with_sbin
+from kfgraph.capture.child import PR_SET_PDEATHSIG, SignalMask, signal_name, with_sbin
 from kfgraph.capture.output import MAGIC
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError, MachineError
 
 PROGRAM = "trace-cmd"
-_PR_SET_PDEATHSIG = 1
 _POLL_S = 0.01
 _LONGEST_POLL_S = 0.25
 _READY_TIMEOUT_S = 180.0
@@ -55,7 +54,7 @@ class Recorder:
             signal.pthread_sigmask(signal.SIG_SETMASK, signal_mask)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             # If kfgraph is killed, the recorder ends the recording by itself, as after a Ctrl-C.
-            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
+            libc.prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
 
         try:
             with self._log.open("wb") as words:

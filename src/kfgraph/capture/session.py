@@ -134,11 +134,12 @@ class Session:
         if "snapshot" in self._note:
             try:
                 self.failed = _put_back(self._fs, self._snapshot, self._note["instances"])
-            except OSError as problem:  # the recording is worth more than this
+                self._state.unlink(missing_ok=True)
+            except OSError as problem:  # the recording is worth more than this; the next run tries again
                 self.failed = [f"{problem.filename or 'tracefs'}: {problem.strerror}"]
-            self._state.unlink(missing_ok=True)
             del self._note["snapshot"]
         for lock in self._locks:
+            fcntl.flock(lock, fcntl.LOCK_UN)  # a command whose exec hangs may still hold a copy
             os.close(lock)
 
 
@@ -220,12 +221,13 @@ def restore_leftovers(*, look: Look = look_at_magic) -> list[str]:
     """
     if find_leftovers() is None:
         return []
-    lock = _take_lock()
-    try:
+    with contextlib.ExitStack() as locks:
+        locks.callback(os.close, _take_lock())
         found = find_leftovers()
-        return [] if found is None else _restore(found, look)
-    finally:
-        os.close(lock)
+        if found is None:
+            return []
+        locks.callback(os.close, _lock_tracer(Tracefs(found.tracefs_root)))  # another user may record now
+        return _restore(found, look)
 
 
 def _restore(found: Leftovers, look: Look) -> list[str]:

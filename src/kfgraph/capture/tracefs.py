@@ -268,13 +268,12 @@ def _read_options(tracefs: Tracefs) -> dict[str, bool]:
 
 def _read_filters(tracefs: Tracefs) -> dict[str, str]:
     filters = {}
-    events = tracefs.root / "events"
-    for system in filter(os.path.isdir, events.iterdir()):
+    for system in _names(f"{tracefs.root}/events"):
         # Of 1,800 events next to none has a filter: what is done for each is little.
-        for event in os.listdir(system):  # noqa: PTH208
-            name = f"{system}/{event}/filter"
+        for event in _names(f"{tracefs.root}/events/{system}"):
+            name = f"events/{system}/{event}/filter"
             try:
-                handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+                handle = os.open(f"{tracefs.root}/{name}", os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
                 continue  # a file of the system's
             try:
@@ -284,8 +283,15 @@ def _read_filters(tracefs: Tracefs) -> dict[str, str]:
             finally:
                 os.close(handle)
             if text != b"none":
-                filters[os.path.relpath(name, tracefs.root)] = text.decode("utf-8", "surrogateescape")
+                filters[name] = text.decode("utf-8", "surrogateescape")
     return filters
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208
+    except OSError:  # no folder, or gone with its module
+        return []
 
 
 def _as_written(entry: str) -> str:
