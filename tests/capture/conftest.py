@@ -24,8 +24,9 @@ DRIVER = """
 import os
 import sys
 from pathlib import Path
-from kfgraph.capture import doctor, session, tracefs
 from kfgraph.cli import app
+app.open_standard_streams()  # first of all, as in kfgraph itself: libffi keeps the first file that it can get
+from kfgraph.capture import doctor, session, tracefs
 root, state = sys.argv[1:3]
 there = Path(root).with_name("machine")
 doctor.this_system = lambda: doctor.System(root=there, euid=os.geteuid(), release="6.1.0-lab")

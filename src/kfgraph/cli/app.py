@@ -68,7 +68,7 @@ def fail(problem: KfgraphError) -> int:
     return problem.exit_code
 
 
-def _open_standard_streams() -> None:
+def open_standard_streams() -> None:
     """Where a standard stream was closed (``2>&-``), read and write nothing: else a file would get its number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -100,7 +100,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in takewhile(lambda word: word.startswith("-"), argv)
-    _open_standard_streams()
+    open_standard_streams()
     _never_fail_on_a_letter()
     # Ignored, as some parents leave it, no child's end could be waited for.
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
