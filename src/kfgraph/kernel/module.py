@@ -50,7 +50,6 @@ def read_module(path: str | Path) -> Module:
     Raises:
         InputError: not there, not readable, or no kernel module.
     """
-    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
     shown = str(path)
@@ -65,7 +64,8 @@ def read_module(path: str | Path) -> Module:
         info = dict(_modinfo(elf))
         functions = tuple(_functions(elf))
         traceable = tuple(_traceable(elf, functions))
-    except (ELFError, UnicodeDecodeError, KeyError, IndexError, AttributeError, TypeError) as problem:
+        build_id = _build_id(elf)
+    except Exception as problem:  # a damaged file makes elftools raise errors of all kinds, seen in a fuzz run
         raise InputError(f"{shown}: not a kernel module ({problem})") from problem
     if "vermagic" not in info:
         raise InputError(f"{shown}: not a kernel module (no vermagic)")
@@ -74,7 +74,7 @@ def read_module(path: str | Path) -> Module:
     image = ModuleImage(
         name=name.replace("-", "_"),
         path=str(Path(path).absolute()),
-        build_id=_build_id(elf),
+        build_id=build_id,
         vermagic=info["vermagic"].strip(),
         functions=functions,
     )
