@@ -34,7 +34,7 @@ sys.argv = ["kfgraph", *sys.argv[3:]]
 tracefs.MOUNT_POINTS = (Path(root),)
 tracefs.FILESYSTEMS = Path(root).with_name("filesystems")
 session.state_folder = lambda: Path(state)
-sys.exit(app.main())
+app.entry_point()
 """
 
 FUNCTIONS = ("vfs_open", "vfs_read", "do_sys_openat2", "load_module", "do_init_module", "kmalloc_trace")
