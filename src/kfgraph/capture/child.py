@@ -276,8 +276,6 @@ class Child:
         return CaptureError("the command was killed before it was started")
 
     def _failed_step(self, told: bytes) -> CaptureError:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._keeper, 0)
         step, _, number = told.decode(errors="replace").partition("\n")
         reason = os.strerror(int(number)) if number not in ("", "0") else "a bug"
         name = self.command.argv[0]

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import IO, Any
 
 from kfgraph.errors import Interrupted, KfgraphError, MachineError
 
@@ -86,10 +87,10 @@ def _never_fail_on_a_letter() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _drop_stdout() -> None:
-    """Point stdout elsewhere, so that the flush at exit is silent."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def drop(stream: IO[Any]) -> None:
+    """Point a stream that cannot be written to elsewhere: what comes, and the flush at exit, goes nowhere, silently."""
+    with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -112,12 +113,12 @@ def main(args: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         return 128 + (stop.number if isinstance(stop, Interrupted) else signal.SIGINT)
     except BrokenPipeError:
-        _drop_stdout()
+        drop(sys.stdout)
         return 0
     except OSError as problem:
         if debug:
             raise
-        _drop_stdout()
+        drop(sys.stdout)
         return fail(MachineError(": ".join(filter(None, (problem.filename, problem.strerror or str(problem))))))
     except MemoryError:
         return fail(MachineError("not enough memory", "give a smaller trace; kfgraph info says what this one holds"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from kfgraph.capture import throwaway
 from kfgraph.capture.job import Job
 from kfgraph.capture.run import Recording
 from kfgraph.cli import checking
+from kfgraph.cli.app import drop
 from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
 from kfgraph.cli.readback import look_at
@@ -146,17 +146,11 @@ class _Output:
         try:
             return self._stream.write(data)
         except BrokenPipeError:
-            return self._drop(data)
+            drop(self._stream)
+            return len(data)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            self._drop()
-
-    def _drop(self, data: bytes = b"") -> int:
-        # Its reader has gone (head). The guest goes on, and what comes goes nowhere.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
-        return len(data)
+        except BrokenPipeError:  # its reader has gone (head); the guest goes on
+            drop(self._stream)
