@@ -238,6 +238,9 @@ def kill_readers(lab: Lab, n_killed: int, number: int = signal.SIGKILL) -> tuple
     assert len(readers) == 2
     for pid in readers[:n_killed]:
         os.kill(pid, number)
+    # A signal is on its way for a while, and a reader that dies when the recording is over is not missed.
+    for pid in readers[:n_killed]:
+        lab.until(lambda stat=Path(f"/proc/{pid}/stat"): ") Z " in stat.read_text())
     (lab.work / "go").touch()
     _, said = process.communicate(timeout=30)
     return process.returncode, said
