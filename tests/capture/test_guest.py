@@ -223,17 +223,41 @@ def test_kvm_is_tried_not_believed(tmp_path: Path, answer: str, expected: str) -
     assert kvm.obstacle(qemu, device=tmp_path / "none") == f"no {tmp_path}/none"
 
 
-@pytest.mark.parametrize(("kvm_s", "tcg_s", "slower"), [(0.4, 0.1, False), (1.2, 0.1, True), (1.2, 0.6, False)])
+@pytest.mark.parametrize(
+    ("kvm_s", "tcg_s", "expected"),
+    [
+        ([0.4], None, ""),
+        ([30.0, 0.4], 0.1, ""),  # the first one waited for the disk
+        ([30.0, 30.0], 0.1, "KVM is slower than emulation: nothing ran in 1.0 s, emulated in 0.1 s"),
+        ([1.2, 1.2], 0.6, ""),  # a machine that is merely busy is slow at both
+        ([1.2, 1.9], 0.6, "KVM is slower than emulation: nothing ran in 1.8 s, emulated in 0.6 s"),
+        ([30.0, 14.0], 30.0, ""),  # there is nothing to compare with
+        ([30.0, 30.0], 30.0, "KVM does not start a machine: nothing ran"),
+    ],
+)
 def test_a_kvm_that_is_slower_than_emulation_is_no_kvm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kvm_s: float, tcg_s: float, slower: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kvm_s: list[float], tcg_s: float | None, expected: str
 ) -> None:
-    # Seen on nested machines. A machine that is merely busy is slow at both.
-    took = {"kvm": kvm_s, "tcg": tcg_s}
-    monkeypatch.setattr(kvm, "_try", lambda qemu, accel, *options: ("", took[accel]))
+    # Seen on nested machines.
+    needs = {"kvm": kvm_s, "tcg": [] if tcg_s is None else [tcg_s]}
+
+    def attempt(qemu: Path, accel: str, *, limit_s: float = 15.0) -> tuple[str, float]:
+        took = needs[accel].pop(0)
+        return ("", took) if took < limit_s else ("nothing ran", limit_s)
+
+    monkeypatch.setattr(kvm, "_try", attempt)
     (tmp_path / "kvm").touch()
-    found = kvm.obstacle(tmp_path / "qemu", device=tmp_path / "kvm")
-    assert found.startswith("KVM is slower than emulation: 1.2 s") == slower
-    assert slower or found == ""
+    assert kvm.obstacle(tmp_path / "qemu", device=tmp_path / "kvm") == expected
+    assert needs == {"kvm": [], "tcg": []}
+
+
+def test_a_machine_that_runs_nothing_is_killed(tmp_path: Path) -> None:
+    qemu = tmp_path / "qemu"
+    qemu.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 1000\n")
+    qemu.chmod(0o755)
+    assert kvm._try(qemu, "tcg", limit_s=0.5) == ("nothing ran in 0.5 s", 0.5)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_the_first_instructions_of_a_machine_end_it(program: Callable[[str, str], str], tmp_path: Path) -> None:
