@@ -67,6 +67,7 @@ def make_tracefs(root: Path, *, n_cpus: int = 2, options: Sequence[str] = OPTION
         "events/sched/sched_process_exec/enable": "0",
         "events/syscalls/enable": "0",
         **{f"options/{name}": "0" for name in options},
+        "options/funcgraph-irqs": "1",
     }
     for cpu in range(n_cpus):
         files[f"per_cpu/cpu{cpu}/buffer_size_kb"] = "7"

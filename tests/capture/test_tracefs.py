@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kfgraph.capture import probes, session, tracefs
-from kfgraph.capture.session import Process
+from kfgraph.capture.processes import Process
 from kfgraph.capture.stats import CpuStats, read_stats
 from kfgraph.capture.tracefs import Snapshot
 

@@ -44,8 +44,8 @@ class CapturePlan:
         line = [recorder, "record", "-p", "function_graph", "-o", output, "-b", str(self.buffer_kb)]
         line += ["-P", ",".join(map(str, pids))]
         if self.follow:
-            line += ["-c", "-e", FORK_EVENT]
-        for event in (EXEC_EVENT, *self.events):
+            line.append("-c")
+        for event in self.all_events:
             line += ["-e", event]
         for option in self.options:
             line += ["-O", option]
@@ -57,6 +57,11 @@ class CapturePlan:
         if self.clock:
             line += ["-C", self.clock]
         return [*line, *self.extra]
+
+    @property
+    def all_events(self) -> tuple[str, ...]:
+        """The events that are recorded, those that kfgraph itself needs first."""
+        return (*((FORK_EVENT,) if self.follow else ()), EXEC_EVENT, *self.events)
 
     def with_probes(self, group: str, *, notrace: tuple[str, ...]) -> CapturePlan:
         """The same with the events of probes, and without what the probes themselves run."""
@@ -75,9 +80,18 @@ class CapturePlan:
         named = [word[2:] or next(words, "") for word in words if word.startswith("-B")]
         return tuple(filter(None, named))
 
-    def shell_lines(self, *, recorder: str, pids: tuple[int | str, ...], output: str, tracefs: str) -> list[str]:
-        """What ``--dry-run`` prints: the same as a person would type it."""
-        writes = [f"echo {value} > {tracefs}/{name}" for name, value in self.settings.items()]
+    def shell_lines(
+        self,
+        *,
+        recorder: str,
+        pids: tuple[int | str, ...],
+        output: str,
+        tracefs: str,
+        set_aside: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """What ``--dry-run`` prints: the same as a person would type it. ``set_aside`` is written first."""
+        settings = [*(set_aside or {}).items(), *self.settings.items()]
+        writes = [f"echo {value} > {tracefs}/{name}".replace("echo  >", "echo >") for name, value in settings]
         return [*writes, shlex.join(self.argv(recorder=recorder, pids=pids, output=output))]
 
 

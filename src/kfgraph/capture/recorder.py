@@ -17,6 +17,7 @@ from pathlib import Path
 
 from kfgraph.capture.child import PR_SET_PDEATHSIG, SignalMask, signal_name, with_sbin
 from kfgraph.capture.output import MAGIC
+from kfgraph.capture.processes import living
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError, MachineError
 
@@ -85,7 +86,11 @@ class Recorder:
         """
         begin = time.monotonic()
         until = begin + _READY_TIMEOUT_S
-        while not _records(fs, {str(pid) for pid in pids}):
+        # With function-fork the kernel drops a task that ends from its list.
+        while not _records(fs, {str(pid) for pid in living(pids)}):
+            if not living(pids):
+                who = ", ".join(map(str, pids))
+                raise CaptureError(f"pid {who} ended before anything was recorded")
             if not self.running:
                 why = self.failure or f"it ended at once: {self.last_words()}"
                 raise CaptureError(

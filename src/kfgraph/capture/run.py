@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from kfgraph.capture.child import Child, Command, KeeperKilled, SignalMask
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.plan import CapturePlan
 from kfgraph.capture.probes import GROUP, ProbePlan
+from kfgraph.capture.processes import living
 from kfgraph.capture.recorder import (
     Look,
     Recorder,
@@ -29,9 +30,9 @@ from kfgraph.capture.recorder import (
     parts_of,
     salvage,
 )
-from kfgraph.capture.session import Process, Session
+from kfgraph.capture.session import Session
 from kfgraph.capture.stats import CpuStats, read_stats
-from kfgraph.capture.tracefs import Tracefs
+from kfgraph.capture.tracefs import Snapshot, Tracefs
 from kfgraph.errors import CaptureError, Interrupted
 from kfgraph.model.companion import Companion, ModuleImage, ReturnProbe
 
@@ -171,6 +172,7 @@ class _Capture:
         self.stage = "arming"
         self.probes: tuple[ReturnProbe, ...] = ()
         self.notes: tuple[str, ...] = ()
+        self.warnings = request.warnings
 
     def run(self, stack: contextlib.ExitStack) -> Recording:
         request, fs = self.request, self.fs
@@ -187,7 +189,7 @@ class _Capture:
             self.child = Child(request.command, signal_mask=self.mask)
             stack.callback(self._abandon)
             pids = (self.child.pid,)
-        session.begin()
+        self._set_aside(session.begin())
         self._apply_settings()
         plan = self._set_probes()
         line = plan.argv(recorder=program, pids=pids, output=str(self.output.temporary))
@@ -231,9 +233,22 @@ class _Capture:
             leftovers=tuple(leftovers),
             not_restored=tuple(session.failed),
             killed_by=self.child.killed_by if self.child else 0,
-            warnings=request.warnings,
+            warnings=self.warnings,
             n_unprobed=request.probes.n_cut,
         )
+
+    def _set_aside(self, found: Snapshot) -> None:
+        """Clear what was set before and would restrict the recording; the session puts it back."""
+        writes = tracefs.neutral(self.fs, found, events=self.request.plan.all_events)
+        for name, value in writes.items():
+            try:
+                self.fs.write(name, value)
+            except OSError as problem:
+                message = f"{name} is set, which restricts the recording, and cannot be cleared: {problem.strerror}"
+                raise CaptureError(message) from problem
+        if writes:
+            names = ", ".join(sorted(writes))
+            self.warnings += (f"set aside while this was recorded, for it would have restricted it: {names}",)
 
     def _apply_settings(self) -> None:
         for name, value in self.request.plan.settings.items():
@@ -269,7 +284,7 @@ class _Capture:
             if self.child:
                 if self._ended():
                     return
-            elif not any(Process.of(pid).start >= 0 for pid in self.request.pids):
+            elif not living(self.request.pids):
                 return
             if not self.recorder.running and not self.partial:
                 self._lost_recorder()
@@ -421,18 +436,3 @@ class _Capture:
             modules=request.modules,
             notes=self.notes,
         )
-
-
-def tasks_of(pids: Sequence[int]) -> tuple[int, ...]:
-    """The threads of these processes: the tracer's filter goes by thread.
-
-    Raises:
-        CaptureError: there is no such process.
-    """
-    found: list[int] = []
-    for pid in pids:
-        threads = sorted(int(t.name) for t in Path(f"/proc/{pid}/task").glob("[0-9]*"))
-        if not threads:
-            raise CaptureError(f"-p {pid}: no such process")
-        found += threads
-    return tuple(dict.fromkeys(found))

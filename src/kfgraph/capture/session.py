@@ -20,6 +20,7 @@ from typing import Any
 
 from kfgraph.capture import probes, tracefs
 from kfgraph.capture.output import give_to_caller
+from kfgraph.capture.processes import Process
 from kfgraph.capture.recorder import (
     Look,
     Verdict,
@@ -41,29 +42,6 @@ def state_folder() -> Path:
     if os.geteuid() == 0:
         return Path("/run/kfgraph-trace")
     return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}") / "kfgraph"
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process by pid and start time (clock ticks since boot), so that a reused pid is not taken for it."""
-
-    pid: int
-    start: int
-
-    @classmethod
-    def of(cls, pid: int) -> Process:
-        """The process that has this pid now; start -1 if there is none."""
-        try:
-            # The comm in field 2 may hold spaces and parentheses.
-            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        except OSError:
-            return cls(pid, -1)
-        return cls(pid, -1 if fields[0] in (b"Z", b"X") else int(fields[19]))
-
-    @property
-    def alive(self) -> bool:
-        """Is it still this process?"""
-        return self.start >= 0 and Process.of(self.pid) == self
 
 
 @dataclass(frozen=True)
@@ -112,11 +90,12 @@ class Session:
             "instances": [],
         }
 
-    def begin(self) -> None:
+    def begin(self) -> Snapshot:
         """Take the snapshot and write the state file: from here on things may change."""
         self._snapshot = tracefs.take_snapshot(self._fs)
         self._note["snapshot"] = self._snapshot.to_dict()
         self._save()
+        return self._snapshot
 
     def note_recorder(self, pid: int, *, instances: tuple[str, ...]) -> None:
         """Remember the recorder's process, and the instances that it was told to make."""

@@ -7,9 +7,10 @@ plain directory. Source of the file formats: Documentation/trace/ftrace.rst.
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,12 @@ _LISTS = (
     "set_event_notrace_pid",
     "set_event",
 )
+
+
+# What would keep calls or events out of a recording, or give its durations another meaning.
+_NEUTRAL_VALUES = {"tracing_thresh": "0", "max_graph_depth": "0"}
+_NEUTRAL_LISTS = tuple(name for name in _LISTS if name != "set_event")  # the recorder resets that one
+_NEUTRAL_OPTIONS = {"funcgraph-irqs": True, "sleep-time": True}
 
 
 class Tracefs:
@@ -120,11 +127,12 @@ class Tracefs:
         return frozenset(line.split(None, 1)[0] for line in lines if line)
 
     def has_event(self, event: str) -> bool:
-        """Is ``system:name``, ``system`` or ``name`` an event (or a whole system) of this kernel?"""
-        system, _, name = event.partition(":")
-        if name:
-            return name in ("*", "") or self.has(f"events/{system}/{name}")
-        return self.has(f"events/{system}") or any((self.root / "events").glob(f"*/{system}/enable"))
+        """Is it an event (``system:name``, ``name``) or a whole ``system`` of this kernel? Each may be a glob."""
+        system, colon, name = event.partition(":")
+        if not system or "/" in event:
+            return False
+        patterns = [f"{system}/{name or '*'}"] if colon else [system, f"*/{system}"]
+        return any(found.is_dir() for pattern in patterns for found in (self.root / "events").glob(pattern))
 
     def buffer_kb(self) -> dict[str, int]:
         """Ring buffer size of each CPU in KiB, as it will be when a tracer is set."""
@@ -247,6 +255,39 @@ def take_snapshot(tracefs: Tracefs) -> Snapshot:
         instances=tuple(sorted(_names(f"{tracefs.root}/instances"))),
         filters=_read_filters(tracefs),
     )
+
+
+def neutral(tracefs: Tracefs, snapshot: Snapshot, *, events: Sequence[str]) -> dict[str, str]:
+    """What to write, file by file, so that nothing that was set before restricts a recording with these events."""
+    writes = {
+        name: value for name, value in _NEUTRAL_VALUES.items() if snapshot.values.get(name, value) not in (value, "")
+    }
+    mask, all_cpus = snapshot.values.get("tracing_cpumask"), _all_cpus(tracefs)
+    if mask is not None and all_cpus & ~int(mask.replace(",", "") or "0", 16):
+        writes["tracing_cpumask"] = _as_mask(all_cpus)
+    writes |= dict.fromkeys((name for name in _NEUTRAL_LISTS if snapshot.lists.get(name)), "")
+    writes |= {name: "0" for name in snapshot.filters if any(_is_of(name, event) for event in events)}
+    for name, on in _NEUTRAL_OPTIONS.items():
+        if snapshot.options.get(name, on) != on:
+            writes[f"options/{name}"] = str(int(on))
+    return writes
+
+
+def _is_of(name: str, event: str) -> bool:
+    _, system, of_system, _ = name.split("/")
+    return any(fnmatch.fnmatchcase(each, event) for each in (system, of_system, f"{system}:{of_system}"))
+
+
+def _all_cpus(tracefs: Tracefs) -> int:
+    return sum(1 << int(name[3:]) for name in _names(f"{tracefs.root}/per_cpu") if name[3:].isdigit())
+
+
+def _as_mask(cpus: int) -> str:
+    # The kernel wants 32 bits between two commas.
+    digits = f"{cpus:x}"
+    first = len(digits) % 8
+    groups = [digits[i : i + 8] for i in range(first, len(digits), 8)]
+    return ",".join([digits[:first], *groups] if first else groups)
 
 
 def _names(folder: str) -> list[str]:

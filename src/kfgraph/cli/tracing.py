@@ -17,7 +17,9 @@ from kfgraph.capture.job import Job, make_request, perform
 from kfgraph.capture.plan import parse_size_kb
 from kfgraph.capture.prepare import Wishes
 from kfgraph.capture.probes import GROUP, definition
+from kfgraph.capture.processes import tasks_of
 from kfgraph.capture.recorder import PROGRAM, Verdict
+from kfgraph.capture.tracefs import neutral, take_snapshot
 from kfgraph.cli import checking
 from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
@@ -114,7 +116,7 @@ def target(
             raise UsageError("--user, --env and --cwd are for a command, not for -p", hint="kfgraph trace --help")
         if not in_guest:
             checking.check_machine(dry_run=dry_run)
-        return Target(None, run.tasks_of(pids or ()))
+        return Target(None, tasks_of(pids or ()))
     settings = dict(_setting(text) for text in env or ())
     runs_as = find_user(user, env=os.environ) if user is not None else None
     if not in_guest:
@@ -167,7 +169,9 @@ def dry_run(wishes: Wishes, target: Target, *, output: str, in_guest: GuestChoic
         print(f"kfgraph: {sentence}", file=sys.stderr)
     # A command has no pid before it is started.
     pids = target.pids or ("PID",)
-    print("\n".join(plan.shell_lines(recorder=PROGRAM, pids=pids, output=output, tracefs=str(fs.root))))
+    aside = neutral(fs, take_snapshot(fs), events=plan.all_events)
+    lines = plan.shell_lines(recorder=PROGRAM, pids=pids, output=output, tracefs=str(fs.root), set_aside=aside)
+    print("\n".join(lines))
     return 0
 
 
