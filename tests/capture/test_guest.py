@@ -446,14 +446,17 @@ def test_the_line_inside_as_far_as_it_is_known_outside(machine: Machine, tmp_pat
         return throwaway.lines_inside(Job(wishes, Command("/bin/true", ("true",), {})), image, machine)
 
     begin = "trace-cmd record -p function_graph -o /run/kfgraph/trace.dat -b"
-    assert lines(Wishes()) == [f"{begin} 65536 -P PID -e sched:sched_process_exec"]
+    early = "echo 1 > /sys/kernel/tracing/buffer_percent"
+    assert lines(Wishes()) == [early, f"{begin} 65536 -P PID -e sched:sched_process_exec"]
+    assert throwaway._for_inside(Job(Wishes()), machine).wishes == Wishes(buffer_kb=65536)
     wishes = Wishes(buffer_kb=64, roots=("vfs_open",), syscalls=True, args=False, irq=False, min_duration_us=5)
     assert lines(wishes, FUNCTION_TRACE_ARGS="y", FUNCTION_GRAPH_RETVAL="y") == [
         "echo 5 > /sys/kernel/tracing/tracing_thresh",
+        early,
         f"{begin} 64 -P PID -e sched:sched_process_exec -e syscalls "
         "-O nofuncgraph-args -O funcgraph-retval -O nofuncgraph-irqs -g vfs_open",
     ]
-    note, line = lines(Wishes(returns=("vfs_open",)), KPROBE_EVENTS="y", KRETPROBES="y")
+    note, _, line = lines(Wishes(returns=("vfs_open",)), KPROBE_EVENTS="y", KRETPROBES="y")
     assert note.startswith("# return probes for --returns and the loader") and line.endswith(" -e kfgraph")
 
 

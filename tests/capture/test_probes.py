@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,7 +42,6 @@ def test_order_words_and_what_is_left_out(tmp_path: Path) -> None:
         "no return probe on vfs_read: the kernel allows no probe there",
         "no return probe on foo_get.isra.0: the compiler changed its return value (.isra)",
         "no return probe on foo_twice: several functions have this name",
-        "not traced, for the return probes would fill the trace with them: ",
     )
 
 
@@ -84,9 +85,9 @@ def test_what_is_loaded_is_read_from_the_kernels_list(tmp_path: Path) -> None:
 
 def test_event_names_are_valid_and_unique(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "t")
-    names = ("a.b", "a_b", "a-b", "9lives", "x" * 200, "x" * 201)
+    names = ("a.b", "a_b", "a-b", "9lives", "x" * 200, "x" * 201, "a_b_2")
     events = [p.event for p in plan_probes(fs, [module(*names)]).probes if p.module]
-    assert events == ["a_b", "a_b_2", "a_b_3", "_9lives", "x" * 48, "x" * 48 + "_2"]
+    assert events == ["a_b", "a_b_2", "a_b_3", "_9lives", "x" * 48, "x" * 48 + "_2", "a_b_2_2"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,26 @@ def test_refused_probes_are_said(tmp_path: Path) -> None:
     (fs.root / "kprobe_events").unlink()
     probe = ReturnProbe(GROUP, "f", "f", "")
     done, notes = probes.install(fs, [probe])
-    assert (done, notes) == ((), ("no return probe on f: No such file or directory",))
+    assert (done, notes) == ((), {"f": "no return probe on f: No such file or directory"})
+
+
+def test_a_name_that_several_functions_have_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fs = make_tracefs(tmp_path / "t")
+    errors = {"f": errno.EADDRNOTAVAIL, "g": errno.EINVAL}
+
+    def refuse(name: str, text: str) -> None:
+        number = next((number for function, number in errors.items() if f"/{function} " in text), 0)
+        if number:
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fs, "append", refuse)
+    asked = [ReturnProbe(GROUP, name, name, "") for name in "fgh"]
+    done, refused = probes.install(fs, asked)
+    assert done == (asked[2],)
+    assert refused == {
+        "f": "no return probe on f: several functions have this name",
+        "g": "no return probe on g: Invalid argument",
+    }
 
 
 def test_how_many_have_none_is_in_the_summary() -> None:

@@ -75,7 +75,9 @@ def find_command(argv: Sequence[str], *, env: Mapping[str, str], cwd: str = "") 
     """
     name = argv[0]
     if os.sep not in name:
-        found = shutil.which(name, path=env.get("PATH", os.defpath))
+        # The command is started in cwd, and so is the search.
+        folders = env.get("PATH", os.defpath).split(os.pathsep)
+        found = shutil.which(name, path=os.pathsep.join(os.path.join(cwd, folder) for folder in folders))  # noqa: PTH118
         if found is None:
             elsewhere = shutil.which(name, path=os.pathsep.join(SBIN))
             where = f"it is {elsewhere}, which is not in PATH" if elsewhere else "its name is looked up in PATH"
@@ -83,8 +85,14 @@ def find_command(argv: Sequence[str], *, env: Mapping[str, str], cwd: str = "") 
             raise CommandNotFound(f"{name}: command not found", hint=hint)
         return os.path.abspath(found)  # noqa: PTH100 (resolve() would follow links: busybox looks at its name)
     path = Path(cwd or ".").absolute() / name
-    if not path.exists():
-        raise CommandNotFound(f"{name}: no such file")
+    try:
+        path.stat()
+    except PermissionError as problem:
+        raise CommandNotExecutable(f"{name}: {problem.strerror}") from None
+    except FileNotFoundError:
+        raise CommandNotFound(f"{name}: no such file") from None
+    except OSError as problem:
+        raise CommandNotFound(f"{name}: {problem.strerror}") from None
     if path.is_dir() or not os.access(path, os.X_OK):
         raise CommandNotExecutable(f"{name}: not an executable file", hint=f"chmod +x {name}, or name its interpreter")
     return str(path)

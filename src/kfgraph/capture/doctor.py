@@ -26,6 +26,10 @@ from kfgraph.model.health import BOTH, GUEST, LIMITED, MISSING, NATIVE, OK, READ
 _N_SYMBOLS = 1000
 
 
+# PROC_PID_INIT_INO of linux/proc_ns.h
+_FIRST_PID_NAMESPACE = "pid:[4026531836]"
+
+
 def _run(argv: Sequence[str]) -> str:
     """The output of a short command, stderr too; "" if it cannot be run."""
     try:
@@ -63,6 +67,14 @@ class System:
             return None
 
 
+    def link(self, absolute: str) -> str:
+        """Where a symbolic link points; "" if there is none."""
+        try:
+            return str(self.path(absolute).readlink())
+        except OSError:
+            return ""
+
+
 def this_system() -> System:
     """The running machine."""
     return System(euid=os.geteuid(), release=os.uname().release)
@@ -92,6 +104,7 @@ def _native(system: System) -> Iterator[Check]:
     yield mounted
     yield _privilege(system, fs)
     yield check_lockdown(system)
+    yield check_pids(system)
     yield _in_use(fs)
     yield _returns(system, fs)
     yield _extras(system, fs)
@@ -196,6 +209,15 @@ def check_lockdown(system: System) -> Check:
             "boot without lockdown=confidentiality (or without Secure Boot), or use --guest",
         )
     return Check("lockdown", NATIVE, OK, f"{mode[1]}: tracing is allowed, unsigned modules are not loaded")
+
+
+def check_pids(system: System) -> Check:
+    """Does the tracer mean the same process by a pid? It goes by those of the machine's first namespace."""
+    namespace = system.link("/proc/self/ns/pid")
+    if namespace in ("", _FIRST_PID_NAMESPACE):
+        return Check("pids", NATIVE, OK, "the kernel's own")
+    found = "this is a container with pids of its own: the tracer would record other processes"
+    return Check("pids", NATIVE, MISSING, found, "run it outside, or with --pid=host, or use --guest")
 
 
 def check_trace_cmd(system: System) -> Check:

@@ -20,6 +20,8 @@ from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError, KfgraphError
 
 JOB, TRACE, RECORDING, FAILURE = "trace-job", "trace.dat", "recording", "failure"
+DRAIN_PERCENT = 1
+"""How full a buffer is when the recorder begins to read it, in a guest."""
 
 
 def main(folder: Path, *, look: Look = look_at_magic) -> int:
@@ -39,7 +41,6 @@ def main(folder: Path, *, look: Look = look_at_magic) -> int:
 
 
 def _write_out_early(fs: Tracefs) -> None:
-    # What the recorder has read outlives this kernel, what is in its buffer does not. By default it waits until
-    # the buffer is half full.
+    # What the recorder has read outlives this kernel, what is in its buffer does not.
     with contextlib.suppress(OSError):
-        fs.write("buffer_percent", "1")
+        fs.write("buffer_percent", str(DRAIN_PERCENT))

@@ -12,7 +12,7 @@ from kfgraph.capture.loads import find_loads
 from kfgraph.capture.prepare import Wishes
 from kfgraph.capture.probes import plan_probes, read_blacklist, read_loaded
 from kfgraph.capture.recorder import Look, look_at_magic
-from kfgraph.capture.run import Recording, Request, Watcher
+from kfgraph.capture.run import Recording, Request, Tell, Watcher, unheard
 from kfgraph.capture.stats import CpuStats
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.model.companion import Companion
@@ -49,14 +49,21 @@ class Job:
         )
 
 
-def perform(job: Job, *, fs: Tracefs, watcher: Watcher | None = None, look: Look = look_at_magic) -> Recording:
-    """Record it with this kernel; ``look`` judges what the recorder wrote.
+def perform(
+    job: Job,
+    *,
+    fs: Tracefs,
+    watcher: Watcher | None = None,
+    look: Look = look_at_magic,
+    tell: Tell = unheard,
+) -> Recording:
+    """Record it with this kernel; ``look`` judges what the recorder wrote, ``tell`` takes sentences for the user.
 
     Raises:
         CaptureError, MachineError: as :func:`kfgraph.capture.run.record`; a wish that this kernel cannot grant.
     """
     prepare.check_permission(fs)
-    return run.record(make_request(job, fs=fs), fs=fs, watcher=watcher, look=look)
+    return run.record(make_request(job, fs=fs), fs=fs, watcher=watcher, look=look, tell=tell)
 
 
 def make_request(job: Job, *, fs: Tracefs) -> Request:

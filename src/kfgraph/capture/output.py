@@ -86,7 +86,8 @@ class OutputFile:
                 give_to_caller(draft)
                 draft.replace(self._beside)
             except OSError:  # a full disk; it is never required, but an older trace's would mislead
-                self._beside.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # no file has so long a name
+                    self._beside.unlink()
             give_to_caller(self.temporary)
             self.temporary.replace(self.path)
         except OSError as problem:
@@ -129,7 +130,7 @@ def _is_companion(path: Path) -> bool:
 
 
 def _refuse_to_overwrite(target: Path, shown: str, *, force: bool) -> None:
-    if target.is_dir():
+    if target.is_dir() or shown.endswith(os.sep):
         raise CaptureError(f"cannot write {shown}: it is a directory", hint="-o FILE names the trace file")
     if not target.exists():
         return
@@ -144,9 +145,13 @@ def _refuse_to_overwrite(target: Path, shown: str, *, force: bool) -> None:
 
 
 def give_to_caller(path: Path) -> None:
-    """Under sudo, let a file, or a folder with what is in it, belong to the one who typed the command."""
+    """Under sudo, let a file, or a folder with what is in it, belong to the one who typed the command.
+
+    Not every file system has owners: where it is refused, root keeps it.
+    """
     uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
     if os.geteuid() == 0 and uid.isdigit() and gid.isdigit():
         inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
         for each in (path, *inside):
-            os.chown(each, int(uid), int(gid), follow_symlinks=False)
+            with contextlib.suppress(OSError):
+                os.chown(each, int(uid), int(gid), follow_symlinks=False)

@@ -20,9 +20,11 @@ class CapturePlan:
     """One recording. ``buffer_kb`` is per CPU; ``min_duration_us`` 0 is no threshold.
 
     ``drain_percent`` is how full a buffer is when it begins to be written to the file (0: as the kernel has it).
+    ``most_buffer_kb`` is what the memory could spare for a CPU (0: not known).
     """
 
     buffer_kb: int
+    most_buffer_kb: int = 0
     follow: bool = False
     roots: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
@@ -101,7 +103,7 @@ def parse_size_kb(text: str) -> int:
     Raises:
         ValueError: no size, or less than 4 KiB.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:([KMG])(?:I?B)?)?\s*", text, re.IGNORECASE)
+    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d+)?)\s*(?:([KMG])(?:I?B)?)?\s*", text, re.IGNORECASE)
     if match is None:
         raise ValueError(f"{text!r} is not a size such as 512K, 64M or 1G")
     size = int(float(match[1]) * _KIB_IN[(match[2] or "").upper()])
@@ -118,3 +120,8 @@ def default_buffer_kb(*, available_kb: int, n_cpus: int) -> int:
     """
     fair = min(available_kb // 8, _BUFFERS_MOST_KB) // n_cpus
     return max(_BUFFER_LEAST_KB, min(fair, _BUFFER_MOST_KB if n_cpus > 1 else _ONLY_BUFFER_MOST_KB))
+
+
+def most_buffer_kb(*, available_kb: int, n_cpus: int) -> int:
+    """The most for each CPU: three quarters of the available memory in all."""
+    return available_kb * 3 // 4 // n_cpus

@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kfgraph.capture.plan import CapturePlan, default_buffer_kb
+from kfgraph.capture.plan import CapturePlan, default_buffer_kb, most_buffer_kb
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError
-from kfgraph.model.units import format_size
+from kfgraph.model.units import format_size, plural
 
 _GLOB = re.compile(r"[*?\[]")
 _DRAIN_PERCENT = 10
@@ -67,8 +67,9 @@ def make_plan(
     if wishes.clock and wishes.clock not in fs.clocks:
         raise CaptureError(f"this kernel has no trace clock {wishes.clock}", hint="it has " + ", ".join(fs.clocks))
     options, notes = _record_options(fs, wishes)
-    plan = plan_of(wishes, buffer_kb=_buffer_kb(fs, wishes.buffer_kb), options=options)
-    return replace(plan, drain_percent=_drain_percent(fs)), notes
+    buffer_kb, most_kb = _buffer_kb(fs, wishes.buffer_kb)
+    plan = plan_of(wishes, buffer_kb=buffer_kb, options=options)
+    return replace(plan, most_buffer_kb=most_kb, drain_percent=_drain_percent(fs)), notes
 
 
 def plan_of(wishes: Wishes, *, buffer_kb: int, options: Sequence[str]) -> CapturePlan:
@@ -199,18 +200,18 @@ def _event_hint(fs: Tracefs, event: str) -> str:
     return f"{fs.root}/available_events lists them all; -e SYSTEM:NAME or -e SYSTEM"
 
 
-def _buffer_kb(fs: Tracefs, wanted_kb: int | None) -> int:
-    n_cpus = len(fs.buffer_kb()) or 1
+def _buffer_kb(fs: Tracefs, wanted_kb: int | None) -> tuple[int, int]:
+    # The folders are those of all CPUs that could ever be; memory is taken for those that are there.
+    n_cpus = min(len(fs.buffer_kb()) or 1, os.sysconf("SC_NPROCESSORS_ONLN"))
     available = available_memory_kb()
-    if wanted_kb is None:
-        return default_buffer_kb(available_kb=available, n_cpus=n_cpus)
-    if wanted_kb * n_cpus > available * 3 // 4:
+    default, most = (size(available_kb=available, n_cpus=n_cpus) for size in (default_buffer_kb, most_buffer_kb))
+    if wanted_kb is not None and wanted_kb > most:
         raise CaptureError(
-            f"--buffer: {n_cpus} CPUs x {format_size(wanted_kb * 1024)} is more than the memory can spare "
+            f"--buffer: {plural(n_cpus, 'CPU')} x {format_size(wanted_kb * 1024)} is more than the memory can spare "
             f"({format_size(available * 1024)} available)",
-            hint=f"--buffer {default_buffer_kb(available_kb=available, n_cpus=n_cpus) // 1024}M",
+            hint=f"--buffer {default // 1024}M",
         )
-    return wanted_kb
+    return default if wanted_kb is None else wanted_kb, most
 
 
 def _drain_percent(fs: Tracefs) -> int:

@@ -5,12 +5,13 @@ Source of the syntax: Documentation/trace/kprobetrace.rst.
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,13 +35,15 @@ _MAX_EVENT_NAME = 48
 class ProbePlan:
     """The probes to set, what must not be traced for them, and a sentence for everything left out.
 
-    ``n_cut`` is the number of functions that have none because there is a limit.
+    ``n_cut`` is the number of functions that have none because there is a limit, ``asked`` are those that the user
+    named.
     """
 
     probes: tuple[ReturnProbe, ...] = ()
     notrace: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     n_cut: int = 0
+    asked: frozenset[str] = frozenset()
 
 
 def plan_probes(
@@ -77,9 +80,8 @@ def plan_probes(
     probes = tuple(_named(chosen[:MAX_PROBES]))
     if not probes:
         return ProbePlan(notes=tuple(notes))
-    notrace = present(PROBE_NOISE, functions)
-    notes.append(f"not traced, for the return probes would fill the trace with them: {', '.join(notrace)}")
-    return ProbePlan(probes, notrace, tuple(notes), n_cut)
+    by_name = frozenset(p.function for p in probes if any(fnmatch.fnmatchcase(p.function, glob) for glob in globs))
+    return ProbePlan(probes, present(PROBE_NOISE, functions), tuple(notes), n_cut, by_name)
 
 
 def _choose(
@@ -116,12 +118,13 @@ def _unfit(name: str, blacklist: frozenset[str]) -> str:
 
 
 def _named(chosen: Iterable[tuple[str, str]]) -> Iterable[ReturnProbe]:
-    seen: Counter[str] = Counter()
+    taken = set[str]()
     for module, function in chosen:
-        event = re.sub(r"\W", "_", function)[:_MAX_EVENT_NAME]
-        event = f"_{event}" if event[0].isdigit() else event
-        seen[event] += 1
-        yield ReturnProbe(GROUP, event if seen[event] == 1 else f"{event}_{seen[event]}", function, module)
+        plain = re.sub(r"\W", "_", function)[:_MAX_EVENT_NAME]
+        plain = f"_{plain}" if plain[0].isdigit() else plain
+        event = next(name for name in chain([plain], (f"{plain}_{n}" for n in count(2))) if name not in taken)
+        taken.add(event)
+        yield ReturnProbe(GROUP, event, function, module)
 
 
 def read_blacklist(path: Path = BLACKLIST) -> frozenset[str]:
@@ -146,16 +149,19 @@ def definition(probe: ReturnProbe) -> str:
     return f"r:{probe.group}/{probe.event} {where} ret=$retval:{_TYPE}"
 
 
-def install(fs: Tracefs, probes: Sequence[ReturnProbe]) -> tuple[tuple[ReturnProbe, ...], tuple[str, ...]]:
-    """Set them; those that are set, and a sentence for each that the kernel refused."""
-    done, notes = [], []
+def install(fs: Tracefs, probes: Sequence[ReturnProbe]) -> tuple[tuple[ReturnProbe, ...], dict[str, str]]:
+    """Set them; those that are set, and a sentence for each function on which the kernel refused one."""
+    done, refused = [], {}
     for probe in probes:
         try:
             fs.append("kprobe_events", definition(probe))
             done.append(probe)
         except OSError as problem:
-            notes.append(f"no return probe on {probe.function}: {problem.strerror}")
-    return tuple(done), tuple(notes)
+            # What it says to a name that it cannot tell from another's.
+            ambiguous = problem.errno == errno.EADDRNOTAVAIL
+            why = "several functions have this name" if ambiguous else problem.strerror
+            refused[probe.function] = f"no return probe on {probe.function}: {why}"
+    return tuple(done), refused
 
 
 def with_misses(fs: Tracefs, probes: Sequence[ReturnProbe]) -> tuple[ReturnProbe, ...]:

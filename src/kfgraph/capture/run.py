@@ -82,7 +82,8 @@ class Recording:
     nobody knows how it ended (``status_unknown``).
 
     ``killed_by`` is the signal that ended the command, ``warnings`` are sentences for the user, ``n_unprobed`` the
-    functions for which there was no probe left.
+    functions for which there was no probe left, ``buffer_kb`` each CPU's buffer and ``most_buffer_kb`` what the memory
+    could have spared for it.
     """
 
     path: Path
@@ -94,11 +95,12 @@ class Recording:
     stats: tuple[CpuStats, ...]
     partial: str
     companion: Companion
-    leftovers: tuple[str, ...] = ()
     not_restored: tuple[str, ...] = ()
     killed_by: int = 0
     warnings: tuple[str, ...] = ()
     n_unprobed: int = 0
+    buffer_kb: int = 0
+    most_buffer_kb: int = 0
     status_unknown: bool = False
 
     @property
@@ -123,8 +125,26 @@ class Watcher:
     while_recording: bool = False
 
 
-def record(request: Request, *, fs: Tracefs, watcher: Watcher | None = None, look: Look = look_at_magic) -> Recording:
-    """Record, and leave the tracer as it was found. ``look`` judges what the recorder wrote.
+Tell = Callable[[str], None]
+"""Takes a sentence for the user."""
+
+
+def unheard(_: str) -> None:
+    """Where nobody listens."""
+
+
+def record(
+    request: Request,
+    *,
+    fs: Tracefs,
+    watcher: Watcher | None = None,
+    look: Look = look_at_magic,
+    tell: Tell = unheard,
+) -> Recording:
+    """Record, and leave the tracer as it was found.
+
+    ``look`` judges what the recorder wrote. ``tell`` takes sentences that the user needs whatever comes after: what
+    was done about a killed run, and after a failure what could not be put back.
 
     Raises:
         CaptureError: it could not be recorded; its subclasses: the command cannot be run.
@@ -135,7 +155,7 @@ def record(request: Request, *, fs: Tracefs, watcher: Watcher | None = None, loo
         held_back = signals.heeded(_ASKING) | {signal.SIGCHLD}
         mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, held_back))
         stack.callback(_unblock, held_back, mask)
-        return _Capture(request, fs, watcher, look, held_back, mask).run(stack)
+        return _Capture(request, fs, watcher, look, tell, held_back, mask).run(stack)
 
 
 def _unblock(held_back: frozenset[signal.Signals], mask: SignalMask) -> None:
@@ -151,6 +171,7 @@ class _Capture:
         fs: Tracefs,
         watcher: Watcher | None,
         look: Look,
+        tell: Tell,
         held_back: frozenset[signal.Signals],
         mask: SignalMask,
     ) -> None:
@@ -159,6 +180,7 @@ class _Capture:
         self.fs = fs
         self.watcher = watcher
         self.look = look
+        self.tell = tell
         self.mask = mask
         self.child: Child | None = None
         self.exit_status: int | None = None
@@ -177,12 +199,13 @@ class _Capture:
     def run(self, stack: contextlib.ExitStack) -> Recording:
         request, fs = self.request, self.fs
         program = find_recorder()
-        leftovers = sessions.restore_leftovers(look=self.look)
         self.output = OutputFile(request.output, force=request.force)
         stack.callback(self.output.discard)
+        for sentence in sessions.restore_leftovers(look=self.look):
+            self.tell(sentence)
         argv = request.command.argv if request.command else ("-p", ",".join(map(str, request.pids)))
         session = Session(fs, argv=argv, folder=self.output.temporary.parent)
-        stack.callback(session.end)
+        stack.callback(self._end_early, session)
         tracefs.check_usable(fs)
         pids = request.pids
         if request.command:
@@ -230,11 +253,12 @@ class _Capture:
             stats=stats,
             partial=self.partial,
             companion=companion,
-            leftovers=tuple(leftovers),
             not_restored=tuple(session.failed),
             killed_by=self.child.killed_by if self.child else 0,
             warnings=self.warnings,
             n_unprobed=request.probes.n_cut,
+            buffer_kb=plan.buffer_kb,
+            most_buffer_kb=plan.most_buffer_kb,
         )
 
     def _set_aside(self, found: Snapshot) -> None:
@@ -260,8 +284,18 @@ class _Capture:
     def _set_probes(self) -> CapturePlan:
         plan, wanted = self.request.plan, self.request.probes
         self.probes, refused = return_probes.install(self.fs, wanted.probes)
-        self.notes = (*self.request.notes, *wanted.notes, *refused)
-        return plan.with_probes(GROUP, notrace=wanted.notrace) if self.probes else plan
+        self.notes = (*self.request.notes, *wanted.notes, *refused.values())
+        self.warnings += tuple(why for function, why in refused.items() if function in wanted.asked)
+        if not self.probes:
+            return plan
+        left_out = ", ".join(wanted.notrace)
+        self.notes += (f"not traced, for the return probes would fill the trace with them: {left_out}",)
+        return plan.with_probes(GROUP, notrace=wanted.notrace)
+
+    def _end_early(self, session: Session) -> None:
+        session.end()
+        for name in session.failed:
+            self.tell(f"could not be put back in the tracer: {name}")
 
     def _abandon(self) -> None:
         # Only on the way out of a failure. A command that was released goes on without us.

@@ -109,7 +109,7 @@ class Session:
         draft.replace(self._state)
 
     def end(self) -> None:
-        """Put the tracer back, forget the state, free the lock. ``failed``: what could not be put back."""
+        """Put the tracer back, forget the state, free the lock. ``failed``: what could not be put back. Once only."""
         if "snapshot" in self._note:
             try:
                 self.failed = _put_back(self._fs, self._snapshot, self._note["instances"])
@@ -252,5 +252,4 @@ def _save_recording(folder: Path, look: Look) -> Iterator[str]:
     else:
         shutil.rmtree(folder, ignore_errors=True)
         return
-    with contextlib.suppress(OSError):
-        give_to_caller(folder)
+    give_to_caller(folder)

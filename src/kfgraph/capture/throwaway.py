@@ -19,7 +19,7 @@ from kfgraph.capture.job import Job, recording_from_dict
 from kfgraph.capture.loads import find_loads, module_files
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.plan import default_buffer_kb
-from kfgraph.capture.prepare import plan_of
+from kfgraph.capture.prepare import Wishes, plan_of
 from kfgraph.capture.probes import GROUP
 from kfgraph.capture.recorder import PROGRAM, Look, find_recorder, look_at_magic
 from kfgraph.capture.run import Recording
@@ -84,7 +84,7 @@ def record_in_guest(
                 folder,
                 machine=machine,
                 cwd=Path("/"),  # python -m looks for modules there first
-                files={inside.JOB: json.dumps(_for_inside(job).to_dict())},
+                files={inside.JOB: json.dumps(_for_inside(job, machine).to_dict())},
                 timeout_s=timeout_s,
                 out=out,
                 err=err,
@@ -157,8 +157,8 @@ def lines_inside(job: Job, image: KernelImage, machine: Machine) -> list[str]:
     offered = ((wishes.args, image.args, "funcgraph-args"), (wishes.retval, image.retval, "funcgraph-retval"))
     options = [option if wish is not False else f"no{option}" for wish, has, option in offered if has]
     options += [] if wishes.irq else ["nofuncgraph-irqs"]
-    size_kb = wishes.buffer_kb or default_buffer_kb(available_kb=machine.memory_mib * 1024, n_cpus=machine.cpus)
-    plan = plan_of(wishes, buffer_kb=size_kb, options=options)
+    plan = plan_of(wishes, buffer_kb=_buffer_kb(wishes, machine), options=options)
+    plan = replace(plan, drain_percent=inside.DRAIN_PERCENT)
     lines = []
     if (loads.asked or wishes.returns) and image.probes and not image.retval and not wishes.no_returns:
         plan = plan.with_probes(GROUP, notrace=())
@@ -168,11 +168,17 @@ def lines_inside(job: Job, image: KernelImage, machine: Machine) -> list[str]:
     return lines + plan.shell_lines(recorder=PROGRAM, pids=("PID",), output=output, tracefs="/sys/kernel/tracing")
 
 
-def _for_inside(job: Job) -> Job:
+def _buffer_kb(wishes: Wishes, machine: Machine) -> int:
+    # Told from out here, so that a dry run knows it too.
+    return wishes.buffer_kb or default_buffer_kb(available_kb=machine.memory_mib * 1024, n_cpus=machine.cpus)
+
+
+def _for_inside(job: Job, machine: Machine) -> Job:
     # OutputFile has looked at the real place; the guest writes to the shared folder.
+    wishes = replace(job.wishes, buffer_kb=_buffer_kb(job.wishes, machine))
     cwd = os.path.abspath(job.command.cwd or ".") if job.command else ""  # noqa: PTH100 (links stay)
     command = job.command and replace(job.command, cwd=cwd)
-    return replace(job, command=command, output=str(guest.SHARE / inside.TRACE), force=True)
+    return replace(job, wishes=wishes, command=command, output=str(guest.SHARE / inside.TRACE), force=True)
 
 
 class GuestFailure(CaptureError):

@@ -93,6 +93,11 @@ def drop(stream: IO[Any]) -> None:
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
+def debugging(argv: Sequence[str]) -> bool:
+    """Is ``--debug`` among kfgraph's own options, and not among the words of a command?"""
+    return "--debug" in takewhile(lambda word: word.startswith("-"), argv)
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line; the exit code.
 
@@ -100,7 +105,7 @@ def main(args: Sequence[str] | None = None) -> int:
     its traceback under ``--debug`` and is one line otherwise.
     """
     argv = list(sys.argv[1:] if args is None else args)
-    debug = "--debug" in takewhile(lambda word: word.startswith("-"), argv)
+    debug = debugging(argv)
     open_standard_streams()
     _never_fail_on_a_letter()
     # Ignored, as some parents leave it, no child's end could be waited for.

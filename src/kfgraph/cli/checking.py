@@ -34,7 +34,7 @@ def check_machine(*, dry_run: bool) -> None:
     fs = machine()
     if not dry_run:
         prepare.check_permission(fs)
-        tell([doctor.check_trace_cmd(system), doctor.check_names(system)])
+        tell([doctor.check_pids(system), doctor.check_trace_cmd(system), doctor.check_names(system)])
 
 
 def check_for_guest() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kfgraph.cli.app import debugging
 from kfgraph.errors import InputError, NoMatchError, Notice
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def open_trace(
     from kfgraph.parse import load
 
     trace = load(path, reader=reader, buffer=buffer)
-    if "--debug" in sys.argv:
+    if debugging(sys.argv[1:]):
         trace.check()
     if not (len(trace.calls) or may_be_empty):
         hint = f"kfgraph info {shlex.quote(path)} says what it holds"

@@ -57,45 +57,46 @@ def run(
     """
     from kfgraph.cli import guest_choice, tracing
 
-    wishes = tracing.wishes(
-        follow=follow,
-        roots=root,
-        excludes=exclude,
-        only=only,
-        max_depth=max_depth,
-        min_duration=min_duration,
-        events=event,
-        modules=module,
-        returns=returns,
-        no_returns=no_returns,
-        syscalls=syscalls,
-        sched=sched,
-        args=args,
-        retval=retval,
-        irq=not no_irq,
-        buffer=buffer,
-        clock=clock,
-        extra=trace_cmd_args,
-        duration_s=duration,
-    )
-    if guest_kernel == "list":
-        from kfgraph.cli.guesting import list_kernels
+    with tracing.own_failures():
+        wishes = tracing.wishes(
+            follow=follow,
+            roots=root,
+            excludes=exclude,
+            only=only,
+            max_depth=max_depth,
+            min_duration=min_duration,
+            events=event,
+            modules=module,
+            returns=returns,
+            no_returns=no_returns,
+            syscalls=syscalls,
+            sched=sched,
+            args=args,
+            retval=retval,
+            irq=not no_irq,
+            buffer=buffer,
+            clock=clock,
+            extra=trace_cmd_args,
+            duration_s=duration,
+        )
+        if guest_kernel == "list":
+            from kfgraph.cli.guesting import list_kernels
 
-        return list_kernels()
-    in_guest = guest_choice.wanted(guest, kernel=guest_kernel, timeout_s=guest_timeout)
-    output = tracing.output_path(output)
-    target = tracing.target(
-        command, pids=pid, user=user, env=env, cwd=cwd, in_guest=in_guest is not None, dry_run=dry_run
-    )
-    if dry_run:
-        return tracing.dry_run(wishes, target, output=output, in_guest=in_guest)
-    return tracing.trace(
-        wishes,
-        target,
-        output=output,
-        force=force,
-        duration_s=duration,
-        progress=progress,
-        quiet=quiet,
-        in_guest=in_guest,
-    )
+            return list_kernels()
+        in_guest = guest_choice.wanted(guest, kernel=guest_kernel, timeout_s=guest_timeout)
+        output = tracing.output_path(output)
+        target = tracing.target(
+            command, pids=pid, user=user, env=env, cwd=cwd, in_guest=in_guest is not None, dry_run=dry_run
+        )
+        if dry_run:
+            return tracing.dry_run(wishes, target, output=output, in_guest=in_guest)
+        return tracing.trace(
+            wishes,
+            target,
+            output=output,
+            force=force,
+            duration_s=duration,
+            progress=progress,
+            quiet=quiet,
+            in_guest=in_guest,
+        )

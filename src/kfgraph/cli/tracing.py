@@ -6,7 +6,7 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from kfgraph.capture.processes import tasks_of
 from kfgraph.capture.recorder import PROGRAM, Verdict
 from kfgraph.capture.tracefs import neutral, take_snapshot
 from kfgraph.cli import checking
+from kfgraph.cli.app import debugging
 from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
 from kfgraph.errors import CaptureError, KfgraphError, MachineError, UsageError
@@ -36,6 +37,20 @@ class Target:
 
     command: Command | None
     pids: tuple[int, ...]
+
+
+@contextlib.contextmanager
+def own_failures() -> Iterator[None]:
+    """What the system refuses kfgraph itself is told from what the command ends with."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as problem:
+        if debugging(sys.argv[1:]):
+            raise
+        what = problem.filename or "the current directory"
+        raise CaptureError(f"{what}: {problem.strerror or problem}") from None
 
 
 def wishes(
@@ -166,7 +181,7 @@ def dry_run(wishes: Wishes, target: Target, *, output: str, in_guest: GuestChoic
     if probes.probes:
         plan = plan.with_probes(GROUP, notrace=probes.notrace)
     for sentence in request.warnings:
-        print(f"kfgraph: {sentence}", file=sys.stderr)
+        _tell(sentence)
     # A command has no pid before it is started.
     pids = target.pids or ("PID",)
     aside = neutral(fs, take_snapshot(fs), events=plan.all_events)
@@ -201,26 +216,27 @@ def trace(
             line = LiveLine(sys.stderr, wanted=not quiet)
             try:
                 watcher = _Progress(line).watcher(while_recording=progress)
-                recording = perform(job, fs=checking.machine(), watcher=watcher, look=_look_at)
+                recording = perform(job, fs=checking.machine(), watcher=watcher, look=_look_at, tell=_tell)
             finally:
                 line.take_back()
                 line.clear()
     except MachineError as problem:
         raise CaptureError(problem.message, hint=problem.hint) from None
-    except OSError as problem:
-        if "--debug" in sys.argv:
-            raise
-        raise CaptureError(f"{problem.filename or 'recording'}: {problem.strerror or problem}") from None
     # Whether somebody reads this or not: the command's status is passed on.
     with contextlib.suppress(OSError):
-        for sentence in (*recording.leftovers, *recording.warnings):
-            print(f"kfgraph: {sentence}", file=sys.stderr)
+        for sentence in recording.warnings:
+            _tell(sentence)
         if quiet:
             for sentence in _what_went_wrong(recording):
                 print(f"kfgraph: {output}: {sentence}", file=sys.stderr)
         else:
             _print_summary(recording, shown=output)
     return recording.status
+
+
+def _tell(sentence: str) -> None:
+    with contextlib.suppress(OSError):
+        print(f"kfgraph: {sentence}", file=sys.stderr)
 
 
 def _what_went_wrong(recording: run.Recording) -> list[str]:
@@ -296,12 +312,12 @@ def _print_summary(recording: run.Recording, *, shown: str) -> None:
     except KfgraphError as problem:
         warnings.append(f"it cannot be read back: {problem.message}")
     except Exception as bug:  # the recording and the command's status count for more than this line
-        if "--debug" in sys.argv:
+        if debugging(sys.argv[1:]):
             raise
         warnings.append(f"it cannot be read back: {type(bug).__name__}: {bug}")
     n_calls, n_tasks, next_root = _count(loaded) if loaded else (None, None, "")
     result = CaptureSummary(
-        path=shown,
+        path=f"./{shown}" if shown.startswith("-") else shown,
         n_bytes=recording.n_bytes,
         recorded_ns=round(recording.recorded_s * 1e9),
         n_calls=n_calls,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
+import stat
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
@@ -54,6 +55,9 @@ def read_module(path: str | Path) -> Module:
 
     shown = str(path)
     try:
+        # A pipe would be emptied, and is perhaps the command's own standard input.
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise InputError(f"{shown}: not a regular file")
         data = _unpack(Path(path).read_bytes())
     except OSError as problem:
         raise InputError(f"{shown}: {problem.strerror or 'cannot be unpacked'}") from problem

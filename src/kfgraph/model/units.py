@@ -29,7 +29,7 @@ def parse_ns(text: str, *, default_unit: str = "") -> int:
     Raises:
         ValueError: no number, an unknown unit, or no unit and no ``default_unit``.
     """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ns|us|µs|ms|s|)\s*", text)
+    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d*)?|\.\d+)\s*(ns|us|µs|ms|s|)\s*", text)
     if match is None:
         raise ValueError(f"{text!r} is not a time such as 100us, 1.5ms or 2s")
     unit = match[2] or default_unit
