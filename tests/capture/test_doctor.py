@@ -80,6 +80,16 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
     )
 
 
+@pytest.mark.parametrize(("inode", "state"), [(4026531836, "ok"), (4026532001, "missing")])
+def test_a_container_has_pids_of_its_own(machine: System, inode: int, state: str) -> None:
+    assert check(doctor.examine(machine), "pids").state == "ok"  # a kernel without such namespaces
+    link = machine.root / "proc/self/ns/pid"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(f"pid:[{inode}]")
+    report = doctor.examine(machine)
+    assert (check(report, "pids").state, report.works(NATIVE)) == (state, state == "ok")
+
+
 def write(root: Path, name: str, text: str) -> None:
     path = root / name.lstrip("/")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -63,6 +63,12 @@ def locked_down(lab: Lab) -> None:
     lab.machine_file("/sys/kernel/security/lockdown", "none integrity [confidentiality]")
 
 
+def a_container(lab: Lab) -> None:
+    link = lab.folder / "machine/proc/self/ns/pid"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("pid:[4026532001]")
+
+
 def a_foreign_companion(lab: Lab) -> None:
     (lab.work / "trace.dat.kfgraph.json").write_text('{"mine": true}')
 
@@ -151,6 +157,13 @@ TABLE: tuple[tuple[Callable[[Lab], None], str, int, str, str], ...] = (
         "could not start recording: trace-cmd was killed by SIGKILL",
         "kfgraph doctor",
     ),
+    (a_container, "true", 125, "pids: this is a container with pids of its own", "--pid=host"),
+    (nothing, "-o new/ true", 125, "cannot write new/: it is a directory", "-o FILE"),
+    (nothing, f"./{'x' * 300}", 127, "File name too long", ""),
+    (nothing, f"-o {'x' * 300} true", 125, "File name too long", ""),
+    (nothing, f"--buffer {'9' * 400} true", 2, "is not a size", "--help"),
+    (nothing, f"--min-duration {'9' * 400} true", 2, "is not a time", "--help"),
+    (nothing, "-e nosuch:* true", 125, "this kernel has no event nosuch:*", ""),
     (other_tracer, "true", 125, "the tracer is in use: current_tracer is function", "echo nop >"),
     (a_letter, "-o letter.txt true", 125, "letter.txt exists and is not a trace", "--force"),
     (nothing, "-o /no/such/folder/t.dat true", 125, "No such file or directory", "-o FILE"),
@@ -167,7 +180,7 @@ TABLE: tuple[tuple[Callable[[Lab], None], str, int, str, str], ...] = (
     (nothing, "--only zzz true", 125, "--only zzz: no such function", ""),
     (nothing, "--args true", 125, "does not record funcgraph-args (--args)", "6.15"),
     (nothing, "--retval true", 125, "does not record funcgraph-retval (--retval)", "6.5"),
-    (nothing, "--buffer 900G true", 125, "--buffer: 2 CPUs x 900.0 GiB is more than", "--buffer "),
+    (nothing, "--buffer 900G true", 125, " x 900.0 GiB is more than", "--buffer "),
     (nothing, "-p 4194999 ", 125, "-p 4194999: no such process", ""),
     (nothing, "--user no-such-user true", 125, "--user no-such-user: no such user", ""),
     (nothing, "--user auto true", 125, "kfgraph was not started through sudo", "--user NAME"),
