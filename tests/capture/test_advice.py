@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,24 @@ def test_what_is_left_out_is_a_helper_and_not_what_the_trace_is_about(companion:
 def test_nothing_is_left_out_where_nothing_is_called_all_the_time() -> None:
     assert advice.heaviest_below(trace_of([call("a", 1, call("b", 1, call("c")))]), Companion()) == ""
     assert advice.heaviest_below(trace_of([]), Companion()) == ""
+
+
+@pytest.mark.parametrize(
+    ("companion", "functions", "advised"),
+    [
+        (Companion(argv=("sh", "x"), modules=(FOO,)), ["fork"], True),
+        (Companion(argv=("sh", "x"), modules=(FOO,)), ["load_module"], False),
+        (Companion(argv=("sh", "x"), modules=(FOO,), follow=True), ["fork"], False),
+        (Companion(argv=("sh", "x"), modules=(FOO,), options={"roots": ["vfs_open"]}), ["vfs_open"], False),
+        (Companion(argv=("sh", "x")), ["fork"], False),
+        (Companion(modules=(FOO,)), ["fork"], False),  # attached to
+    ],
+)
+def test_a_module_that_a_child_loads_takes_f(companion: Companion, functions: list[str], advised: bool) -> None:
+    recording = replace(lossy(), companion=companion)
+    trace = trace_of([call(name) for name in functions])
+    line = advice.again_with_children(recording, trace, arguments=["trace", "--", "sh", "x"])
+    assert line.endswith("trace -f -- sh x") == advised and bool(line) == advised
 
 
 def test_how_it_is_called_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,8 @@ from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound
 pytestmark = pytest.mark.timeout(60)
 
 
-def held(*argv: str) -> Child:
-    child = Child(Command(argv[0], argv, dict(os.environ)), signal_mask=set())
+def held(*argv: str, own_group: bool = False) -> Child:
+    child = Child(Command(argv[0], argv, dict(os.environ), own_group=own_group), signal_mask=set())
     if not child.held_in_exec:
         child.abandon()
         pytest.skip("no ptrace here: this process is traced itself, or Yama's scope is 3")
@@ -93,6 +93,31 @@ def test_what_the_kernel_refuses_is_told(tmp_path: Path, mode: int | None, error
         child = held(str(path))
         with pytest.raises(error):
             end(child)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM])
+def test_a_keys_signal_goes_to_all_of_a_group_of_its_own(tmp_path: Path, number: int) -> None:
+    # As from a terminal. SIGTERM, which no key sends, goes to the command alone.
+    inner, ready, got = (tmp_path / name for name in ("inner", "ready", "got"))
+    trap = "INT QUIT TERM"
+    inner.write_text(f"trap 'echo > {got}; exit' {trap}; echo > {ready}; while :; do sleep 0.05; done\n")
+    child = held("/bin/sh", "-c", f"trap : {trap}; sh {inner}; exit 5", own_group=True)
+    assert os.getpgid(child.pid) == child.pid
+    child.release()
+    try:
+        while not ready.exists():
+            time.sleep(0.01)
+        child.signal(number)
+        if number == signal.SIGTERM:
+            time.sleep(0.3)
+            assert (child.poll(), got.exists()) == (None, False)
+        else:
+            while (status := child.poll()) is None:
+                time.sleep(0.01)
+            assert (status, got.exists()) == (5, True)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def test_killed_while_it_is_held() -> None:

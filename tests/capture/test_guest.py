@@ -70,6 +70,15 @@ def test_output_status_directory_and_environment(boot: Callable[..., GuestResult
     assert result.boot_s is not None and result.boot_s <= result.seconds
 
 
+def test_a_command_that_prepares_says_itself_when_it_runs(boot: Callable[..., GuestResult], tmp_path: Path) -> None:
+    stages: list[str] = []
+    share = tmp_path / "guest/share"
+    script = f"sleep 0.5; cd {share} && grep -x preparing stage && printf running > new && mv new stage && sleep 0.5"
+    result = boot("sh", "-c", script, prepares=True, on_stage=lambda stage, _: stages.append(stage))
+    assert result.status == 0
+    assert list(dict.fromkeys(stages)) == ["booting", "preparing", "running", "done"]
+
+
 @pytest.mark.parametrize(
     ("argv", "status"),
     [(["sh", "-c", "kill -TERM $$"], 143), (["no-such-command"], 127), (["/"], 126), (["true"], 0)],
@@ -332,6 +341,25 @@ def test_trace_and_companion_are_put_in_place(tmp_path: Path, monkeypatch: pytes
     assert sorted(p.name for p in tmp_path.iterdir()) == ["trace.dat", "trace.dat.kfgraph.json"]
 
 
+def test_a_command_that_had_not_ended_went_with_its_guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def inside(share: Path) -> None:
+        (share / "trace.dat").write_bytes(b"\x17\x08\x44tracing...")
+        told = replace(RECORDING, exit_status=None, still_runs=117, interrupted_by=2)
+        (share / "recording").write_text(json.dumps(recording_to_dict(told)))
+
+    recording = in_guest(inside, tmp_path, monkeypatch)
+    assert (recording.still_runs, recording.status) == (0, 130)
+    assert recording.warnings == ("insmod had not ended: it went with the guest",)
+
+
+def test_the_tracers_own_frames_are_left_out_of_a_stack() -> None:
+    frames = ["[ 1.0]  widget_init+0x20/0x1000 [widget]", "[ 1.0]  ? ftrace_regs_caller_end+0x59/0x59"]
+    frames += ["[ 1.0]  ? prepare_ftrace_return+0x1/0x2", "[ 1.0]  ? do_one_initcall+0x56/0x220"]
+    lines = ("[ 1.0] BUG: x", *frames)
+    result = GuestResult("died", None, lines, lines, IMAGE, Machine(Path("/v"), Path("/q"), "kvm", 4, 512), 1.0, 2.0)
+    assert throwaway.last_words(result) == (lines[0], frames[0], frames[3])
+
+
 @pytest.mark.parametrize(
     ("files", "kind", "text"),
     [
@@ -363,8 +391,9 @@ def test_nothing_is_left_where_there_is_no_trace_to_bring_back(
 
 
 @pytest.mark.parametrize("restored", [True, False])
+@pytest.mark.parametrize("began", [True, False])
 def test_what_a_dead_guest_had_written_is_saved_by_a_second(
-    restored: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    restored: bool, began: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boots: list[list[str]] = []
 
@@ -377,8 +406,12 @@ def test_what_a_dead_guest_had_written_is_saved_by_a_second(
             for cpu, data in ((0, b""), (10, b"ten"), (2, b"two")):
                 (share / ".kfgraph-abc" / f"trace.dat.cpu{cpu}").write_bytes(data)
             (share / ".kfgraph-abc" / "trace.dat.cpu3").symlink_to("/etc/passwd")
+            if began:
+                known = Companion(argv=("true",), pids=(117,), kernel="6.1.0-fake", notes=("a note",))
+                (share / "trace-companion").write_text(json.dumps(known.to_dict()))
             lines = ("Kernel panic - not syncing: so it was",)
-            return GuestResult("died", None, lines, lines, image, more["machine"], 1.0, 2.0)
+            stage = "running" if began else "preparing"
+            return GuestResult("died", None, lines, lines, image, more["machine"], 1.0, 2.0, stage)
         assert {name: path.read_bytes() for name, path in more["files"].items()} == {
             "trace.dat.cpu0": b"",
             "trace.dat.cpu2": b"two",
@@ -397,12 +430,15 @@ def test_what_a_dead_guest_had_written_is_saved_by_a_second(
     assert boots[1] == ["trace-cmd", "restore", "-o", *files]
     if not restored:
         assert list(tmp_path.iterdir()) == []
-        assert caught.value.hint == "its last words are above; this machine is untouched"
+        lost = "; its recording was still in its memory and is lost: --buffer 4M keeps less there" if began else ""
+        assert caught.value.hint == f"its last words are above; this machine is untouched{lost}"
         return
     assert (tmp_path / "t.dat").read_bytes() == b"\x17\x08\x44tracing..."
     companion = Companion.from_dict(json.loads((tmp_path / "t.dat.kfgraph.json").read_text()))
     assert companion.partial == "the guest's kernel (6.1.0-fake) panicked: so it was"
-    assert companion.argv == ("true",)
+    assert (companion.argv, companion.pids) == (("true",), (117,) if began else ())
+    note = "recorded in a guest: 6.1.0-fake, 4 CPUs, KVM"
+    assert companion.notes == ((note, "a note") if began else (note,))
     assert caught.value.hint == f"what it had recorded until shortly before is in {tmp_path}/t.dat"
 
 
@@ -440,6 +476,27 @@ def test_a_module_for_another_kernel_is_refused_before_booting(tmp_path: Path, m
     assert "make -C /lib/modules/6.1.0-fake/build" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("argv", "cwd", "message"),
+    [
+        (("insmod", "none.ko"), "", "insmod: .*/none.ko: no such file"),
+        (("sh", "-c", "make; insmod none.ko"), "", ""),  # it may be made first
+        (("true",), "/no/such", "cannot change to /no/such: no such directory"),
+    ],
+)
+def test_what_is_missing_is_told_before_booting(
+    argv: tuple[str, ...], cwd: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = Job(Wishes(), Command("/bin/x", argv, {}, cwd=cwd))
+    if message:
+        with pytest.raises(CaptureError, match=message):
+            throwaway.check_places(job)
+    else:
+        throwaway.check_places(job)
+        assert [text.partition(": not")[0] for text in throwaway.check_modules(job, IMAGE)] == ["insmod none.ko"]
+
+
 def test_the_line_inside_as_far_as_it_is_known_outside(machine: Machine, tmp_path: Path) -> None:
     def lines(wishes: Wishes, **config: str) -> list[str]:
         image = replace(IMAGE, config={f"CONFIG_{name}": value for name, value in config.items()})
@@ -465,11 +522,12 @@ def test_ctrl_c_while_it_boots_ends_the_guest_and_later_goes_to_the_command() ->
         # To this thread, in which it is blocked: a test runner may have others.
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
-    with throwaway._Signals() as signals:
-        assert signals.take("booting") == []
-        ctrl_c()
-        with pytest.raises(KeyboardInterrupt):
-            signals.take("booting")
+    for stage in ("booting", "preparing"):
+        with throwaway._Signals() as signals:
+            assert signals.take(stage) == []
+            ctrl_c()
+            with pytest.raises(KeyboardInterrupt):
+                signals.take(stage)
     with throwaway._Signals() as signals:
         for _ in range(2):
             ctrl_c()

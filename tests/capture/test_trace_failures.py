@@ -31,6 +31,11 @@ def no_tracefs(lab: Lab) -> None:
     shutil.rmtree(lab.fs.root)
 
 
+def no_tracer_and_no_tracefs(lab: Lab) -> None:
+    no_tracefs(lab)
+    lab.machine_file("/proc/kallsyms", "ffffffff81000000 T vfs_read\n")
+
+
 def no_tracing(lab: Lab) -> None:
     no_tracefs(lab)
     (lab.folder / "filesystems").write_text("nodev\tproc\n")
@@ -117,6 +122,10 @@ TABLE: tuple[tuple[Callable[[Lab], None], str, int, str, str], ...] = (
     (nothing, "--guest --cwd /proc true", 125, "the directory /proc is not in the guest, which has", "--cwd DIR"),
     (nothing, "--guest --module /sys/x.ko true", 125, "the module /sys/x.ko is not in the guest", "copy it"),
     (nothing, "--guest insmod /dev/shm/x.ko", 125, "the module /dev/shm/x.ko is not in the guest", "copy it"),
+    (nothing, "--guest insmod /tmp/none.ko", 125, "insmod: /tmp/none.ko: no such file", "no guest was booted"),
+    (nothing, "--guest-kernel= true", 2, "--guest-kernel: the name is empty", "--guest"),
+    (no_tracer_and_no_tracefs, "-f true", 125, "function_graph: not in this kernel", "trace --guest -f true"),
+    (no_tracer_and_no_tracefs, "-p 1", 125, "function_graph: not in this kernel", "use --guest"),
     (locked_down, "true", 125, "lockdown: the kernel is locked down (confidentiality)", "--guest"),
     (a_foreign_companion, "true", 125, "trace.dat.kfgraph.json exists and was not written by kfgraph", "--force"),
     (a_folder_for_a_companion, "true", 125, "trace.dat.kfgraph.json: it is no regular file", "-o FILE"),

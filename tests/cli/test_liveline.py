@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +129,35 @@ def test_what_is_said_after_a_guest_begins_a_line(terminal: Terminal, output: by
         line.end()
     terminal.write("summary\n")
     assert screen(terminal) == [*rows, "summary", ""]
+
+
+def test_a_guest_that_is_ending_says_so_below_what_the_command_left(terminal: Terminal) -> None:
+    line = guesting._StatusLine(terminal, "6.1 in a guest", quiet=False)
+    line.update("running", 1.0)
+    guesting._Output(Bytes(terminal), line).write(b"no end")
+    line.update("done", 9.0)
+    assert screen(terminal) == ["no end", "kfgraph: shutting down 6.1 in"]
+
+
+def test_the_line_makes_way_for_who_reads_the_output_in_a_pipe(terminal: Terminal) -> None:
+    line = guesting._StatusLine(terminal, "6.1", quiet=False)
+    line.update("running", 2.0)
+    guesting._Output(Bytes(None), line).write(b"said by head\n")
+    assert screen(terminal) == [""]
+
+
+@pytest.mark.parametrize(("given", "said"), [(b"line\n", 1), (b"", 0)])
+def test_what_is_piped_in_does_not_reach_a_guest(given: bytes, said: int, tmp_path: Path) -> None:
+    script = "from kfgraph.cli.guesting import _unheard_input as u; print(len(u()))"
+    (tmp_path / "input").write_bytes(given)
+    with (tmp_path / "input").open("rb") as file:
+        from_file = subprocess.run([sys.executable, "-c", script], stdin=file, capture_output=True, check=True)
+    ours, theirs = os.pipe()
+    os.write(theirs, given)
+    from_pipe = subprocess.run([sys.executable, "-c", script], stdin=ours, capture_output=True, check=True)
+    for handle in (ours, theirs):
+        os.close(handle)
+    assert from_file.stdout == from_pipe.stdout == b"%d\n" % said
 
 
 def test_output_that_goes_to_a_file_leaves_the_line_of_a_guest_alone(terminal: Terminal) -> None:

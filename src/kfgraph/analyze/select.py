@@ -13,6 +13,7 @@ import numpy as np
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, nearest_kept, outermost
 from kfgraph.errors import NoMatchError, Notice, UsageError
 from kfgraph.kernel.interrupts import WRAPPERS
+from kfgraph.kernel.loader import LOADER_FUNCTIONS, NOTIFIERS
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.names import matching
 from kfgraph.model.trace import Trace
@@ -43,7 +44,7 @@ class Selection:
     ancestor in it (-1: a root). ``roots`` are its roots in time order; with ``named``, they are the
     outermost calls of the functions asked for. ``total_ns`` is each row's duration less what was
     taken out below it, interrupts and the launcher's calls; self times stay as they are.
-    ``notices`` say what was left out without being asked for.
+    ``notices`` say what was left out without being asked for, and which times are not the kernel's alone.
     """
 
     trace: Trace
@@ -129,6 +130,10 @@ def select(
     if n and not keep.any():
         raise NoMatchError("no call is left after these filters", "leave one of them out; kfgraph info shows the tasks")
 
+    carriers = keep & _carries_probes(trace)
+    if carriers.any():
+        text = "calls of module notifiers hold the time it took to set kfgraph's return probes, too"
+        notices.append(Notice("probe-setting", text, int(carriers.sum()), "trace --no-returns sets none"))
     parent = nearest_kept(calls.parent, keep)
     if root:
         roots = _outermost_matches(trace, root, keep)
@@ -139,6 +144,18 @@ def select(
         roots = np.flatnonzero(keep & (parent < 0)).astype(np.int32)
     roots = roots[np.argsort(calls.start_ns[roots], kind="stable")]
     return Selection(trace, keep, parent, roots, total_ns, bool(root), tuple(notices))
+
+
+def _carries_probes(trace: Trace) -> Bool:
+    """The calls in which return probes on a module that was being loaded were set; what sets them is not traced."""
+    calls = trace.calls
+    if trace.companion is None or not any(probe.module for probe in trace.companion.probes):
+        return np.zeros(len(calls), np.bool_)
+    notifiers, loader = (
+        np.isin(calls.func, trace.symbols.codes_where(name.partition(".")[0] in names for name in trace.symbols.names))
+        for names in (NOTIFIERS, LOADER_FUNCTIONS)
+    )
+    return notifiers & (calls.parent >= 0) & loader[np.maximum(calls.parent, 0)]
 
 
 def _of_lanes(calls: CallTable, lanes: Iterable[int]) -> Bool:

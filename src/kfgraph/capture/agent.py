@@ -3,10 +3,10 @@
 Started as a plain script by an interpreter of the shared root, so it imports the standard library
 only: under emulation every import costs. The folder given as its argument is shared with the host:
 
-    job.json    in   argv, cwd, env
+    job.json    in   argv, cwd, env; prepares: the command itself says when it is "running"
     signal.N    in   a signal number for the command, N = 1, 2, ...
     alive       in   changes while the host still waits
-    stage       out  "running", then "done"
+    stage       out  "running", then "done"; before it "preparing" where the command prepares
     stdout, stderr   the command's output
     status      out  its exit status: 0..255, 128+n for a signal
 """
@@ -89,7 +89,7 @@ def main(folder: Path) -> None:
     job = json.loads((folder / "job.json").read_text())
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     out, err = (os.open(folder / name, flags, 0o600) for name in ("stdout", "stderr"))
-    put(folder / "stage", "running")
+    put(folder / "stage", "preparing" if job.get("prepares") else "running")
     # When memory runs out, the command goes and not the one who tells of it.
     spare(os.getpid(), -1000)
     child = start(job, out, err)

@@ -25,6 +25,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,6 +36,8 @@ _TRACEME, _CONT, _DETACH, _SYSCALL, _SETOPTIONS, _GETEVENTMSG = 0, 7, 17, 24, 0x
 _O_TRACESYSGOOD, _O_TRACEVFORK, _O_EXITKILL = 1, 4, 0x100000
 _VFORKED = signal.SIGTRAP | 2 << 8
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+KEYS = (signal.SIGINT, signal.SIGQUIT)
+"""What a terminal's keys send, to all that run in its foreground."""
 SignalMask = set[int | signal.Signals]
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where insmod and trace-cmd are; a plain user's PATH may lack them."""
@@ -57,13 +60,18 @@ class User:
 
 @dataclass(frozen=True)
 class Command:
-    """What is run: ``path`` is the file, ``argv`` what it is told (its own name first)."""
+    """What is run: ``path`` is the file, ``argv`` what it is told (its own name first).
+
+    ``own_group``: it gets a process group of its own, and a key's signal goes to all of that. Else the terminal sees
+    to it.
+    """
 
     path: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
     cwd: str = ""
     user: User | None = None
+    own_group: bool = False
 
 
 def find_command(argv: Sequence[str], *, env: Mapping[str, str], cwd: str = "") -> str:
@@ -186,9 +194,9 @@ class Child:
                 os.kill(os.getpid(), signal.SIGSTOP)
                 # What the command would not get anyway: in an exec that hangs it would still hold kfgraph's lock.
                 _close(fd for fd in _open_files() if fd not in (report, end) and not _inherited(fd))
-                pid = os.posix_spawn(
-                    command.path, command.argv, command.env, setsigmask=signal_mask, setsigdef=defaults
-                )
+                words = (command.path, command.argv, command.env)
+                spawn = partial(os.posix_spawn, *words, setsigmask=signal_mask, setsigdef=defaults)
+                pid = spawn(setpgroup=0) if command.own_group else spawn()
                 _close(fd for fd in _open_files() if fd != end)  # others may wait for the end of a pipe
                 os.write(end, str(os.waitpid(pid, 0)[1]).encode())
                 os._exit(0)
@@ -196,6 +204,8 @@ class Child:
             if not os.read(gate, 1):
                 os._exit(125)  # kfgraph is gone
             self._libc.prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0)
+            if command.own_group:
+                os.setpgid(0, 0)
             for number in defaults:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, signal_mask)
@@ -323,8 +333,9 @@ class Child:
 
     def signal(self, number: int) -> None:
         """Send it a signal; nothing if it is gone, or has become another user's."""
+        send = os.killpg if self.command.own_group and number in KEYS else os.kill
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(self.pid, number)
+            send(self.pid, number)
 
     def abandon(self) -> None:
         """Kill it while it is held: the recording could not be started."""

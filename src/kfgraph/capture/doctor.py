@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -100,8 +100,10 @@ def examine(system: System | None = None, *, compiled: Mapping[str, bool] | None
 
 def _native(system: System) -> Iterator[Check]:
     fs, mounted = _tracefs(system)
-    yield _tracer(system, fs)
-    yield mounted
+    tracer = check_tracer(system, fs)
+    yield tracer
+    # To mount it would not help a kernel without the tracer.
+    yield replace(mounted, remedy="") if fs is None and tracer.state == MISSING else mounted
     yield _privilege(system, fs)
     yield check_lockdown(system)
     yield check_pids(system)
@@ -155,7 +157,9 @@ def _config(system: System) -> Mapping[str, str]:
         return {}
 
 
-def _tracer(system: System, fs: Tracefs | None) -> Check:
+def check_tracer(system: System, fs: Tracefs | None = None) -> Check:
+    """Is function_graph in this kernel? Without tracefs its config is asked, or its symbols."""
+
     def missing(found: str, remedy: str) -> Check:
         return Check("function_graph", NATIVE, MISSING, found, remedy)
 
@@ -376,5 +380,5 @@ def _reader(compiled: Mapping[str, bool]) -> Check:
     slow = sorted(name for name, is_compiled in compiled.items() if not is_compiled)
     if not slow:
         return Check("reader", READER, OK, "compiled")
-    remedy = f"install a C compiler, then: {sys.executable} -m pip install --force-reinstall --no-deps kfgraph"
+    remedy = f"install a C compiler, then install kfgraph again: {sys.executable} -m pip install --force-reinstall"
     return Check("reader", READER, LIMITED, f"not compiled ({', '.join(slow)}): correct, and much slower", remedy)

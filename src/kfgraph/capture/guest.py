@@ -65,7 +65,7 @@ class GuestResult:
     ``end``: "done" (``status`` is the command's: 0..255, 128+n), "timeout" (killed after its limit),
     "boot" (it never came to the command) or "died" (the kernel panicked or the machine was killed).
     ``console`` are the kernel's lines, ``trouble`` those from the first oops, panic or out-of-memory
-    line on. ``boot_s`` is the time until the command started, None if it did not.
+    line on. ``boot_s`` is the time until the command started, None if it did not. ``stage`` is the last that was seen.
     """
 
     end: str
@@ -76,6 +76,7 @@ class GuestResult:
     machine: Machine
     boot_s: float | None
     seconds: float
+    stage: str = ""
 
 
 def find_vng() -> Path | None:
@@ -166,6 +167,7 @@ def boot(
     files: Mapping[str, str | Path] | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    prepares: bool = False,
     timeout_s: float = 600.0,
     out: IO[bytes] | None = None,
     err: IO[bytes] | None = None,
@@ -183,9 +185,10 @@ def boot(
         files: what lies in the shared folder at the start: name -> text, or a file that is moved there.
         cwd: the command's directory (default: this process's).
         env: the command's environment (default: this process's).
+        prepares: the command writes ``stage`` itself when it is "running"; till then it is "preparing".
         timeout_s: the guest is killed after this many seconds, boot included.
         out, err: the command's output is copied there while it runs.
-        on_stage: called often with "booting", "running" or "done", and the seconds so far.
+        on_stage: called often with "booting", "preparing", "running" or "done", and the seconds so far.
         signals: called often with the stage; returns signals to hand on to the command.
 
     Raises:
@@ -198,7 +201,7 @@ def boot(
     machine = machine or find_machine()
     begin = time.monotonic()
     job = {"argv": list(argv), "cwd": str(cwd or Path.cwd()), "env": dict(os.environ if env is None else env)}
-    given = {**(files or {}), "job.json": json.dumps(job), "alive": "0"}
+    given = {**(files or {}), "job.json": json.dumps({**job, "prepares": prepares}), "alive": "0"}
     watch = _Watch(folder, begin, timeout_s, out, err, on_stage, signals)
     end = _run(machine, image, folder, given, watch)
     if end == "silent":
@@ -216,6 +219,7 @@ def boot(
         machine=machine,
         boot_s=watch.boot_s,
         seconds=time.monotonic() - begin,
+        stage=watch.stage,
     )
 
 
@@ -270,6 +274,7 @@ class _Watch:
         signals: Callable[[str], Sequence[int]] | None,
     ) -> None:
         self.boot_s: float | None = None
+        self.stage = "booting"
         self._folder = folder
         self._share = folder / "share"
         self._begin = begin
@@ -283,19 +288,20 @@ class _Watch:
         """Wait for the guest: "silent" (KVM that runs nothing), "boot", "timeout", or "died" (the caller looks for
         a status first).
         """
-        stage, started, n_polls = "booting", time.monotonic(), 0
+        started, n_polls = time.monotonic(), 0
+        self.stage = "booting"
         while process.poll() is None:
             now = time.monotonic()
-            if stage != "done":
-                stage = self._read_stage() or "booting"
-            if stage != "booting" and self.boot_s is None:
+            if self.stage != "done":
+                self.stage = self._read_stage() or self.stage
+            if self.stage != "booting" and self.boot_s is None:
                 self.boot_s = now - self._begin
             if self._on_stage is not None:
-                self._on_stage(stage, now - self._begin)
-            self._work(stage, n_polls)
+                self._on_stage(self.stage, now - self._begin)
+            self._work(self.stage, n_polls)
             if now - self._begin > self._timeout_s:
                 return "timeout"
-            if stage == "booting":
+            if self.stage == "booting":
                 if now - started > BOOT_LIMIT_S[machine.accel]:
                     return "boot"
                 if machine.accel == "kvm" and now - started > _SILENT_KVM_S and not self._spoke():

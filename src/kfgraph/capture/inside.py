@@ -1,6 +1,7 @@
 """``kfgraph trace`` inside a guest: reads the job from the shared folder, records, writes what came of it.
 
     job        in   capture.job.Job as JSON
+    companion  out  the Companion as far as it is known when the command begins
     trace.dat  out  the recording
     recording  out  the Recording as JSON, or
     failure    out  message, hint and exit code of kfgraph's own failure
@@ -16,10 +17,13 @@ from kfgraph.capture import tracefs
 from kfgraph.capture.agent import put
 from kfgraph.capture.job import Job, perform, recording_to_dict
 from kfgraph.capture.recorder import Look, look_at_magic
+from kfgraph.capture.run import Watcher
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError, KfgraphError
+from kfgraph.model.companion import Companion
 
-JOB, TRACE, RECORDING, FAILURE = "trace-job", "trace.dat", "recording", "failure"
+JOB, COMPANION, TRACE = "trace-job", "trace-companion", "trace.dat"
+RECORDING, FAILURE = "recording", "failure"
 DRAIN_PERCENT = 1
 """How full a buffer is when the recorder begins to read it, in a guest."""
 
@@ -27,10 +31,16 @@ DRAIN_PERCENT = 1
 def main(folder: Path, *, look: Look = look_at_magic) -> int:
     """Carry out the job; the exit status that ``kfgraph trace`` passes on. ``look`` judges what the recorder wrote."""
     job = Job.from_dict(json.loads((folder / JOB).read_text()))
+
+    def begins(companion: Companion) -> None:
+        # Should this kernel die, it is all that is known of the recording.
+        put(folder / COMPANION, json.dumps(companion.to_dict()))
+        put(folder / "stage", "running")
+
     try:
         fs = tracefs.find()
         _write_out_early(fs)
-        recording = perform(job, fs=fs, look=look)
+        recording = perform(job, fs=fs, watcher=Watcher(lambda _: None, begins), look=look)
     except (KfgraphError, KeyboardInterrupt) as problem:
         message, hint = getattr(problem, "message", "interrupted"), getattr(problem, "hint", "")
         code = problem.exit_code if isinstance(problem, CaptureError) else CaptureError.exit_code

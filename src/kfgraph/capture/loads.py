@@ -18,7 +18,8 @@ from kfgraph.errors import CaptureError, InputError
 if TYPE_CHECKING:
     from kfgraph.kernel.module import Module
 
-ShowDepends = Callable[[Sequence[str]], str]
+ShowDepends = Callable[[Sequence[str]], str | None]
+"""What modprobe loads for these words, as :func:`modprobe_depends`; None: that is not to be asked here."""
 
 _LOADS_NOTHING = re.compile(r"--(remove|remove-holders|dry-run|show|showconfig|show-\w+|resolve-alias|version|help)")
 _LOADS_NOTHING_SHORT = re.compile(r"-[a-zA-Z]*[rncDRVh][a-zA-Z]*")
@@ -105,7 +106,10 @@ def _modprobe(command: SimpleCommand, show_depends: ShowDepends) -> Iterator[Loa
     named = {word.replace("-", "_") for word in words if not word.startswith("-")}
     if not named:
         return
-    lines = show_depends(words).splitlines()
+    told = show_depends(words)
+    if told is None:
+        return
+    lines = told.splitlines()
     if not lines:
         yield Load(shown, None, asked=True, why="modprobe --show-depends names no file for it")
     files = [Path(line.split()[1]) for line in lines if line.startswith("insmod ")]
@@ -133,7 +137,7 @@ def find_loads(
             module = read_module(load.path)
             (asked if load.asked else needed)[module.image.path] = module
         except InputError as problem:
-            unread.append(_unread(load.words, problem.message))
+            unread.append(_unread(load.words, problem.message, helps=os.path.lexists(load.path)))
     for name in named:
         try:
             module = read_module(name)
@@ -154,5 +158,6 @@ def _of(command: Command, show_depends: ShowDepends) -> list[Load]:
     return module_files(command.argv, cwd=command.cwd, home=command.env.get("HOME", ""), show_depends=show_depends)
 
 
-def _unread(words: str, why: str) -> str:
-    return f"{words}: not looked into, so its functions have no return probes: {why} (--module FILE names it)"
+def _unread(words: str, why: str, *, helps: bool = True) -> str:
+    hint = " (--module FILE names it)" if helps else ""
+    return f"{words}: not looked into, so its functions have no return probes: {why}{hint}"

@@ -15,7 +15,7 @@ from kfgraph import __version__
 from kfgraph.capture import probes as return_probes
 from kfgraph.capture import session as sessions
 from kfgraph.capture import signals, tracefs
-from kfgraph.capture.child import Child, Command, KeeperKilled, SignalMask
+from kfgraph.capture.child import KEYS, Child, Command, KeeperKilled, SignalMask
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.plan import CapturePlan
 from kfgraph.capture.probes import GROUP, ProbePlan
@@ -37,8 +37,6 @@ from kfgraph.errors import CaptureError, Interrupted
 from kfgraph.model.companion import Companion, ModuleImage, ReturnProbe
 
 _ASKING = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP}
-# From the keyboard: the command may have its own idea of them.
-_KEYS = (signal.SIGINT, signal.SIGQUIT)
 _PATIENCE_S = 5.0  # how long a command may take to end after a SIGTERM
 _ATTACH_POLL_S = 0.2
 _PROGRESS_S = 0.5
@@ -117,11 +115,11 @@ class Recording:
 class Watcher:
     """Who is told what goes on, twice a second; ``while_recording``: also while the command has the terminal.
 
-    ``hand_over`` is called right before the command runs and may write.
+    ``hand_over`` is called right before the command runs, with what is known of the recording by then, and may write.
     """
 
     show: Callable[[Progress], None]
-    hand_over: Callable[[], None]
+    hand_over: Callable[[Companion], None]
     while_recording: bool = False
 
 
@@ -224,7 +222,7 @@ class _Capture:
         self.stage, self.begin = "recording", time.monotonic()
         if self.child:
             if self.watcher:
-                self.watcher.hand_over()
+                self.watcher.hand_over(self._companion(line, pids))
             self.child.release()
         self._wait(request.duration_s)
         recorded_s = time.monotonic() - self.begin
@@ -362,7 +360,7 @@ class _Capture:
             return False
         number = got.number
         if not self.child:
-            self.interrupted_by = 0 if number in _KEYS else number
+            self.interrupted_by = 0 if number in KEYS else number
             return True
         self.n_interrupts += 1
         if self.n_interrupts > 1:
@@ -370,7 +368,7 @@ class _Capture:
             return True
         if not got.from_kernel:
             self.child.signal(number)
-        if number not in _KEYS:
+        if number not in KEYS:  # of which the command may have its own idea
             self.interrupted_by = number
             self.give_up_at = time.monotonic() + _PATIENCE_S
         return False

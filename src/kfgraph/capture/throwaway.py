@@ -32,6 +32,8 @@ from kfgraph.model.units import plural
 OnStage = Callable[[str, float], None]
 _ASKED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 _LAST_LINES = 40
+# Of a stack that was taken while the graph was recorded, every second line.
+_TRACERS_FRAME = re.compile(r"\] +\? \w*(ftrace|function_graph|trace_graph|return_to_handler)\w*")
 # Started there by name; it gives capture.inside what is no part of this room.
 _INSIDE = "kfgraph.cli.inside"
 _RESCUE_LIMIT_S = 240.0
@@ -60,7 +62,8 @@ def record_in_guest(
 
     The command's output goes to ``out`` and ``err`` while it runs. A signal for this process (Ctrl-C, TERM,
     HUP) goes to the command in the guest; while that boots, and at the third time, it ends the guest.
-    ``on_stage`` is called often with "booting", "running", "done", "copying" or "rescuing", and the seconds so far.
+    ``on_stage`` is called often with "booting", "preparing", "running", "done", "copying" or "rescuing", and the
+    seconds so far.
     ``look`` judges what is saved of a guest that died.
 
     Raises:
@@ -84,6 +87,7 @@ def record_in_guest(
                 folder,
                 machine=machine,
                 cwd=Path("/"),  # python -m looks for modules there first
+                prepares=True,
                 files={inside.JOB: json.dumps(_for_inside(job, machine).to_dict())},
                 timeout_s=timeout_s,
                 out=out,
@@ -96,23 +100,26 @@ def record_in_guest(
         try:
             recording = _bring_back(job, result, folder / "share", output)
         except GuestFailure as failure:
-            if result.boot_s is not None and _rescue(job, failure, folder / "share", output, on_stage, look):
+            if _rescue(job, failure, folder / "share", output, on_stage, look):
                 failure.hint = f"what it had recorded until shortly before is in {job.output}"
+            elif result.stage == "running":
+                lost = "its recording was still in its memory and is lost: --buffer 4M keeps less there"
+                failure.hint = f"{failure.hint}; {lost}"
             raise
     finally:
         output.discard()
     return GuestRecording(recording, result)
 
 
-def check_modules(job: Job, image: KernelImage) -> None:
-    """Are the module files that the command names built for the guest's kernel?
+def check_modules(job: Job, image: KernelImage) -> tuple[str, ...]:
+    """Are the module files that the command names built for the guest's kernel? A sentence for each not looked into.
 
     Raises:
         CaptureError: one is not; the hint names the image that fits, or how to build it. Or a file given with
             --module is no module.
     """
     # modprobe here would look among the modules of this machine's own kernel.
-    loads = find_loads(job.command, named=job.wishes.modules, show_depends=lambda words: "")
+    loads = find_loads(job.command, named=job.wishes.modules, show_depends=lambda _: None)
     for module in loads.modules:
         release = module.image.vermagic.partition(" ")[0]
         if not release or release == image.release:
@@ -124,6 +131,7 @@ def check_modules(job: Job, image: KernelImage) -> None:
             build = f"make -C /lib/modules/{image.release}/build M=DIR"
             hint = f"build it for this one ({build}), or install linux-image-{release}"
         raise CaptureError(f"{module.image.path} was built for {release}, the guest runs {image.release}", hint=hint)
+    return loads.unread
 
 
 # What virtme-ng mounts over this machine's own.
@@ -134,11 +142,14 @@ def check_places(job: Job) -> None:
     """Are the folders and files that the job names there in a guest?
 
     Raises:
-        CaptureError: one lies where the guest has a folder of its own.
+        CaptureError: one lies where the guest has a folder of its own; the directory, or the file that insmod is to
+            load, is nowhere.
     """
     if job.command is None:
         return
-    loads = module_files(job.command.argv, cwd=job.command.cwd, show_depends=lambda words: "")
+    if job.command.cwd and not os.path.isdir(job.command.cwd):  # noqa: PTH112
+        raise CaptureError(f"cannot change to {job.command.cwd}: no such directory")
+    loads = module_files(job.command.argv, cwd=job.command.cwd, show_depends=lambda _: None)
     named = [("the directory", job.command.cwd or "."), ("the command", job.command.path)]
     named += [("the module", str(load.path)) for load in loads if load.path]
     named += [("the module", module) for module in job.wishes.modules]
@@ -148,12 +159,16 @@ def check_places(job: Job) -> None:
         if top:
             hint = "--cwd DIR runs it elsewhere" if what == "the directory" else "copy it elsewhere, to /tmp for one"
             raise CaptureError(f"{what} {real} is not in the guest, which has a {top} of its own", hint=hint)
+    if Path(job.command.argv[0]).name == "insmod":
+        for load in loads:  # in a script something may make it first
+            if load.path and not load.path.exists():
+                raise CaptureError(f"insmod: {load.path}: no such file", hint="no guest was booted for it")
 
 
 def lines_inside(job: Job, image: KernelImage, machine: Machine) -> list[str]:
     """The recorder's line in a guest with this kernel, told from its config."""
     wishes = job.wishes
-    loads = find_loads(job.command, named=wishes.modules, show_depends=lambda words: "")
+    loads = find_loads(job.command, named=wishes.modules, show_depends=lambda _: None)
     offered = ((wishes.args, image.args, "funcgraph-args"), (wishes.retval, image.retval, "funcgraph-retval"))
     options = [option if wish is not False else f"no{option}" for wish, has, option in offered if has]
     options += [] if wishes.irq else ["nofuncgraph-irqs"]
@@ -177,7 +192,8 @@ def _for_inside(job: Job, machine: Machine) -> Job:
     # OutputFile has looked at the real place; the guest writes to the shared folder.
     wishes = replace(job.wishes, buffer_kb=_buffer_kb(job.wishes, machine))
     cwd = os.path.abspath(job.command.cwd or ".") if job.command else ""  # noqa: PTH100 (links stay)
-    command = job.command and replace(job.command, cwd=cwd)
+    # No terminal sees to it there that a key's signal goes to all that the command has started.
+    command = job.command and replace(job.command, cwd=cwd, own_group=True)
     return replace(job, wishes=wishes, command=command, output=str(guest.SHARE / inside.TRACE), force=True)
 
 
@@ -195,7 +211,8 @@ class GuestFailure(CaptureError):
             message = f"the guest's kernel ({release}) panicked: {why}"
             hint = "its last words are above; this machine is untouched"
         elif result.end == "timeout":
-            doing = "was still booting" if result.boot_s is None else "had not finished"
+            stages = {"booting": "was still booting", "preparing": "had not begun with the command"}
+            doing = stages.get(result.stage, "had not finished")
             message = f"the guest {doing} after {result.seconds:.0f} s and was killed"
             hint = "--guest-timeout SECONDS gives it longer"
         elif result.end == "boot":
@@ -211,10 +228,11 @@ def last_words(result: GuestResult, *, n_lines: int = _LAST_LINES) -> tuple[str,
     """The kernel's lines worth showing: from its first complaint on, else the last few; at most ``n_lines``."""
     if not result.trouble:
         return result.console[-10:]
-    if len(result.trouble) <= n_lines:
-        return result.trouble
-    n_left_out = len(result.trouble) - n_lines
-    return (*result.trouble[: n_lines - 5], f"... {n_left_out} more lines ...", *result.trouble[-5:])
+    trouble = tuple(line for line in result.trouble if not _TRACERS_FRAME.search(line))
+    if len(trouble) <= n_lines:
+        return trouble
+    n_left_out = len(trouble) - n_lines
+    return (*trouble[: n_lines - 5], f"... {n_left_out} more lines ...", *trouble[-5:])
 
 
 def _bring_back(job: Job, result: GuestResult, share: Path, output: OutputFile) -> Recording:
@@ -250,6 +268,7 @@ def _rescue(
     """
     result = failure.result
     parts = {part.name: part for part in share.glob(".kfgraph-*/trace.dat.cpu*") if stat.S_ISREG(part.lstat().st_mode)}
+    known = _known(job, result, share)
     if not any(part.stat().st_size for part in parts.values()):
         return False
     # trace-cmd counts the CPUs by the order of their files.
@@ -269,16 +288,33 @@ def _rescue(
     if restored.status != 0 or not look(found).usable:
         return False
     found.replace(output.temporary)
-    argv = job.command.argv if job.command else ()
-    output.commit(Companion(argv=argv, options=job.said, kernel=result.image.release, partial=failure.message))
+    output.commit(replace(known, partial=failure.message))
     return True
 
 
+def _known(job: Job, result: GuestResult, share: Path) -> Companion:
+    """What was known of a recording when its command began, if it came so far."""
+    told = _read_json(share / inside.COMPANION)
+    try:
+        known = Companion.from_dict(told or {})
+    except (KeyError, TypeError, ValueError):
+        argv = job.command.argv if job.command else ()
+        known = Companion(argv=argv, options=job.said, kernel=result.image.release)
+    return replace(known, notes=(_note(result), *known.notes))
+
+
 def _noted(recording: Recording, result: GuestResult) -> Recording:
-    """The recording, saying that it was made in a guest and in which."""
+    """The recording, saying that it was made in a guest and in which, and that nothing of that is left."""
+    companion = replace(recording.companion, notes=(_note(result), *recording.companion.notes))
+    if not recording.still_runs:
+        return replace(recording, companion=companion)
+    ended = f"{companion.argv[0]} had not ended: it went with the guest"
+    return replace(recording, companion=companion, still_runs=0, warnings=(*recording.warnings, ended))
+
+
+def _note(result: GuestResult) -> str:
     how = "KVM" if result.machine.accel == "kvm" else "emulated, so times are long"
-    note = f"recorded in a guest: {result.image.release}, {plural(result.machine.cpus, 'CPU')}, {how}"
-    return replace(recording, companion=replace(recording.companion, notes=(note, *recording.companion.notes)))
+    return f"recorded in a guest: {result.image.release}, {plural(result.machine.cpus, 'CPU')}, {how}"
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
@@ -321,6 +357,6 @@ class _Signals:
         while (got := signals.take(self._asked)) is not None:
             found.append(got.number)
         self._n += len(found)
-        if found and (stage == "booting" or self._n > 2):
+        if found and (stage in ("booting", "preparing") or self._n > 2):
             raise Interrupted(found[-1])
         return found

@@ -45,6 +45,15 @@ def against_loss(recording: Recording, trace: Trace | None, *, root: str, argume
     return found
 
 
+def again_with_children(recording: Recording, trace: Trace, *, arguments: Sequence[str]) -> str:
+    """This run's line with -f, if the command was to load a module and no load is in the trace; else ""."""
+    companion = recording.companion
+    restricted = any(companion.options.get(name) for name in ("roots", "only", "excludes"))
+    if companion.follow or restricted or not (companion.modules and companion.argv):
+        return ""
+    return "" if "load_module" in trace.symbols.names else _again(recording, arguments, "-f")
+
+
 def buffer_that_holds(recording: Recording) -> str:
     """The size of each CPU's buffer that would have held all its events; "" if the memory has no room for it.
 
@@ -101,14 +110,14 @@ def heaviest_below(trace: Trace, companion: Companion) -> str:
     return ""
 
 
-def _again(recording: Recording, arguments: Sequence[str], option: str, value: str) -> str:
+def _again(recording: Recording, arguments: Sequence[str], option: str, *value: str) -> str:
     """This run's command line, as it was typed, with one option more or another one, before the command's words."""
     n_words = len(recording.companion.argv)
     options, words = list(arguments[: len(arguments) - n_words]), arguments[len(arguments) - n_words :]
     dashes = [options.pop()] if options and options[-1] == "--" else []
     if option == "--buffer":
         options = _without(options, option)
-    return shlex.join([*own_words(sys.argv[0], os.environ), *options, option, value, *dashes, *words])
+    return shlex.join([*own_words(sys.argv[0], os.environ), *options, option, *value, *dashes, *words])
 
 
 def _without(options: list[str], option: str) -> list[str]:

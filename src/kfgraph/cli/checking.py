@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 
 from kfgraph.capture import doctor, prepare, tracefs
+from kfgraph.cli.advice import own_words
 from kfgraph.errors import CaptureError, MachineError
 from kfgraph.model.health import LIMITED, MISSING, Check
 
@@ -19,8 +23,20 @@ def machine() -> tracefs.Tracefs:
     try:
         return tracefs.find()
     except MachineError as problem:
+        tracer = doctor.check_tracer(doctor.this_system())
+        if tracer.state == MISSING:  # then nothing that helps against the rest helps
+            raise CaptureError(f"{tracer.name}: {tracer.found}", hint=_in_a_guest(tracer.remedy)) from None
         hint = prepare.sudo_line(sys.argv) if problem.hint == "run as root" else problem.hint
         raise CaptureError(problem.message, hint=hint) from None
+
+
+def _in_a_guest(otherwise: str) -> str:
+    """This run's command line for a guest; processes that run here are not to be had there."""
+    program, *arguments = sys.argv
+    if "-p" in arguments or "--pid" in arguments:
+        return otherwise
+    before = list(takewhile(lambda word: word != "trace", arguments))
+    return shlex.join([*own_words(program, os.environ), *before, "trace", "--guest", *arguments[len(before) + 1 :]])
 
 
 def check_machine(*, dry_run: bool) -> None:

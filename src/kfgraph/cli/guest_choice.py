@@ -29,4 +29,6 @@ def wanted(guest: bool, *, kernel: str | None, timeout_s: float | None) -> Guest
         return None
     if timeout_s is not None and timeout_s <= 0:
         raise UsageError("--guest-timeout: a number of seconds above 0", hint="--guest-timeout 600")
+    if kernel is not None and not kernel.strip():
+        raise UsageError("--guest-kernel: the name is empty", hint="--guest takes the newest; --guest-kernel list")
     return GuestChoice(kernel or "", timeout_s or DEFAULT_TIMEOUT_S)

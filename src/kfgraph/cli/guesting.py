@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
+import os
 import shlex
+import stat
 import sys
+import termios
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TextIO, cast
 
 from kfgraph.capture import guest as guests
 from kfgraph.capture import throwaway
 from kfgraph.capture.job import Job
+from kfgraph.capture.output import OutputFile
 from kfgraph.capture.run import Recording
 from kfgraph.cli import checking
 from kfgraph.cli.app import drop
@@ -23,6 +30,7 @@ from kfgraph.kernel.images import KernelImage
 
 _STAGES = {
     "booting": "booting",
+    "preparing": "preparing to record in",
     "running": "recording in",
     "done": "shutting down",
     "copying": "copying back from",
@@ -37,7 +45,10 @@ def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:
         UsageError: processes of this machine are asked for.
         CaptureError, MachineError: as :func:`kfgraph.capture.throwaway.record_in_guest`.
     """
-    image = _choose(job, choice)
+    image, doubts = _choose(job, choice)
+    OutputFile(job.output, force=job.force).discard()  # can it be written there at all?
+    for sentence in (*doubts, *_unheard_input()):
+        print(f"kfgraph: {sentence}", file=sys.stderr)
     machine = guests.find_machine()
     what = f"{image.release} in a guest" + (" (emulated)" if machine.accel == "tcg" else "")
     line = _StatusLine(sys.stderr, what, quiet=quiet)
@@ -61,12 +72,31 @@ def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:
     if done.result.trouble:
         print("kfgraph: the guest's kernel complained:", file=sys.stderr)
         _tell(throwaway.last_words(done.result))
-    return done.recording
+    told = tuple(warning for warning in done.recording.warnings if warning not in doubts)
+    return replace(done.recording, warnings=told)
+
+
+def _unheard_input() -> list[str]:
+    """Nothing that is piped in reaches the guest."""
+    with contextlib.suppress(OSError, ValueError):
+        kind = os.fstat(0)
+        waits = stat.S_ISREG(kind.st_mode) and kind.st_size > 0
+        if waits or (stat.S_ISFIFO(kind.st_mode) and _bytes_waiting(0)):
+            return ["the command's standard input is empty in a guest"]
+    return []
+
+
+def _bytes_waiting(handle: int) -> int:
+    count = array.array("i", [0])
+    fcntl.ioctl(handle, termios.FIONREAD, count)
+    return count[0]
 
 
 def dry_run(job: Job, choice: GuestChoice) -> int:
     """Print the command that would boot the guest, and the recorder's line inside as far as it is known out here."""
-    image = _choose(job, choice)
+    image, doubts = _choose(job, choice)
+    for sentence in doubts:
+        print(f"kfgraph: {sentence}", file=sys.stderr)
     machine = guests.find_machine()
     print(shlex.join(guests.vng_argv(machine, image, Path("SHARED_FOLDER"), stubs=Path("STUBS"))))
     print(f"# and inside, where {image.release} is asked what it can:")
@@ -86,14 +116,13 @@ def list_kernels() -> int:
     return 0
 
 
-def _choose(job: Job, choice: GuestChoice) -> KernelImage:
+def _choose(job: Job, choice: GuestChoice) -> tuple[KernelImage, tuple[str, ...]]:
     if job.command is None:
         raise UsageError("-p: the processes of this machine are not in a guest", hint="give a command to run there")
     checking.check_for_guest()
     throwaway.check_places(job)
     image = guests.choose_image(choice.kernel)
-    throwaway.check_modules(job, image)
-    return image
+    return image, throwaway.check_modules(job, image)
 
 
 def _tell(lines: tuple[str, ...]) -> None:
@@ -109,11 +138,15 @@ class _StatusLine:
         self._stream = stream
         self._what = what
         self._column_0 = True
+        self._stage = ""
         if not quiet and not self._line.live:
             with contextlib.suppress(OSError):
                 print(f"kfgraph: {_STAGES['booting']} {what}", file=stream, flush=True)
 
     def update(self, stage: str, elapsed_s: float) -> None:
+        if stage not in ("running", self._stage):
+            self._fresh_line()
+        self._stage = stage
         if self._column_0:
             self._line.update(f"kfgraph: {_STAGES.get(stage, stage)} {self._what}, {elapsed_s:.0f} s")
 
@@ -125,6 +158,13 @@ class _StatusLine:
     def end(self) -> None:
         """Be gone, and at the beginning of a line, wherever the command stopped."""
         self._line.clear()
+        self._fresh_line()
+
+    def clear(self) -> None:
+        """Others may write to the terminal: not behind this line."""
+        self._line.clear()
+
+    def _fresh_line(self) -> None:
         if self._line.live and not self._column_0:
             with contextlib.suppress(OSError):
                 self._stream.write("\n")
@@ -143,6 +183,8 @@ class _Output:
     def write(self, data: bytes) -> int:
         if self._on_terminal:
             self._line.make_way(data)
+        else:
+            self._line.clear()
         try:
             return self._stream.write(data)
         except BrokenPipeError:

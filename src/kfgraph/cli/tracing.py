@@ -270,7 +270,7 @@ class _Progress:
     def watcher(self, *, while_recording: bool) -> run.Watcher | None:
         if not self._line.live:
             return None
-        return run.Watcher(self._show, self._line.hand_over, while_recording=while_recording)
+        return run.Watcher(self._show, lambda _: self._line.hand_over(), while_recording=while_recording)
 
     def _show(self, progress: run.Progress) -> None:
         from kfgraph.render.capture import progress_line
@@ -300,7 +300,7 @@ def _said(wishes: Wishes) -> Mapping[str, Any]:
 
 
 def _print_summary(recording: run.Recording, *, shown: str) -> None:
-    from kfgraph.cli.advice import against_loss
+    from kfgraph.cli.advice import again_with_children, against_loss
     from kfgraph.parse import load
     from kfgraph.render.capture import CaptureSummary, summary
     from kfgraph.render.console import stderr_console
@@ -316,6 +316,8 @@ def _print_summary(recording: run.Recording, *, shown: str) -> None:
             raise
         warnings.append(f"it cannot be read back: {type(bug).__name__}: {bug}")
     n_calls, n_tasks, next_root = _count(loaded) if loaded else (None, None, "")
+    if loaded and (again := again_with_children(recording, loaded, arguments=sys.argv[1:])):
+        warnings.append(f"no loading of a module was recorded; if a child of the command does it: {again}")
     result = CaptureSummary(
         path=f"./{shown}" if shown.startswith("-") else shown,
         n_bytes=recording.n_bytes,

@@ -81,6 +81,9 @@ PROBE_NOISE = (
     "lookup_symbol_name",
 )
 
+# In whose calls by the loader the kernel sets return probes on a module that comes, and takes them from one that goes.
+NOTIFIERS = frozenset(("blocking_notifier_call_chain_robust", "blocking_notifier_call_chain", "notifier_call_chain"))
+
 MAX_PROBES = 64
 """More than these were never measured to leave a trace quiet."""
 
