@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,14 @@ def test_the_exec_belongs_to_the_command_and_what_was_before_does_not(tmp_path: 
     assert trace.companion == given and not [n for n in trace.notices if n.code.startswith("companion")]
     assert [trace.tasks[lane].pid for lane in sorted(trace.command_lanes or ())] == [7]
     assert pre_exec(trace) == ["mutex_unlock", "ksys_read", "pipe_read"]
+
+
+def test_the_kernel_of_a_trace_that_does_not_say(tmp_path: Path, repository: Path) -> None:
+    given = Companion(argv=("true",), pids=(7,), kernel="6.1.0-fake")
+    assert load_with(tmp_path, LAUNCH, given).meta.kernel == "6.1.0-fake"
+    shutil.copy(repository / "examples" / "cat-enoent.dat", tmp_path / "own.dat")
+    (tmp_path / f"own.dat{COMPANION_SUFFIX}").write_text(json.dumps(given.to_dict()))
+    assert load_checked(tmp_path / "own.dat").meta.kernel.startswith("7.2")
 
 
 def test_that_the_exec_gives_back_the_launchers_memory_is_the_launchers(tmp_path: Path) -> None:

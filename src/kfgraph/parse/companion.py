@@ -38,7 +38,9 @@ def attach(trace: Trace, file: Path) -> Trace:
     except (OSError, ValueError, RecursionError) as problem:
         text = f"{file.name} cannot be read ({problem}): which calls are the command's is not known"
         return replace(trace, notices=(*trace.notices, Notice("companion-unread", text)))
-    trace = probes.attach(replace(trace, companion=companion), companion)
+    # A trace that was made of a dead guest's parts does not say.
+    meta = trace.meta if trace.meta.kernel else replace(trace.meta, kernel=companion.kernel)
+    trace = probes.attach(replace(trace, companion=companion, meta=meta), companion)
     if not companion.pids:
         return trace
     pids = command_pids(trace, companion)
