@@ -17,32 +17,6 @@ from kfgraph.cli import advice
 from kfgraph.model.companion import Companion, ModuleFunction, ModuleImage
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        (["--buffer=4M", "-f"], ["-f", "--buffer", "39M"]),
-        (["-q", "--buffer", "4M", "--root=vfs_open"], ["-q", "--root=vfs_open", "--buffer", "39M"]),
-    ],
-)
-def test_advice_replaces_a_buffer_and_adds_no_second_root(given: list[str], expected: list[str]) -> None:
-    recording = Recording(
-        path=Path("t"),
-        n_bytes=1,
-        exit_status=0,
-        interrupted_by=0,
-        still_runs=0,
-        recorded_s=1.0,
-        stats=(CpuStats(0, 100_000, 900_000),),
-        partial="",
-        companion=Companion(argv=("cat", "--root")),
-    )
-    said = advice.against_loss(recording, None, root="load_module", arguments=["trace", *given, "cat", "--root"])
-    line = shlex.split(said[0])
-    assert line[line.index("trace") :] == ["trace", *expected, "cat", "--root"]
-    # A root is advised where there is none; the command's own words are none of kfgraph's.
-    assert len(said) == (1 if "--root=vfs_open" in given else 2)
-
-
 def lossy(*, options: dict[str, object] | None = None, n_events: int = 1_000_000, **more: int) -> Recording:
     return Recording(
         path=Path("t"),
@@ -56,6 +30,22 @@ def lossy(*, options: dict[str, object] | None = None, n_events: int = 1_000_000
         companion=Companion(options=options or {}),
         **more,
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["--buffer=4M", "-f"], ["-f", "--buffer", "39M"]),
+        (["-q", "--buffer", "4M", "--root=vfs_open"], ["-q", "--root=vfs_open", "--buffer", "39M"]),
+    ],
+)
+def test_advice_replaces_a_buffer_and_adds_no_second_root(given: list[str], expected: list[str]) -> None:
+    recording = replace(lossy(), stats=(CpuStats(0, 100_000, 900_000),), companion=Companion(argv=("cat", "--root")))
+    said = advice.against_loss(recording, None, root="load_module", arguments=["trace", *given, "cat", "--root"])
+    line = shlex.split(said[0])
+    assert line[line.index("trace") :] == ["trace", *expected, "cat", "--root"]
+    # A root is advised where there is none; the command's own words are none of kfgraph's.
+    assert len(said) == (1 if "--root=vfs_open" in given else 2)
 
 
 @pytest.mark.parametrize(
