@@ -57,6 +57,15 @@ def test_what_was_set_before_restricts_no_recording(lab: Lab, name: str) -> None
     assert (f" > {lab.fs.root}/{aside}" in line) == bool(aside)
 
 
+def test_a_trigger_of_a_function_is_no_filter(lab: Lab) -> None:
+    lab.fs.write("set_ftrace_filter", "vfs_read:traceoff:count=4\nvfs_open:stacktrace:unlimited")
+    done = lab.run("trace", "-q", "true")
+    said = "kfgraph: set_ftrace_filter has vfs_read:traceoff:count=4: that may end the recording early\n"
+    assert (done.returncode, done.stderr) == (0, said)
+    lab.fs.write("set_ftrace_filter", "vfs_read:mod:foo")
+    assert "set aside" in lab.run("trace", "-q", "true").stderr
+
+
 def test_what_is_asked_for_is_set_after_what_was_found_is_set_aside(lab: Lab) -> None:
     lab.fs.write("tracing_thresh", "3000")
     done = lab.run("trace", "-q", "--min-duration", "5us", "cat", str(lab.fs.root / "tracing_thresh"))

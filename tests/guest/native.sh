@@ -28,13 +28,18 @@ kill $victim
 
 # Options.
 quiet pipe $few -f sh -c 'cat /etc/passwd | wc -l'
-# From a tracer that somebody has set up already: his filter, his trigger and his probe are there afterwards.
+# From a tracer that somebody has set up already: it restricts nothing, and his filters, his threshold, his trigger and
+# his probe are there afterwards.
+echo 1000000 > $T/tracing_thresh
+echo vfs_open > $T/set_ftrace_notrace
 echo 'prev_pid > 5' > $T/events/sched/sched_switch/filter
 echo 'vfs_fsync:traceoff:4' > $T/set_ftrace_filter
 echo 'p:his/open do_sys_openat2' > $T/kprobe_events
 quiet root --root vfs_open --max-depth 3 --syscalls --sched cat /etc/hostname
 settings > root.settings
 cp root.settings $share/
+echo 0 > $T/tracing_thresh
+echo > $T/set_ftrace_notrace
 echo 0 > $T/events/sched/sched_switch/filter
 echo '!vfs_fsync:traceoff:4' >> $T/set_ftrace_filter
 echo > $T/kprobe_events

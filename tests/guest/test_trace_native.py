@@ -185,6 +185,11 @@ def test_what_somebody_had_set_up_is_still_there(share: Path) -> None:
     assert "events/sched/sched_switch/filter:prev_pid > 5\n" in settings
     assert "set_ftrace_filter: " in settings and "vfs_fsync:traceoff:count=4 " in settings
     assert "kprobe_events: p:his/open do_sys_openat2 \n" in settings
+    assert "tracing_thresh: 1000000 \n" in settings and "set_ftrace_notrace: vfs_open \n" in settings
+    # That it restricted nothing, test_only_below_the_root says.
+    aside, trigger = sorted((share / "root.err").read_text().splitlines())
+    assert aside.endswith(": events/sched/sched_switch/filter, set_ftrace_notrace, tracing_thresh")
+    assert "vfs_fsync:traceoff:count=4" in trigger
 
 
 def test_only_a_coming_module(share: Path) -> None:

@@ -24,8 +24,6 @@ from kfgraph.model.health import BOTH, GUEST, LIMITED, MISSING, NATIVE, OK, READ
 
 # On x86 the first symbols, those of per-CPU variables, are at 0 and not hidden.
 _N_SYMBOLS = 1000
-
-
 # PROC_PID_INIT_INO of linux/proc_ns.h
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 
@@ -65,7 +63,6 @@ class System:
             return self.path(absolute).read_text(encoding="utf-8", errors="replace").strip()
         except OSError:
             return None
-
 
     def link(self, absolute: str) -> str:
         """Where a symbolic link points; "" if there is none."""
@@ -380,5 +377,6 @@ def _reader(compiled: Mapping[str, bool]) -> Check:
     slow = sorted(name for name, is_compiled in compiled.items() if not is_compiled)
     if not slow:
         return Check("reader", READER, OK, "compiled")
-    remedy = f"install a C compiler, then install kfgraph again: {sys.executable} -m pip install --force-reinstall"
+    again = f"{sys.executable} -m pip install --force-reinstall --no-deps FOLDER"
+    remedy = f"install a C compiler, then kfgraph again from its source's folder: {again}"
     return Check("reader", READER, LIMITED, f"not compiled ({', '.join(slow)}): correct, and much slower", remedy)

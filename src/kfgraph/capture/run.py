@@ -268,6 +268,8 @@ class _Capture:
             except OSError as problem:
                 message = f"{name} is set, which restricts the recording, and cannot be cleared: {problem.strerror}"
                 raise CaptureError(message) from problem
+        for entry in tracefs.stoppers(found):
+            self.warnings += (f"set_ftrace_filter has {entry}: that may end the recording early",)
         if writes:
             names = ", ".join(sorted(writes))
             self.warnings += (f"set aside while this was recorded, for it would have restricted it: {names}",)

@@ -265,12 +265,23 @@ def neutral(tracefs: Tracefs, snapshot: Snapshot, *, events: Sequence[str]) -> d
     mask, all_cpus = snapshot.values.get("tracing_cpumask"), _all_cpus(tracefs)
     if mask is not None and all_cpus & ~int(mask.replace(",", "") or "0", 16):
         writes["tracing_cpumask"] = _as_mask(all_cpus)
-    writes |= dict.fromkeys((name for name in _NEUTRAL_LISTS if snapshot.lists.get(name)), "")
+    lists = {name: [e for e in snapshot.lists.get(name, ()) if not _is_trigger(e)] for name in _NEUTRAL_LISTS}
+    writes |= {name: "" for name, entries in lists.items() if entries}
     writes |= {name: "0" for name in snapshot.filters if any(_is_of(name, event) for event in events)}
     for name, on in _NEUTRAL_OPTIONS.items():
         if snapshot.options.get(name, on) != on:
             writes[f"options/{name}"] = str(int(on))
     return writes
+
+
+def stoppers(snapshot: Snapshot) -> list[str]:
+    """The functions' triggers that switch tracing off. They stay: to take one away loses its count."""
+    return [e for e in snapshot.lists.get("set_ftrace_filter", ()) if _is_trigger(e) and ":traceoff" in e]
+
+
+def _is_trigger(entry: str) -> bool:
+    # FUNC:COMMAND[:count=N], beside filters: FUNC, FUNC [MODULE], FUNC:mod:MODULE.
+    return ":" in entry and ":mod:" not in entry
 
 
 def _is_of(name: str, event: str) -> bool:
