@@ -310,7 +310,8 @@ class _Watch:
             time.sleep(_POLL_S)
         for copy in self._copies:
             copy.more()
-        if self._read_stage():
+        self.stage = self._read_stage() or self.stage  # written just before its end
+        if self.stage != "booting":
             return "died"
         return "silent" if machine.accel == "kvm" and not self._spoke() else "boot"
 

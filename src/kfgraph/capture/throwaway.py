@@ -100,11 +100,12 @@ def record_in_guest(
         try:
             recording = _bring_back(job, result, folder / "share", output)
         except GuestFailure as failure:
-            if _rescue(job, failure, folder / "share", output, on_stage, look):
-                failure.hint = f"what it had recorded until shortly before is in {job.output}"
-            elif result.stage == "running":
-                lost = "its recording was still in its memory and is lost: --buffer 4M keeps less there"
-                failure.hint = f"{failure.hint}; {lost}"
+            if result.stage == "running":
+                if _rescue(job, failure, folder / "share", output, on_stage, look):
+                    failure.hint = f"what it had recorded until shortly before is in {job.output}"
+                else:
+                    lost = "its recording was still in its memory and is lost: --buffer 4M keeps less there"
+                    failure.hint = f"{failure.hint}; {lost}"
             raise
     finally:
         output.discard()

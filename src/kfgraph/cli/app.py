@@ -93,6 +93,12 @@ def drop(stream: IO[Any]) -> None:
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
+def say(sentence: str) -> None:
+    """A sentence for the user on stderr; nothing where nobody can read that."""
+    with contextlib.suppress(OSError):
+        print(f"kfgraph: {sentence}", file=sys.stderr)
+
+
 def debugging(argv: Sequence[str]) -> bool:
     """Is ``--debug`` among kfgraph's own options, and not among the words of a command?"""
     return "--debug" in takewhile(lambda word: word.startswith("-"), argv)

@@ -10,6 +10,7 @@ from itertools import takewhile
 
 from kfgraph.capture import doctor, prepare, tracefs
 from kfgraph.cli.advice import own_words
+from kfgraph.cli.app import say
 from kfgraph.errors import CaptureError, MachineError
 from kfgraph.model.health import LIMITED, MISSING, Check
 
@@ -72,4 +73,4 @@ def tell(checks: Sequence[Check]) -> None:
         if check.state == MISSING:
             raise CaptureError(f"{check.name}: {check.found}", hint=check.remedy)
         if check.state == LIMITED:
-            print(f"kfgraph: {check.name}: {check.found} ({check.remedy})", file=sys.stderr)
+            say(f"{check.name}: {check.found} ({check.remedy})")

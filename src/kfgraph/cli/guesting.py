@@ -20,7 +20,7 @@ from kfgraph.capture.job import Job
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.run import Recording
 from kfgraph.cli import checking
-from kfgraph.cli.app import drop
+from kfgraph.cli.app import drop, say
 from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
 from kfgraph.cli.readback import look_at
@@ -48,7 +48,7 @@ def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:
     image, doubts = _choose(job, choice)
     OutputFile(job.output, force=job.force).discard()  # can it be written there at all?
     for sentence in (*doubts, *_unheard_input()):
-        print(f"kfgraph: {sentence}", file=sys.stderr)
+        say(sentence)
     machine = guests.find_machine()
     what = f"{image.release} in a guest" + (" (emulated)" if machine.accel == "tcg" else "")
     line = _StatusLine(sys.stderr, what, quiet=quiet)
@@ -70,7 +70,7 @@ def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:
     finally:
         line.end()
     if done.result.trouble:
-        print("kfgraph: the guest's kernel complained:", file=sys.stderr)
+        say("the guest's kernel complained:")
         _tell(throwaway.last_words(done.result))
     told = tuple(warning for warning in done.recording.warnings if warning not in doubts)
     return replace(done.recording, warnings=told)
@@ -96,7 +96,7 @@ def dry_run(job: Job, choice: GuestChoice) -> int:
     """Print the command that would boot the guest, and the recorder's line inside as far as it is known out here."""
     image, doubts = _choose(job, choice)
     for sentence in doubts:
-        print(f"kfgraph: {sentence}", file=sys.stderr)
+        say(sentence)
     machine = guests.find_machine()
     print(shlex.join(guests.vng_argv(machine, image, Path("SHARED_FOLDER"), stubs=Path("STUBS"))))
     print(f"# and inside, where {image.release} is asked what it can:")
@@ -126,8 +126,9 @@ def _choose(job: Job, choice: GuestChoice) -> tuple[KernelImage, tuple[str, ...]
 
 
 def _tell(lines: tuple[str, ...]) -> None:
-    for line in lines:
-        print(f"  guest| {line}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        for line in lines:
+            print(f"  guest| {line}", file=sys.stderr)
 
 
 class _StatusLine:

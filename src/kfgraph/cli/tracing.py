@@ -21,7 +21,7 @@ from kfgraph.capture.processes import tasks_of
 from kfgraph.capture.recorder import PROGRAM, Verdict
 from kfgraph.capture.tracefs import neutral, take_snapshot
 from kfgraph.cli import checking
-from kfgraph.cli.app import debugging
+from kfgraph.cli.app import debugging, say
 from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
 from kfgraph.errors import CaptureError, KfgraphError, MachineError, UsageError
@@ -181,7 +181,7 @@ def dry_run(wishes: Wishes, target: Target, *, output: str, in_guest: GuestChoic
     if probes.probes:
         plan = plan.with_probes(GROUP, notrace=probes.notrace)
     for sentence in request.warnings:
-        _tell(sentence)
+        say(sentence)
     # A command has no pid before it is started.
     pids = target.pids or ("PID",)
     aside = neutral(fs, take_snapshot(fs), events=plan.all_events)
@@ -216,27 +216,22 @@ def trace(
             line = LiveLine(sys.stderr, wanted=not quiet)
             try:
                 watcher = _Progress(line).watcher(while_recording=progress)
-                recording = perform(job, fs=checking.machine(), watcher=watcher, look=_look_at, tell=_tell)
+                recording = perform(job, fs=checking.machine(), watcher=watcher, look=_look_at, tell=say)
             finally:
                 line.take_back()
                 line.clear()
     except MachineError as problem:
         raise CaptureError(problem.message, hint=problem.hint) from None
-    # Whether somebody reads this or not: the command's status is passed on.
-    with contextlib.suppress(OSError):
-        for sentence in recording.warnings:
-            _tell(sentence)
-        if quiet:
-            for sentence in _what_went_wrong(recording):
-                print(f"kfgraph: {output}: {sentence}", file=sys.stderr)
-        else:
+    for sentence in recording.warnings:
+        say(sentence)
+    if quiet:
+        for sentence in _what_went_wrong(recording):
+            say(f"{output}: {sentence}")
+    else:
+        # Whether somebody reads this or not: the command's status is passed on.
+        with contextlib.suppress(OSError):
             _print_summary(recording, shown=output)
     return recording.status
-
-
-def _tell(sentence: str) -> None:
-    with contextlib.suppress(OSError):
-        print(f"kfgraph: {sentence}", file=sys.stderr)
 
 
 def _what_went_wrong(recording: run.Recording) -> list[str]:
