@@ -35,6 +35,7 @@ from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound, 
 _TRACEME, _CONT, _DETACH, _SYSCALL, _SETOPTIONS, _GETEVENTMSG = 0, 7, 17, 24, 0x4200, 0x4201
 _O_TRACESYSGOOD, _O_TRACEVFORK, _O_EXITKILL = 1, 4, 0x100000
 _VFORKED = signal.SIGTRAP | 2 << 8
+_LAST_NUMBER = 4095  # nothing is mapped below (vm.mmap_min_addr)
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 KEYS = (signal.SIGINT, signal.SIGQUIT)
 """What a terminal's keys send, to all that run in its foreground."""
@@ -258,15 +259,13 @@ class Child:
             inject = 0 if own else stopped_by
 
     def _at_exec(self) -> bool:
-        # Told by its first argument, the path: system call numbers differ between architectures.
+        # Told by its first argument, the path: system call numbers differ between architectures. glibc makes 130 calls
+        # before it, most of them with a signal's number there.
         path = os.fsencode(self.command.path) + b"\0"
         try:
-            fields = Path(f"/proc/{self.pid}/syscall").read_text().split()
-            if len(fields) < 2 or not int(fields[1], 16):
-                return False
-            with Path(f"/proc/{self.pid}/mem").open("rb", buffering=0) as memory:
-                memory.seek(int(fields[1], 16))
-                return memory.read(len(path)) == path
+            fields = _read_file(f"/proc/{self.pid}/syscall", 200).split()
+            address = int(fields[1], 16) if len(fields) > 1 else 0
+            return address > _LAST_NUMBER and _read_file(f"/proc/{self.pid}/mem", len(path), address) == path
         except PermissionError as problem:
             hint = "without the capability CAP_SYS_PTRACE, not with --user" if self.command.user else ""
             why = f"cannot hold the command: {problem.filename}: {problem.strerror}"
@@ -343,6 +342,14 @@ class Child:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
+
+
+def _read_file(name: str, n_bytes: int, offset: int = 0) -> bytes:
+    handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.pread(handle, n_bytes, offset)
+    finally:
+        os.close(handle)
 
 
 def _open_files() -> list[int]:
