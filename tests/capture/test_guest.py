@@ -481,7 +481,7 @@ def test_a_module_for_another_kernel_is_refused_before_booting(tmp_path: Path, m
 @pytest.mark.parametrize(
     ("argv", "cwd", "message"),
     [
-        (("insmod", "none.ko"), "", "insmod: .*/none.ko: no such file"),
+        (("insmod", "none.ko"), "", "insmod: .*/none.ko: No such file or directory"),
         (("sh", "-c", "make; insmod none.ko"), "", ""),  # it may be made first
         (("true",), "/no/such", "cannot change to /no/such: no such directory"),
     ],

@@ -11,6 +11,7 @@ from kfgraph.capture import probes, session, tracefs
 from kfgraph.capture.processes import Process
 from kfgraph.capture.stats import CpuStats, read_stats
 from kfgraph.capture.tracefs import Snapshot
+from kfgraph.errors import MachineError
 
 from .conftest import make_tracefs
 
@@ -29,6 +30,19 @@ def test_what_it_offers(tmp_path: Path) -> None:
         False,
         False,
     ]
+
+
+def test_a_tracing_directory_that_this_user_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fs = make_tracefs(tmp_path / "t")
+    assert tracefs.find(mount_points=[tmp_path / "none", fs.root]).root == fs.root
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(MachineError, match="not readable for this user") as caught:
+        tracefs.find(mount_points=[fs.root])
+    assert caught.value.hint == "run as root"
 
 
 def test_stats(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -130,11 +131,18 @@ def _is_companion(path: Path) -> bool:
 
 
 def _refuse_to_overwrite(target: Path, shown: str, *, force: bool) -> None:
-    if target.is_dir() or shown.endswith(os.sep):
+    try:
+        mode = target.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = 0
+    except OSError as problem:  # a name that is too long, for one
+        message = f"cannot write {shown}: {problem.strerror}"
+        raise CaptureError(message, hint="-o FILE writes somewhere else") from problem
+    if stat.S_ISDIR(mode) or shown.endswith(os.sep):
         raise CaptureError(f"cannot write {shown}: it is a directory", hint="-o FILE names the trace file")
-    if not target.exists():
+    if not mode:
         return
-    if not target.is_file():
+    if not stat.S_ISREG(mode):
         raise CaptureError(f"cannot write {shown}: it is no regular file", hint="-o FILE names the trace file")
     if force:
         return

@@ -161,9 +161,12 @@ def check_places(job: Job) -> None:
             hint = "--cwd DIR runs it elsewhere" if what == "the directory" else "copy it elsewhere, to /tmp for one"
             raise CaptureError(f"{what} {real} is not in the guest, which has a {top} of its own", hint=hint)
     if Path(job.command.argv[0]).name == "insmod":
-        for load in loads:  # in a script something may make it first
-            if load.path and not load.path.exists():
-                raise CaptureError(f"insmod: {load.path}: no such file", hint="no guest was booted for it")
+        for file in filter(None, (load.path for load in loads)):  # in a script something may make it first
+            try:
+                file.stat()
+            except OSError as problem:
+                message = f"insmod: {file}: {problem.strerror}"
+                raise CaptureError(message, hint="no guest was booted for it") from problem
 
 
 def lines_inside(job: Job, image: KernelImage, machine: Machine) -> list[str]:

@@ -164,10 +164,12 @@ def find(*, mount_points: Iterable[Path] | None = None) -> Tracefs:
     hidden = False
     for root in MOUNT_POINTS if mount_points is None else mount_points:
         try:
-            if (root / "available_tracers").exists():
-                return Tracefs(root)
+            (root / "available_tracers").stat()  # from Python 3.14 on, exists() does not tell these two apart
+            return Tracefs(root)
         except PermissionError:
             hidden = True
+        except OSError:
+            continue
     if hidden:
         raise MachineError("the kernel's tracing directory is not readable for this user", hint="run as root")
     if "tracefs" not in FILESYSTEMS.read_text().split():
