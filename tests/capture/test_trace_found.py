@@ -124,7 +124,7 @@ def test_a_process_that_ends_while_the_tracer_is_switched_on_is_not_waited_for(l
         process = lab.start("trace", "--duration", "0.5", *option, "-p", str(ends.pid), "-p", str(stays.pid))
         lab.until(lambda: bool(lab.recorder_lines()))
         ends.kill()  # and is not waited for
-        lab.until(lambda: not living([ends.pid]))
+        lab.until(lambda: not any(living([ends.pid])))
         _, said = process.communicate(timeout=30)
         assert process.returncode == 0, said
     finally:

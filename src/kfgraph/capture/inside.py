@@ -40,7 +40,7 @@ def main(folder: Path, *, look: Look = look_at_magic) -> int:
     try:
         fs = tracefs.find()
         _write_out_early(fs)
-        recording = perform(job, fs=fs, watcher=Watcher(lambda _: None, begins), look=look)
+        recording = perform(job, fs=fs, watcher=Watcher(None, begins), look=look)
     except (KfgraphError, KeyboardInterrupt) as problem:
         message, hint = getattr(problem, "message", "interrupted"), getattr(problem, "hint", "")
         code = problem.exit_code if isinstance(problem, CaptureError) else CaptureError.exit_code

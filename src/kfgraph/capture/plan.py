@@ -93,7 +93,7 @@ class CapturePlan:
     ) -> list[str]:
         """What ``--dry-run`` prints: the same as a person would type it. ``set_aside`` is written first."""
         settings = [*(set_aside or {}).items(), *self.settings.items()]
-        writes = [f"echo {value} > {tracefs}/{name}".replace("echo  >", "echo >") for name, value in settings]
+        writes = [" ".join(filter(None, ("echo", value, ">", f"{tracefs}/{name}"))) for name, value in settings]
         return [*writes, shlex.join(self.argv(recorder=recorder, pids=pids, output=output))]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +32,9 @@ class Process:
         return self.start >= 0 and Process.of(self.pid) == self
 
 
-def living(pids: Sequence[int]) -> tuple[int, ...]:
-    """Those of them that have not ended."""
-    return tuple(pid for pid in pids if Process.of(pid).start >= 0)
+def living(pids: Sequence[int]) -> Iterator[int]:
+    """Those of them that have not ended, each looked at when it is asked for: there may be thousands of threads."""
+    return (pid for pid in pids if Process.of(pid).start >= 0)
 
 
 def tasks_of(pids: Sequence[int]) -> tuple[int, ...]:

@@ -87,8 +87,8 @@ class Recorder:
         begin = time.monotonic()
         until = begin + _READY_TIMEOUT_S
         # With function-fork the kernel drops a task that ends from its list.
-        while not _records(fs, {str(pid) for pid in living(pids)}):
-            if not living(pids):
+        while not _records(fs, set(map(str, alive := tuple(living(pids))))):
+            if not alive:
                 who = ", ".join(map(str, pids))
                 raise CaptureError(f"pid {who} ended before anything was recorded")
             if not self.running:

@@ -116,9 +116,10 @@ class Watcher:
     """Who is told what goes on, twice a second; ``while_recording``: also while the command has the terminal.
 
     ``hand_over`` is called right before the command runs, with what is known of the recording by then, and may write.
+    ``show`` None: nobody looks on, so nothing is counted for it.
     """
 
-    show: Callable[[Progress], None]
+    show: Callable[[Progress], None] | None
     hand_over: Callable[[Companion], None]
     while_recording: bool = False
 
@@ -318,7 +319,7 @@ class _Capture:
             if self.child:
                 if self._ended():
                     return
-            elif not living(self.request.pids):
+            elif not any(living(self.request.pids)):
                 return
             if not self.recorder.running and not self.partial:
                 self._lost_recorder()
@@ -382,7 +383,7 @@ class _Capture:
         self.recorder.kill()
 
     def _report(self, now: float) -> None:
-        if self.watcher is None or now - self.last_progress < _PROGRESS_S:
+        if self.watcher is None or self.watcher.show is None or now - self.last_progress < _PROGRESS_S:
             return
         if self.stage != "recording" or self.watcher.while_recording:
             self.last_progress = now
