@@ -45,12 +45,6 @@ class NoMatchError(KfgraphError):
     exit_code = 6
 
 
-class ThresholdError(KfgraphError):
-    """A limit that the user set was exceeded."""
-
-    exit_code = 7
-
-
 class CaptureError(KfgraphError):
     """``kfgraph trace`` itself failed, before or after the child ran (as env and timeout: 125)."""
 

@@ -125,7 +125,7 @@ def test_modules_by_what_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     def module(path: Path) -> Module:
         if path.name == "raid6_pq.ko.xz":
             raise InputError(f"{path}: No such file or directory")
-        return Module(ModuleImage(path.stem, str(path), "", "6.1", ()), (), (), frozenset())
+        return Module(ModuleImage(path.stem, str(path), "", "6.1", ()), (), frozenset())
 
     monkeypatch.setattr(loads, "read_module", module)
     script = "modprobe btrfs && modprobe nothing; insmod /a/foo.ko"

@@ -24,7 +24,7 @@ def module(
 ) -> Module:
     sections = [".init.text" if n in (init, *once) else ".text" for n in names]
     functions = tuple(ModuleFunction(n, s, 16 * i, 16) for i, (n, s) in enumerate(zip(names, sections, strict=True)))
-    return Module(ModuleImage(name, f"/{name}.ko", "", "6.1", functions), (), names, frozenset(ambiguous), init)
+    return Module(ModuleImage(name, f"/{name}.ko", "", "6.1", functions), names, frozenset(ambiguous), init)
 
 
 def test_order_words_and_what_is_left_out(tmp_path: Path) -> None:

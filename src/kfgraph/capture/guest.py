@@ -48,14 +48,13 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True)
 class Machine:
-    """What the guest is made of. ``accel`` is "kvm" or "tcg" (emulation); ``why_slow`` says why not KVM."""
+    """What the guest is made of. ``accel`` is "kvm" or "tcg" (emulation)."""
 
     vng: Path
     qemu: Path
     accel: str
     cpus: int
     memory_mib: int
-    why_slow: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,6 @@ def find_machine(*, memory_mib: int | None = None) -> Machine:
         accel="tcg" if obstacle else "kvm",
         cpus=1 if obstacle else min(4, os.cpu_count() or 1),
         memory_mib=memory_mib,
-        why_slow=obstacle,
     )
 
 
@@ -205,7 +203,7 @@ def boot(
     watch = _Watch(folder, begin, timeout_s, out, err, on_stage, signals)
     end = _run(machine, image, folder, given, watch)
     if end == "silent":
-        machine = replace(machine, accel="tcg", cpus=1, why_slow="KVM starts a machine that does not run")
+        machine = replace(machine, accel="tcg", cpus=1)
         shutil.rmtree(folder / "share")
         end = _run(machine, image, folder, given, watch)
     lines = console_lines(folder / "console")

@@ -1,4 +1,4 @@
-"""The ring buffers' own counters, and what to do about lost events."""
+"""The ring buffers' own counters."""
 
 from __future__ import annotations
 

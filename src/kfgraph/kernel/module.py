@@ -1,4 +1,4 @@
-"""A module's file (.ko, .ko.xz, .ko.zst, .ko.gz): its name, what it needs, its functions.
+"""A module's file (.ko, .ko.xz, .ko.zst, .ko.gz): its name, its functions.
 
 Sources: the ELF of relocatable objects; Documentation/kbuild/modules.rst for .modinfo;
 scripts/recordmcount.c and kernel/trace/ftrace.c for the table of traceable places.
@@ -39,7 +39,6 @@ class Module:
     """
 
     image: ModuleImage
-    depends: tuple[str, ...]
     traceable: tuple[str, ...]
     ambiguous: frozenset[str]
     init: str = ""
@@ -85,7 +84,6 @@ def read_module(path: str | Path) -> Module:
     counts = Counter(f.name for f in functions)
     return Module(
         image=image,
-        depends=tuple(d for d in info.get("depends", "").split(",") if d),
         traceable=traceable,
         ambiguous=frozenset(name for name, n in counts.items() if n > 1),
         init=_init(functions, frozenset(traceable)),

@@ -16,9 +16,6 @@ class Args(Protocol):
     def text(self, row: int) -> str | None:
         """``lock=0xffff..., flags=0``, as the tracer prints them; None where none were recorded."""
 
-    def reorder(self, rows: npt.NDArray[np.int32]) -> Args:
-        """The same arguments for a table whose row i is this one's row ``rows[i]``."""
-
 
 @dataclass(frozen=True)
 class TextArgs:
@@ -31,10 +28,6 @@ class TextArgs:
         """The text as it stood in the input."""
         at = int(self.index[row])
         return None if at < 0 else self.texts[at]
-
-    def reorder(self, rows: npt.NDArray[np.int32]) -> TextArgs:
-        """As in :class:`Args`."""
-        return TextArgs(self.index[rows], self.texts)
 
 
 @dataclass(frozen=True)
@@ -57,7 +50,3 @@ class RawArgs:
             return None
         at = int(self.offset[row])
         return self.describe(int(self.func[row]), [int(v) for v in self.values[at : at + n]])
-
-    def reorder(self, rows: npt.NDArray[np.int32]) -> RawArgs:
-        """As in :class:`Args`; the values stay where they are."""
-        return RawArgs(self.func[rows], self.offset[rows], self.count[rows], self.values, self.describe)
