@@ -41,7 +41,7 @@ WHOLE_EVERY = 16
 
 
 class Now:
-    """Later, at once: a thread for each execution is what would be measured."""
+    """Future, at once: a thread for each execution is what would be measured."""
 
     def __init__(self, function: object) -> None:
         self._function = function
@@ -90,7 +90,7 @@ class Pages:
         self.readings = []
         for number in range(len(inputs.KERNELS)):
             path.write_bytes(inputs.file_of(bytes([number << 2 | 1])))
-            self.readings.append(reader.Reading(feed.Coming(Container(path))))
+            self.readings.append(reader.Reading(feed.Prefetcher(Container(path))))
         self.batch = RecordBatch.empty(64, retval=True, caller=True, arg=True)
         self.raw = raw.RawColumns(64)
 
@@ -134,7 +134,7 @@ class Pages:
 
 
 def main() -> None:
-    names.Later = Now  # type: ignore[misc, assignment]
+    names.Future = Now  # type: ignore[misc, assignment]
     reader.BATCH_ROWS = raw.BATCH_ROWS = 64
     use_plain_loops()
     folder = tempfile.mkdtemp(prefix="fuzz-tracedat-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)

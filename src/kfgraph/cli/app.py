@@ -144,10 +144,10 @@ def main(args: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str]) -> int:
     command = next((c for c in COMMANDS if c.passthrough and argv[:1] == [c.name]), None)
     if command is not None and "_KFGRAPH_COMPLETE" not in os.environ:
-        from kfgraph.cli import words
+        from kfgraph.cli import fastparse
 
         run = importlib.import_module(command.module).run
-        arguments = words.parse(run, argv[1:])
+        arguments = fastparse.parse(run, argv[1:])
         if arguments is not None:
             status: int = run(**arguments)
             sys.stdout.flush()

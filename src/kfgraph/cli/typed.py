@@ -1,4 +1,4 @@
-"""The typer app: every command line that is not plain (see words.py), and all help."""
+"""The typer app: every command line that is not plain (see fastparse.py), and all help."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from kfgraph.cli.app import COMMANDS, Command
-from kfgraph.cli.words import Operands, Option
+from kfgraph.cli.fastparse import Operands, Option
 from kfgraph.errors import UsageError
 
 # typer carries click inside since 0.26 and imports it before: this is the class that it raises.

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from kfgraph.model import health
 from kfgraph.model.health import Check, Report
-from kfgraph.render.words import hanging, wrapped
+from kfgraph.render.wrapping import hanging, wrapped
 
 _STYLES = {health.OK: "green", health.LIMITED: "yellow", health.MISSING: "bold red", health.UNKNOWN: "dim"}
 _BLOCKS = (

@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from kfgraph.kernel.images import KernelImage
-from kfgraph.render.words import NARROW, hanging, wrapped
+from kfgraph.render.wrapping import NARROW, hanging, wrapped
 
 _TITLES = ("graph", "args", "retval", "probes")
 

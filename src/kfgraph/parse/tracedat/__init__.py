@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from kfgraph.parse.tracedat.container import Container
-from kfgraph.parse.tracedat.feed import Coming
+from kfgraph.parse.tracedat.feed import Prefetcher
 from kfgraph.parse.tracedat.source import Damage
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ def read(path: str | os.PathLike[str], *, buffer: str | None = None, name: str =
     """
     container = Container(path, name=name)
     try:
-        with closing(Coming(container, buffer)) as coming:
+        with closing(Prefetcher(container, buffer)) as prefetcher:
             # This and numpy take as long to import as the first chunks to decompress: now both are under way.
             from kfgraph.parse.tracedat.reader import Reading
 
-            return Reading(coming).trace()
+            return Reading(prefetcher).trace()
     except Damage as damage:
         container.close()
         raise damage.as_error(container.name) from None
@@ -54,8 +54,8 @@ def records(path: str | os.PathLike[str], *, buffer: str | None = None) -> Itera
 
     container = Container(path)
     try:
-        with closing(Coming(container, buffer)) as coming:
-            yield from records_of(Reading(coming))
+        with closing(Prefetcher(container, buffer)) as prefetcher:
+            yield from records_of(Reading(prefetcher))
     except Damage as damage:
         raise damage.as_error(container.name) from None
     finally:

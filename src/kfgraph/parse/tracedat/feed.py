@@ -25,7 +25,7 @@ _MOST_BYTES = 48 << 20
 _RATIO = 8
 
 
-class Later:
+class Future:
     """The result of a function that runs in a thread of its own."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
@@ -63,7 +63,7 @@ class Piece(NamedTuple):
     part: Any
 
 
-class Coming:
+class Prefetcher:
     """One buffer of a container, its data on its way from the moment that this is made.
 
     Raises:
@@ -87,7 +87,7 @@ class Coming:
         self._closed = False
         self._changed = threading.Condition()
         _keep_freed_memory()
-        self._worker = Later(self._expand)
+        self._worker = Future(self._expand)
 
     def pieces(self, which: int) -> Iterator[Piece]:
         """All data of the ``which``-th of the buffer's CPUs, in order."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from kfgraph.errors import Notice
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.parse.tracedat.container import Container
-from kfgraph.parse.tracedat.feed import Later
+from kfgraph.parse.tracedat.feed import Future
 from kfgraph.parse.tracedat.kallsyms import MOST_LINES, Kallsyms, Symbol, loaded_modules, module_at
 from kfgraph.parse.tracedat.layout import Option
 from kfgraph.parse.tracedat.notes import Notes
@@ -24,7 +24,7 @@ class Names:
         self._container = container
         self._buffer = buffer
         self.notes = Notes()
-        self._later = Later(self._read)
+        self._kallsyms = Future(self._read)
 
     def _read(self) -> Kallsyms:
         if self._of_an_earlier_boot():
@@ -58,7 +58,7 @@ class Names:
         A caller is the function that its return address lies in: the code of that function if it is
         one that was called, else one of its own.
         """
-        kallsyms: Kallsyms = self._later.result()
+        kallsyms: Kallsyms = self._kallsyms.result()
         self._say(kallsyms, len(functions))
         modules = self._modules()
         names, owners, resolved, starts = [""], [""], [False], [0]

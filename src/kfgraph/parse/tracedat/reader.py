@@ -22,7 +22,7 @@ from kfgraph.parse.records import ENTRY, EXIT, RecordBatch
 from kfgraph.parse.texts import decode
 from kfgraph.parse.tracedat import pages, streams
 from kfgraph.parse.tracedat.clock import read_time_base
-from kfgraph.parse.tracedat.feed import Coming
+from kfgraph.parse.tracedat.feed import Prefetcher
 from kfgraph.parse.tracedat.formats import EventFormat, Field, Formats, parse_page_layout, read_formats
 from kfgraph.parse.tracedat.layout import Option
 from kfgraph.parse.tracedat.marks import MarkTexts
@@ -53,10 +53,10 @@ class Reading:
         InputError, Damage: it cannot be.
     """
 
-    def __init__(self, coming: Coming) -> None:
-        self.container = container = coming.container
-        self.buffer = coming.buffer
-        self.pieces = [coming.pieces(which) for which in range(len(self.buffer.cpus))]
+    def __init__(self, prefetcher: Prefetcher) -> None:
+        self.container = container = prefetcher.container
+        self.buffer = prefetcher.buffer
+        self.pieces = [prefetcher.pieces(which) for which in range(len(self.buffer.cpus))]
         self.times = read_time_base(container, self.buffer.clock)
         self.notes = Notes(container.notices)
         if self.times.damage is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kfgraph.cli import trace, typed, words
+from kfgraph.cli import fastparse, trace, typed
 
 PLAIN = (
     "ls",
@@ -60,17 +60,17 @@ def with_typer(monkeypatch: pytest.MonkeyPatch, line: str) -> Mapping[str, Any] 
 
 @pytest.mark.parametrize("line", PLAIN)
 def test_a_plain_line_means_what_typer_says(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
-    found = words.parse(trace.run, shlex.split(line))
+    found = fastparse.parse(trace.run, shlex.split(line))
     assert found is not None
     assert found == with_typer(monkeypatch, line)
 
 
 @pytest.mark.parametrize("line", OTHERS)
 def test_what_is_not_plain_is_left_to_typer(line: str) -> None:
-    assert words.parse(trace.run, shlex.split(line)) is None
+    assert fastparse.parse(trace.run, shlex.split(line)) is None
 
 
 def test_every_option_of_trace_is_understood() -> None:
-    operands, meanings = words._declared(trace.run)
+    operands, meanings = fastparse._declared(trace.run)
     parameters = {meaning.parameter for meaning in meanings.values()} | {operands}
     assert parameters == set(inspect.signature(trace.run).parameters)
