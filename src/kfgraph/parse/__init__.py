@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kfgraph.errors import InputError, NoMatchError, UsageError
-from kfgraph.parse.source import Readable, Source, companion_of
+from kfgraph.parse.input import Input, Readable, companion_of
 
 if TYPE_CHECKING:
     from kfgraph.model.trace import Trace
@@ -27,7 +27,7 @@ class Reader:
     name: str
     reads: str
     sniff: Callable[[bytes], bool]
-    load: Callable[[Source, str | None], Trace]
+    load: Callable[[Input, str | None], Trace]
 
 
 # A reader is imported when there is something for it: each brings a loop and tables of its own.
@@ -50,7 +50,7 @@ def _is_ftrace(head: bytes) -> bool:
     return ftrace.sniff(head)
 
 
-def _load_dat(source: Source, buffer: str | None) -> Trace:
+def _load_dat(source: Input, buffer: str | None) -> Trace:
     from kfgraph.parse import tracedat
 
     with source.as_file() as path:
@@ -58,7 +58,7 @@ def _load_dat(source: Source, buffer: str | None) -> Trace:
     return replace(trace, notices=(*source.notices(), *trace.notices))
 
 
-def _load_report(source: Source, buffer: str | None) -> Trace:
+def _load_report(source: Input, buffer: str | None) -> Trace:
     from kfgraph.parse import rawreport, report
 
     if _is_tracedat(source.head):
@@ -66,7 +66,7 @@ def _load_report(source: Source, buffer: str | None) -> Trace:
     return report.load(source, buffer=buffer)
 
 
-def _load_ftrace(source: Source, buffer: str | None) -> Trace:
+def _load_ftrace(source: Input, buffer: str | None) -> Trace:
     from kfgraph.parse import ftrace
 
     if buffer:
@@ -110,7 +110,7 @@ def load(path: str | os.PathLike[str] | Readable, *, reader: str | None = None, 
         NoMatchError: there is no buffer of that name.
         UsageError: no reader is called ``reader``.
     """
-    with Source(path) as source:
+    with Input(path) as source:
         trace = _reader_for(source, reader).load(source, buffer)
     file = companion_of(source.path)
     if file is None:
@@ -120,7 +120,7 @@ def load(path: str | os.PathLike[str] | Readable, *, reader: str | None = None, 
     return companion.attach(trace, file)
 
 
-def _reader_for(source: Source, name: str | None) -> Reader:
+def _reader_for(source: Input, name: str | None) -> Reader:
     if name is not None:
         for reader in READERS:
             if reader.name == name:
@@ -142,7 +142,7 @@ def _reader_for(source: Source, name: str | None) -> Reader:
     )
 
 
-def _refuse_part(source: Source) -> None:
+def _refuse_part(source: Input) -> None:
     """A per-CPU file of a recorder that was killed holds pages, and nothing that describes them.
 
     Raises:

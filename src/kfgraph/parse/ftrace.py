@@ -15,11 +15,11 @@ import numpy as np
 from kfgraph.errors import InputError
 from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.parse.assemble import assemble
+from kfgraph.parse.input import Input
 from kfgraph.parse.pairing import Pairer
 from kfgraph.parse.records import LOSS, RecordBatch
 from kfgraph.parse.report import scan
 from kfgraph.parse.scan_ftrace import FtraceScanner
-from kfgraph.parse.source import Source
 
 _TRACER = re.compile(rb"^# tracer: (\S+)", re.MULTILINE)
 _LINE = re.compile(rb"^[^\n]{0,100}\|  [^\n]*[;{}/]\r?$", re.MULTILINE)
@@ -31,7 +31,7 @@ def sniff(head: bytes) -> bool:
     return bool(_TRACER.search(head) or _LINE.search(head) or _FUNCTION_TRACER.search(head))
 
 
-def load(source: Source) -> Trace:
+def load(source: Input) -> Trace:
     """Read it.
 
     Raises:

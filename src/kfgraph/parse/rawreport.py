@@ -20,10 +20,10 @@ from typing import IO
 from kfgraph.errors import InputError, MachineError, Notice
 from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.parse.assemble import assemble
+from kfgraph.parse.input import CHUNK, Input
 from kfgraph.parse.pairing import Pairer
 from kfgraph.parse.report import scan
 from kfgraph.parse.scan_report import ReportScanner
-from kfgraph.parse.source import CHUNK, Source
 
 MAGIC = b"\x17\x08\x44tracing"
 _NS_CLOCKS = frozenset(("local", "global", "perf", "mono", "mono_raw", "boot", "tai"))
@@ -36,7 +36,7 @@ def report_argv(path: Path) -> list[str]:
     return ["trace-cmd", "report", "-R", "-t", "-l", "-i", os.fspath(path)]
 
 
-def load(source: Source, *, buffer: str | None = None) -> Trace:
+def load(source: Input, *, buffer: str | None = None) -> Trace:
     """Read a trace.dat with trace-cmd; of several buffers the one named, the main one by default.
 
     Raises:

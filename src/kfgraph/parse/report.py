@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from kfgraph.errors import Notice
 from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.parse.assemble import assemble
+from kfgraph.parse.input import Input
 from kfgraph.parse.pairing import Pairer
 from kfgraph.parse.scan import Scanner
 from kfgraph.parse.scan_report import ReportScanner
-from kfgraph.parse.source import Source
 
 _MAX_LINE = 1 << 20
 _WHOLE_ENDS = (b";", b"{", b"}", b")", b"/")
@@ -28,7 +28,7 @@ def sniff(head: bytes) -> bool:
     return not re.search(rb"^# tracer: ", head, re.MULTILINE) and bool(_LINE.search(head))
 
 
-def load(source: Source, *, buffer: str | None = None) -> Trace:
+def load(source: Input, *, buffer: str | None = None) -> Trace:
     """Read report text; of several buffers the one named, the main one by default.
 
     Raises:

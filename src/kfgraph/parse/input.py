@@ -27,7 +27,7 @@ class Readable(Protocol):
         """At most ``size`` bytes; none at the end."""
 
 
-class Source:
+class Input:
     """A stream of bytes, already decompressed, with its first 64 KiB in ``head``.
 
     ``name`` is what messages call it, ``path`` the file as given (None for a stream), and
@@ -67,7 +67,7 @@ class Source:
                 "was the recording stopped before it began to write? `kfgraph trace COMMAND` makes a new one",
             )
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> Input:
         return self
 
     def __exit__(self, *_exc: object) -> None:
