@@ -20,7 +20,7 @@ class Call:
     """One call: its own time, what it called, and what is odd about it.
 
     The duration is its own time and its children's; ``unfinished``: none is known. ``name`` may be
-    ``f [module]`` or an address.
+    ``f [module]`` or an address. ``retval`` is the register, None where no value was recorded.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Call:
     context: int = 0
     cpu: int = 0
     flags: int = 0
+    retval: int | None = None
 
     @property
     def duration_ns(self) -> int:
@@ -55,6 +56,7 @@ def trace_of(*lanes: Sequence[Call], start_ns: int = 1_000_000, tasks: Sequence[
     """One lane per sequence of root calls, one after another in time; checked."""
     codes: dict[str, int] = {"": 0}
     rows: list[dict[str, int]] = []
+    registers: list[int] = []
 
     def add(item: Call, lane: int, at: int, parent: int) -> int:
         row = len(rows)
@@ -63,6 +65,9 @@ def trace_of(*lanes: Sequence[Call], start_ns: int = 1_000_000, tasks: Sequence[
             flags |= Flag.NO_EXIT
         elif item.has_open_child:
             flags |= Flag.SELF_UNKNOWN
+        if item.retval is not None:
+            flags |= Flag.HAS_RETVAL
+        registers.append(item.retval or 0)
         level = rows[parent]["level"] + 1 if parent >= 0 else 0
         rows.append(
             {
@@ -92,6 +97,8 @@ def trace_of(*lanes: Sequence[Call], start_ns: int = 1_000_000, tasks: Sequence[
         for root in roots:
             at = add(root, lane, at, -1) + 1_000
     table = CallTable.from_rows(rows)
+    if table.has(Flag.HAS_RETVAL).any():
+        table = table.with_columns(retval=np.array(registers, np.uint64).astype(np.int64))
     named = tuple(tasks) or tuple(Task(100 + lane, f"task{lane}") for lane in range(len(lanes)))
     last = max((r["start_ns"] + max(r["duration_ns"], 0) for r in rows), default=-1)
     meta = TraceMeta(path="built", reader="builder", first_ns=start_ns if rows else -1, last_ns=last, clock="local")

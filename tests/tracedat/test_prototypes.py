@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from builder import btf
 from builder.btf import BtfWriter
 from builder.tracedat import MODULE, TEXT, Cpu, Extra, Kernel, trace_dat
 from kfgraph import load
-from kfgraph.analyze.retval import error_codes
+from kfgraph.analyze.retval import errors_of
 from kfgraph.kernel.btf import Btf
 from kfgraph.model.trace import Trace
 from kfgraph.parse.tracedat import arguments, read
@@ -101,10 +102,12 @@ def test_types_say_what_is_an_error(kernel: Kernel, value: int, which: int, tmp_
     trace.check()
     returns = by_name(trace, [trace.symbols.returns(code) for code in trace.calls.func.tolist()])
     assert returns == {name: row[0] for name, row in RETURNS.items()}
-    errors = by_name(trace, error_codes(trace.calls, trace.symbols).tolist())
+    errors = by_name(trace, errors_of(trace.calls, trace.symbols).codes.tolist())
     assert errors == {name: row[which] for name, row in RETURNS.items()}
     # Without types it is the kernel's rule for all.
-    assert error_codes(trace.calls).tolist() == [-19] * len(RETURNS)
+    untyped = replace(trace.symbols, prototypes=None)
+    assert errors_of(trace.calls, untyped).codes.tolist() == [-19] * len(RETURNS)
+    assert not errors_of(trace.calls, untyped).sure.any()
     if kernel.args:
         assert trace.calls.args is not None
         assert trace.calls.args.text(2) == "first=7, second=0xffff888000001234"
@@ -113,9 +116,8 @@ def test_types_say_what_is_an_error(kernel: Kernel, value: int, which: int, tmp_
 def test_on_32_bits_a_register_is_a_half(tmp_path: Path) -> None:
     kernel = Kernel(retval=True, long_size=4)
     trace = read(recorded(tmp_path, kernel, INT_19, extra={23: section(long_size=4)}))
-    errors = by_name(trace, error_codes(trace.calls, trace.symbols).tolist())
-    # An unsigned int is as wide as the register, as an unsigned long is.
-    assert errors == {**{name: row[2] for name, row in RETURNS.items()}, "counted": -19}
+    errors = by_name(trace, errors_of(trace.calls, trace.symbols).codes.tolist())
+    assert errors == {name: row[2] for name, row in RETURNS.items()}
     assert trace.symbols.returned(3) is not None
     assert {trace.symbols.returned(code).n_bits for code in (4, 6, 7, 8)} == {32}  # type: ignore[union-attr]
 
@@ -123,7 +125,7 @@ def test_on_32_bits_a_register_is_a_half(tmp_path: Path) -> None:
 def test_no_other_value_is_an_error(tmp_path: Path) -> None:
     for value in (0, 1, 19, 0x7FFFFFFF, 0xFFFFE000, 0xFFFF888000001000, (1 << 64) - 4096):
         trace = read(recorded(tmp_path, Kernel(retval=True), value, extra={23: section()}))
-        assert not error_codes(trace.calls, trace.symbols).any()
+        assert not errors_of(trace.calls, trace.symbols).codes.any()
 
 
 def test_nothing_is_read_until_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +161,7 @@ def test_damaged_btf_tells_nothing(data: bytes, tmp_path: Path) -> None:
     for kernel in (Kernel(retval=True), Kernel(retval=True, args=True)):
         trace = read(recorded(tmp_path, kernel, INT_19, extra={23: data}))
         assert {trace.symbols.returns(code) for code in range(len(trace.symbols))} == {""}
-        assert error_codes(trace.calls, trace.symbols).tolist() == [-19] * len(RETURNS)
+        assert errors_of(trace.calls, trace.symbols).codes.tolist() == [-19] * len(RETURNS)
 
 
 def test_types_that_go_round_end() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, floors, nearest_kept
-from kfgraph.analyze.retval import error_codes
+from kfgraph.analyze.retval import errors_of
 from kfgraph.analyze.select import Selection, select
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.calls import Flag
@@ -24,9 +24,10 @@ class CallTree:
     """The tree, or trees, that were asked for.
 
     The roots of ``tree`` are the matches of ``root``; without it the tasks (``by_task``), which
-    count no call of their own. ``tree.extras["error"]`` is :func:`error_codes` where return values were
-    recorded and the tree is not merged. ``matches`` are the rows of all matches in time order, ``nth`` the
-    1-based place in it of each root of ``tree`` (empty for tasks and merged trees). ``n_hidden``
+    count no call of their own. Where return values were recorded and the tree is not merged,
+    ``tree.extras["error"]`` and ``["error_sure"]`` are the two columns of
+    :class:`kfgraph.analyze.retval.Errors`. ``matches`` are the rows of all matches in time order, ``nth``
+    the 1-based place in it of each root of ``tree`` (empty for tasks and merged trees). ``n_hidden``
     calls were taken out by ``hide``, their children and their time are still there.
     """
 
@@ -154,9 +155,16 @@ def _tree_of(chosen: Selection) -> TreeTable:
         row=rows,
         flags=flags,
         labels=trace.symbols.labels,
-        extras={} if calls.retval is None else {"error": error_codes(calls, trace.symbols)[rows]},
+        extras=_errors(trace, rows),
     )
     return tree if chosen.named else _under_tasks(tree, trace)
+
+
+def _errors(trace: Trace, rows: Int32) -> dict[str, Any]:
+    if trace.calls.retval is None:
+        return {}
+    errors = errors_of(trace.calls, trace.symbols)
+    return {"error": errors.codes[rows], "error_sure": errors.sure[rows]}
 
 
 def _under_tasks(tree: TreeTable, trace: Trace) -> TreeTable:

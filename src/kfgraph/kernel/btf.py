@@ -31,6 +31,7 @@ _INT_SIZE = 4
 _MAX_NAME = 1024
 _DEEPEST = 32
 """Modifiers of modifiers and pointers to pointers, a few deep; a ring of them is damage."""
+_UNSIGNED_LONG = ("unsigned long", "long unsigned int")
 _MOST_FUNCTIONS = 1 << 18
 """Far more than any kernel has."""
 
@@ -59,13 +60,15 @@ class Prototype:
     def can_fail(self, long_size: int) -> bool:
         """Whether the returned value can be a negative error number.
 
-        Nothing, a bool, a structure, and what is narrower than an int or an unsigned one narrower than a
-        register cannot: they leave junk that looks like one. An unsigned long can (mmap: IS_ERR_VALUE), and
-        so can a pointer (IS_ERR) and what is not known.
+        Nothing, a bool, a structure, what is narrower than an int, and what is unsigned cannot: they leave junk, or
+        a number, that looks like one. A plain unsigned long can (mmap: IS_ERR_VALUE), and so can a pointer (IS_ERR)
+        and what is not known.
         """
         kind, size = self.returns.kind, self.returns.size
         if kind in ("int", "enum"):
-            return size >= long_size or (size == _INT_SIZE and self.returns.signed)
+            if self.returns.signed:
+                return size >= _INT_SIZE
+            return size == long_size and self.c_type in _UNSIGNED_LONG
         return kind in ("pointer", "unknown")
 
 

@@ -123,7 +123,8 @@ def shapes(tree: TreeTable) -> npt.NDArray[np.uint64]:
     apart = (tree.flags & np.uint16(_KEPT_APART)).astype(np.uint64)
     shape = _mix(tree.label.astype(np.uint64) | (apart << np.uint64(32)))
     if "error" in tree.extras:
-        shape = _mix(shape + tree.extras["error"].astype(np.uint64))
+        said = tree.extras["error"].astype(np.int64) * 2 + tree.extras["error_sure"]
+        shape = _mix(shape + said.astype(np.uint64))
     for group in by_level(np.arange(len(tree), dtype=np.int32), tree.level):
         shape[group] = _mix(shape[group])
         group = group[tree.parent[group] >= 0]

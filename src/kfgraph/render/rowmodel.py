@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.cells import cell_len
 
-from kfgraph.kernel.errnos import errno_name
+from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import Flag
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
@@ -197,10 +197,14 @@ class RowModel:
         return [known[k] for k in key.tolist()]
 
     def _error(self, node: int) -> str:
-        """`` = -19 ENODEV`` where a call returned what is an error."""
-        errors = self.folded.tree.extras.get("error")
-        error = 0 if errors is None else int(errors[node])
-        return f" = {error} {errno_name(-error, arch=self.arch)}".rstrip() if error else ""
+        """`` = -19 ENODEV`` where a call returned an error, `` = -19 ENODEV?`` where it looks like one."""
+        extras = self.folded.tree.extras
+        error = int(extras["error"][node]) if "error" in extras else 0
+        if not error:
+            return ""
+        sure = bool(extras["error_sure"][node])
+        name = error_name(error, sure=sure, arch=self.arch)
+        return f" = {error} {name}".rstrip() + ("?" if name and not sure else "")
 
     @cached_property
     def _known(self) -> _Cache:

@@ -179,8 +179,12 @@ class TreeView:
         said = [f"{mark} {meaning}" for flag, mark, meaning in FLAG_MARKS if flags & flag]
         if flags & Flag.NO_EXIT or bool((tree.total_ns[calls] < 0).any()):
             said.append("≥ at least: what is known of its callees")
-        if "error" in tree.extras and bool((tree.extras["error"][calls] != 0).any()):
-            said.append("= what the return register held (of a function that returns nothing it means nothing)")
+        if "error" in tree.extras:
+            errors, sure = tree.extras["error"][calls] != 0, tree.extras["error_sure"][calls]
+            if bool(sure.any()):
+                said.append("= -N NAME the error that the call returned")
+            if bool((errors & ~sure).any()):
+                said.append("= -N NAME? or = -N looks like an error: what the function returns is not known")
         return _filled(scale, self.width) + _filled(said, self.width)
 
     def summary(self) -> list[str]:
@@ -220,8 +224,8 @@ class TreeView:
         calls = model.span("calls")[0] or len(numbers)
         pieces = [(numbers[:first], "dim"), (numbers[first:last], scale), (numbers[last:calls], "")]
         pieces.append((numbers[calls:], "dim" if folded.tree.count[node] <= 1 else ""))
-        errors = folded.tree.extras.get("error")
-        failed = errors is not None and bool(errors[node])
+        sure = folded.tree.extras.get("error_sure")
+        failed = sure is not None and bool(sure[node])
         return pieces + self._name(line, bool(folded.hot_path[index]), int(folded.tree.flags[node]), failed)
 
     def _name(self, line: Line, on_path: bool, flags: int, failed: bool) -> Pieces:

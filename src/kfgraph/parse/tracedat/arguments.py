@@ -47,8 +47,13 @@ class Prototypes:
         prototype = self.prototype(code)
         if prototype is None or not prototype.c_type:
             return None
-        size = self.long_size if prototype.returns.kind == "pointer" else prototype.returns.size
-        return Returned(prototype.c_type, 8 * min(size, self.long_size), prototype.can_fail(self.long_size))
+        kind, signed = prototype.returns.kind, prototype.returns.signed
+        size = self.long_size if kind == "pointer" else prototype.returns.size
+        if size > self.long_size:
+            # Its upper half is in another register, which is not recorded.
+            kind = "unknown"
+        can_fail = prototype.can_fail(self.long_size)
+        return Returned(prototype.c_type, 8 * min(size, self.long_size), can_fail, kind, signed and kind == "int")
 
     def _look_up(self, func: int) -> Prototype | None:
         if not self._symbols.resolved[func] or self._symbols.modules[func]:
