@@ -32,7 +32,7 @@ sys.path.insert(0, str(REPOSITORY / "tests"))
 
 import kfgraph  # noqa: E402
 from guest.harness import run_script  # noqa: E402 (it lies with the tests)
-from kfgraph.capture import guest  # noqa: E402
+from kfgraph.capture.guest import machine as machines  # noqa: E402
 
 LIMIT_RATIO = 1.05
 ROUND_S = 0.2
@@ -90,7 +90,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="how long the command runs at least")
     parser.add_argument("--kernel", default="", help="an image in /boot (default: the newest that can)")
     options = parser.parse_args()
-    image, machine = guest.choose_image(options.kernel), guest.find_machine()
+    image, machine = machines.choose_image(options.kernel), machines.find_machine()
     n_rounds = round(options.seconds / ROUND_S)
     settings = {"PAIRS": options.pairs, "ROUNDS": n_rounds, "ROUND_S": ROUND_S}
     folders = {"STDLIB": sysconfig.get_path("stdlib"), "SOURCE": REPOSITORY / "src"}

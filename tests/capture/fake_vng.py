@@ -43,7 +43,7 @@ def main() -> None:
         os.mkfifo(share / "stderr")
         time.sleep(2.5)
         sys.exit(0)
-    agent = Path(__file__).parents[2] / "src" / "kfgraph" / "capture" / "agent.py"
+    agent = Path(__file__).parents[2] / "src" / "kfgraph" / "capture" / "guest" / "agent.py"
     subprocess.run([sys.executable, "-I", "-S", str(agent), str(share)], check=True)
     if mode == "complain":
         print("[   20.000000] Out of memory: Killed process 99 (hog)", flush=True)

@@ -16,9 +16,14 @@ from typing import Any
 
 import pytest
 
-from kfgraph.capture import guest, kvm, loads, throwaway
+from kfgraph.capture import loads
 from kfgraph.capture.child import Command
-from kfgraph.capture.guest import GuestResult, Machine
+from kfgraph.capture.guest import agent, checks, host, kvm, virtme
+from kfgraph.capture.guest import machine as machines
+from kfgraph.capture.guest.console import find_trouble
+from kfgraph.capture.guest.failure import GuestFailure, last_words
+from kfgraph.capture.guest.machine import Machine
+from kfgraph.capture.guest.virtme import GuestResult
 from kfgraph.capture.job import Job, Wishes, recording_from_dict, recording_to_dict
 from kfgraph.capture.run import Recording
 from kfgraph.capture.stats import CpuStats
@@ -45,7 +50,7 @@ def boot(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     def run(*argv: str, mode: str = "ok", **more: object) -> GuestResult:
         monkeypatch.setenv("FAKE_GUEST", mode)
         options = {"machine": machine, **more}
-        return guest.boot(argv, IMAGE, tmp_path / "guest", **options)  # type: ignore[arg-type]
+        return virtme.boot(argv, IMAGE, tmp_path / "guest", **options)  # type: ignore[arg-type]
 
     return run
 
@@ -112,7 +117,7 @@ def test_a_panic(boot: Callable[..., GuestResult]) -> None:
     assert (result.end, result.status) == ("died", None)
     assert result.trouble[0].endswith("BUG: unable to handle page fault for address: 0000000000000010")
     assert len(result.trouble) == 3
-    failure = throwaway.GuestFailure(result)
+    failure = GuestFailure(result)
     assert failure.exit_code == 125
     why = "BUG: unable to handle page fault for address: 0000000000000010"
     assert failure.message == f"the guest's kernel (6.1.0-fake) panicked: {why}"
@@ -130,7 +135,7 @@ def test_a_panic(boot: Callable[..., GuestResult]) -> None:
     ],
 )
 def test_where_trouble_begins(lines: list[str], first: str | None) -> None:
-    trouble = guest.find_trouble(lines)
+    trouble = find_trouble(lines)
     assert (trouble[0].startswith(first) if first else trouble == ()) is True
     assert trouble == tuple(lines[len(lines) - len(trouble) :])
 
@@ -140,7 +145,7 @@ def test_a_hang_is_ended_and_nothing_of_it_lives_on(boot: Callable[..., GuestRes
     result = boot("sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 1000", timeout_s=4)
     assert (result.end, result.status) == ("timeout", None)
     assert time.monotonic() - begin < 20
-    failure = throwaway.GuestFailure(result)
+    failure = GuestFailure(result)
     assert "had not finished after 4 s" in failure.message.replace("5 s", "4 s")
     assert failure.hint == "--guest-timeout SECONDS gives it longer"
     # The pretended guest's command is a process of this machine, in a session of its own: the agent ends it
@@ -151,12 +156,12 @@ def test_a_hang_is_ended_and_nothing_of_it_lives_on(boot: Callable[..., GuestRes
 def test_a_guest_that_does_not_boot(boot: Callable[..., GuestResult], monkeypatch: pytest.MonkeyPatch) -> None:
     result = boot("true", mode="noboot")
     assert (result.end, result.boot_s) == ("boot", None)
-    assert "6.1.0-fake did not boot in the guest" in throwaway.GuestFailure(result).message
-    assert throwaway.GuestFailure(result).said == result.console
+    assert "6.1.0-fake did not boot in the guest" in GuestFailure(result).message
+    assert GuestFailure(result).said == result.console
 
 
 def test_a_guest_that_hangs_at_boot(boot: Callable[..., GuestResult], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(guest.BOOT_LIMIT_S, "tcg", 2.0)
+    monkeypatch.setitem(virtme.BOOT_LIMIT_S, "tcg", 2.0)
     result = boot("true", mode="hang-booting")
     assert (result.end, result.boot_s) == ("boot", None)
     assert result.seconds < 15
@@ -166,7 +171,7 @@ def test_a_guest_that_hangs_at_boot(boot: Callable[..., GuestResult], monkeypatc
 def test_where_kvm_runs_nothing_the_guest_is_emulated(
     boot: Callable[..., GuestResult], machine: Machine, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guest, "_SILENT_KVM_S", 2.0)
+    monkeypatch.setattr(virtme, "_SILENT_KVM_S", 2.0)
     fast = Machine(vng=machine.vng, qemu=machine.qemu, accel="kvm", cpus=4, memory_mib=512)
     result = boot("sh", "-c", "exit 5", mode=mode, machine=fast)
     assert (result.end, result.status) == ("done", 5)
@@ -189,8 +194,6 @@ def test_what_the_kernel_complained_of_is_told_beside_a_good_end(boot: Callable[
 
 
 def test_the_agent_ends_the_command_when_the_host_has_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kfgraph.capture import agent
-
     monkeypatch.setattr(agent, "ABANDONED_S", 1.0)
     monkeypatch.setattr(agent, "POLL_S", 0.1)
     monkeypatch.setattr(agent, "spare", lambda pid, score: None)
@@ -203,15 +206,15 @@ def test_the_agent_ends_the_command_when_the_host_has_gone(tmp_path: Path, monke
 
 
 def test_the_command_line_of_a_guest(machine: Machine) -> None:
-    argv = guest.vng_argv(machine, IMAGE, Path("/share"), stubs=Path("/stubs"))
+    argv = virtme.vng_argv(machine, IMAGE, Path("/share"), stubs=Path("/stubs"))
     assert argv[:5] == [str(machine.vng), "--run", "/boot/vmlinuz-6.1.0-fake", "--qemu", "/usr/bin/qemu"]
     assert "--disable-kvm" in argv and argv[argv.index("--cpus") + 1] == "1"
     assert "--rwdir=/run/kfgraph=/share" in argv
     assert "--rw" not in argv  # the host's root stays read-only
     assert any(a.startswith("PATH=/stubs:") for a in argv)
-    assert not any(a.startswith("PATH=") for a in guest.vng_argv(machine, IMAGE, Path("/s"), stubs=Path("/a b")))
+    assert not any(a.startswith("PATH=") for a in virtme.vng_argv(machine, IMAGE, Path("/s"), stubs=Path("/a b")))
     fast = Machine(vng=machine.vng, qemu=machine.qemu, accel="kvm", cpus=4, memory_mib=512)
-    argv = guest.vng_argv(fast, IMAGE, Path("/share"), stubs=Path("/stubs"))
+    argv = virtme.vng_argv(fast, IMAGE, Path("/share"), stubs=Path("/stubs"))
     assert "--disable-kvm" not in argv and argv[argv.index("--cpus") + 1] == "4"
 
 
@@ -278,11 +281,11 @@ def test_the_first_instructions_of_a_machine_end_it(program: Callable[[str, str]
     ("missing", "hint"), [("find_vng", "pip install 'kfgraph[guest]'"), ("find_qemu", "apt-get install")]
 )
 def test_a_missing_program(missing: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guest, "find_vng", lambda: Path("/vng"))
-    monkeypatch.setattr(guest, "find_qemu", lambda: Path("/qemu"))
-    monkeypatch.setattr(guest, missing, lambda: None)
+    monkeypatch.setattr(machines, "find_vng", lambda: Path("/vng"))
+    monkeypatch.setattr(machines, "find_qemu", lambda: Path("/qemu"))
+    monkeypatch.setattr(machines, missing, lambda: None)
     with pytest.raises(MachineError, match="is not installed") as caught:
-        guest.find_machine()
+        machines.find_machine()
     assert hint in caught.value.hint
 
 
@@ -320,11 +323,11 @@ def in_guest(inside: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest
         assert isinstance(machine, Machine)
         return GuestResult("done", 1, (), (), image, machine, 1.0, 2.0)
 
-    monkeypatch.setattr(guest, "boot", boot)
-    monkeypatch.setattr(throwaway, "find_recorder", lambda: "trace-cmd")
+    monkeypatch.setattr(virtme, "boot", boot)
+    monkeypatch.setattr(host, "find_recorder", lambda: "trace-cmd")
     job = Job(Wishes(), Command("/bin/true", ("true",), {}), output=str(tmp_path / "trace.dat"))
     machine = Machine(Path("/vng"), Path("/qemu"), "tcg", 1, 512)
-    return throwaway.record_in_guest(job, IMAGE, machine=machine).recording
+    return host.record_in_guest(job, IMAGE, machine=machine).recording
 
 
 def test_trace_and_companion_are_put_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,7 +360,7 @@ def test_the_tracers_own_frames_are_left_out_of_a_stack() -> None:
     frames += ["[ 1.0]  ? prepare_ftrace_return+0x1/0x2", "[ 1.0]  ? do_one_initcall+0x56/0x220"]
     lines = ("[ 1.0] BUG: x", *frames)
     result = GuestResult("died", None, lines, lines, IMAGE, Machine(Path("/v"), Path("/q"), "kvm", 4, 512), 1.0, 2.0)
-    assert throwaway.last_words(result) == (lines[0], frames[0], frames[3])
+    assert last_words(result) == (lines[0], frames[0], frames[3])
 
 
 @pytest.mark.parametrize(
@@ -372,8 +375,8 @@ def test_the_tracers_own_frames_are_left_out_of_a_stack() -> None:
         ),
         ({"recording": '{"n_bytes": "?"}', "trace.dat": ""}, CaptureError, "cannot be read"),
         ({"recording": "{}"}, CaptureError, "cannot be read"),
-        ({"recording": "rubbish"}, throwaway.GuestFailure, "ended before the command did"),
-        ({}, throwaway.GuestFailure, "ended before the command did"),
+        ({"recording": "rubbish"}, GuestFailure, "ended before the command did"),
+        ({}, GuestFailure, "ended before the command did"),
     ],
 )
 def test_nothing_is_left_where_there_is_no_trace_to_bring_back(
@@ -420,11 +423,11 @@ def test_what_a_dead_guest_had_written_is_saved_by_a_second(
             (share / "trace.dat").write_bytes(b"\x17\x08\x44tracing...")
         return GuestResult("done", 0 if restored else 1, (), (), image, more["machine"], 1.0, 2.0)
 
-    monkeypatch.setattr(guest, "boot", boot)
-    monkeypatch.setattr(throwaway, "find_recorder", lambda: "trace-cmd")
+    monkeypatch.setattr(virtme, "boot", boot)
+    monkeypatch.setattr(host, "find_recorder", lambda: "trace-cmd")
     job = Job(Wishes(), Command("/bin/true", ("true",), {}), output=str(tmp_path / "t.dat"))
-    with pytest.raises(throwaway.GuestFailure, match="panicked: so it was") as caught:
-        throwaway.record_in_guest(job, IMAGE, machine=Machine(Path("/vng"), Path("/qemu"), "kvm", 4, 512))
+    with pytest.raises(GuestFailure, match="panicked: so it was") as caught:
+        host.record_in_guest(job, IMAGE, machine=Machine(Path("/vng"), Path("/qemu"), "kvm", 4, 512))
     if not began:  # what there is, is not the command's
         assert len(boots) == 1 and list(tmp_path.iterdir()) == []
         return
@@ -455,7 +458,7 @@ def test_a_module_for_another_kernel_is_refused_before_booting(tmp_path: Path, m
     monkeypatch.setattr(images, "list_images", lambda: (fitting,))
 
     def check(*argv: str) -> None:
-        throwaway.check_modules(Job(Wishes(), Command("/bin/x", argv, {}, cwd=str(tmp_path))), IMAGE)
+        checks.check_modules(Job(Wishes(), Command("/bin/x", argv, {}, cwd=str(tmp_path))), IMAGE)
 
     check("insmod", "mine.ko")
     check("ls", "missing.ko")
@@ -492,21 +495,21 @@ def test_what_is_missing_is_told_before_booting(
     job = Job(Wishes(), Command("/bin/x", argv, {}, cwd=cwd))
     if message:
         with pytest.raises(CaptureError, match=message):
-            throwaway.check_places(job)
+            checks.check_places(job)
     else:
-        throwaway.check_places(job)
-        assert [text.partition(": not")[0] for text in throwaway.check_modules(job, IMAGE)] == ["insmod none.ko"]
+        checks.check_places(job)
+        assert [text.partition(": not")[0] for text in checks.check_modules(job, IMAGE)] == ["insmod none.ko"]
 
 
 def test_the_line_inside_as_far_as_it_is_known_outside(machine: Machine, tmp_path: Path) -> None:
     def lines(wishes: Wishes, **config: str) -> list[str]:
         image = replace(IMAGE, config={f"CONFIG_{name}": value for name, value in config.items()})
-        return throwaway.lines_inside(Job(wishes, Command("/bin/true", ("true",), {})), image, machine)
+        return host.lines_inside(Job(wishes, Command("/bin/true", ("true",), {})), image, machine)
 
     begin = "trace-cmd record -p function_graph -o /run/kfgraph/trace.dat -b"
     early = "echo 1 > /sys/kernel/tracing/buffer_percent"
     assert lines(Wishes()) == [early, f"{begin} 65536 -P PID -e sched:sched_process_exec"]
-    assert throwaway._for_inside(Job(Wishes()), machine).wishes == Wishes(buffer_kb=65536)
+    assert host._for_inside(Job(Wishes()), machine).wishes == Wishes(buffer_kb=65536)
     wishes = Wishes(buffer_kb=64, roots=("vfs_open",), syscalls=True, args=False, irq=False, min_duration_us=5)
     assert lines(wishes, FUNCTION_TRACE_ARGS="y", FUNCTION_GRAPH_RETVAL="y") == [
         "echo 5 > /sys/kernel/tracing/tracing_thresh",
@@ -524,12 +527,12 @@ def test_ctrl_c_while_it_boots_ends_the_guest_and_later_goes_to_the_command() ->
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
     for stage in ("booting", "preparing"):
-        with throwaway._Signals() as signals:
+        with host._Signals() as signals:
             assert signals.take(stage) == []
             ctrl_c()
             with pytest.raises(KeyboardInterrupt):
                 signals.take(stage)
-    with throwaway._Signals() as signals:
+    with host._Signals() as signals:
         for _ in range(2):
             ctrl_c()
             assert signals.take("running") == [signal.SIGINT]

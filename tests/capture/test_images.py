@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kfgraph.capture.guest import choose_image
+from kfgraph.capture.guest.machine import choose_image
 from kfgraph.errors import MachineError
 from kfgraph.kernel import images
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from guest.harness import build_foo, headers_of, why_not
-from kfgraph.capture import guest
+from kfgraph.capture.guest import machine
 from kfgraph.kernel.images import KernelImage, list_images
 
 
@@ -20,7 +20,7 @@ def guest_image() -> KernelImage:
         pytest.skip(reason)
     wanted = os.environ.get("KFGRAPH_TEST_KERNEL", "")
     if wanted:
-        return guest.choose_image(wanted)
+        return machine.choose_image(wanted)
     usable = [image for image in list_images() if not image.obstacles()]
     return next((image for image in usable if headers_of(image)), usable[0])
 

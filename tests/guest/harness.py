@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kfgraph.capture import guest
+from kfgraph.capture.guest import machine, virtme
 from kfgraph.errors import MachineError
 from kfgraph.kernel.images import KernelImage
 
@@ -30,7 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 class Run:
     """One boot: ``share`` is the folder that the script ran in."""
 
-    result: guest.GuestResult
+    result: virtme.GuestResult
     stdout: str
     stderr: str
     share: Path
@@ -43,8 +43,8 @@ class Run:
 def why_not() -> str:
     """Why no guest can be booted here; "" if one can."""
     try:
-        guest.find_machine()
-        guest.choose_image()
+        machine.find_machine()
+        machine.choose_image()
     except MachineError as problem:
         return f"no guest here: {problem.message} ({problem.hint})"
     return ""
@@ -79,9 +79,9 @@ def run_script(
         "PYTHONDONTWRITEBYTECODE": "1",
         "REPOSITORY": str(REPOSITORY),
     }
-    start = f"cp -a '{folder}/files' {guest.SHARE}/work && cd {guest.SHARE}/work && exec bash script.sh"
-    result = guest.boot(
-        ["bash", "-c", start], image or guest.choose_image(), folder, cwd=Path("/"), env=env, timeout_s=timeout_s
+    start = f"cp -a '{folder}/files' {virtme.SHARE}/work && cd {virtme.SHARE}/work && exec bash script.sh"
+    result = virtme.boot(
+        ["bash", "-c", start], image or machine.choose_image(), folder, cwd=Path("/"), env=env, timeout_s=timeout_s
     )
     texts = [
         (folder / "share" / name).read_text(errors="replace") if (folder / "share" / name).exists() else ""

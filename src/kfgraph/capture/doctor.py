@@ -334,15 +334,15 @@ def _buffers(system: System) -> Check:
 
 
 def _guest(system: System) -> Iterator[Check]:
-    from kfgraph.capture import guest, kvm
+    from kfgraph.capture.guest import kvm, machine
 
-    vng, qemu = (system.find_vng or guest.find_vng)(), (system.find_qemu or guest.find_qemu)()
+    vng, qemu = (system.find_vng or machine.find_vng)(), (system.find_qemu or machine.find_qemu)()
     if vng is None:
-        yield Check("virtme-ng", GUEST, MISSING, "not installed", guest.VNG_REMEDY)
+        yield Check("virtme-ng", GUEST, MISSING, "not installed", machine.VNG_REMEDY)
     else:
         yield Check("virtme-ng", GUEST, OK, str(vng))
     if qemu is None:
-        yield Check("QEMU", GUEST, MISSING, "not installed", guest.QEMU_REMEDY)
+        yield Check("QEMU", GUEST, MISSING, "not installed", machine.QEMU_REMEDY)
     else:
         version = re.search(r"version (\d[\w.]*)", system.run([str(qemu), "--version"]))
         yield Check("QEMU", GUEST, OK, f"{version[1] if version else 'unknown version'} ({qemu})")
@@ -356,12 +356,12 @@ def _guest(system: System) -> Iterator[Check]:
 
 
 def _image(system: System) -> Check:
-    from kfgraph.capture import guest
+    from kfgraph.capture.guest import machine
     from kfgraph.kernel import images
 
     found = images.list_images(boot=system.path("/boot"), modules=system.path("/lib/modules"))
     if not found:
-        return Check("guest kernel", GUEST, MISSING, "no kernel image in /boot", guest.image_remedy())
+        return Check("guest kernel", GUEST, MISSING, "no kernel image in /boot", machine.image_remedy())
     usable = [image for image in found if not image.obstacles()]
     if not usable:
         reason, remedy = found[0].obstacles()[0]

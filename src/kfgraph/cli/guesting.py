@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TextIO, cast
 
-from kfgraph.capture import guest as guests
-from kfgraph.capture import throwaway
+from kfgraph.capture.guest import checks, host, virtme
+from kfgraph.capture.guest import machine as machines
+from kfgraph.capture.guest.failure import GuestFailure, last_words
 from kfgraph.capture.job import Job
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.run import Recording
@@ -43,17 +44,17 @@ def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:
 
     Raises:
         UsageError: processes of this machine are asked for.
-        CaptureError, MachineError: as :func:`kfgraph.capture.throwaway.record_in_guest`.
+        CaptureError, MachineError: as :func:`kfgraph.capture.guest.host.record_in_guest`.
     """
     image, doubts = _choose(job, choice)
     OutputFile(job.output, force=job.force).discard()  # can it be written there at all?
     for sentence in (*doubts, *_unheard_input()):
         say(sentence)
-    machine = guests.find_machine()
+    machine = machines.find_machine()
     what = f"{image.release} in a guest" + (" (emulated)" if machine.accel == "tcg" else "")
     line = _StatusLine(sys.stderr, what, quiet=quiet)
     try:
-        done = throwaway.record_in_guest(
+        done = host.record_in_guest(
             job,
             image,
             machine=machine,
@@ -63,7 +64,7 @@ def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:
             on_stage=line.update,
             look=look_at,
         )
-    except throwaway.GuestFailure as failure:
+    except GuestFailure as failure:
         line.end()
         _tell(failure.said)
         raise
@@ -71,7 +72,7 @@ def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:
         line.end()
     if done.result.trouble:
         say("the guest's kernel complained:")
-        _tell(throwaway.last_words(done.result))
+        _tell(last_words(done.result))
     told = tuple(warning for warning in done.recording.warnings if warning not in doubts)
     return replace(done.recording, warnings=told)
 
@@ -97,10 +98,10 @@ def dry_run(job: Job, choice: GuestChoice) -> int:
     image, doubts = _choose(job, choice)
     for sentence in doubts:
         say(sentence)
-    machine = guests.find_machine()
-    print(shlex.join(guests.vng_argv(machine, image, Path("SHARED_FOLDER"), stubs=Path("STUBS"))))
+    machine = machines.find_machine()
+    print(shlex.join(virtme.vng_argv(machine, image, Path("SHARED_FOLDER"), stubs=Path("STUBS"))))
     print(f"# and inside, where {image.release} is asked what it can:")
-    print("\n".join(throwaway.lines_inside(job, image, machine)))
+    print("\n".join(host.lines_inside(job, image, machine)))
     return 0
 
 
@@ -111,7 +112,7 @@ def list_kernels() -> int:
 
     found = images.list_images()
     if not found:
-        print(f"no kernel image in {images.BOOT} ({guests.image_remedy()})", file=sys.stderr)
+        print(f"no kernel image in {images.BOOT} ({machines.image_remedy()})", file=sys.stderr)
     stdout_console().print(KernelsView(found), soft_wrap=True)
     return 0
 
@@ -120,9 +121,9 @@ def _choose(job: Job, choice: GuestChoice) -> tuple[KernelImage, tuple[str, ...]
     if job.command is None:
         raise UsageError("-p: the processes of this machine are not in a guest", hint="give a command to run there")
     checking.check_for_guest()
-    throwaway.check_places(job)
-    image = guests.choose_image(choice.kernel)
-    return image, throwaway.check_modules(job, image)
+    checks.check_places(job)
+    image = machines.choose_image(choice.kernel)
+    return image, checks.check_modules(job, image)
 
 
 def _tell(lines: tuple[str, ...]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import stat
 import sys
@@ -13,10 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from kfgraph.capture import guest, inside, signals
-from kfgraph.capture.guest import GuestResult, Machine
+from kfgraph.capture import signals
+from kfgraph.capture.guest import virtme, worker
+from kfgraph.capture.guest.failure import GuestFailure
+from kfgraph.capture.guest.machine import Machine, find_machine
+from kfgraph.capture.guest.virtme import GuestResult
 from kfgraph.capture.job import Job, recording_from_dict
-from kfgraph.capture.loads import find_loads, module_files
+from kfgraph.capture.loads import find_loads
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.plan import default_buffer_kb
 from kfgraph.capture.prepare import Wishes, plan_of
@@ -24,18 +26,14 @@ from kfgraph.capture.probes import GROUP
 from kfgraph.capture.recorder import PROGRAM, Look, find_recorder, look_at_magic
 from kfgraph.capture.run import Recording
 from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound, Interrupted
-from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
 from kfgraph.model.companion import Companion
 from kfgraph.model.units import plural
 
 OnStage = Callable[[str, float], None]
 _ASKED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
-_LAST_LINES = 40
-# Of a stack that was taken while the graph was recorded, every second line.
-_TRACERS_FRAME = re.compile(r"\] +\? \w*(ftrace|function_graph|trace_graph|return_to_handler)\w*")
-# Started there by name; it gives capture.inside what is no part of this room.
-_INSIDE = "kfgraph.cli.inside"
+# Started there by name; it gives capture.guest.worker what is no part of this room.
+_WORKER = "kfgraph.cli.guest_worker"
 _RESCUE_LIMIT_S = 240.0
 
 
@@ -75,20 +73,20 @@ def record_in_guest(
     if job.pids:
         raise CaptureError("-p: the processes of this machine are not in the guest", hint="give a command to run there")
     find_recorder()
-    machine = machine or guest.find_machine()
+    machine = machine or find_machine()
     output = OutputFile(job.output, force=job.force)
     try:
         folder = output.temporary.parent / "guest"
         folder.mkdir()
         with _Signals() as asked:
-            result = guest.boot(
-                [sys.executable, "-m", _INSIDE, str(guest.SHARE)],
+            result = virtme.boot(
+                [sys.executable, "-m", _WORKER, str(virtme.SHARE)],
                 image,
                 folder,
                 machine=machine,
                 cwd=Path("/"),  # python -m looks for modules there first
                 prepares=True,
-                files={inside.JOB: json.dumps(_for_inside(job, machine).to_dict())},
+                files={worker.JOB: json.dumps(_for_inside(job, machine).to_dict())},
                 timeout_s=timeout_s,
                 out=out,
                 err=err,
@@ -112,63 +110,6 @@ def record_in_guest(
     return GuestRecording(recording, result)
 
 
-def check_modules(job: Job, image: KernelImage) -> tuple[str, ...]:
-    """Are the module files that the command names built for the guest's kernel? A sentence for each not looked into.
-
-    Raises:
-        CaptureError: one is not; the hint names the image that fits, or how to build it. Or a file given with
-            --module is no module.
-    """
-    # modprobe here would look among the modules of this machine's own kernel.
-    loads = find_loads(job.command, named=job.wishes.modules, show_depends=lambda _: None)
-    for module in loads.modules:
-        release = module.image.vermagic.partition(" ")[0]
-        if not release or release == image.release:
-            continue
-        fitting = next((i for i in images.list_images() if i.release == release), None)
-        if fitting is not None and not fitting.obstacles():
-            hint = f"kfgraph trace --guest-kernel {fitting.path}"
-        else:
-            build = f"make -C /lib/modules/{image.release}/build M=DIR"
-            hint = f"build it for this one ({build}), or install linux-image-{release}"
-        raise CaptureError(f"{module.image.path} was built for {release}, the guest runs {image.release}", hint=hint)
-    return loads.unread
-
-
-# What virtme-ng mounts over this machine's own.
-_OWN_FOLDERS = ("/dev", "/proc", "/run", "/sys")
-
-
-def check_places(job: Job) -> None:
-    """Are the folders and files that the job names there in a guest?
-
-    Raises:
-        CaptureError: one lies where the guest has a folder of its own; the directory, or the file that insmod is to
-            load, is nowhere.
-    """
-    if job.command is None:
-        return
-    if job.command.cwd and not os.path.isdir(job.command.cwd):  # noqa: PTH112
-        raise CaptureError(f"cannot change to {job.command.cwd}: no such directory")
-    loads = module_files(job.command.argv, cwd=job.command.cwd, show_depends=lambda _: None)
-    named = [("the directory", job.command.cwd or "."), ("the command", job.command.path)]
-    named += [("the module", str(load.path)) for load in loads if load.path]
-    named += [("the module", module) for module in job.wishes.modules]
-    for what, name in named:
-        real = os.path.realpath(name)
-        top = next((folder for folder in _OWN_FOLDERS if real == folder or real.startswith(f"{folder}/")), None)
-        if top:
-            hint = "--cwd DIR runs it elsewhere" if what == "the directory" else "copy it elsewhere, to /tmp for one"
-            raise CaptureError(f"{what} {real} is not in the guest, which has a {top} of its own", hint=hint)
-    if Path(job.command.argv[0]).name == "insmod":
-        for file in filter(None, (load.path for load in loads)):  # in a script something may make it first
-            try:
-                file.stat()
-            except OSError as problem:
-                message = f"insmod: {file}: {problem.strerror}"
-                raise CaptureError(message, hint="no guest was booted for it") from problem
-
-
 def lines_inside(job: Job, image: KernelImage, machine: Machine) -> list[str]:
     """The recorder's line in a guest with this kernel, told from its config."""
     wishes = job.wishes
@@ -177,13 +118,13 @@ def lines_inside(job: Job, image: KernelImage, machine: Machine) -> list[str]:
     options = [option if wish is not False else f"no{option}" for wish, has, option in offered if has]
     options += [] if wishes.irq else ["nofuncgraph-irqs"]
     plan = plan_of(wishes, buffer_kb=_buffer_kb(wishes, machine), options=options)
-    plan = replace(plan, drain_percent=inside.DRAIN_PERCENT)
+    plan = replace(plan, drain_percent=worker.DRAIN_PERCENT)
     lines = []
     if (loads.asked or wishes.returns) and image.probes and not image.retval and not wishes.no_returns:
         plan = plan.with_probes(GROUP, notrace=())
         of = ", ".join(m.image.name for m in loads.asked) or "--returns"
         lines.append(f"# return probes for {of} and the loader, with -n for each function that they run themselves")
-    output = str(guest.SHARE / inside.TRACE)
+    output = str(virtme.SHARE / worker.TRACE)
     return lines + plan.shell_lines(recorder=PROGRAM, pids=("PID",), output=output, tracefs="/sys/kernel/tracing")
 
 
@@ -198,45 +139,7 @@ def _for_inside(job: Job, machine: Machine) -> Job:
     cwd = os.path.abspath(job.command.cwd or ".") if job.command else ""  # noqa: PTH100 (links stay)
     # No terminal sees to it there that a key's signal goes to all that the command has started.
     command = job.command and replace(job.command, cwd=cwd, own_group=True)
-    return replace(job, wishes=wishes, command=command, output=str(guest.SHARE / inside.TRACE), force=True)
-
-
-class GuestFailure(CaptureError):
-    """The guest ended before the recording did. ``said`` are the last lines of its kernel, from the trouble on."""
-
-    def __init__(self, result: GuestResult) -> None:
-        """The sentence for this end."""
-        # The first complaint says why; the panic that follows only that it was fatal.
-        panicked = any("Kernel panic" in line for line in result.trouble)
-        release = result.image.release
-        hint = "kfgraph doctor checks this machine; --guest-kernel list shows other kernels"
-        if panicked:
-            why = re.sub(r"^\[ *[\d.]+\] |Kernel panic - not syncing: ", "", result.trouble[0])
-            message = f"the guest's kernel ({release}) panicked: {why}"
-            hint = "its last words are above; this machine is untouched"
-        elif result.end == "timeout":
-            stages = {"booting": "was still booting", "preparing": "had not begun with the command"}
-            doing = stages.get(result.stage, "had not finished")
-            message = f"the guest {doing} after {result.seconds:.0f} s and was killed"
-            hint = "--guest-timeout SECONDS gives it longer"
-        elif result.end == "boot":
-            message = f"{release} did not boot in the guest ({result.seconds:.0f} s)"
-        else:
-            message = f"the guest ({release}) ended before the command did"
-        super().__init__(message, hint)
-        self.result = result
-        self.said = last_words(result)
-
-
-def last_words(result: GuestResult, *, n_lines: int = _LAST_LINES) -> tuple[str, ...]:
-    """The kernel's lines worth showing: from its first complaint on, else the last few; at most ``n_lines``."""
-    if not result.trouble:
-        return result.console[-10:]
-    trouble = tuple(line for line in result.trouble if not _TRACERS_FRAME.search(line))
-    if len(trouble) <= n_lines:
-        return trouble
-    n_left_out = len(trouble) - n_lines
-    return (*trouble[: n_lines - 5], f"... {n_left_out} more lines ...", *trouble[-5:])
+    return replace(job, wishes=wishes, command=command, output=str(virtme.SHARE / worker.TRACE), force=True)
 
 
 def _bring_back(job: Job, result: GuestResult, share: Path, output: OutputFile) -> Recording:
@@ -245,18 +148,18 @@ def _bring_back(job: Job, result: GuestResult, share: Path, output: OutputFile) 
     Raises:
         CaptureError: the recording failed, inside or with the whole guest.
     """
-    told = _read_json(share / inside.RECORDING)
+    told = _read_json(share / worker.RECORDING)
     if told is None:
-        failure = _read_json(share / inside.FAILURE)
+        failure = _read_json(share / worker.FAILURE)
         if failure is None:
             raise GuestFailure(result)
         raise _failure(failure)
     try:
         # No guest runs any more, so what is a plain file now stays one.
-        if not stat.S_ISREG((share / inside.TRACE).lstat().st_mode):
-            raise ValueError(f"{inside.TRACE} is no file")
+        if not stat.S_ISREG((share / worker.TRACE).lstat().st_mode):
+            raise ValueError(f"{worker.TRACE} is no file")
         recording = _noted(Recording(path=output.path, **recording_from_dict(told)), result)
-        (share / inside.TRACE).replace(output.temporary)
+        (share / worker.TRACE).replace(output.temporary)
     except (OSError, KeyError, TypeError, ValueError) as problem:
         raise CaptureError(f"the guest's account of the recording cannot be read: {problem!r}") from problem
     output.commit(recording.companion)
@@ -278,9 +181,9 @@ def _rescue(
     # trace-cmd counts the CPUs by the order of their files.
     names = sorted(parts, key=lambda name: int(name.rpartition("cpu")[2]))
     folder = output.temporary.parent / "rescue"
-    target = guest.SHARE / inside.TRACE
-    restored = guest.boot(
-        [find_recorder(), "restore", "-o", str(target), *(str(guest.SHARE / name) for name in names)],
+    target = virtme.SHARE / worker.TRACE
+    restored = virtme.boot(
+        [find_recorder(), "restore", "-o", str(target), *(str(virtme.SHARE / name) for name in names)],
         result.image,
         folder,
         machine=result.machine,
@@ -288,7 +191,7 @@ def _rescue(
         timeout_s=_RESCUE_LIMIT_S,
         on_stage=on_stage and (lambda _, seconds: on_stage("rescuing", seconds)),
     )
-    found = folder / "share" / inside.TRACE
+    found = folder / "share" / worker.TRACE
     if restored.status != 0 or not look(found).usable:
         return False
     found.replace(output.temporary)
@@ -298,7 +201,7 @@ def _rescue(
 
 def _known(job: Job, result: GuestResult, share: Path) -> Companion:
     """What was known of a recording when its command began, if it came so far."""
-    told = _read_json(share / inside.COMPANION)
+    told = _read_json(share / worker.COMPANION)
     try:
         known = Companion.from_dict(told or {})
     except (KeyError, TypeError, ValueError):
@@ -323,7 +226,7 @@ def _note(result: GuestResult) -> str:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        data = json.loads(guest.read_shared(path))
+        data = json.loads(virtme.read_shared(path))
     except ValueError:
         return None
     return data if isinstance(data, dict) else None
@@ -335,7 +238,7 @@ def _failure(told: dict[str, Any]) -> CaptureError:
     kind = kinds.get(told.get("exit_code", 0), CaptureError)
     hint = str(told.get("hint", ""))
     # What it kept there went with it.
-    hint = "-o FILE writes somewhere else" if str(guest.SHARE) in hint else hint
+    hint = "-o FILE writes somewhere else" if str(virtme.SHARE) in hint else hint
     return kind(f"in the guest: {told.get('message', '')}", hint=hint)
 
 

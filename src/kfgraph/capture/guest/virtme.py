@@ -1,7 +1,7 @@
 """A throwaway virtual machine: one command in a distribution kernel, on this machine's own files.
 
 virtme-ng boots an image with the host's root as its root, read-only, and memory above it for what
-the guest writes. One folder is shared both ways (see :mod:`kfgraph.capture.agent`). Whatever
+the guest writes. One folder is shared both ways (see :mod:`kfgraph.capture.guest.agent`). Whatever
 happens inside, the host's files stay as they are and the machine is gone afterwards.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import re
 import shlex
 import shutil
@@ -24,9 +23,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from kfgraph.capture import agent, kvm
+from kfgraph.capture.guest import agent
+from kfgraph.capture.guest.console import console_lines, find_trouble
+from kfgraph.capture.guest.machine import Machine, find_machine
 from kfgraph.errors import CaptureError, MachineError
-from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
 
 SHARE = Path("/run/kfgraph")
@@ -37,25 +37,6 @@ BOOT_LIMIT_S = {"kvm": 60.0, "tcg": 180.0}
 # Under a KVM that works the kernel speaks within a second.
 _SILENT_KVM_S = 15.0
 _POLL_S = 0.1
-_PANIC = re.compile(r"Kernel panic")
-# What may lead to a panic, and what is worth telling when nothing did.
-_CRASH = re.compile(r"BUG: (?!soft lockup)|Oops|general protection fault|kernel BUG at|Unable to handle kernel")
-_TROUBLE = re.compile(
-    rf"{_CRASH.pattern}|Out of memory|invoked oom-killer|soft lockup|blocked for more than|detected stalls?"
-)
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the guest is made of. ``accel`` is "kvm" or "tcg" (emulation)."""
-
-    vng: Path
-    qemu: Path
-    accel: str
-    cpus: int
-    memory_mib: int
-
 
 @dataclass(frozen=True)
 class GuestResult:
@@ -76,64 +57,6 @@ class GuestResult:
     boot_s: float | None
     seconds: float
     stage: str = ""
-
-
-def find_vng() -> Path | None:
-    """The ``vng`` of this Python's environment, else the one in PATH."""
-    beside = Path(sys.executable).with_name("vng")
-    if os.access(beside, os.X_OK):
-        return beside
-    found = shutil.which("vng")
-    return Path(found) if found else None
-
-
-def find_qemu() -> Path | None:
-    """The system emulator for this machine's own architecture."""
-    found = shutil.which(f"qemu-system-{platform.machine()}")
-    return Path(found) if found else None
-
-
-def _apt_architecture() -> str:
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-
-
-QEMU_REMEDY = "sudo apt-get install " + ("qemu-system-x86" if platform.machine() == "x86_64" else "qemu-system-arm")
-VNG_REMEDY = f"{sys.executable} -m pip install 'kfgraph[guest]'"
-
-
-def image_remedy() -> str:
-    """How to get a kernel image here."""
-    try:
-        ubuntu = "ubuntu" in Path("/etc/os-release").read_text().lower()
-    except OSError:
-        ubuntu = False
-    return "sudo apt-get install " + ("linux-image-generic" if ubuntu else f"linux-image-{_apt_architecture()}")
-
-
-def find_machine(*, memory_mib: int | None = None) -> Machine:
-    """The machine a guest gets here.
-
-    Under emulation it has one CPU: QEMU 7.2 crashes a guest with more as soon as the graph tracer patches code.
-
-    Raises:
-        MachineError: QEMU or virtme-ng is missing.
-    """
-    vng, qemu = find_vng(), find_qemu()
-    if vng is None:
-        raise MachineError("virtme-ng (vng) is not installed", hint=VNG_REMEDY)
-    if qemu is None:
-        raise MachineError(f"qemu-system-{platform.machine()} is not installed", hint=QEMU_REMEDY)
-    obstacle = kvm.obstacle(qemu)
-    if memory_mib is None:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
-        memory_mib = min(2048, max(512, total // 4))
-    return Machine(
-        vng=vng,
-        qemu=qemu,
-        accel="tcg" if obstacle else "kvm",
-        cpus=1 if obstacle else min(4, os.cpu_count() or 1),
-        memory_mib=memory_mib,
-    )
 
 
 def vng_argv(machine: Machine, image: KernelImage, share: Path, *, stubs: Path) -> list[str]:
@@ -386,49 +309,3 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
                 return
         except subprocess.TimeoutExpired:
             continue
-
-
-def console_lines(path: Path) -> tuple[str, ...]:
-    """The console's lines without control characters and empty lines."""
-    text = _CONTROL.sub("", path.read_bytes().decode("utf-8", "replace").replace("\r", ""))
-    return tuple(line.rstrip() for line in text.split("\n") if line.strip())
-
-
-def find_trouble(lines: Sequence[str]) -> tuple[str, ...]:
-    """The lines from the first sign of trouble on; none if there is none.
-
-    Before a panic only a crash counts as its sign, not a lockup or a shortage that was survived.
-    """
-    signs = (_CRASH, _PANIC) if any(_PANIC.search(line) for line in lines) else (_TROUBLE,)
-    for sign in signs:
-        for i, line in enumerate(lines):
-            if sign.search(line):
-                return tuple(lines[i:])
-    return ()
-
-
-def choose_image(wanted: str = "", *, boot: Path = images.BOOT, modules: Path = images.MODULES) -> KernelImage:
-    """The image to boot: the one named (a path or a release), else the newest that can trace as a guest.
-
-    Raises:
-        MachineError: there is none, or the one named cannot be used; the hint says what to do.
-    """
-    found = images.list_images(boot=boot, modules=modules)
-    if wanted:
-        image = next((i for i in found if wanted == i.release), None)
-        if image is None:
-            if not Path(wanted).is_file():
-                raise MachineError(f"no kernel image {wanted}", hint="kfgraph trace --guest-kernel list")
-            if not images.may_be_kernel(Path(wanted)):
-                raise MachineError(f"{wanted} is no kernel image", hint="kfgraph trace --guest-kernel list")
-            image = images.inspect(Path(wanted).resolve(), boot=boot, modules=modules)
-        candidates: Sequence[KernelImage] = (image,)
-    else:
-        candidates = found
-    if not candidates:
-        raise MachineError(f"no kernel image in {boot}", hint=image_remedy())
-    usable = next((image for image in candidates if not image.obstacles()), None)
-    if usable is None:
-        reason, remedy = candidates[0].obstacles()[0]
-        raise MachineError(f"{candidates[0].path} cannot be used as a guest: {reason}", hint=remedy)
-    return usable

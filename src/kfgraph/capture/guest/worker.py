@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 
 from kfgraph.capture import tracefs
-from kfgraph.capture.agent import put
+from kfgraph.capture.guest.agent import put
 from kfgraph.capture.job import Job, perform, recording_to_dict
 from kfgraph.capture.recorder import Look, look_at_magic
 from kfgraph.capture.run import Watcher

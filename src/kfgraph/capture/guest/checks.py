@@ -1,0 +1,68 @@
+"""Before a guest is booted: is there in it what the command needs?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from kfgraph.capture.job import Job
+from kfgraph.capture.loads import find_loads, module_files
+from kfgraph.errors import CaptureError
+from kfgraph.kernel import images
+from kfgraph.kernel.images import KernelImage
+
+# What virtme-ng mounts over this machine's own.
+_OWN_FOLDERS = ("/dev", "/proc", "/run", "/sys")
+
+
+def check_modules(job: Job, image: KernelImage) -> tuple[str, ...]:
+    """Are the module files that the command names built for the guest's kernel? A sentence for each not looked into.
+
+    Raises:
+        CaptureError: one is not; the hint names the image that fits, or how to build it. Or a file given with
+            --module is no module.
+    """
+    # modprobe here would look among the modules of this machine's own kernel.
+    loads = find_loads(job.command, named=job.wishes.modules, show_depends=lambda _: None)
+    for module in loads.modules:
+        release = module.image.vermagic.partition(" ")[0]
+        if not release or release == image.release:
+            continue
+        fitting = next((i for i in images.list_images() if i.release == release), None)
+        if fitting is not None and not fitting.obstacles():
+            hint = f"kfgraph trace --guest-kernel {fitting.path}"
+        else:
+            build = f"make -C /lib/modules/{image.release}/build M=DIR"
+            hint = f"build it for this one ({build}), or install linux-image-{release}"
+        raise CaptureError(f"{module.image.path} was built for {release}, the guest runs {image.release}", hint=hint)
+    return loads.unread
+
+
+def check_places(job: Job) -> None:
+    """Are the folders and files that the job names there in a guest?
+
+    Raises:
+        CaptureError: one lies where the guest has a folder of its own; the directory, or the file that insmod is to
+            load, is nowhere.
+    """
+    if job.command is None:
+        return
+    if job.command.cwd and not os.path.isdir(job.command.cwd):  # noqa: PTH112
+        raise CaptureError(f"cannot change to {job.command.cwd}: no such directory")
+    loads = module_files(job.command.argv, cwd=job.command.cwd, show_depends=lambda _: None)
+    named = [("the directory", job.command.cwd or "."), ("the command", job.command.path)]
+    named += [("the module", str(load.path)) for load in loads if load.path]
+    named += [("the module", module) for module in job.wishes.modules]
+    for what, name in named:
+        real = os.path.realpath(name)
+        top = next((folder for folder in _OWN_FOLDERS if real == folder or real.startswith(f"{folder}/")), None)
+        if top:
+            hint = "--cwd DIR runs it elsewhere" if what == "the directory" else "copy it elsewhere, to /tmp for one"
+            raise CaptureError(f"{what} {real} is not in the guest, which has a {top} of its own", hint=hint)
+    if Path(job.command.argv[0]).name == "insmod":
+        for file in filter(None, (load.path for load in loads)):  # in a script something may make it first
+            try:
+                file.stat()
+            except OSError as problem:
+                message = f"insmod: {file}: {problem.strerror}"
+                raise CaptureError(message, hint="no guest was booted for it") from problem
