@@ -97,7 +97,7 @@ def test_what_the_default_leaves_out_is_said_on_stderr(run: Run) -> None:
     status, out, err = run()
     assert status == 0
     assert "<idle>" not in out
-    assert err == "kfgraph: 1 calls of 1 other task left out (--all-tasks)\n"
+    assert err == "kfgraph: 1 call of another task left out (--all-tasks)\n"
     assert "<idle>/1" in run("--all-tasks")[1]
 
 
@@ -146,7 +146,7 @@ def test_json_is_never_folded_and_says_which_options_do_nothing(run: Run) -> Non
     status, out, err = run("--json", "--depth", "0", "--min", "1s", "--hide", "kfree")
     assert status == 0
     assert len(lines(out)) == len(run.trace.calls)
-    assert err == "kfgraph: 3 options do nothing with --json: --depth, --min, --hide\n"
+    assert err == "kfgraph: --depth, --min, --hide do nothing with --json\n"
 
 
 def test_json_of_a_merged_tree_is_one_array(run: Run) -> None:

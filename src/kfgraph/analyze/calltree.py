@@ -40,6 +40,11 @@ class CallTree:
     merged: bool
     n_hidden: int = 0
 
+    @property
+    def shown_rows(self) -> Int32 | None:
+        """The rows of the CallTable that the tree is of (-1: a task); None: all of the selection, merged."""
+        return None if self.merged else self.tree.row
+
     def __repr__(self) -> str:
         tree = self.tree
         names = list(dict.fromkeys(tree.labels[code] for code in tree.label[tree.roots[:1000]].tolist()))

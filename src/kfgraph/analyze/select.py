@@ -107,7 +107,8 @@ def select(
         if others:
             n_tasks = len(np.unique(calls.lane[~keep]))
             text = f"calls of {plural(n_tasks, 'other task')} left out"
-            notices.append(Notice("other-tasks", text, others, "--all-tasks"))
+            one = "call of another task left out"
+            notices.append(Notice("other-tasks", text, others, "--all-tasks", one=one))
     dropped = np.zeros(n, np.bool_)
     if not pre_exec:
         before = keep & calls.has(Flag.PRE_EXEC)
@@ -115,7 +116,8 @@ def select(
             keep &= ~before
             dropped |= before
             text = "calls of kfgraph's launcher left out"
-            notices.append(Notice("pre-exec", text, int(before.sum()), "--pre-exec"))
+            one = "call of kfgraph's launcher left out"
+            notices.append(Notice("pre-exec", text, int(before.sum()), "--pre-exec", one=one))
     if cpu:
         _one_of_the_cpus(calls, cpu)
         keep &= np.isin(calls.cpu, cpu)
@@ -133,7 +135,8 @@ def select(
     carriers = keep & _carries_probes(trace)
     if carriers.any():
         text = "calls of module notifiers hold the time it took to set kfgraph's return probes, too"
-        notices.append(Notice("probe-setting", text, int(carriers.sum()), "trace --no-returns sets none"))
+        one = "call of a module notifier holds the time it took to set kfgraph's return probes, too"
+        notices.append(Notice("probe-setting", text, int(carriers.sum()), "trace --no-returns sets none", one=one))
     parent = nearest_kept(calls.parent, keep)
     if root:
         roots = _outermost_matches(trace, root, keep)

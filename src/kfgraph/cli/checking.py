@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from itertools import takewhile
 
 from kfgraph.capture import doctor, prepare, tracefs
 from kfgraph.cli.advice import own_words
-from kfgraph.cli.app import say
+from kfgraph.cli.saying import say
 from kfgraph.errors import CaptureError, MachineError
 from kfgraph.model.health import LIMITED, MISSING, Check
+from kfgraph.model.spelling import shell_line
 
 
 def machine() -> tracefs.Tracefs:
@@ -37,7 +37,7 @@ def _in_a_guest(otherwise: str) -> str:
     if "-p" in arguments or "--pid" in arguments:
         return otherwise
     before = list(takewhile(lambda word: word != "trace", arguments))
-    return shlex.join([*own_words(program, os.environ), *before, "trace", "--guest", *arguments[len(before) + 1 :]])
+    return shell_line([*own_words(program, os.environ), *before, "trace", "--guest", *arguments[len(before) + 1 :]])
 
 
 def check_machine(*, dry_run: bool) -> None:

@@ -21,10 +21,12 @@ from kfgraph.capture.processes import tasks_of
 from kfgraph.capture.recorder import PROGRAM, Verdict
 from kfgraph.capture.tracefs import neutral, take_snapshot
 from kfgraph.cli import checking
-from kfgraph.cli.app import debugging, say
+from kfgraph.cli.app import debugging
 from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
+from kfgraph.cli.saying import say
 from kfgraph.errors import CaptureError, KfgraphError, MachineError, UsageError
+from kfgraph.model.spelling import shell_word, spelt_out_lines
 from kfgraph.model.units import parse_ns, plural
 
 if TYPE_CHECKING:
@@ -177,7 +179,7 @@ def dry_run(wishes: Wishes, target: Target, *, output: str, in_guest: GuestChoic
     request = make_request(Job(wishes, target.command, target.pids), fs=fs)
     plan, probes = request.plan, request.probes
     for probe in probes.probes:
-        print(f"echo {shlex.quote(definition(probe))} >> {fs.root}/kprobe_events")
+        print(f"echo {shell_word(definition(probe))} >> {fs.root}/kprobe_events")
     if probes.probes:
         plan = plan.with_probes(GROUP, notrace=probes.notrace)
     for sentence in request.warnings:
@@ -186,7 +188,7 @@ def dry_run(wishes: Wishes, target: Target, *, output: str, in_guest: GuestChoic
     pids = target.pids or ("PID",)
     aside = neutral(fs, take_snapshot(fs), events=plan.all_events)
     lines = plan.shell_lines(recorder=PROGRAM, pids=pids, output=output, tracefs=str(fs.root), set_aside=aside)
-    print("\n".join(lines))
+    print(spelt_out_lines("\n".join(lines)))
     return 0
 
 
@@ -295,6 +297,8 @@ def _said(wishes: Wishes) -> Mapping[str, Any]:
 
 
 def _print_summary(recording: run.Recording, *, shown: str) -> None:
+    from rich.text import Text
+
     from kfgraph.cli.advice import again_with_children, against_loss
     from kfgraph.parse import load
     from kfgraph.render.capture import CaptureSummary, summary
@@ -328,9 +332,7 @@ def _print_summary(recording: run.Recording, *, shown: str) -> None:
         n_probes=len(recording.companion.probes),
         n_unprobed=recording.n_unprobed,
     )
-    console = stderr_console()
-    for line in summary(result):
-        console.print(line)
+    stderr_console().print(Text("\n").join(summary(result)))
 
 
 def _how_it_ended(recording: run.Recording) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, TextIO
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.model.calls import CONTEXTS, Flag
+from kfgraph.model.spelling import json_text
 
 _CHUNK = 16_384
 
@@ -26,11 +26,11 @@ def write_calls(call_tree: CallTree, out: TextIO) -> None:
     calls = trace.calls
     functions = [_function(name, module, bool(known)) for name, module, known in _symbols(call_tree)]
     tasks = [
-        f'"pid": {_or_null(task.pid)}, "comm": {json.dumps(task.comm) if task.comm else "null"}'
+        f'"pid": {_or_null(task.pid)}, "comm": {json_text(task.comm) if task.comm else "null"}'
         for task in trace.tasks.tasks
     ]
-    contexts = [json.dumps(name) for name in CONTEXTS] + ["null"] * (256 - len(CONTEXTS))
-    flag_names = {int(flags): json.dumps(_names(int(flags))) for flags in np.unique(calls.flags)}
+    contexts = [json_text(name) for name in CONTEXTS] + ["null"] * (256 - len(CONTEXTS))
+    flag_names = {int(flags): json_text(_names(int(flags))) for flags in np.unique(calls.flags)}
     is_call = tree.row >= 0
     rows = tree.row[is_call]
     # A task's node is no call: below it the parent is null.
@@ -93,7 +93,7 @@ def write_nodes(call_tree: CallTree, out: TextIO) -> None:
             "max_ns": _known(tree.max_ns[node]),
             "flags": _names(int(tree.flags[node])),
         }
-        out.write(("\n" if node == 0 else ",\n") + json.dumps(record))
+        out.write(("\n" if node == 0 else ",\n") + json_text(record))
     out.write("\n]\n")
 
 
@@ -104,7 +104,7 @@ def _symbols(call_tree: CallTree) -> Iterator[tuple[str, str, bool]]:
 
 def _function(name: str, module: str, known: bool) -> str:
     """The JSON of a symbol: an address has no known module, the core kernel's is ""."""
-    return f'"function": {json.dumps(name) if name else "null"}, "module": {json.dumps(module) if known else "null"}'
+    return f'"function": {json_text(name) if name else "null"}, "module": {json_text(module) if known else "null"}'
 
 
 def _recorded(call_tree: CallTree, rows: npt.NDArray[np.int32]) -> list[str]:
@@ -117,7 +117,7 @@ def _recorded(call_tree: CallTree, rows: npt.NDArray[np.int32]) -> list[str]:
         more = [f', "retval": {value if known else "null"}' for value, known in zip(values, has, strict=True)]
     if calls.args is not None:
         text = calls.args.text
-        more = [f'{said}, "args": {json.dumps(text(row))}' for said, row in zip(more, rows.tolist(), strict=True)]
+        more = [f'{said}, "args": {json_text(text(row))}' for said, row in zip(more, rows.tolist(), strict=True)]
     return more
 
 
