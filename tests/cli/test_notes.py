@@ -166,7 +166,8 @@ def test_a_reader_of_stderr_that_has_gone_is_no_error(lossy) -> None:
 VALUES = {
     "--root": "whole", "--task": "one", "--pid": "11", "--cpu": "0", "--from": "0.000004", "--to": "0.000004",
     "--nth": "1", "--slowest": "1", "--depth": "0", "--min": "7us", "--max-rows": "2", "--expand": "whole",
-    "--collapse": "whole", "--hide": "leaf", "--calls-to": "whole", "--event": "*", "--by": "calls", "--group": "module",
+    "--collapse": "whole", "--hide": "leaf", "--calls-to": "whole", "--event": "*", "--by": "calls",
+    "--group": "module",
     "--limit": "1", "--paths": "1", "--reader": "report", "--buffer-name": "other",
 }  # fmt: skip
 MODES = [[], ["--json"], ["--merge"], ["--merge", "--json"], ["--csv"], ["--all"]]

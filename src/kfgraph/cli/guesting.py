@@ -141,7 +141,7 @@ class _StatusLine:
         self._column_0 = True
         self._stage = ""
         if not quiet and not self._line.live:
-            say(f"{_STAGES['booting']} {what}")
+            write_lines([f"kfgraph: {_STAGES['booting']} {what}"], stream=stream)
 
     def update(self, stage: str, elapsed_s: float) -> None:
         if stage not in ("running", self._stage):
