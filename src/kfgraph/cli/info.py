@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import Annotated
 
 import typer
 
-from kfgraph.cli import notes, options
-from kfgraph.model.spelling import json_text
+from kfgraph.cli import options
 
 EXAMPLES = """Examples:
 
@@ -36,11 +37,12 @@ def run(
 
     result = info(loaded)
     if json_:
-        print(json_text({**result.to_dict(), **({"compiled": compiled_loops()} if verbose else {})}))
+        json.dump({**result.to_dict(), **({"compiled": compiled_loops()} if verbose else {})}, sys.stdout)
+        print()
     else:
         from kfgraph.render.console import stdout_console
         from kfgraph.render.info import InfoView
 
         stdout_console().print(InfoView(result, verbose=verbose, loops=compiled_loops() if verbose else None))
     if strict:
-        notes.refuse_problems(loaded)
+        options.tell_problems(loaded, strict=True)

@@ -92,12 +92,7 @@ class Names:
     def _say(self, kallsyms: Kallsyms, n_functions: int) -> None:
         if kallsyms.n_damaged:
             self.notes.say(
-                Notice(
-                    "damaged-kallsyms",
-                    "lines of kallsyms are not symbols",
-                    kallsyms.n_damaged,
-                    one="line of kallsyms is not a symbol",
-                )
+                Notice("damaged-kallsyms", "lines of kallsyms are not symbols", kallsyms.n_damaged)
             )
         said = any(notice.code == "earlier-boot" for notice in self.notes.all())
         if n_functions and not said and (kallsyms.hidden or not len(kallsyms)):
