@@ -75,9 +75,11 @@ class Interrupted(KeyboardInterrupt):
 class Notice:
     """One kind of problem in the data, counted.
 
-    ``code`` is stable and machine-readable (``unmatched-exit``), ``text`` one sentence without the
-    count's noun repeated, ``n`` how often it was seen, ``hint`` what helps, ``details`` what
-    ``--json`` adds (numbers and strings only).
+    ``code`` is stable and machine-readable (``unmatched-exit``), ``text`` what a count of several can stand before
+    (``calls with ...``) or a sentence that needs no count, ``n`` how often it was seen, ``hint`` what helps,
+    ``details`` what ``--json`` adds (numbers and strings only). ``one`` is the text behind a count of one
+    (``call with ...``). ``flag``: it counts the calls with this flag (:class:`kfgraph.model.calls.Flag`), so a view
+    of some calls can count its own.
     """
 
     code: str
@@ -85,3 +87,12 @@ class Notice:
     n: int = 1
     hint: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+    one: str = ""
+    flag: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """The text behind its count; without one where it is a sentence that was true once."""
+        if self.n != 1:
+            return f"{self.n:,} {self.text}"
+        return f"1 {self.one}" if self.one else self.text

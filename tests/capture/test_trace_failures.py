@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import pytest
 import kfgraph
 from kfgraph.capture import prepare
 from kfgraph.cli import checking, tracing
-from kfgraph.cli.invocation import Invocation, running
 from kfgraph.errors import CaptureError, CommandNotFound, UsageError
 
 from .conftest import Lab, make_tracefs
@@ -307,11 +307,9 @@ def test_without_permission_the_hint_is_the_whole_line(tmp_path: Path, monkeypat
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-    monkeypatch.setattr(checking, "machine", lambda: fs)
-    monkeypatch.setattr(checking, "tell", lambda checks: None)
-    line = Invocation.of(["trace", "-o", "a b", "true"], program=str(program))
-    with running(line), pytest.raises(CaptureError) as problem:
-        checking.check_machine(dry_run=False)
+    monkeypatch.setattr(sys, "argv", [str(program), "trace", "-o", "a b", "true"])
+    with pytest.raises(CaptureError) as problem:
+        prepare.check_permission(fs)
     assert problem.value.exit_code == 125
     assert problem.value.hint == f"sudo '{program}' trace -o 'a b' true"
 

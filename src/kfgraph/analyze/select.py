@@ -15,7 +15,7 @@ from kfgraph.errors import NoMatchError, Notice, UsageError
 from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.kernel.loader import LOADER_FUNCTIONS, NOTIFIERS
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
-from kfgraph.model.names import listed, matching
+from kfgraph.model.names import matching
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
 
@@ -25,10 +25,10 @@ _NS = 1_000_000_000
 class Filters(TypedDict, total=False):
     """The filters of :func:`select`, for those who pass them on."""
 
-    root: str | Sequence[str]
-    task: str | Sequence[str]
-    pid: int | Sequence[int]
-    cpu: int | Sequence[int]
+    root: Sequence[str]
+    task: Sequence[str]
+    pid: Sequence[int]
+    cpu: Sequence[int]
     from_s: float | None
     to_s: float | None
     no_irq: bool
@@ -67,10 +67,10 @@ class Selection:
 def select(
     trace: Trace,
     *,
-    root: str | Sequence[str] = (),
-    task: str | Sequence[str] = (),
-    pid: int | Sequence[int] = (),
-    cpu: int | Sequence[int] = (),
+    root: Sequence[str] = (),
+    task: Sequence[str] = (),
+    pid: Sequence[int] = (),
+    cpu: Sequence[int] = (),
     from_s: float | None = None,
     to_s: float | None = None,
     no_irq: bool = False,
@@ -83,7 +83,7 @@ def select(
         root: names or globs (see :func:`kfgraph.model.names.matching`); a match is an outermost
             call, everything below it belongs to it. None: every call.
         task: names of tasks (globs) or ``comm-pid``; with ``pid``, tasks that match either.
-        cpu: CPUs on which a call was entered. Of these four each may be one value instead of several.
+        cpu: CPUs on which a call was entered.
         from_s, to_s: seconds from the start of the trace; calls that overlap this time stay.
         no_irq: without interrupts and the time they took.
         all_tasks: also tasks that are not the traced command's.
@@ -93,7 +93,6 @@ def select(
         NoMatchError: a filter leaves nothing, with the nearest names as the hint.
         UsageError: the trace does not record what a filter needs, or from_s is not before to_s.
     """
-    root, task, pid, cpu = listed(root), listed(task), listed(pid), listed(cpu)
     calls = trace.calls
     n = len(calls)
     keep = np.ones(n, np.bool_)
@@ -108,7 +107,8 @@ def select(
         if others:
             n_tasks = len(np.unique(calls.lane[~keep]))
             text = f"calls of {plural(n_tasks, 'other task')} left out"
-            notices.append(Notice("other-tasks", text, others, "--all-tasks"))
+            one = "call of another task left out"
+            notices.append(Notice("other-tasks", text, others, "--all-tasks", one=one))
     dropped = np.zeros(n, np.bool_)
     if not pre_exec:
         before = keep & calls.has(Flag.PRE_EXEC)
@@ -116,7 +116,8 @@ def select(
             keep &= ~before
             dropped |= before
             text = "calls of kfgraph's launcher left out"
-            notices.append(Notice("pre-exec", text, int(before.sum()), "--pre-exec"))
+            one = "call of kfgraph's launcher left out"
+            notices.append(Notice("pre-exec", text, int(before.sum()), "--pre-exec", one=one))
     if cpu:
         _one_of_the_cpus(calls, cpu)
         keep &= np.isin(calls.cpu, cpu)
@@ -134,7 +135,8 @@ def select(
     carriers = keep & _carries_probes(trace)
     if carriers.any():
         text = "calls of module notifiers hold the time it took to set kfgraph's return probes, too"
-        notices.append(Notice("probe-setting", text, int(carriers.sum()), "trace --no-returns sets none"))
+        one = "call of a module notifier holds the time it took to set kfgraph's return probes, too"
+        notices.append(Notice("probe-setting", text, int(carriers.sum()), "trace --no-returns sets none", one=one))
     parent = nearest_kept(calls.parent, keep)
     if root:
         roots = _outermost_matches(trace, root, keep)

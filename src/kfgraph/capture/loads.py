@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from kfgraph.capture.child import Command, with_sbin
 from kfgraph.capture.shellwords import SimpleCommand, simple_commands
 from kfgraph.errors import CaptureError, InputError
+from kfgraph.model.spelling import shell_line
 
 if TYPE_CHECKING:
     from kfgraph.kernel.module import Module
@@ -87,7 +87,7 @@ def module_files(
 
 
 def _insmod(command: SimpleCommand) -> Iterator[Load]:
-    shown = shlex.join(command.words)
+    shown = shell_line(command.words)
     file = next((word for word in command.words[1:] if not word.startswith("-")), None)
     if file is None:
         return
@@ -100,7 +100,7 @@ def _insmod(command: SimpleCommand) -> Iterator[Load]:
 
 
 def _modprobe(command: SimpleCommand, show_depends: ShowDepends) -> Iterator[Load]:
-    words, shown = command.words[1:], shlex.join(command.words)
+    words, shown = command.words[1:], shell_line(command.words)
     if any(_LOADS_NOTHING.fullmatch(w) or _LOADS_NOTHING_SHORT.fullmatch(w) for w in words):
         return
     named = {word.replace("-", "_") for word in words if not word.startswith("-")}

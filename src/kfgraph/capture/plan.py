@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+
+from kfgraph.model.spelling import shell_line
 
 FORK_EVENT, EXEC_EVENT = "sched:sched_process_fork", "sched:sched_process_exec"
 
@@ -94,7 +95,7 @@ class CapturePlan:
         """What ``--dry-run`` prints: the same as a person would type it. ``set_aside`` is written first."""
         settings = [*(set_aside or {}).items(), *self.settings.items()]
         writes = [" ".join(filter(None, ("echo", value, ">", f"{tracefs}/{name}"))) for name, value in settings]
-        return [*writes, shlex.join(self.argv(recorder=recorder, pids=pids, output=output))]
+        return [*writes, shell_line(self.argv(recorder=recorder, pids=pids, output=output))]
 
 
 def parse_size_kb(text: str) -> int:

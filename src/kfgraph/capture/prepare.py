@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-import shlex
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kfgraph.capture.plan import CapturePlan, default_buffer_kb, most_buffer_kb
-from kfgraph.capture.tracefs import BE_ROOT, Tracefs
+from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError
+from kfgraph.model.spelling import shell_line, shell_word
 from kfgraph.model.units import format_size, plural
 
 _GLOB = re.compile(r"[*?\[]")
@@ -144,7 +144,7 @@ def _instead(option: str, name: str, module: str) -> str:
         return f"--only :mod:{module} records all of the module's functions"
     # The same choice, made when the recording is looked at.
     later = {"--root": "--root", "--exclude": "--collapse"}[option]
-    return f"record without it, then: kfgraph show {later} {shlex.quote(name)}"
+    return f"record without it, then: kfgraph show {later} {shell_word(name)}"
 
 
 def doubts(wishes: Wishes, *, coming: Mapping[str, Collection[str]], loaded: Collection[str]) -> tuple[str, ...]:
@@ -231,15 +231,15 @@ def sudo_line(arguments: Sequence[str]) -> str:
     """This very command with sudo in front and an absolute path: sudo's own PATH hides a venv."""
     program = shutil.which(arguments[0])
     if program is None or Path(program).name == "__main__.py":
-        return shlex.join(["sudo", sys.executable, "-m", "kfgraph", *arguments[1:]])
-    return shlex.join(["sudo", os.path.abspath(program), *arguments[1:]])  # noqa: PTH100 (links stay)
+        return shell_line(["sudo", sys.executable, "-m", "kfgraph", *arguments[1:]])
+    return shell_line(["sudo", os.path.abspath(program), *arguments[1:]])  # noqa: PTH100 (links stay)
 
 
 def check_permission(fs: Tracefs) -> None:
     """May this user record?
 
     Raises:
-        CaptureError: no; its hint is BE_ROOT.
+        CaptureError: with the whole command line to type as its hint.
     """
     if not fs.writable:
-        raise CaptureError("recording needs root (or write access to tracefs)", hint=BE_ROOT)
+        raise CaptureError("recording needs root (or write access to tracefs)", hint=sudo_line(sys.argv))

@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from kfgraph.capture.output import MAGIC
 from kfgraph.capture.processes import living
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError, MachineError
+from kfgraph.model.spelling import shell_word
 
 PROGRAM = "trace-cmd"
 _POLL_S = 0.01
@@ -279,5 +279,5 @@ def holds_data(parts: Sequence[Path]) -> bool:
 
 def by_hand(target: Path) -> str:
     """What to type where there is more room, for the parts beside ``target``."""
-    words = " ".join(shlex.quote(str(part)) for part in parts_of(target))
+    words = " ".join(shell_word(str(part)) for part in parts_of(target))
     return f"trace-cmd restore -o trace.dat {words}"

@@ -10,9 +10,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import IO, Any
 
-from kfgraph.cli.invocation import Invocation, running
+from kfgraph.cli.saying import fail, say
 from kfgraph.errors import Interrupted, KfgraphError, MachineError
 
 
@@ -60,15 +61,6 @@ COMMANDS = (
 )
 
 
-def fail(problem: KfgraphError) -> int:
-    """Print the failure and its hint on stderr; its exit code, also where nobody reads that."""
-    with contextlib.suppress(OSError):
-        print(f"kfgraph: {problem.message}", file=sys.stderr)
-        if problem.hint:
-            print(f"  hint: {problem.hint}", file=sys.stderr)
-    return problem.exit_code
-
-
 def open_standard_streams() -> None:
     """Where a standard stream was closed (``2>&-``), read and write nothing: else a file would get its number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -93,10 +85,9 @@ def drop(stream: IO[Any]) -> None:
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
-def say(sentence: str) -> None:
-    """A sentence for the user on stderr; nothing where nobody can read that."""
-    with contextlib.suppress(OSError):
-        print(f"kfgraph: {sentence}", file=sys.stderr)
+def debugging(argv: Sequence[str]) -> bool:
+    """Is ``--debug`` among kfgraph's own options, and not among the words of a command?"""
+    return "--debug" in takewhile(lambda word: word.startswith("-"), argv)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -105,16 +96,15 @@ def main(args: Sequence[str] | None = None) -> int:
     Expected failures are one line and a hint, a closed pipe is no failure, Ctrl-C is 130, SIGTERM 143. A bug keeps
     its traceback under ``--debug`` and is one line otherwise.
     """
-    invocation = Invocation.of_process() if args is None else Invocation.of(args)
-    debug = invocation.debug
+    argv = list(sys.argv[1:] if args is None else args)
+    debug = debugging(argv)
     open_standard_streams()
     _never_fail_on_a_letter()
     # Ignored, as some parents leave it, no child's end could be waited for.
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        with running(invocation):
-            return _run(list(invocation.argv))
+        return _run(argv)
     except KfgraphError as problem:
         return fail(problem)
     except KeyboardInterrupt as stop:
@@ -132,12 +122,17 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as bug:
         if debug:
             raise
-        print(f"kfgraph: bug: {type(bug).__name__}: {bug}", file=sys.stderr)
-        print("  hint: run again with --debug and report the traceback", file=sys.stderr)
+        say(f"bug: {type(bug).__name__}: {bug}", hint="run again with --debug and report the traceback")
         return 1
 
 
 def _run(argv: Sequence[str]) -> int:
+    own = list(takewhile(lambda word: word == "--debug", argv))
+    rest = argv[len(own) :]
+    if rest and not rest[0].startswith("--") and all(c.name != rest[0] for c in COMMANDS):
+        from kfgraph.cli import first_word
+
+        argv = [*own, *first_word.meaning(rest)]
     command = next((c for c in COMMANDS if c.passthrough and argv[:1] == [c.name]), None)
     if command is not None and "_KFGRAPH_COMPLETE" not in os.environ:
         from kfgraph.cli import fastparse

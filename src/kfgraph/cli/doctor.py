@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Annotated
 
 import typer
 
 from kfgraph.cli import options
+from kfgraph.cli.saying import say
 from kfgraph.errors import CaptureError, MachineError
+from kfgraph.model.spelling import json_text
 
 EXAMPLES = """Examples:
 
@@ -42,11 +42,10 @@ def run(
         except (CaptureError, OSError) as problem:
             raise MachineError(f"cannot put the tracer back: {problem}", hint="run it as root") from problem
         for sentence in done or ["nothing was left by a killed run"]:
-            print(f"kfgraph: {sentence}", file=sys.stderr)
+            say(sentence)
     report = doctor.examine(compiled=compiled_loops())
     if json_:
-        json.dump(report.to_dict(), sys.stdout, indent=1)
-        print()
+        print(json_text(report.to_dict(), indent=1))
     else:
         from kfgraph.render.console import stdout_console
         from kfgraph.render.doctor import DoctorView

@@ -69,6 +69,14 @@ def parse(run: Callable[..., Any], words: Sequence[str]) -> dict[str, Any] | Non
     return found
 
 
+def takes_value(name: str) -> bool:
+    """Whether ``kfgraph trace`` has an option of this name whose next word is its value."""
+    from kfgraph.cli.trace import run
+
+    meaning = _declared(run)[1].get(name)
+    return meaning is not None and meaning.constant is None
+
+
 def _declared(run: Callable[..., Any]) -> tuple[str, dict[str, _Meaning]]:
     operands, meanings = "", dict[str, _Meaning]()
     for parameter, hint in get_type_hints(run, include_extras=True).items():

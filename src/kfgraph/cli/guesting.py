@@ -6,7 +6,6 @@ import array
 import contextlib
 import fcntl
 import os
-import shlex
 import stat
 import sys
 import termios
@@ -21,13 +20,15 @@ from kfgraph.capture.job import Job
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.run import Recording
 from kfgraph.cli import checking
-from kfgraph.cli.app import drop, say
+from kfgraph.cli.app import drop
 from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
 from kfgraph.cli.readback import look_at
+from kfgraph.cli.saying import say, write_lines
 from kfgraph.errors import UsageError
 from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
+from kfgraph.model.spelling import shell_line, spelt_out_lines
 
 _STAGES = {
     "booting": "booting",
@@ -99,9 +100,9 @@ def dry_run(job: Job, choice: GuestChoice) -> int:
     for sentence in doubts:
         say(sentence)
     machine = machines.find_machine()
-    print(shlex.join(virtme.vng_argv(machine, image, Path("SHARED_FOLDER"), stubs=Path("STUBS"))))
+    print(shell_line(virtme.vng_argv(machine, image, Path("SHARED_FOLDER"), stubs=Path("STUBS"))))
     print(f"# and inside, where {image.release} is asked what it can:")
-    print("\n".join(host.lines_inside(job, image, machine)))
+    print(spelt_out_lines("\n".join(host.lines_inside(job, image, machine))))
     return 0
 
 
@@ -112,7 +113,7 @@ def list_kernels() -> int:
 
     found = images.list_images()
     if not found:
-        print(f"no kernel image in {images.BOOT} ({machines.image_remedy()})", file=sys.stderr)
+        say(f"no kernel image in {images.BOOT}", hint=machines.image_remedy())
     stdout_console().print(KernelsView(found), soft_wrap=True)
     return 0
 
@@ -127,9 +128,7 @@ def _choose(job: Job, choice: GuestChoice) -> tuple[KernelImage, tuple[str, ...]
 
 
 def _tell(lines: tuple[str, ...]) -> None:
-    with contextlib.suppress(OSError):
-        for line in lines:
-            print(f"  guest| {line}", file=sys.stderr)
+    write_lines(f"  guest| {line}" for line in lines)
 
 
 class _StatusLine:
@@ -142,8 +141,7 @@ class _StatusLine:
         self._column_0 = True
         self._stage = ""
         if not quiet and not self._line.live:
-            with contextlib.suppress(OSError):
-                print(f"kfgraph: {_STAGES['booting']} {what}", file=stream, flush=True)
+            write_lines([f"kfgraph: {_STAGES['booting']} {what}"], stream=stream)
 
     def update(self, stage: str, elapsed_s: float) -> None:
         if stage not in ("running", self._stage):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Annotated
 
 import typer
 
-from kfgraph.cli import options
+from kfgraph.cli import notes, options
+from kfgraph.model.spelling import json_text
 
 EXAMPLES = """Examples:
 
@@ -37,12 +36,11 @@ def run(
 
     result = info(loaded)
     if json_:
-        json.dump({**result.to_dict(), **({"compiled": compiled_loops()} if verbose else {})}, sys.stdout)
-        print()
+        print(json_text({**result.to_dict(), **({"compiled": compiled_loops()} if verbose else {})}))
     else:
         from kfgraph.render.console import stdout_console
         from kfgraph.render.info import InfoView
 
         stdout_console().print(InfoView(result, verbose=verbose, loops=compiled_loops() if verbose else None))
     if strict:
-        options.tell_problems(loaded, strict=True)
+        notes.refuse_problems(loaded)

@@ -7,15 +7,16 @@ defaults stand in the command.
 from __future__ import annotations
 
 import os
-import shlex
 import sys
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kfgraph.cli import invocation
-from kfgraph.errors import InputError, NoMatchError, Notice
+from kfgraph.cli import notes
+from kfgraph.cli.app import debugging
+from kfgraph.cli.idle import Idle
+from kfgraph.errors import NoMatchError
+from kfgraph.model.spelling import shell_word
 
 if TYPE_CHECKING:
     from kfgraph.model.trace import Trace
@@ -85,6 +86,12 @@ PreExec = Annotated[
     ),
 ]
 
+IDLE = (
+    # A task that is asked for is shown, whoever's it is.
+    Idle("task", ("all_tasks",)),
+    Idle("pid", ("all_tasks",)),
+)
+
 
 def open_trace(
     path: str, *, reader: str | None = None, buffer: str | None = None, may_be_empty: bool = False
@@ -99,47 +106,14 @@ def open_trace(
     from kfgraph.parse import load
 
     trace = load(path, reader=reader, buffer=buffer)
-    if invocation.current().debug:
+    if debugging(sys.argv[1:]):
         trace.check()
     if not (len(trace.calls) or may_be_empty):
-        hint = f"kfgraph info {shlex.quote(path)} says what it holds"
+        hint = f"kfgraph info {shell_word(path)} says what it holds"
         if trace.notices:
             # What is damaged may be why: no guess at how it was recorded beside that.
-            tell_problems(trace, strict=False)
+            notes.tell([], trace.notices)
         else:
             hint += "; was it recorded with -p function_graph?"
         raise NoMatchError(f"{path}: no function call was recorded", hint)
     return trace
-
-
-def tell(notices: Iterable[Notice]) -> None:
-    """Each notice as one line on stderr."""
-    for notice in notices:
-        hint = f" ({notice.hint})" if notice.hint else ""
-        print(f"kfgraph: {notice.n:,} {notice.text}{hint}", file=sys.stderr)
-
-
-def tell_problems(trace: Trace, *, strict: bool) -> None:
-    """The problems in the data, in one line on stderr; call it when the output is out.
-
-    Raises:
-        InputError: there are some, under ``--strict``.
-    """
-    notices = trace.notices
-    if not notices:
-        return
-    said = [notice.text if notice.n == 1 else f"{notice.n:,} {notice.text}" for notice in notices if _is_rare(notice)]
-    usual = ", ".join(f"{notice.n:,} {notice.code}" for notice in notices if not _is_rare(notice))
-    if usual:
-        said.append(f"{usual} (kfgraph info explains)")
-    hint = "; ".join(notice.hint for notice in notices if notice.hint)
-    if strict:
-        raise InputError(f"{trace.meta.path}: {'; '.join(said)} (--strict)", hint)
-    print(f"kfgraph: in this trace: {'; '.join(said)}", file=sys.stderr)
-    if hint:
-        print(f"  hint: {hint}", file=sys.stderr)
-
-
-def _is_rare(notice: Notice) -> bool:
-    """Whether it deserves a sentence: nearly every trace has some calls that are marked by a flag."""
-    return notice.code not in ("entry-missing", "exit-missing", "cut-by-loss", "depth-jump", "in-tracer")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from kfgraph.cli import options
+from kfgraph.cli import notes, options
 from kfgraph.cli import show_options as own
-from kfgraph.errors import Notice
+from kfgraph.cli.idle import without_effect
 
 EXAMPLES = """Examples:
 
@@ -20,6 +20,7 @@ kfgraph show examples/insmod-fail19.dat --root '*' --calls-to kfree --merge
 
 kfgraph show examples/insmod-fail19.dat --root load_module --json | jq -r .function
 """
+IDLE = (*own.IDLE, *options.IDLE)
 
 
 def run(
@@ -52,9 +53,11 @@ def run(
     buffer: options.BufferName = None,
 ) -> None:
     """The call tree below a function, or of every task: who called whom, and how long each call took."""
+    idle = without_effect(run, locals())
     least = own.least(min_, all_=all_, max_rows=max_rows)
     loaded = options.open_trace(trace, reader=reader, buffer=buffer)
     from kfgraph.analyze.calltree import call_tree
+    from kfgraph.analyze.problems import problems_in
     from kfgraph.render.tree import open_screen, tree_view
 
     several = bool(root) and nth is None and slowest is None and not merge
@@ -86,16 +89,12 @@ def run(
         all_tasks=all_tasks,
         pre_exec=pre_exec,
     )
-    notices = list(tree.selection.notices)
     if json_:
         from kfgraph.export.jsonl import write_calls, write_nodes
 
         (write_nodes if merge else write_calls)(tree, sys.stdout)
-        given = {"--all": all_, "--depth": depth, "--min": min_, "--max-rows": max_rows, "--expand": expand}
-        given |= {"--collapse": collapse, "--hide": hide, "--calls-to": calls_to, "--event": event, "--start": start}
-        if ignored := own.not_for_json(given):
-            notices.append(Notice("no-effect", f"options do nothing with --json: {', '.join(ignored)}", len(ignored)))
     else:
         screen.show(tree_view(tree, folding, events=event or (), width=screen.width, start=start))
-    options.tell(notices)
-    options.tell_problems(loaded, strict=strict)
+    notes.tell([*idle, *tree.selection.notices], () if strict else problems_in(tree.selection, tree.shown_rows))
+    if strict:
+        notes.refuse_problems(loaded)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from kfgraph.cli.idle import Idle
 from kfgraph.errors import UsageError
 from kfgraph.model.units import parse_ns
 
@@ -75,6 +76,12 @@ Events = Annotated[
 ]  # fmt: skip
 Start = Annotated[bool, typer.Option("--start", help="A column of start times, in seconds from the start.")]
 
+IDLE = (
+    Idle("json_", ("all_", "depth", "min_", "max_rows", "expand", "collapse", "hide", "calls_to", "event", "start")),
+    # Nothing is folded then; but below a depth or a least time there is something to expand.
+    Idle("all_", ("expand",), unless=("depth", "min_")),
+)
+
 
 def fold_options(
     *,
@@ -135,8 +142,3 @@ def least(text: str | None, *, all_: bool = False, max_rows: int | None = None) 
         return Least(parse_ns(text, default_unit="ns" if text.strip() == "0" else ""), None)
     except ValueError as problem:
         raise UsageError(f"--min: {problem}", "--min 100us, --min 1.5ms or --min 1%") from None
-
-
-def not_for_json(given: Mapping[str, object]) -> list[str]:
-    """The names of the given options that choose rows of the tree and so do nothing to ``--json``."""
-    return [name for name, value in given.items() if value is not None and value is not False]

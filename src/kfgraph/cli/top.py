@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Annotated, Literal
 
 import typer
 
-from kfgraph.cli import options
+from kfgraph.cli import notes, options
+from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import UsageError
+from kfgraph.model.spelling import json_text
 
 EXAMPLES = """Examples:
 
@@ -22,6 +23,8 @@ kfgraph top examples/cat-enoent.dat --group module
 kfgraph top examples/insmod-fail19.dat --csv > functions.csv
 """
 ROWS = 20
+PATHS = 5
+IDLE = (Idle("csv", ("paths",)), *options.IDLE)
 
 
 def run(
@@ -38,7 +41,9 @@ def run(
             "--limit", metavar="N", min=0, help=f"Rows to show; 0: all. Default: {ROWS}, all with --json and --csv."
         ),
     ] = None,
-    paths: Annotated[int, typer.Option("--paths", metavar="N", min=0, help="Hot paths to show.")] = 5,
+    paths: Annotated[
+        int | None, typer.Option("--paths", metavar="N", min=0, help=f"Hot paths to show. Default: {PATHS}.")
+    ] = None,
     root: options.Root = None,
     task: options.TaskNames = None,
     pid: options.Pids = None,
@@ -55,6 +60,7 @@ def run(
     buffer: options.BufferName = None,
 ) -> None:
     """Which functions the time went into: calls, self and total time, percentiles, and the hot paths."""
+    idle = without_effect(run, locals())
     if json_ and csv:
         raise UsageError("--json and --csv are two outputs", "give one of them")
     loaded = options.open_trace(trace, reader=reader, buffer=buffer)
@@ -65,7 +71,7 @@ def run(
         by=by,
         group=group,
         limit=limit or None,
-        n_paths=paths,
+        n_paths=PATHS if paths is None else paths,
         root=root or (),
         task=task or (),
         pid=pid or (),
@@ -77,8 +83,7 @@ def run(
         pre_exec=pre_exec,
     )
     if json_:
-        json.dump(result.to_dict(), sys.stdout)
-        print()
+        print(json_text(result.to_dict()))
     elif csv:
         from kfgraph.export.csv import write_csv
 
@@ -88,5 +93,8 @@ def run(
         from kfgraph.render.top import TopView
 
         stdout_console().print(TopView(result, limit=ROWS if limit is None else None))
-    options.tell(result.selection.notices)
-    options.tell_problems(loaded, strict=strict)
+    from kfgraph.analyze.problems import problems_in
+
+    notes.tell([*idle, *result.selection.notices], () if strict else problems_in(result.selection))
+    if strict:
+        notes.refuse_problems(loaded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kfgraph.cli import capture_options as o
+from kfgraph.cli.idle import Idle, tell_idle
 
 EXAMPLES = """Examples:
 
@@ -14,6 +15,12 @@ kfgraph trace --root vfs_open --syscalls cat /etc/passwd
 
 kfgraph trace --guest -- insmod foo.ko
 """
+IDLE = (
+    Idle("quiet", ("progress",)),
+    Idle("guest", ("progress",)),
+    Idle("guest_kernel", ("progress", "guest")),
+    Idle("dry_run", ("force", "progress", "quiet", "duration", "guest_timeout")),
+)
 
 
 def run(
@@ -57,6 +64,7 @@ def run(
     """
     from kfgraph.cli import guest_choice, tracing
 
+    tell_idle(run, locals())
     with tracing.own_failures():
         wishes = tracing.wishes(
             follow=follow,

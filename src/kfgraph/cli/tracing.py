@@ -20,11 +20,13 @@ from kfgraph.capture.probes import GROUP, definition
 from kfgraph.capture.processes import tasks_of
 from kfgraph.capture.recorder import PROGRAM, Verdict
 from kfgraph.capture.tracefs import neutral, take_snapshot
-from kfgraph.cli import checking, invocation
-from kfgraph.cli.app import say
+from kfgraph.cli import checking
+from kfgraph.cli.app import debugging
 from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
+from kfgraph.cli.saying import say
 from kfgraph.errors import CaptureError, KfgraphError, MachineError, UsageError
+from kfgraph.model.spelling import shell_word, spelt_out_lines
 from kfgraph.model.units import parse_ns, plural
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def own_failures() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as problem:
-        if invocation.current().debug:
+        if debugging(sys.argv[1:]):
             raise
         what = problem.filename or "the current directory"
         raise CaptureError(f"{what}: {problem.strerror or problem}") from None
@@ -177,7 +179,7 @@ def dry_run(wishes: Wishes, target: Target, *, output: str, in_guest: GuestChoic
     request = make_request(Job(wishes, target.command, target.pids), fs=fs)
     plan, probes = request.plan, request.probes
     for probe in probes.probes:
-        print(f"echo {shlex.quote(definition(probe))} >> {fs.root}/kprobe_events")
+        print(f"echo {shell_word(definition(probe))} >> {fs.root}/kprobe_events")
     if probes.probes:
         plan = plan.with_probes(GROUP, notrace=probes.notrace)
     for sentence in request.warnings:
@@ -186,7 +188,7 @@ def dry_run(wishes: Wishes, target: Target, *, output: str, in_guest: GuestChoic
     pids = target.pids or ("PID",)
     aside = neutral(fs, take_snapshot(fs), events=plan.all_events)
     lines = plan.shell_lines(recorder=PROGRAM, pids=pids, output=output, tracefs=str(fs.root), set_aside=aside)
-    print("\n".join(lines))
+    print(spelt_out_lines("\n".join(lines)))
     return 0
 
 
@@ -295,6 +297,8 @@ def _said(wishes: Wishes) -> Mapping[str, Any]:
 
 
 def _print_summary(recording: run.Recording, *, shown: str) -> None:
+    from rich.text import Text
+
     from kfgraph.cli.advice import again_with_children, against_loss
     from kfgraph.parse import load
     from kfgraph.render.capture import CaptureSummary, summary
@@ -304,16 +308,14 @@ def _print_summary(recording: run.Recording, *, shown: str) -> None:
     warnings = _warnings(recording)
     try:
         loaded = load(str(recording.path))
-        if invocation.current().debug:
-            loaded.check()
     except KfgraphError as problem:
         warnings.append(f"it cannot be read back: {problem.message}")
     except Exception as bug:  # the recording and the command's status count for more than this line
-        if invocation.current().debug:
+        if debugging(sys.argv[1:]):
             raise
         warnings.append(f"it cannot be read back: {type(bug).__name__}: {bug}")
     n_calls, n_tasks, next_root = _count(loaded) if loaded else (None, None, "")
-    if loaded and (again := again_with_children(recording, loaded, arguments=invocation.current().argv)):
+    if loaded and (again := again_with_children(recording, loaded, arguments=sys.argv[1:])):
         warnings.append(f"no loading of a module was recorded; if a child of the command does it: {again}")
     result = CaptureSummary(
         path=f"./{shown}" if shown.startswith("-") else shown,
@@ -323,16 +325,14 @@ def _print_summary(recording: run.Recording, *, shown: str) -> None:
         n_tasks=n_tasks,
         ended=_how_it_ended(recording),
         lost=tuple((s.cpu, s.n_lost, s.n_events) for s in recording.stats if s.n_lost),
-        advice=tuple(against_loss(recording, loaded, root=next_root, arguments=invocation.current().argv)),
+        advice=tuple(against_loss(recording, loaded, root=next_root, arguments=sys.argv[1:])),
         warnings=tuple(warnings),
         partial=recording.partial,
         next_root=next_root,
         n_probes=len(recording.companion.probes),
         n_unprobed=recording.n_unprobed,
     )
-    console = stderr_console()
-    for line in summary(result):
-        console.print(line)
+    stderr_console().print(Text("\n").join(summary(result)))
 
 
 def _how_it_ended(recording: run.Recording) -> str:

@@ -61,8 +61,8 @@ def assemble(
         raise InputError(f"{meta.path}: {_instead(facts)}", _NO_GRAPH_HINT)
     if others:
         shown = ", ".join(name or "(main)" for name in others)
-        text = f"other trace buffers in the file: {shown}"
-        notices = [*notices, Notice("other-buffers", text, len(others), "--buffer-name NAME")]
+        one, text = (f"other trace {noun} in the file: {shown}" for noun in ("buffer", "buffers"))
+        notices = [*notices, Notice("other-buffers", text, len(others), "--buffer-name NAME", one=one)]
     symbols = symbols_of(facts["names"])
     calls = paired.calls
     flags, retval = calls.flags, calls.retval
@@ -106,7 +106,8 @@ def _unread(facts: Mapping[str, Any]) -> list[Notice]:
         return []
     first = decode(facts["first_unread"][:200])
     text = "lines are no records of a function graph and were left out"
-    return [Notice("unread-line", text, facts["n_unread"], details={"first": first})]
+    one = "line is no record of a function graph and was left out"
+    return [Notice("unread-line", text, facts["n_unread"], details={"first": first}, one=one)]
 
 
 def _instead(facts: Mapping[str, Any]) -> str:

@@ -310,24 +310,41 @@ def _rows_of_places(
     return row, parent
 
 
+_KINDS = (
+    (
+        Flag.NO_ENTRY,
+        "entry-missing",
+        "call known from its exit record alone",
+        "calls known from their exit record alone",
+    ),
+    (
+        Flag.NO_EXIT,
+        "exit-missing",
+        "call without an exit record: it had not returned, or the record was lost",
+        "calls without an exit record: they had not returned, or the record was lost",
+    ),
+    (Flag.CUT_BY_LOSS, "cut-by-loss", "call with lost records inside it", "calls with lost records inside them"),
+    (
+        Flag.DEPTH_JUMP,
+        "depth-jump",
+        "call whose true caller was not recorded",
+        "calls whose true caller was not recorded",
+    ),
+    (
+        Flag.IN_TRACER,
+        "in-tracer",
+        "interrupt that hit the tracer itself: not subtracted from the call it stands in",
+        "interrupts that hit the tracer itself: not subtracted from the call they stand in",
+    ),
+)
+"""What a flag says of a call, of several calls."""
+
+
 def _notices(calls: CallTable, losses: Losses) -> tuple[Notice, ...]:
     """What pairing has to say, each kind counted."""
-    no_entry, no_exit = calls.has(Flag.NO_ENTRY), calls.has(Flag.NO_EXIT)
-    cut = calls.has(Flag.CUT_BY_LOSS)
-    kinds = (
-        ("entry-missing", "calls known from their exit record alone", no_entry),
-        ("exit-missing", "calls without an exit record: they had not returned, or the record was lost", no_exit),
-        ("cut-by-loss", "calls with lost records inside them", cut),
-        ("depth-jump", "calls whose true caller was not recorded", calls.has(Flag.DEPTH_JUMP)),
-        (
-            "in-tracer",
-            "interrupts that hit the tracer itself: not subtracted from the call they stand in",
-            calls.has(Flag.IN_TRACER),
-        ),
-    )
-    notices = [Notice(code, text, int(which.sum())) for code, text, which in kinds if which.any()]
+    counted = ((kind, int(calls.has(kind[0]).sum())) for kind in _KINDS)
+    notices = [Notice(code, text, n, one=one, flag=int(flag)) for (flag, code, one, text), n in counted if n]
     if len(losses):
-        counted = losses.n_lost_counted
         notices.insert(
             0,
             Notice(
@@ -335,7 +352,8 @@ def _notices(calls: CallTable, losses: Losses) -> tuple[Notice, ...]:
                 "places where the tracer lost records",
                 len(losses),
                 "record again with a larger --buffer, or less: --root, --exclude",
-                {"n_lost_counted": counted, "n_uncounted": int((losses.n_lost < 0).sum())},
+                {"n_lost_counted": losses.n_lost_counted, "n_uncounted": int((losses.n_lost < 0).sum())},
+                one="place where the tracer lost records",
             ),
         )
     return tuple(notices)

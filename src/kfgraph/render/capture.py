@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 
 from rich.text import Text
 
+from kfgraph.model.spelling import shell_word
 from kfgraph.model.units import format_count, format_ns, format_size, plural
 
 
@@ -62,8 +62,8 @@ def summary(result: CaptureSummary) -> list[Text]:
             Text(f"  CPU {cpu} lost {format_count(n_lost)} events, {share:.0%} of what happened there", "bold red")
         )
     lines += [Text(f"  against it: {advice}") for advice in result.advice]
-    root = f" --root {shlex.quote(result.next_root)}" if result.next_root else ""
-    path = shlex.quote(result.path)
+    root = f" --root {shell_word(result.next_root)}" if result.next_root else ""
+    path = shell_word(result.path)
     lines += [Text("  look at it:"), Text(f"    kfgraph show {path}{root}"), Text(f"    kfgraph top {path}")]
     return lines
 

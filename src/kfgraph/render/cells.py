@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from rich.cells import cell_len, chop_cells
 
 _BLOCKS = " ▏▎▍▌▋▊▉█"
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def bar(share: float, width: int) -> str:
@@ -15,11 +12,6 @@ def bar(share: float, width: int) -> str:
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, part = divmod(eighths, 8)
     return ("█" * full + (_BLOCKS[part] if part else "")).ljust(width)
-
-
-def clean(text: str) -> str:
-    """Text from a trace with everything that could move a cursor or turn a line spelt out (``\\x1b``)."""
-    return _UNPRINTABLE.sub(lambda m: m[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def cut_middle(text: str, width: int) -> str:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from kfgraph.model.spelling import spelt_out_lines
 
 WIDTH_OF_A_FILE = 160
 """Columns where no terminal tells a width: a file, a CI log."""
@@ -15,6 +19,15 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Leave it to the error boundary; rich would exit with status 1."""
         raise
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of ``renderable``, harmless: rich lets escape sequences in a text through."""
+        for segment in super().render(renderable, options):
+            text = segment.text
+            if segment.control or text == "\n" or (text.isascii() and text.isprintable()):
+                yield segment
+            else:
+                yield Segment(spelt_out_lines(text), segment.style)
 
 
 def stdout_console() -> Console:

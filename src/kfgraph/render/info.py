@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,8 +10,8 @@ from rich.text import Text
 
 from kfgraph.analyze.info import Info, TaskInfo
 from kfgraph.model.companion import Companion
+from kfgraph.model.spelling import shell_line, spelt_out
 from kfgraph.model.units import format_count, format_ns, plural
-from kfgraph.render.cells import clean
 
 _LABEL_WIDTH = 10
 _SHORT = 8
@@ -32,7 +31,7 @@ class InfoView:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for label, text, style in self.facts():
-            body = Text(clean(text), style=style)
+            body = Text(spelt_out(text), style=style)
             for i, line in enumerate(body.wrap(console, max(options.max_width - _LABEL_WIDTH, 20))):
                 line.rstrip()
                 yield Text.assemble(((label if i == 0 else "").ljust(_LABEL_WIDTH), "bold"), line)
@@ -59,7 +58,7 @@ class InfoView:
             yield from _recording(trace.companion)
         for i, notice in enumerate(trace.notices):
             hint = f" ({notice.hint})" if notice.hint else ""
-            yield "" if i else "notices", f"{format_count(notice.n)} {notice.text}{hint}", "yellow"
+            yield "" if i else "notices", f"{notice.sentence}{hint}", "yellow"
         if self.verbose:
             yield from self._details()
 
@@ -133,9 +132,9 @@ def _task(task: TaskInfo) -> str:
 def _recording(companion: Companion) -> Iterator[tuple[str, str, str]]:
     status = companion.exit_status
     ended = "" if status is None else f" (exit status {status})"
-    yield "command", f"{shlex.join(companion.argv) or 'not told'}{ended}", ""
+    yield "command", f"{shell_line(companion.argv) or 'not told'}{ended}", ""
     if companion.trace_cmd:
-        yield "recorder", shlex.join(companion.trace_cmd), ""
+        yield "recorder", shell_line(companion.trace_cmd), ""
     if companion.partial:
         yield "partial", companion.partial, "bold yellow"
     if companion.probes:

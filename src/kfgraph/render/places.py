@@ -13,9 +13,9 @@ from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.forest import Bool, Int32
 from kfgraph.errors import NoMatchError
 from kfgraph.model.names import matching
+from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
-from kfgraph.render.cells import clean
 from kfgraph.render.fold import Folded, Kind
 
 EVENTS_PER_PLACE = 3
@@ -95,7 +95,7 @@ def with_events(
         fits = place < per_place
     else:
         fits = np.ones(len(at), np.bool_)
-    texts = [f"· {clean(f'{marks.names[marks.name[i]]}: {marks.text[i]}'.strip())}" for i in asked[fits].tolist()]
+    texts = [f"· {spelt_out(f'{marks.names[marks.name[i]]}: {marks.text[i]}'.strip())}" for i in asked[fits].tolist()]
     rows, nodes = at[fits].tolist(), node[asked[fits]].tolist()
     left_out = Counter(at[~fits].tolist())
     if left_out:

@@ -12,9 +12,10 @@ from rich.cells import cell_len
 
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import Flag
+from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
-from kfgraph.render.cells import clean, cut_middle
+from kfgraph.render.cells import cut_middle
 from kfgraph.render.columns import BLANK, UNKNOWN
 from kfgraph.render.fold import OPTION, Folded, Kind, Why
 
@@ -220,7 +221,7 @@ class RowModel:
 
     @cached_property
     def _names(self) -> list[str]:
-        return [clean(label) for label in self.folded.tree.labels]
+        return [spelt_out(label) for label in self.folded.tree.labels]
 
     def _hidden(self, row: int) -> str:
         """``214 calls, 2 losses``, or nothing."""

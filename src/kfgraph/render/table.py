@@ -9,7 +9,8 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from kfgraph.render.cells import clean, cut_middle
+from kfgraph.model.spelling import spelt_out
+from kfgraph.render.cells import cut_middle
 
 _GAP = 2
 _NAME_WIDTH = 24
@@ -74,7 +75,7 @@ class Table:
                 cell = column.cells[row]
                 line.append(" " * (wide - cell_len(cell)) + cell + gap, style=column.style)
             style = self.row_styles[row] if self.row_styles else ""
-            yield line.append(cut_middle(clean(name), room), style=style)
+            yield line.append(cut_middle(spelt_out(name), room), style=style)
         hidden = [column.head for column in self.columns if column.head and column not in shown]
         if hidden:
             yield Text(f"{', '.join(hidden)}: not at this width ({self.how_to_see})", style="dim")

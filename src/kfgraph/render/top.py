@@ -12,8 +12,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from kfgraph.analyze.top import Path, Top
+from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, format_share, plural
-from kfgraph.render.cells import bar, clean, cut_middle
+from kfgraph.render.cells import bar, cut_middle
 from kfgraph.render.columns import count_block, count_width, joined, share_block, time_block, time_width
 from kfgraph.render.table import Column, Table
 
@@ -99,7 +100,7 @@ def _path_lines(paths: Sequence[Path], width: int) -> Iterator[Text]:
     for path, share, time in zip(paths, shares, times, strict=True):
         yield Text(f"{share}  {time}  {plural(path.n_calls, 'call')}", style="bold")
         indent = " " * (len(share) + 2)
-        lines = chain_lines([clean(name) for name in path.path], max(width - len(indent), 8))
+        lines = chain_lines([spelt_out(name) for name in path.path], max(width - len(indent), 8))
         for line in lines:
             text = Text(indent + line, no_wrap=True)
             if line is lines[-1]:

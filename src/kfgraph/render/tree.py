@@ -18,9 +18,9 @@ from rich.style import Style
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.errors import UsageError
 from kfgraph.model.calls import Flag
+from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
-from kfgraph.render.cells import clean
 from kfgraph.render.console import stdout_console
 from kfgraph.render.fold import Folded, FoldOptions, Kind, Why, fold
 from kfgraph.render.pager import write
@@ -105,7 +105,7 @@ class TreeView:
         width = len(str(int(nth.max())))
         before = {int(root): f"#{n:<{width}} " for root, n in zip(tree.roots, nth.tolist(), strict=True)}
         after = {
-            int(root): f"  {clean(shown.trace.tasks[int(lane)].label)}"
+            int(root): f"  {spelt_out(shown.trace.tasks[int(lane)].label)}"
             for root, lane in zip(tree.roots, lanes, strict=True)
             if several
         }
@@ -155,7 +155,7 @@ class TreeView:
             if trace.calls.start_ns[row] >= 0 and trace.meta.first_ns >= 0:
                 words.append(f"{(trace.calls.start_ns[row] - trace.meta.first_ns) / 1e9:.6f} s after the start")
             which = f"match {shown.nth[0]} of {len(shown.matches):,}: " if len(shown.matches) > 1 else ""
-            return [clean(which + ", ".join(words))]
+            return [spelt_out(which + ", ".join(words))]
         total = int(tree.floor_ns[tree.roots].sum())
         if len(shown.nth) < len(shown.matches):
             return [f"the slowest {len(shown.nth):,} of {plural(len(shown.matches), 'match')}: {format_ns(total)}"]
@@ -208,7 +208,7 @@ class TreeView:
             said.append(f"no {' or '.join(self.events)} event inside the calls that are shown")
         if self.n_events_hidden:
             said.append(f"{plural(self.n_events_hidden, 'other event')} not shown: -e '*' shows them")
-        return [line for words in said for line in textwrap.wrap(words, self.width or 10_000)]
+        return [line for words in said for line in textwrap.wrap(spelt_out(words), self.width or 10_000)]
 
     def row(self, index: int, numbers: str) -> Pieces:
         """One line: ``numbers`` and the tree, in styles."""

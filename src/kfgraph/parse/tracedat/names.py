@@ -92,7 +92,12 @@ class Names:
     def _say(self, kallsyms: Kallsyms, n_functions: int) -> None:
         if kallsyms.n_damaged:
             self.notes.say(
-                Notice("damaged-kallsyms", "lines of kallsyms are not symbols", kallsyms.n_damaged)
+                Notice(
+                    "damaged-kallsyms",
+                    "lines of kallsyms are not symbols",
+                    kallsyms.n_damaged,
+                    one="line of kallsyms is not a symbol",
+                )
             )
         said = any(notice.code == "earlier-boot" for notice in self.notes.all())
         if n_functions and not said and (kallsyms.hidden or not len(kallsyms)):

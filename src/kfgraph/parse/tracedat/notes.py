@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from kfgraph.errors import Notice
 from kfgraph.parse.tracedat.source import Damage
 
 _KINDS = {
-    "cut-file": "places where the file ends early",
-    "options": "lists of the file's parts cannot be read to their ends",
-    "buffer": "trace buffers cannot be read",
-    "cpu": "CPUs' data is not where the file says",
-    "leftover-unread": "files that the recorder left cannot be read",
-    "damaged-section": "parts that describe the records cannot be read",
-    "damaged-clock": "options of the clock cannot be read, so times are as recorded",
-    "damaged-chunk": "chunks of trace data make no sense",
-    "damaged-pages": "pages of trace data make no sense",
-    "clock-back": "records are before those before them on their CPU, so entries before their callers' have no time",
-    "unknown-event": "events are of types that the file does not describe",
+    "cut-file": ("place where the file ends early", "places where the file ends early"),
+    "options": (
+        "list of the file's parts cannot be read to its end",
+        "lists of the file's parts cannot be read to their ends",
+    ),
+    "buffer": ("trace buffer cannot be read", "trace buffers cannot be read"),
+    "cpu": ("CPU's data is not where the file says", "CPUs' data is not where the file says"),
+    "leftover-unread": ("file that the recorder left cannot be read", "files that the recorder left cannot be read"),
+    "damaged-section": (
+        "part that describes the records cannot be read",
+        "parts that describe the records cannot be read",
+    ),
+    "damaged-clock": (
+        "option of the clock cannot be read, so times are as recorded",
+        "options of the clock cannot be read, so times are as recorded",
+    ),
+    "damaged-chunk": ("chunk of trace data makes no sense", "chunks of trace data make no sense"),
+    "damaged-pages": ("page of trace data makes no sense", "pages of trace data make no sense"),
+    "clock-back": (
+        "record is before the one before it on its CPU, so an entry before its caller's has no time",
+        "records are before those before them on their CPU, so entries before their callers' have no time",
+    ),
+    "unknown-event": (
+        "event is of a type that the file does not describe",
+        "events are of types that the file does not describe",
+    ),
 }
-"""Plural, so that a count can stand in front."""
+"""Of one, and of several: a count stands in front."""
 
 
 class Notes:
@@ -33,11 +49,13 @@ class Notes:
         """``n`` more of a kind; ``what`` and where the first of them is."""
         known = self._notices.get(code)
         if known is not None:
-            self._notices[code] = Notice(code, known.text, known.n + n, known.hint, known.details)
+            self._notices[code] = replace(known, n=known.n + n)
             return
         where = f" (at byte {offset})" if offset >= 0 else ""
         details = {"offset": offset} if offset >= 0 else {}
-        self._notices[code] = Notice(code, f"{_KINDS[code]}, the first: {what}{where}", n, details=details)
+        one, many = _KINDS[code]
+        text = f"{many}, the first: {what}{where}"
+        self._notices[code] = Notice(code, text, n, details=details, one=f"{one}: {what}{where}")
 
     def damage(self, code: str, damage: Damage, *, part: str = "", n: int = 1) -> None:
         """The same of a damage, which is ``part``'s."""
@@ -52,7 +70,7 @@ class Notes:
         for notice in notices:
             known = self._notices.get(notice.code)
             if known is not None:
-                notice = Notice(known.code, known.text, known.n + notice.n, known.hint, known.details)
+                notice = replace(known, n=known.n + notice.n)
             self._notices[notice.code] = notice
 
     def all(self) -> tuple[Notice, ...]:

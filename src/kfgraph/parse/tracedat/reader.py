@@ -207,7 +207,13 @@ class Reading:
         if others:
             shown = ", ".join(name[:80] or "(main)" for name in others[:10]) + (", ..." if len(others) > 10 else "")
             self.notes.say(
-                Notice("other-buffers", f"other trace buffers in the file: {shown}", len(others), "--buffer-name NAME")
+                Notice(
+                    "other-buffers",
+                    f"other trace buffers in the file: {shown}",
+                    len(others),
+                    "--buffer-name NAME",
+                    one=f"other trace buffer in the file: {shown}",
+                )
             )
         trace = Trace(
             calls=calls,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfgraph.errors import Notice
+from kfgraph.model.spelling import shell_line, shell_word
 from kfgraph.parse.tracedat.layout import COMPRESSED, MAX_CPUS, SECTIONS, Buffer, CpuData, Option, plain_chunks
 from kfgraph.parse.tracedat.source import Damage, Source, whole
 
@@ -130,8 +130,8 @@ def restore_hint(path: str) -> str:
     parts = [part for name, _, part in leftovers(path) if not name]
     if not parts:
         return ""
-    shown = shlex.join(parts) if len(parts) < 4 else f"{shlex.quote(path)}.cpu*"
-    command = f"trace-cmd restore -o {shlex.quote(f'{path}.restored')} {shown}"
+    shown = shell_line(parts) if len(parts) < 4 else f"{shell_word(path)}.cpu*"
+    command = f"trace-cmd restore -o {shell_word(f'{path}.restored')} {shown}"
     return f"`{command}` makes a trace of the parts, under the kernel that recorded them"
 
 

@@ -1,0 +1,49 @@
+"""What is said about a result, on stderr behind it: one line at most. ``kfgraph info`` explains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from kfgraph.cli.saying import write_lines
+from kfgraph.errors import InputError, Notice
+
+if TYPE_CHECKING:
+    from kfgraph.model.trace import Trace
+
+_EXPLAINS = "kfgraph info explains"
+
+
+def tell(about: Iterable[Notice], problems: Sequence[Notice] = ()) -> None:
+    """One line: ``about`` what was left out or had no effect, whole; the ``problems`` in what is shown, in short."""
+    said = [f"{notice.sentence}{_hint(notice)}" for notice in about]
+    said += _in_short(problems)
+    if said:
+        write_lines([f"kfgraph: {'; '.join(said)}"])
+
+
+def _in_short(problems: Sequence[Notice]) -> list[str]:
+    """Nearly every trace has some calls with a flag: those by their codes. Of the others the first as a sentence."""
+    rare = [notice for notice in problems if not notice.flag]
+    first, rest = rare[:1], [*rare[1:], *(notice for notice in problems if notice.flag)]
+    said = [f"{notice.sentence}{_hint(notice)}" for notice in first]
+    if rest:
+        codes = ", ".join(f"{notice.n:,} {notice.code}" for notice in rest)
+        said.append(f"{'also' if first else 'in what is shown:'} {codes} ({_EXPLAINS})")
+    return said
+
+
+def _hint(notice: Notice) -> str:
+    return f" ({notice.hint})" if notice.hint else ""
+
+
+def refuse_problems(trace: Trace) -> None:
+    """For ``--strict``: what stands in the whole trace counts, shown or not.
+
+    Raises:
+        InputError: there are problems in the data.
+    """
+    if trace.notices:
+        said = "; ".join(notice.sentence for notice in trace.notices)
+        hint = "; ".join(dict.fromkeys(notice.hint for notice in trace.notices if notice.hint))
+        raise InputError(f"{trace.meta.path}: {said} (--strict)", hint)
