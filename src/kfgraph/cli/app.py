@@ -39,6 +39,11 @@ COMMANDS = (
         passthrough=True,
     ),
     Command(
+        "why",
+        "kfgraph.cli.why",
+        "Why the command failed: which call failed, where the error was born, and how it came up.",
+    ),
+    Command(
         "show",
         "kfgraph.cli.show",
         "The call tree below a function, or of every task: who called whom, and how long each call took.",

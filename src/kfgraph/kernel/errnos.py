@@ -48,3 +48,10 @@ def errno_name(number: int, *, arch: str = "") -> str:
     if number > _N_COMMON and number not in _INTERNAL and arch.startswith(_OWN_NUMBERS):
         return ""
     return _NAMES.get(number, "")
+
+
+def errno_number(word: str) -> int | None:
+    """19 for ``ENODEV`` and for ``19``; None for what is neither."""
+    if word.isascii() and word.isdigit():
+        return int(word) if 0 < int(word) <= 4095 else None
+    return next((number for number, name in _NAMES.items() if name == word.upper()), None)

@@ -1,0 +1,279 @@
+"""Where an error was born: from a failing call down, along the values that its callees returned.
+
+Nothing here knows of commands or screens. What is told from names and from the order of calls is an inference, and
+every link says what it rests on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+import numpy as np
+
+from kfgraph.analyze.retval import error_codes
+from kfgraph.kernel import unwinding
+from kfgraph.kernel.interrupts import WRAPPERS
+from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
+from kfgraph.model.trace import Trace
+
+EPERM, ENOMEM, EACCES = 1, 12, 13
+
+
+class Kind(Enum):
+    """What a callee's return says about its caller's error."""
+
+    SAME = "the same error"
+    OTHER = "another error"
+    NULL = "NULL"
+    FALSE = "false"
+    FINE = "no error"
+    IDLE = "nothing to do with it"
+    UNKNOWN = "not recorded"
+
+
+@dataclass(frozen=True)
+class Link:
+    """One call that carried the error. ``error`` is what it returned (negative; 0: NULL or false, or not recorded);
+    ``value`` words it; ``evidence`` is what the link to its caller rests on."""
+
+    row: int
+    error: int
+    value: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Blame:
+    """The way of an error, outermost call first; the last link is where it was born, as far as was recorded.
+
+    ``exact``: nothing that can fail ran below the last link without its value being recorded. ``sure``: recorded
+    values carry every link. ``doubts`` are sentences; ``candidates`` rows that may be the birthplace, best first.
+    """
+
+    chain: tuple[Link, ...]
+    exact: bool
+    sure: bool
+    doubts: tuple[str, ...] = ()
+    candidates: tuple[int, ...] = ()
+
+
+@dataclass
+class Outcomes:
+    """What the calls of a trace returned, asked one by one."""
+
+    trace: Trace
+    _of_type: dict[int, tuple[bool, bool, bool]] = field(default_factory=dict)
+
+    @cached_property
+    def errors(self) -> np.ndarray:
+        """:func:`error_codes` of every call."""
+        return error_codes(self.trace.calls, self.trace.symbols)
+
+    def known(self, row: int) -> bool:
+        """Whether the return value of this call was recorded."""
+        calls = self.trace.calls
+        return calls.retval is not None and bool(calls.flags[row] & Flag.HAS_RETVAL)
+
+    def raw(self, row: int) -> int:
+        """The register, 64 bits unsigned."""
+        calls = self.trace.calls
+        return int(calls.retval[row]) & (1 << 64) - 1 if calls.retval is not None else 0
+
+    def returns(self, row: int) -> tuple[bool, bool, bool]:
+        """(can it fail by its type, is it a pointer, is it a bool); a type that is not known can fail."""
+        func = int(self.trace.calls.func[row])
+        if func not in self._of_type:
+            told = self.trace.symbols.returned(func)
+            kinds = (True, False, False) if told is None else (told.can_fail, "*" in told.c_type, told.c_type == "bool")
+            self._of_type[func] = kinds
+        return self._of_type[func]
+
+    def typed(self, row: int) -> bool:
+        """Whether the trace tells what the function returns."""
+        return self.trace.symbols.returned(int(self.trace.calls.func[row])) is not None
+
+    def name(self, row: int) -> str:
+        """The function's name, as the trace has it."""
+        return self.trace.symbols.names[int(self.trace.calls.func[row])]
+
+    def words(self, row: int) -> str:
+        """The value as a person writes it: an error's number, NULL, false, a small number, an address."""
+        if not self.known(row):
+            return "?"
+        error = int(self.errors[row])
+        if error:
+            return str(error)
+        raw = self.raw(row)
+        _, pointer, is_bool = self.returns(row)
+        if is_bool:
+            return "true" if raw & 0xFF else "false"
+        if pointer and not raw:
+            return "NULL"
+        if raw & 0xFFFFFFFF80000000 == 0x80000000:
+            raw -= 1 << 32  # an int
+        elif raw >> 63 and raw > (1 << 64) - (1 << 31):
+            raw -= 1 << 64
+        return hex(raw) if raw > 0xFFFFFF else str(raw)
+
+    def kind(self, row: int, error: int) -> Kind:
+        """What this callee's return means for a caller that returned ``error``."""
+        name = self.name(row)
+        if unwinding.decides_nothing(name):
+            return Kind.IDLE
+        if not self.known(row):
+            return Kind.IDLE if unwinding.gives_back(name) else Kind.UNKNOWN
+        can_fail, pointer, is_bool = self.returns(row)
+        code = int(self.errors[row])
+        if code and can_fail:
+            return Kind.SAME if code == error else Kind.OTHER
+        if is_bool:
+            return Kind.FALSE if not self.raw(row) & 0xFF else Kind.FINE
+        if not self.raw(row) and (pointer or (not self.typed(row) and unwinding.allocates(name))):
+            return Kind.NULL
+        return Kind.FINE if can_fail else Kind.IDLE
+
+
+def children_of(trace: Trace, row: int) -> list[int]:
+    """The direct callees of ``row`` that are its own: not those of an interrupt that hit it."""
+    calls = trace.calls
+    first, end = row + 1, int(calls.end[row])
+    rows = np.flatnonzero(calls.parent[first:end] == row) + first
+    own = int(calls.context[row])
+    if own != UNKNOWN_CONTEXT:
+        rows = rows[calls.context[rows] == own]
+    names = trace.symbols.names
+    return [int(r) for r in rows if names[int(calls.func[r])] not in WRAPPERS]
+
+
+def blame(trace: Trace, row: int, error: int, outcomes: Outcomes | None = None, *, evidence: str = "") -> Blame:
+    """Where the error that call ``row`` returned was born; ``error`` is negative.
+
+    ``evidence`` says what the first link rests on where that is not a recorded value of its own.
+    """
+    seen = outcomes or Outcomes(trace)
+    chain = [Link(row, error, str(error), evidence or "return value")]
+    sure, doubts = True, list[str]()
+    candidates: list[int] = []
+    at, carried = row, error
+    while True:
+        children = children_of(trace, at)
+        kinds = [seen.kind(child, carried) for child in children]
+        step = _step(trace, seen, children, kinds, carried)
+        sure = sure and step.sure
+        doubts += step.doubts
+        candidates = [*step.candidates, *candidates]
+        if step.row < 0:
+            exact = Kind.UNKNOWN not in kinds
+            rows = list(dict.fromkeys([*step.first, at, *candidates]))
+            return Blame(tuple(chain), exact, sure and (exact or not step.first), tuple(doubts), tuple(rows[:3]))
+        carried = int(seen.errors[step.row])
+        chain.append(Link(step.row, carried, seen.words(step.row), step.evidence))
+        at = step.row
+        if not carried:
+            # NULL or false: what made it so is no error any more, unless a callee returned the like.
+            deeper = _same_nothing(trace, seen, at)
+            while deeper >= 0:
+                chain.append(Link(deeper, 0, seen.words(deeper), "return value"))
+                at, deeper = deeper, _same_nothing(trace, seen, deeper)
+            below = children_of(trace, at)
+            exact = all(seen.kind(child, error) is not Kind.UNKNOWN for child in below)
+            return Blame(tuple(chain), exact, sure, tuple(doubts), tuple(dict.fromkeys([at, *candidates]))[:3])
+
+
+@dataclass(frozen=True)
+class _Step:
+    row: int = -1
+    evidence: str = ""
+    sure: bool = True
+    doubts: tuple[str, ...] = ()
+    candidates: tuple[int, ...] = ()
+    first: tuple[int, ...] = ()
+    """Candidates that come before the call itself: what returned last before it gave up, its value unrecorded."""
+
+
+def _step(trace: Trace, seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], error: int) -> _Step:
+    same = [i for i, kind in enumerate(kinds) if kind is Kind.SAME]
+    real = [i for i in same if not unwinding.gives_back(seen.name(children[i]))]
+    masked = not real and bool(same)
+    if same:
+        return _carried(trace, seen, children, kinds, real or same, masked=masked)
+    return _changed(seen, children, kinds, error)
+
+
+def _carried(
+    trace: Trace, seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], same: list[int], *, masked: bool
+) -> _Step:
+    """The callee that handed the same error up: the last one, unless it was only given the error itself."""
+    last = same[-1]
+    for earlier in reversed(same[:-1]):
+        between = [k for k in range(earlier + 1, last) if kinds[k] in (Kind.FINE, Kind.UNKNOWN, Kind.OTHER)]
+        between = [k for k in between if not unwinding.gives_back(seen.name(children[k]))]
+        if between or seen.name(children[earlier]) == seen.name(children[last]):
+            break
+        if not _was_handed(trace, seen, children[last]):
+            break
+        last = earlier
+    child = children[last]
+    after = [k for k in range(last + 1, len(children)) if kinds[k] in (Kind.FINE, Kind.UNKNOWN)]
+    work = [k for k in after if unwinding.does_work(seen.name(children[k])) and k not in same]
+    if work:
+        name, later = seen.name(child), seen.name(children[work[0]])
+        doubt = f"{later} ran after {name} had failed: the caller may have ignored that failure"
+        return _Step(child, "return value", sure=False, doubts=(doubt,), candidates=(int(trace.calls.parent[child]),))
+    candidates = tuple(children[i] for i in same if i != last)[-2:] if masked else ()
+    return _Step(child, "return value", candidates=candidates)
+
+
+def _was_handed(trace: Trace, seen: Outcomes, row: int) -> bool:
+    """Whether the callee was given the error as an argument and gave it back: it returned at once, and other calls
+    of the same function did not."""
+    calls = trace.calls
+    if calls.args is not None:
+        text = calls.args.text(row) or ""
+        error = int(seen.errors[row])
+        if f"0x{error & (1 << 64) - 1:x}" in text:
+            return True
+    if calls.end[row] != row + 1:
+        return False
+    others = np.flatnonzero(calls.func == calls.func[row])
+    working = calls.end[others] > others + 1
+    return bool(working.sum() * 2 >= len(others)) and len(others) > 1
+
+
+def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], error: int) -> _Step:
+    """No callee returned this error: did the last thing that failed become it?"""
+    unknown_after: list[int] = []
+    for i in range(len(children) - 1, -1, -1):
+        child, kind = children[i], kinds[i]
+        name = seen.name(child)
+        if kind is Kind.IDLE or unwinding.gives_back(name):
+            continue
+        if kind is Kind.UNKNOWN:
+            unknown_after.append(child)
+            continue
+        if unknown_after:
+            break
+        if kind is Kind.OTHER:
+            evidence = "it failed last, nothing that can fail ran after it, and its caller gave up"
+            return _Step(child, evidence)
+        if kind is Kind.NULL and (-error == ENOMEM or unwinding.allocates(name) or seen.typed(child)):
+            weak = -error != ENOMEM
+            return _Step(child, "it returned NULL, and its caller gave up right after", sure=not weak)
+        if kind is Kind.FALSE and -error in (EPERM, EACCES):
+            return _Step(child, "it returned false, and its caller gave up right after", sure=False)
+        break
+    return _Step(first=tuple(unknown_after[:1]), candidates=tuple(unknown_after[1:2]))
+
+
+def _same_nothing(trace: Trace, seen: Outcomes, row: int) -> int:
+    """The last callee that could fail and returned NULL (or false) as ``row`` did, if it is the last that counts."""
+    for child in reversed(children_of(trace, row)):
+        name = seen.name(child)
+        kind = seen.kind(child, 0)
+        if kind is Kind.IDLE or unwinding.gives_back(name):
+            continue
+        return child if kind is Kind.NULL else -1
+    return -1

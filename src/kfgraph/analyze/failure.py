@@ -1,0 +1,95 @@
+"""Which failure of a trace decided how its command ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from kfgraph.analyze.syscalls import SystemCall, exit_codes, system_calls
+from kfgraph.kernel.syscalls import benign, looks_a_path_up
+from kfgraph.model.trace import Trace
+
+_FOUND_LATER = "found later, in another place"
+_SUCCEEDED_LATER = "the same call succeeded later"
+_TASK_SUCCEEDED = "its task ended with status 0"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """One failed system call; ``benign`` is why it decides nothing, "" where it may."""
+
+    call: SystemCall
+    benign: str = ""
+
+
+def failed_calls(trace: Trace, lanes: Sequence[int] | None = None) -> list[Failed]:
+    """Every system call that returned an error, in time order, each judged."""
+    wanted = _lanes(trace) if lanes is None else lanes
+    calls = sorted(system_calls(trace, wanted), key=lambda call: (call.start_ns, call.lane, call.row))
+    codes = exit_codes(trace)
+    judged = []
+    for i, call in enumerate(calls):
+        if call.error:
+            judged.append(Failed(call, _judge(call, calls[i + 1 :], codes)))
+    return judged
+
+
+def deciding(failed: Sequence[Failed]) -> Failed | None:
+    """The failure that decided how the command ended, as far as can be told: the last that is not benign.
+
+    Programs search: of a run of look-ups that find nothing, with nothing else that failed after them, the first
+    decides. What comes behind it is the search for words to say so.
+    """
+    serious = [one for one in failed if not one.benign]
+    if not serious:
+        return None
+    acts = [one for one in serious if not _is_search(one.call)]
+    if acts:
+        return acts[-1]
+    last = serious[-1]
+    run = [one for one in serious if one.call.lane == last.call.lane]
+    if all(one.call.path is not None for one in run):
+        return last
+    # Without paths the messages' catalogues cannot be told from what was looked for.
+    return run[-1] if len(run) < 3 else next(one for one in run if one.call.name == run[-1].call.name)
+
+
+def _is_search(call: SystemCall) -> bool:
+    return looks_a_path_up(call.name) and call.error in (-2, -20)
+
+
+def _lanes(trace: Trace) -> list[int]:
+    if trace.command_lanes is not None:
+        return sorted(trace.command_lanes)
+    return [lane for lane, task in enumerate(trace.tasks.tasks) if task.pid != 0]
+
+
+def _judge(call: SystemCall, later: Sequence[SystemCall], codes: dict[int, int]) -> str:
+    usual = benign(call.name, call.error, call.path)
+    if usual:
+        return usual
+    if codes.get(call.lane) == 0:
+        return _TASK_SUCCEEDED
+    if call.name in ("execve", "execveat") and any(
+        one.name == call.name and one.lane == call.lane and one.result == 0 for one in later
+    ):
+        return _FOUND_LATER
+    if call.path is not None and looks_a_path_up(call.name):
+        name = PurePosixPath(call.path).name
+        for one in later:
+            if one.lane != call.lane or one.path is None or one.error or one.result is None:
+                continue
+            if PurePosixPath(one.path).name == name:
+                return _FOUND_LATER
+    if not looks_a_path_up(call.name):
+        for one in later:
+            if one.lane == call.lane and one.name == call.name and one.result is not None and not one.error:
+                same = one.path == call.path and one.text and _same_arguments(one, call)
+                if same:
+                    return _SUCCEEDED_LATER
+    return ""
+
+
+def _same_arguments(one: SystemCall, other: SystemCall) -> bool:
+    return one.text == other.text

@@ -1,0 +1,185 @@
+"""The system calls of a trace: which handler ran, with what path, and what it returned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from kfgraph.analyze.forest import Int32
+from kfgraph.analyze.retval import MAX_ERRNO, error_codes
+from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.model.calls import Flag
+from kfgraph.model.trace import Trace
+
+_ENTER, _EXIT = "sys_enter", "sys_exit"
+_PATH = re.compile(r"__(?:file|path|dev_|dir_|old|new|special)?name_val=(.*?)(?= \w+=|$)|\bpath=\"?([^\"]*)")
+_VALUE = re.compile(r"(?:\bret=|= |-> )?(0x[0-9a-f]{1,16}|-?\d{1,20})\s*$")
+_CODE = re.compile(r"error_code[=:]\s*(0x[0-9a-f]+|-?\d+)")
+_NUMBER = re.compile(r"(?:__syscall_nr=|NR )(\d+)")
+
+
+@dataclass(frozen=True)
+class SystemCall:
+    """One system call.
+
+    ``row`` is its handler's call (-1: not recorded), ``mark`` its entry event (-1: none). ``result`` is what it
+    returned (None: not recorded), ``error`` the same where that is -1 to -4095, else 0; ``evidence`` says where
+    it comes from: ``return value``, ``system call result`` or "". ``path`` is the file that it names, where
+    recorded; ``text`` its arguments as the trace has them. Times in ns of the trace clock, -1 unknown.
+    """
+
+    name: str
+    lane: int
+    row: int
+    mark: int
+    start_ns: int
+    duration_ns: int
+    result: int | None
+    error: int
+    evidence: str
+    path: str | None
+    text: str
+
+    @property
+    def shown(self) -> str:
+        """``openat("/nonexistent")``, as far as it is known."""
+        return f"{self.name}({_quoted(self.path)})"
+
+
+def _quoted(path: str | None) -> str:
+    return "" if path is None else f'"{path}"'
+
+
+def system_calls(trace: Trace, lanes: Iterable[int] | None = None) -> list[SystemCall]:
+    """The system calls of ``lanes`` (None: of all), task after task, each in time order."""
+    wanted = range(len(trace.tasks)) if lanes is None else sorted(lanes)
+    handlers, names = _handlers(trace)
+    lane_of = trace.calls.lane[handlers]
+    errors = error_codes(trace.calls, trace.symbols)
+    enters, exits = _event_marks(trace, _ENTER), _event_marks(trace, _EXIT)
+    found: list[SystemCall] = []
+    for lane in wanted:
+        mine = handlers[lane_of == lane]
+        mine_names = [names[int(code)] for code in trace.calls.func[mine]]
+        entered = enters[trace.marks.lane[enters] == lane]
+        left = exits[trace.marks.lane[exits] == lane]
+        found += _of_lane(trace, lane, mine, mine_names, entered, left, errors)
+    return found
+
+
+def exit_codes(trace: Trace) -> dict[int, int]:
+    """Lane -> the exit status (0 to 255) of its task, where its ``exit_group`` was recorded with its argument."""
+    codes: dict[int, int] = {}
+    marks = trace.marks
+    for name in ("sys_enter_exit_group", "sys_enter_exit"):
+        for mark in marks.named(name).tolist():
+            told = _CODE.search(marks.text[mark])
+            if told:
+                codes[int(marks.lane[mark])] = int(told[1], 0) & 0xFF
+    return codes
+
+
+def _handlers(trace: Trace) -> tuple[Int32, dict[int, str]]:
+    """(rows of system call handlers that no other handler called, function code -> system call)."""
+    names = {code: found for code, name in enumerate(trace.symbols.names) if (found := system_call_of(name))}
+    calls = trace.calls
+    is_handler = np.zeros(len(trace.symbols), np.bool_)
+    is_handler[list(names)] = True
+    rows = np.flatnonzero(is_handler[calls.func]).astype(np.int32)
+    if len(rows):
+        # Outermost: __x64_sys_x calls __se_sys_x, which calls __do_sys_x.
+        reach = np.maximum.accumulate(calls.end[rows])
+        first = np.append(True, rows[1:] >= reach[:-1])
+        rows = rows[first]
+    return rows, names
+
+
+def _event_marks(trace: Trace, kind: str) -> Int32:
+    """The marks that tell of system calls entered (or left), in time order."""
+    marks = trace.marks
+    is_kind = np.array([name == kind or name.startswith(f"{kind}_") for name in marks.names], np.bool_)
+    return np.flatnonzero(is_kind[marks.name]).astype(np.int32) if len(is_kind) else np.zeros(0, np.int32)
+
+
+def _of_lane(
+    trace: Trace, lane: int, rows: Int32, names: list[str], entered: Int32, left: Int32, errors: np.ndarray
+) -> list[SystemCall]:
+    calls, marks = trace.calls, trace.marks
+    # A call's entry event stands before its handler, its exit event behind the handler's subtree.
+    enter_of = _nearest_before(marks.row[entered], rows)
+    exit_of = _nearest_after(marks.row[left], calls.end[rows], rows)
+    found = []
+    used_enter, used_exit = set[int](), set[int]()
+    for i, row in enumerate(rows.tolist()):
+        enter = int(entered[enter_of[i]]) if enter_of[i] >= 0 else -1
+        exit_ = int(left[exit_of[i]]) if exit_of[i] >= 0 else -1
+        used_enter.add(enter)
+        used_exit.add(exit_)
+        result, evidence = _result(trace, row, exit_, int(errors[row]))
+        found.append(_made(trace, names[i], lane, row, enter, result, evidence))
+    # Where only a part of the kernel was traced there are events without a handler.
+    alone = [mark for mark in left.tolist() if mark not in used_exit]
+    if alone:
+        before = np.array([mark for mark in entered.tolist() if mark not in used_enter], np.int64)
+        for mark in alone:
+            at = int(np.searchsorted(before, mark)) - 1 if len(before) else -1
+            enter = int(before[at]) if at >= 0 else -1
+            name = marks.names[marks.name[mark]].removeprefix("sys_exit").removeprefix("_")
+            value = _value(marks.text[mark])
+            found.append(_made(trace, name or _by_number(marks.text[mark]), lane, -1, enter, value, "system call result"))
+        found.sort(key=lambda call: call.start_ns)
+    return found
+
+
+def _nearest_before(places: Int32, rows: Int32) -> np.ndarray:
+    """For each handler the index of the last place before it that no earlier handler is nearer to, -1 for none."""
+    at = np.searchsorted(places, rows, side="right") - 1
+    previous = np.append(-1, rows[:-1]) if len(rows) else rows
+    ok = (at >= 0) & (np.append(places, 0)[at] > previous) if len(rows) else np.zeros(0, np.bool_)
+    return np.where(ok, at, -1)
+
+
+def _nearest_after(places: Int32, ends: Int32, rows: Int32) -> np.ndarray:
+    """For each handler the index of the first place behind it that is before the next handler, -1 for none."""
+    at = np.searchsorted(places, ends, side="left")
+    following = np.append(rows[1:], np.iinfo(np.int32).max) if len(rows) else rows
+    ok = (at < len(places)) & (np.append(places, 0)[np.minimum(at, len(places))] <= following)
+    return np.where(ok, at, -1)
+
+
+def _result(trace: Trace, row: int, exit_: int, error: int) -> tuple[int | None, str]:
+    calls = trace.calls
+    if exit_ >= 0:
+        value = _value(trace.marks.text[exit_])
+        if value is not None:
+            return value, "system call result"
+    if calls.retval is not None and calls.flags[row] & np.uint32(Flag.HAS_RETVAL):
+        return error or int(calls.retval[row]), "return value"
+    return None, ""
+
+
+def _made(trace: Trace, name: str, lane: int, row: int, enter: int, result: int | None, evidence: str) -> SystemCall:
+    calls, marks = trace.calls, trace.marks
+    text = marks.text[enter] if enter >= 0 else ""
+    error = result if result is not None and -MAX_ERRNO <= result < 0 else 0
+    told = _PATH.search(text)
+    path = (told[1] or told[2]) if told else None
+    start = int(calls.start_ns[row]) if row >= 0 else int(marks.time_ns[enter]) if enter >= 0 else -1
+    duration = int(calls.duration_ns[row]) if row >= 0 else -1
+    return SystemCall(name, lane, row, enter, start, duration, result, error, evidence, path, text)
+
+
+def _value(text: str) -> int | None:
+    told = _VALUE.search(text)
+    if told is None:
+        return None
+    value = int(told[1], 0)
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _by_number(text: str) -> str:
+    told = _NUMBER.search(text)
+    return f"system call {told[1]}" if told else "system call"

@@ -1,0 +1,413 @@
+"""Why did it fail? One answer for a trace: which failure, where it was born, and what that rests on."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from kfgraph.analyze.blame import Blame, Outcomes, blame, children_of
+from kfgraph.analyze.failure import Failed, deciding, failed_calls
+from kfgraph.analyze.select import select
+from kfgraph.analyze.syscalls import SystemCall
+from kfgraph.errors import NoMatchError
+from kfgraph.kernel.errnos import errno_name
+from kfgraph.kernel.syscalls import meaning, system_call_of
+from kfgraph.kernel.unwinding import decides_nothing, plain, waits
+from kfgraph.model.trace import Trace
+from kfgraph.model.units import plural
+
+MAX_EARLIER = 4
+"""So many earlier return values of the same function are shown."""
+_LOADS = ("finit_module", "init_module")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call on the way of the error, outermost first. ``value`` words what it returned."""
+
+    function: str
+    symbol: str
+    module: str
+    row: int
+    error: int
+    value: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Birth:
+    """Where the error was born. ``nth`` counts the calls of this function in its task, from 1; ``earlier`` words what
+    the ones before it returned, the last few. ``exact`` is False where the error came from this function or from
+    below it: nothing deeper was recorded. ``sure``: recorded values carry every link."""
+
+    step: Step
+    nth: int
+    earlier: tuple[str, ...]
+    n_earlier: int
+    exact: bool
+    sure: bool
+    arguments: str = ""
+
+
+@dataclass(frozen=True)
+class Why:
+    """The answer. ``failure`` is the system call (None: it was a function, ``function``), ``error`` what it returned.
+
+    ``outcome`` is ``cause`` (``birth`` is known), ``unknown`` (something failed, ``reason`` says why its birthplace
+    is not known) or ``nothing``. ``swallowed`` are calls of module functions that failed and whose callers went on.
+    ``never_ran`` are functions of the command's modules that did not run. ``next`` is what to type.
+    """
+
+    trace: Trace
+    outcome: str
+    failure: SystemCall | None = None
+    function: str = ""
+    error: int = 0
+    row: int = -1
+    birth: Birth | None = None
+    chain: tuple[Step, ...] = ()
+    candidates: tuple[Step, ...] = ()
+    doubts: tuple[str, ...] = ()
+    reason: str = ""
+    next: str = ""
+    before: tuple[Step, ...] = ()
+    after: tuple[Step, ...] = ()
+    swallowed: tuple[Step, ...] = ()
+    never_ran: tuple[tuple[str, tuple[str, ...], int], ...] = ()
+    failed: tuple[Failed, ...] = field(default=(), repr=False)
+
+    @property
+    def exit_code(self) -> int:
+        """0 a cause was found, 6 nothing failed, 4 something failed and its birthplace is not known."""
+        return {"cause": 0, "nothing": 6}.get(self.outcome, 4)
+
+    def name_of(self, error: int) -> str:
+        """``-ENODEV``; the number where the error has no name."""
+        name = errno_name(-error, arch=self.trace.meta.arch)
+        return f"-{name}" if name else str(error)
+
+    @property
+    def subject(self) -> str:
+        """What failed, as a person writes it: ``finit_module("foo.ko")``, or a function's name."""
+        if self.failure is None:
+            return self.function
+        if self.failure.path is None and self.failure.name in _LOADS:
+            files = [PurePosixPath(m.path).name for m in (self.trace.companion.modules if self.trace.companion else ())]
+            if len(files) == 1:
+                return f'{self.failure.name}("{files[0]}")'
+        return self.failure.shown
+
+    @property
+    def meaning(self) -> str:
+        """What the error means for this system call, "" where nothing special is known."""
+        return "" if self.failure is None else meaning(self.failure.name, self.error)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that ``kfgraph why --json`` prints."""
+        failure: dict[str, Any] | None = None
+        if self.outcome != "nothing":
+            failure = {
+                "system_call": None if self.failure is None else self.failure.name,
+                "function": self.function or None,
+                "path": None if self.failure is None else self.failure.path,
+                "arguments": None if self.failure is None else self.failure.text or None,
+                "error": self.error,
+                "name": errno_name(-self.error, arch=self.trace.meta.arch) or None,
+                "row": self.row if self.row >= 0 else None,
+            }
+        born = self.birth
+        return {
+            "outcome": self.outcome,
+            "failure": failure,
+            "birth": None if born is None else {
+                **self._step(born.step), "nth": born.nth, "exact": born.exact, "sure": born.sure,
+                "earlier": list(born.earlier), "arguments": born.arguments or None,
+            },
+            "chain": [{**self._step(step), "evidence": step.evidence} for step in self.chain],
+            "candidates": [self._step(step) for step in self.candidates],
+            "reason": self.reason or "; ".join(self.doubts),
+            "next": self.next,
+            "swallowed": [self._step(step) for step in self.swallowed],
+            "never_ran": [{"module": m, "functions": list(names), "n_ran": n} for m, names, n in self.never_ran],
+        }  # fmt: skip
+
+    def _step(self, step: Step) -> dict[str, Any]:
+        return {
+            "function": step.function, "symbol": step.symbol, "module": step.module, "row": step.row,
+            "value": step.value, "error": errno_name(-step.error, arch=self.trace.meta.arch) or None,
+        }  # fmt: skip
+
+
+def why(trace: Trace, *, root: Sequence[str] = (), error: int = 0, all_tasks: bool = False) -> Why:
+    """Why the command of ``trace`` failed; with ``root`` or ``error``, why that function failed, or this error came.
+
+    Args:
+        root: names or globs: the first of their calls that returned an error.
+        error: the errno (positive): the last call that returned it, outermost.
+        all_tasks: also tasks that are not the command's.
+
+    Raises:
+        NoMatchError: no call of ``root``, or none that returned ``error``.
+    """
+    seen = Outcomes(trace)
+    if root or error:
+        return _of_function(trace, seen, root, error, all_tasks)
+    lanes = None if not all_tasks else list(range(len(trace.tasks)))
+    failed = failed_calls(trace, lanes)
+    found = deciding(failed)
+    if found is not None:
+        call = found.call
+        if call.row < 0:
+            inside = _outermost_failing(trace, seen, call.lane, call.error)
+            if inside < 0:
+                reason = f"{call.shown} failed, and what the kernel ran for it was not recorded"
+                return _unknown(trace, call, reason, failed)
+            return _explained(trace, seen, inside, call.error, failure=call, failed=failed)
+        return _explained(trace, seen, call.row, call.error, failure=call, failed=failed, evidence=call.evidence)
+    row = _last_failing_root(trace, seen)
+    if row >= 0:
+        return _explained(trace, seen, row, int(seen.errors[row]), failed=failed)
+    status = trace.companion.exit_status if trace.companion is not None else None
+    swallowed, never = _swallowed(trace, seen), _never_ran(trace)
+    if status:
+        reason = f"the command ended with status {status}, and no system call that was recorded with its result failed"
+        return Why(
+            trace, "unknown", reason=reason, next=_again(trace), swallowed=swallowed, never_ran=never,
+            failed=tuple(failed),
+        )  # fmt: skip
+    return Why(trace, "nothing", swallowed=swallowed, never_ran=never, failed=tuple(failed))
+
+
+def _of_function(trace: Trace, seen: Outcomes, root: Sequence[str], error: int, all_tasks: bool) -> Why:
+    chosen = select(trace, root=root, all_tasks=all_tasks)
+    rows = chosen.roots if root else np.flatnonzero(chosen.keep).astype(np.int32)
+    errors = seen.errors[rows]
+    failing = rows[(errors == -error) if error else errors != 0]
+    if not len(failing):
+        what = f"no call of {', '.join(root)}" if root else "no call"
+        told = f" returned {errno_name(error) or error}" if error else " returned an error"
+        known = trace.calls.retval is not None
+        raise NoMatchError(what + told, "" if known else "the trace holds no return values: record with --returns FUNC")
+    if not root:
+        # The outermost of the last one: where it ended up.
+        row = int(failing[-1])
+        parent = int(trace.calls.parent[row])
+        while parent >= 0 and int(seen.errors[parent]) == -error:
+            row, parent = parent, int(trace.calls.parent[parent])
+        return _explained(trace, seen, row, -error)
+    return _explained(trace, seen, int(failing[0]), int(seen.errors[failing[0]]))
+
+
+def _unknown(trace: Trace, call: SystemCall, reason: str, failed: Sequence[Failed]) -> Why:
+    return Why(
+        trace, "unknown", failure=call, error=call.error, row=call.row, reason=reason, next=_again(trace),
+        failed=tuple(failed),
+    )  # fmt: skip
+
+
+def _explained(
+    trace: Trace, seen: Outcomes, row: int, error: int, *, failure: SystemCall | None = None,
+    failed: Sequence[Failed] = (), evidence: str = "",
+) -> Why:  # fmt: skip
+    found = blame(trace, row, error, seen, evidence=evidence)
+    chain = tuple(_step_of(trace, seen, link.row, link.error, link.value, link.evidence) for link in found.chain)
+    candidates = tuple(
+        _step_of(trace, seen, r, int(seen.errors[r]), seen.words(r), "") for r in found.candidates
+    )
+    born = found.chain[-1].row
+    nowhere = len(chain) == 1 and not found.exact and not seen.known(born)
+    reason, following = _what_is_missing(trace, seen, found, nowhere)
+    before, after = _around(trace, seen, found)
+    return Why(
+        trace,
+        "unknown" if nowhere else "cause",
+        failure=failure,
+        function="" if failure is not None else trace.symbols.labels[int(trace.calls.func[row])],
+        error=error,
+        row=row,
+        birth=None if nowhere else _birth(trace, seen, chain[-1], found),
+        chain=chain,
+        candidates=candidates,
+        doubts=found.doubts,
+        reason=reason,
+        next=following,
+        before=before,
+        after=after,
+        swallowed=(),
+        never_ran=(),
+        failed=tuple(failed),
+    )
+
+
+def _step_of(trace: Trace, seen: Outcomes, row: int, error: int, value: str, evidence: str) -> Step:
+    code = int(trace.calls.func[row])
+    symbol = trace.symbols.names[code] or "?"
+    return Step(plain(symbol), symbol, trace.symbols.modules[code], row, error, value, evidence)
+
+
+def _birth(trace: Trace, seen: Outcomes, step: Step, found: Blame) -> Birth:
+    calls = trace.calls
+    lane = calls.lane[step.row]
+    begin = int(np.searchsorted(calls.lane, lane))
+    earlier = np.flatnonzero(calls.func[begin : step.row] == calls.func[step.row]) + begin
+    said = tuple(seen.words(int(r)) for r in earlier[-MAX_EARLIER:] if seen.known(int(r)))
+    text = "" if calls.args is None else calls.args.text(step.row) or ""
+    return Birth(step, len(earlier) + 1, said, len(earlier), found.exact, found.sure and found.exact, text)
+
+
+def _around(trace: Trace, seen: Outcomes, found: Blame) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """What ran beside the birthplace in its caller: (before it, the clean-up after it), a few each."""
+    if len(found.chain) < 2:
+        return (), ()
+    born, above = found.chain[-1].row, found.chain[-2].row
+    siblings = [r for r in children_of(trace, above) if not decides_nothing(seen.name(r))]
+    steps = {r: _step_of(trace, seen, r, int(seen.errors[r]), seen.words(r), "") for r in siblings}
+    return (
+        tuple(steps[r] for r in siblings if r < born)[-4:],
+        tuple(steps[r] for r in siblings if r > born)[:6],
+    )
+
+
+def _what_is_missing(trace: Trace, seen: Outcomes, found: Blame, nowhere: bool) -> tuple[str, str]:
+    """(why the birthplace is not known exactly, what to type next)."""
+    last = found.chain[-1]
+    name = plain(seen.name(last.row)) or "?"
+    if nowhere:
+        return f"no return value was recorded below {name}", _again(trace)
+    if not found.exact:
+        return f"the error came from {name} or from below it: nothing deeper was recorded", _again(trace)
+    children = children_of(trace, last.row)
+    waiting = [r for r in children if waits(seen.name(r))]
+    if waiting and not any(seen.kind(r, last.error).value == "the same error" for r in children):
+        waiter = plain(seen.name(waiting[-1]))
+        return f"{name} waited in {waiter}: the error may come from another task", _again(trace, more="-f")
+    return "", ""
+
+
+def _again(trace: Trace, *, more: str = "") -> str:
+    """The command that records what is missing."""
+    companion = trace.companion
+    command = shlex.join(companion.argv) if companion is not None and companion.argv else "COMMAND"
+    option = f"{more} " if more else ""
+    return f"sudo kfgraph trace {option}-- {command}"
+
+
+def _outermost_failing(trace: Trace, seen: Outcomes, lane: int, error: int) -> int:
+    calls = trace.calls
+    begin, end = np.searchsorted(calls.lane, [lane, lane + 1]).tolist()
+    rows = np.flatnonzero((seen.errors[begin:end] == error) & (calls.parent[begin:end] < 0))
+    return int(rows[-1]) + begin if len(rows) else -1
+
+
+def _last_failing_root(trace: Trace, seen: Outcomes) -> int:
+    """The last outermost call of the command's tasks that returned an error; a trace of --root has such roots."""
+    calls = trace.calls
+    roots = np.flatnonzero((calls.parent < 0) & (seen.errors != 0))
+    if trace.command_lanes is not None:
+        roots = roots[np.isin(calls.lane[roots], sorted(trace.command_lanes))]
+    fit = [
+        int(r)
+        for r in roots
+        if not (calls.flags[r] & 32) and not system_call_of(seen.name(int(r))) and seen.returns(int(r))[0]
+        and int(seen.errors[r]) != -1 and not decides_nothing(seen.name(int(r)))
+    ]  # fmt: skip
+    return fit[-1] if fit else -1
+
+
+def _swallowed(trace: Trace, seen: Outcomes) -> tuple[Step, ...]:
+    """Outermost failing calls of module functions, whose callers did not return an error."""
+    calls, modules = trace.calls, trace.symbols.modules
+    of_module = np.array([bool(module) for module in modules], np.bool_)
+    ours = {m.name for m in trace.companion.modules} if trace.companion is not None else set()
+    if ours:
+        of_module &= np.array([module in ours for module in modules], np.bool_)
+    rows = np.flatnonzero(of_module[calls.func] & (seen.errors != 0))
+    steps = []
+    for row in rows.tolist():
+        parent = int(calls.parent[row])
+        if parent >= 0 and of_module[calls.func[parent]] and seen.errors[parent]:
+            continue
+        steps.append(_step_of(trace, seen, row, int(seen.errors[row]), seen.words(row), ""))
+    return tuple(steps[-8:])
+
+
+def _never_ran(trace: Trace) -> tuple[tuple[str, tuple[str, ...], int], ...]:
+    """(module, its functions that did not run, how many ran) of the modules that the command loaded."""
+    if trace.companion is None:
+        return ()
+    ran = {
+        (trace.symbols.modules[code], plain(trace.symbols.names[code]))
+        for code in np.unique(trace.calls.func).tolist()
+        if trace.symbols.modules[code]
+    }
+    found = []
+    for module in trace.companion.modules:
+        names = list(dict.fromkeys(plain(f.name) for f in module.functions))
+        names = [n for n in names if n not in ("init_module", "cleanup_module")]
+        missing = tuple(n for n in names if (module.name, n) not in ran)
+        if missing and len(missing) < len(names):
+            found.append((module.name, missing, len(names) - len(missing)))
+    return tuple(found)
+
+
+def summary(answer: Why) -> list[str]:
+    """The answer in one or two lines, as ``kfgraph trace`` prints it."""
+    if answer.outcome == "nothing":
+        return [_swallowed_line(answer)] if answer.swallowed else []
+    if not answer.error:
+        return [answer.reason]
+    head = f"{answer.subject} = {answer.name_of(answer.error)}"
+    born = answer.birth
+    if born is None:
+        return [f"{head}, where it was born is not known: {answer.reason}"]
+    label = _label(born.step)
+    if born.step.error == answer.error or not born.step.error:
+        how = "first returned by" if born.exact else "from"
+    else:
+        how = f"began as {answer.name_of(born.step.error)} of" if born.exact else f"from {answer.name_of(born.step.error)} of"
+    if not born.step.error and len(answer.chain) > 1:
+        how = f"began with {born.step.value} from"
+    told = "" if born.exact else " or from below it"
+    if not born.sure and born.exact:
+        told += ", as it seems"
+    count = _count(born)
+    return [f"{head}, {how} {label}{told}{count}", " → ".join(path_of(answer))]
+
+
+def path_of(answer: Why) -> list[str]:
+    """The functions on the way of the error that say most: from the module's first on, or the last few."""
+    names = [step.function for step in answer.chain]
+    first = next((i for i, step in enumerate(answer.chain) if step.module), None)
+    if first is None:
+        return names if len(names) <= 5 else [names[0], "…", *names[-4:]]
+    return names[first:]
+
+
+def _label(step: Step) -> str:
+    return f"{step.function} [{step.module}]" if step.module else step.function
+
+
+def _count(born: Birth) -> str:
+    if born.nth == 1:
+        return ""
+    ordinal = f"{born.nth:,}{_suffix(born.nth)}"
+    before = f" (before it: {', '.join(born.earlier)})" if born.earlier else ""
+    return f", its {ordinal} call{before}"
+
+
+def _suffix(n: int) -> str:
+    if n % 100 in (11, 12, 13):
+        return "th"
+    return {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+
+
+def _swallowed_line(answer: Why) -> str:
+    first = answer.swallowed[0]
+    more = len(answer.swallowed) - 1
+    also = f", and {plural(more, 'more call')}" if more else ""
+    return f"no system call failed, but {_label(first)} returned {answer.name_of(first.error)}{also}: nobody passed it on"

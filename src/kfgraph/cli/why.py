@@ -1,0 +1,79 @@
+"""``kfgraph why``: why a command failed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from kfgraph.cli import options
+from kfgraph.errors import NoMatchError, UsageError
+
+EXAMPLES = """Examples:
+
+kfgraph why examples/insmod-foo-fail19.dat
+
+kfgraph why examples/cat-enoent.dat --all
+
+kfgraph why examples/insmod-foo-fail19.dat --root foo_probe --json
+"""
+
+
+def run(
+    trace: options.TraceArgument = options.DEFAULT_TRACE,
+    root: options.Root = None,
+    ret: Annotated[
+        str | None, typer.Option("--ret", metavar="ERR", help="Explain the last call that returned ERR (EINVAL, -22).")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every failed system call, in time order, one line each.")] = False,
+    all_tasks: options.AllTasks = False,
+    text: Annotated[bool, typer.Option("--text", help="Plain text for a bug report, without colours.")] = False,
+    json_: options.Json = False,
+    strict: options.Strict = False,
+    reader: options.Reader = None,
+    buffer: options.BufferName = None,
+) -> int:
+    """Why the command failed: which call failed, where the error was born, and how it came up."""
+    error = _number(ret) if ret is not None else 0
+    if all_ and (root or error):
+        raise UsageError("--all lists system calls: --root and --ret ask for one call", "leave --all out")
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer)
+    from kfgraph.analyze.why import why
+
+    answer = why(loaded, root=root or (), error=error, all_tasks=all_tasks)
+    if json_:
+        json.dump(answer.to_dict(), sys.stdout)
+        print()
+    else:
+        import shlex
+
+        from kfgraph.render.console import stdout_console
+        from kfgraph.render.why import FailedView, WhyView
+
+        console = stdout_console()
+        if text:
+            console.no_color, console.width = True, 160
+        if all_:
+            if not answer.failed:
+                raise NoMatchError(f"{trace}: no failed system call was recorded", "kfgraph trace --syscalls records them")
+            console.print(FailedView(answer.failed, answer))
+        else:
+            console.print(WhyView(answer, trace=shlex.quote(trace)))
+    options.tell_problems(loaded, strict=strict)
+    return 0 if all_ else answer.exit_code
+
+
+def _number(word: str) -> int:
+    """22 for ``EINVAL``, ``-22``, ``22``.
+
+    Raises:
+        UsageError: no error is called so.
+    """
+    from kfgraph.kernel.errnos import errno_number
+
+    number = errno_number(word.lstrip("-"))
+    if number is None:
+        raise UsageError(f"--ret {word}: no error number or name", "--ret EINVAL")
+    return number

@@ -1,0 +1,88 @@
+"""What functions do after a failure: give back, unlock, report. Told from their names, so an inference."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+# Words of a name, split at underscores. The kernel names what gives back after what it gives back (kfree, dput).
+_GIVES_BACK = frozenset("""
+free put release released unregister destroy remove del delete exit teardown unlock close drop undo unwind cancel cleanup
+clean fini deinit uninit stop disable detach disconnect kill drain abort rollback revert shutdown unmap unlink unload unbind
+unset deref dealloc discard invalidate dec purge forget terminate unpin unmount unprepare deactivate unref unhold reap
+unhash unwire unreserve uncharge uninstall going bye
+""".split())  # noqa: SIM905 (a hundred quotes are no easier to read)
+_GIVES_BACK_WHOLE = re.compile(
+    r"_{0,3}(?:k?v?z?free\w*|kfree\w*|iput\w*|dput\w*|mntput\w*|fput\w*|bdput|putname|brelse\w*|module_put|"
+    r"path_put|up_(?:read|write)|up|call_rcu\w*|synchronize_\w+|__wait_rcu_gp|rcu_barrier\w*|devres_release\w*|"
+    r"device_links_no_driver|driver_sysfs_remove|pm_runtime_\w*put\w*|pm_request_idle|kobject_uevent\w*|"
+    r"blocking_notifier_call_chain|add_device_randomness)"
+)
+_GETS_FREE = re.compile(r"(?:get|find|first|next|count|nr|have|check|is)_(?:\w+_)?free|(?<!de)alloc")
+_REPORTS = re.compile(
+    r"_{0,2}(?:dev_\w*printk\w*|dev_(?:err|warn|info|notice|crit|dbg)\w*|dynamic_\w*dbg\w*|_?printk\w*|vprintk\w*|pr_\w+|"
+    r"netdev_\w*printk|warn_slowpath\w*|__warn_printk|trace_\w+|__traceiter_\w+|audit_\w+|dump_stack\w*|"
+    r"___ratelimit|errseq_\w+|report_\w+)"
+)
+_NEUTRAL = re.compile(
+    r"_{0,3}(?:raw_)?(?:spin|read|write|seq|mutex|rwsem|rt_mutex|local|rcu|srcu)_?(?:un)?(?:try)?lock\w*|_raw_\w*(?:un)?lock\w*|"
+    r"down_(?:read|write)\w*|down|mutex_is_locked|__?cond_resched\w*|preempt_\w+|rcu_\w+|__?might_\w+|"
+    r"__?(?:const_)?(?:u|n)delay|delay_\w+|msleep\w*|usleep_range\w*|schedule\w*|ktime_get\w*|jiffies\w*|"
+    r"__fentry__|ftrace_\w+|kasan_\w+|kmsan_\w+|__kcsan\w*|lockdep_\w+|lock_(?:acquire|release)\w*|"
+    r"finish_task_switch\w*|prandom_\w+|get_random_\w+|refcount_\w+|__get_task_comm|mem(?:set|cpy|cmp|move|chr\w*)|"
+    r"str(?:n?cmp|n?casecmp|n?len|n?cpy|lcpy|scpy\w*|n?cat|lcat|r?chr\w*|str|sep|spn|cspn|pbrk|im|skip\w*)|"
+    r"(?:v|sc|vsc)?s?n?printf|sort\w*"
+)
+_WORKS = frozenset("""
+alloc init create register add setup probe read get open enable start map request load parse check verify validate write
+prepare attach connect bind mount insert install configure config reserve claim lookup find acquire submit send recv
+allocate new make build resume power set apply load link
+""".split())  # noqa: SIM905
+_LOOKS_FOR = re.compile(r"(?:^|_)(?:k?v?z?(?:m|c)?alloc|alloc|kmemdup|kstrdup|dup|new|create)(?:_|$|\d)|alloc")
+
+
+def plain(name: str) -> str:
+    """The name without what the compiler adds (``.constprop.0``, ``.isra.0``, ``.part.0``, ``.cold``)."""
+    return name.partition(".")[0]
+
+
+@lru_cache(maxsize=4096)
+def gives_back(name: str) -> bool:
+    """Whether the function, by its name, undoes or gives back something: what follows a failure, not what fails."""
+    bare = plain(name)
+    if _GETS_FREE.search(bare):
+        return False
+    return _GIVES_BACK_WHOLE.fullmatch(bare) is not None or not _GIVES_BACK.isdisjoint(bare.lower().split("_"))
+
+
+@lru_cache(maxsize=4096)
+def decides_nothing(name: str) -> bool:
+    """Whether the function, by its name, only locks, waits, copies or reports: no error comes from it."""
+    bare = plain(name)
+    return _NEUTRAL.fullmatch(bare) is not None or _REPORTS.fullmatch(bare) is not None
+
+
+@lru_cache(maxsize=4096)
+def does_work(name: str) -> bool:
+    """Whether the function, by its name, goes on with the job: nobody calls it after giving up."""
+    bare = plain(name)
+    return not gives_back(bare) and not _WORKS.isdisjoint(bare.lower().split("_"))
+
+
+@lru_cache(maxsize=4096)
+def allocates(name: str) -> bool:
+    """Whether the function, by its name, returns memory: NULL is its failure."""
+    bare = plain(name)
+    return not gives_back(bare) and _LOOKS_FOR.search(bare) is not None
+
+
+_WAITS = re.compile(
+    r"wait_for_completion\w*|wait_\w+|flush_work\w*|__flush_work\w*|flush_workqueue|kthread_stop\w*|schedule_timeout\w*|"
+    r"schedule|io_schedule\w*|__wait_\w+|swait_\w+|async_synchronize_\w+|synchronize_irq|down_\w*killable|blk_execute_rq\w*"
+)
+
+
+@lru_cache(maxsize=4096)
+def waits(name: str) -> bool:
+    """Whether the function waits for what another task or an interrupt does."""
+    return _WAITS.fullmatch(plain(name)) is not None

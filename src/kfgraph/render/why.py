@@ -1,0 +1,189 @@
+"""``kfgraph why`` on a terminal: the answer first, then what it rests on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from kfgraph.analyze.failure import Failed
+from kfgraph.analyze.why import Step, Why, path_of, summary
+from kfgraph.model.units import plural
+from kfgraph.render.cells import clean, cut_middle
+
+_ERROR = "bold red"
+_MOST_LEVELS = 12
+"""A chain with more links is shown with its middle counted."""
+
+
+def answer_lines(answer: Why, *, width: int | None = None) -> list[Text]:
+    """The one or two lines that ``kfgraph trace`` prints: the answer, and the way."""
+    said = summary(answer)
+    lines = [Text(clean(said[0]), "bold")] if said else []
+    if len(said) > 1 and len(path_of(answer)) > 1:
+        way = clean(said[1])
+        lines.append(Text("  " + (cut_middle(way, width - 2) if width else way)))
+    return lines
+
+
+class WhyView:
+    """The whole story of ``answer``; ``trace`` is the path as the user typed it."""
+
+    def __init__(self, answer: Why, *, trace: str) -> None:
+        self.answer = answer
+        self.trace = trace
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in self.lines(options.max_width):
+            line.no_wrap = True
+            line.overflow = "ellipsis"
+            yield line
+
+    def lines(self, width: int) -> Iterator[Text]:
+        """The lines, each at most ``width`` columns where it can be cut."""
+        answer = self.answer
+        if answer.outcome == "nothing":
+            yield from self._nothing(width)
+            return
+        yield from _wrapped(Text("".join(_sentences(answer)), "bold"), width)
+        if answer.error:
+            yield from _wrapped(Text(f"  {answer.name_of(answer.error)}: {_in_words(answer)}"), width)
+        for doubt in answer.doubts:
+            yield from _wrapped(Text(f"  not certain: {clean(doubt)}", "yellow"), width)
+        if answer.reason:
+            yield from _wrapped(Text(f"  not known: {clean(answer.reason)}", "yellow"), width)
+        if len(answer.chain) > 1:
+            yield Text()
+            yield from self._chain(width)
+        yield from self._around(width)
+        yield from self._candidates(width)
+        yield from self._modules(width)
+        if answer.next:
+            yield Text()
+            yield from _wrapped(Text(f"  to know more: {clean(answer.next)}"), width)
+        if answer.chain:
+            root = answer.chain[max(0, len(answer.chain) - 3)].symbol
+            yield Text(f"  the calls around it: kfgraph show {self.trace} --root {clean(root)}")
+
+    def _chain(self, width: int) -> Iterator[Text]:
+        chain = self.answer.chain
+        shown: list[tuple[int, Step | int]] = list(enumerate(chain))
+        if len(chain) > _MOST_LEVELS:
+            head, tail = 3, _MOST_LEVELS - 4
+            shown = [*shown[:head], (head, len(chain) - head - tail), *shown[-tail:]]
+        values = [self._value(step) for step in chain]
+        wide = max(map(len, values))
+        yield Text("  returned".ljust(wide + 4) + "by", "underline")
+        for at, (level, step) in enumerate(shown):
+            if isinstance(step, int):
+                yield Text(f"  {'':{wide}}  {' ' * at}… {plural(step, 'call')} more, each handed it on")
+                continue
+            value = values[level]
+            line = Text(f"  {value:{wide}}  ", _ERROR if step.error else "")
+            note = "" if step.evidence in ("return value", "") else f"  ({step.evidence})"
+            born = " ← born here" if level == len(chain) - 1 else ""
+            room = width - wide - 4 - at - len(born)
+            name = clean(_label(step))
+            line.append(" " * at + cut_middle(name, max(room, 12)), "bold" if born else "")
+            line.append(born, _ERROR)
+            if len(name) + len(note) <= room:
+                line.append(note, "dim")
+            yield line
+
+    def _value(self, step: Step) -> str:
+        return self.answer.name_of(step.error) if step.error else step.value
+
+    def _around(self, width: int) -> Iterator[Text]:
+        answer = self.answer
+        if answer.birth is not None and answer.birth.arguments:
+            yield from _wrapped(Text(f"  its arguments: {clean(answer.birth.arguments)}"), width)
+        if answer.birth is not None and answer.birth.n_earlier:
+            said = f"{plural(answer.birth.n_earlier, 'call')} of it before"
+            if answer.birth.earlier:
+                said += f" returned … {', '.join(answer.birth.earlier)}" if (
+                    answer.birth.n_earlier > len(answer.birth.earlier)
+                ) else f" returned {', '.join(answer.birth.earlier)}"
+            yield from _wrapped(Text(f"  {clean(said)}"), width)
+        for title, steps in (("before it ran", answer.before), ("after it ran", answer.after)):
+            if steps:
+                words = ", ".join(clean(f"{step.function} = {self._value(step)}") for step in steps)
+                yield from _wrapped(Text(f"  {title}: {words}"), width)
+
+    def _candidates(self, width: int) -> Iterator[Text]:
+        answer = self.answer
+        sure = answer.birth is not None and answer.birth.sure
+        others = [c for c in answer.candidates if answer.birth is None or c.row != answer.birth.step.row]
+        if others and not sure:
+            yield from _wrapped(Text(f"  may also have begun in: {', '.join(clean(_label(c)) for c in others)}"), width)
+
+    def _modules(self, width: int) -> Iterator[Text]:
+        for step in self.answer.swallowed:
+            said = f"  {_label(step)} returned {self._value(step)}, and its caller went on"
+            yield from _wrapped(Text(clean(said)), width)
+        for module, names, n_ran in self.answer.never_ran:
+            first = ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")
+            said = f"  {n_ran:,} of {n_ran + len(names):,} functions of {module} ran; not {first}"
+            yield from _wrapped(Text(clean(said)), width)
+
+    def _nothing(self, width: int) -> Iterator[Text]:
+        answer = self.answer
+        n = len(answer.failed)
+        benign = f": {plural(n, 'system call')} failed in a way that is usual (--all)" if n else ""
+        yield from _wrapped(Text(f"nothing failed{benign}", "bold"), width)
+        yield from self._modules(width)
+
+
+class FailedView:
+    """Every failed system call, one line each, in time order."""
+
+    def __init__(self, failed: tuple[Failed, ...], answer: Why) -> None:
+        self.failed = failed
+        self.answer = answer
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        trace = self.answer.trace
+        first = trace.meta.first_ns
+        several = len({one.call.lane for one in self.failed}) > 1
+        decided = self.answer.failure
+        for one in self.failed:
+            call = one.call
+            at = f"{(call.start_ns - first) / 1e9:10.6f}" if call.start_ns >= 0 and first >= 0 else " " * 10
+            line = Text(f"{at}  ")
+            if several:
+                line.append(f"{clean(trace.tasks[call.lane].label)}  ", "dim")
+            line.append(clean(call.shown))
+            line.append(f" = {self.answer.name_of(call.error)}", _ERROR if not one.benign else "")
+            line.append("  ← decided how it ended" if call is decided else f"  ({one.benign})" if one.benign else "")
+            line.no_wrap, line.overflow = True, "ellipsis"
+            yield line
+
+
+def _sentences(answer: Why) -> Iterator[str]:
+    said = summary(answer)
+    yield clean(said[0]) if said else "something failed"
+
+
+def _in_words(answer: Why) -> str:
+    number = -answer.error
+    text = os.strerror(number) if number < 512 else "never leaves the kernel"
+    return f"{text}; {answer.meaning}" if answer.meaning else text
+
+
+def _label(step: Step) -> str:
+    return f"{step.function} [{step.module}]" if step.module else step.function
+
+
+def _wrapped(text: Text, width: int) -> Iterator[Text]:
+    """The text in lines of ``width``, the later ones set in."""
+    plain, style = text.plain, text.style
+    indent = len(plain) - len(plain.lstrip())
+    lines: list[str] = []
+    for word in plain.split():
+        if lines and len(lines[-1]) + 1 + len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(" " * (indent + 2 if lines else indent) + word)
+    for line in lines:
+        yield Text(line, style)
