@@ -13,10 +13,12 @@ from functools import cached_property
 
 import numpy as np
 
-from kfgraph.analyze.retval import error_codes
+from kfgraph.analyze.retval import errors_of
 from kfgraph.kernel import unwinding
 from kfgraph.kernel.interrupts import WRAPPERS
+from kfgraph.kernel.returns import known
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
+from kfgraph.model.symbols import Returned
 from kfgraph.model.trace import Trace
 
 EPERM, ENOMEM, EACCES = 1, 12, 13
@@ -69,8 +71,8 @@ class Outcomes:
 
     @cached_property
     def errors(self) -> np.ndarray:
-        """:func:`error_codes` of every call."""
-        return error_codes(self.trace.calls, self.trace.symbols)
+        """The error that each call returned, see :func:`kfgraph.analyze.retval.errors_of`; 0 for none."""
+        return errors_of(self.trace.calls, self.trace.symbols).codes
 
     def known(self, row: int) -> bool:
         """Whether the return value of this call was recorded."""
@@ -86,23 +88,34 @@ class Outcomes:
         """(can it fail by its type, is it a pointer, is it a bool); a type that is not known can fail."""
         func = int(self.trace.calls.func[row])
         if func not in self._of_type:
-            told = self.trace.symbols.returned(func)
+            told = self._returned(func)
             kinds = (True, False, False) if told is None else (told.can_fail, "*" in told.c_type, told.c_type == "bool")
             self._of_type[func] = kinds
         return self._of_type[func]
 
     def typed(self, row: int) -> bool:
-        """Whether the trace tells what the function returns."""
-        return self.trace.symbols.returned(int(self.trace.calls.func[row])) is not None
+        """Whether it is known what the function returns."""
+        return self._returned(int(self.trace.calls.func[row])) is not None
+
+    def _returned(self, func: int) -> Returned | None:
+        symbols = self.trace.symbols
+        told = symbols.returned(func)
+        return told if told is not None else known(symbols.names[func], symbols.modules[func])
 
     def name(self, row: int) -> str:
         """The function's name, as the trace has it."""
         return self.trace.symbols.names[int(self.trace.calls.func[row])]
 
     def words(self, row: int) -> str:
-        """The value as a person writes it: an error's number, NULL, false, a small number, an address."""
+        """The value as a person writes it: an error's number, NULL, false, a number, "a pointer"; "" for what is none.
+
+        "?" where it was not recorded.
+        """
         if not self.known(row):
             return "?"
+        told = self._returned(int(self.trace.calls.func[row]))
+        if told is not None and told.kind == "void":
+            return ""
         error = int(self.errors[row])
         if error:
             return str(error)
@@ -116,6 +129,8 @@ class Outcomes:
             raw -= 1 << 32  # an int
         elif raw >> 63 and raw > (1 << 64) - (1 << 31):
             raw -= 1 << 64
+        if raw < -(1 << 20) or raw > 1 << 40:
+            return "a pointer" if pointer else "" if not self.typed(row) else hex(raw & (1 << 64) - 1)
         return hex(raw) if raw > 0xFFFFFF else str(raw)
 
     def kind(self, row: int, error: int) -> Kind:

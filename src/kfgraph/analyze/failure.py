@@ -13,6 +13,10 @@ from kfgraph.model.trace import Trace
 _FOUND_LATER = "found later, in another place"
 _SUCCEEDED_LATER = "the same call succeeded later"
 _TASK_SUCCEEDED = "its task ended with status 0"
+_COMMAND_SUCCEEDED = "the command ended with status 0"
+_WENT_ON = "the program went on without it"
+_MANY = 20
+"""A program that makes so many system calls after a look-up that found nothing has gone on without it."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,25 @@ def failed_calls(trace: Trace, lanes: Sequence[int] | None = None) -> list[Faile
     wanted = _lanes(trace) if lanes is None else lanes
     calls = sorted(system_calls(trace, wanted), key=lambda call: (call.start_ns, call.lane, call.row))
     codes = exit_codes(trace)
-    judged = []
-    for i, call in enumerate(calls):
-        if call.error:
-            judged.append(Failed(call, _judge(call, calls[i + 1 :], codes)))
-    return judged
+    status = trace.companion.exit_status if trace.companion is not None else None
+    if status == 0:
+        return [Failed(call, _usual(call) or _COMMAND_SUCCEEDED) for call in calls if call.error]
+    failed = [Failed(call, _judge(call, calls[i + 1 :], codes)) for i, call in enumerate(calls) if call.error]
+    if status is None and not any(codes.values()):
+        # Nothing says that the command failed: then a look-up that it outlived by far decided nothing.
+        failed = [_outlived(one, calls) for one in failed]
+    return failed
+
+
+def _outlived(one: Failed, calls: Sequence[SystemCall]) -> Failed:
+    if one.benign or not _is_search(one.call):
+        return one
+    n_later = sum(c.lane == one.call.lane and c.start_ns > one.call.start_ns and not c.error for c in calls)
+    return Failed(one.call, _WENT_ON) if n_later > _MANY else one
+
+
+def _usual(call: SystemCall) -> str:
+    return benign(call.name, call.error, call.path)
 
 
 def deciding(failed: Sequence[Failed]) -> Failed | None:
@@ -66,7 +84,7 @@ def _lanes(trace: Trace) -> list[int]:
 
 
 def _judge(call: SystemCall, later: Sequence[SystemCall], codes: dict[int, int]) -> str:
-    usual = benign(call.name, call.error, call.path)
+    usual = _usual(call)
     if usual:
         return usual
     if codes.get(call.lane) == 0:

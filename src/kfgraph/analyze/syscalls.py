@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kfgraph.analyze.forest import Int32
-from kfgraph.analyze.retval import MAX_ERRNO, error_codes
+from kfgraph.analyze.retval import MAX_ERRNO, errors_of
 from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
@@ -58,7 +58,7 @@ def system_calls(trace: Trace, lanes: Iterable[int] | None = None) -> list[Syste
     wanted = range(len(trace.tasks)) if lanes is None else sorted(lanes)
     handlers, names = _handlers(trace)
     lane_of = trace.calls.lane[handlers]
-    errors = error_codes(trace.calls, trace.symbols)
+    errors = errors_of(trace.calls, trace.symbols).codes
     enters, exits = _event_marks(trace, _ENTER), _event_marks(trace, _EXIT)
     found: list[SystemCall] = []
     for lane in wanted:

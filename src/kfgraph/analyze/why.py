@@ -255,7 +255,7 @@ def _birth(trace: Trace, seen: Outcomes, step: Step, found: Blame) -> Birth:
     lane = calls.lane[step.row]
     begin = int(np.searchsorted(calls.lane, lane))
     earlier = np.flatnonzero(calls.func[begin : step.row] == calls.func[step.row]) + begin
-    said = tuple(seen.words(int(r)) for r in earlier[-MAX_EARLIER:] if seen.known(int(r)))
+    said = tuple(filter(None, (seen.words(int(r)) for r in earlier[-MAX_EARLIER:] if seen.known(int(r)))))
     text = "" if calls.args is None else calls.args.text(step.row) or ""
     return Birth(step, len(earlier) + 1, said, len(earlier), found.exact, found.sure and found.exact, text)
 

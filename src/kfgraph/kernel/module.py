@@ -28,6 +28,23 @@ _BEFORE_ENTRY = 16
 # Symbols of the padding before a function, and of its type hash.
 _NO_FUNCTIONS = ("__pfx_", "__cfi_")
 _ALIASES = ("init_module", "cleanup_module")
+_ALLOCATED_CODE = 0x2 | 0x4
+"""SHF_ALLOC and SHF_EXECINSTR."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """One executable section, where the loader puts it: ``offset`` bytes behind the beginning of its region, which
+    begins on a page. The sections that are given back after the init are a region of their own (``init``).
+
+    ``sites`` are the places in it that ftrace can patch, from the section's beginning, each with the function's name.
+    """
+
+    name: str
+    init: bool
+    offset: int
+    size: int
+    sites: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True)
@@ -35,13 +52,15 @@ class Module:
     """One module file. ``traceable`` are names of its functions that ftrace can hook, one name for each function.
 
     ``ambiguous`` are names that more than one of its functions have: a probe by name cannot tell them apart.
-    ``init`` is the name of its init function, "" if it has none or ftrace cannot hook it.
+    ``init`` is the name of its init function, "" if it has none or ftrace cannot hook it. ``texts`` are its executable
+    sections, in the order in which the loader lays them out.
     """
 
     image: ModuleImage
     traceable: tuple[str, ...]
     ambiguous: frozenset[str]
     init: str = ""
+    texts: tuple[Text, ...] = ()
 
 
 def read_module(path: str | Path) -> Module:
@@ -66,7 +85,9 @@ def read_module(path: str | Path) -> Module:
         elf = ELFFile(io.BytesIO(data))
         info = dict(_modinfo(elf))
         functions = tuple(_functions(elf))
-        traceable = tuple(_traceable(elf, functions))
+        sites = _sites(elf, functions)
+        traceable = tuple(dict.fromkeys(name for section in sites.values() for _, name in section))
+        texts = tuple(_texts(elf, sites))
         build_id = _build_id(elf)
     except Exception as problem:  # a damaged file makes elftools raise errors of all kinds, seen in a fuzz run
         raise InputError(f"{shown}: not a kernel module ({problem})") from problem
@@ -87,6 +108,7 @@ def read_module(path: str | Path) -> Module:
         traceable=traceable,
         ambiguous=frozenset(name for name, n in counts.items() if n > 1),
         init=_init(functions, frozenset(traceable)),
+        texts=texts,
     )
 
 
@@ -137,26 +159,40 @@ def _functions(elf: Any) -> Iterator[ModuleFunction]:
             yield ModuleFunction(symbol.name, section, int(symbol["st_value"]), int(symbol["st_size"]))
 
 
-def _traceable(elf: Any, functions: tuple[ModuleFunction, ...]) -> Iterator[str]:
+def _sites(elf: Any, functions: tuple[ModuleFunction, ...]) -> dict[str, list[tuple[int, str]]]:
+    """Section -> (place, function) of what ftrace can patch in it; a function's own name, not an alias of it."""
     by_section: dict[str, list[ModuleFunction]] = {}
-    for function in sorted(functions, key=lambda f: f.offset):
-        by_section.setdefault(function.section, []).append(function)
-    found = set()
+    # init_module is another name of the init function that everybody knows by its own.
+    for function in sorted(functions, key=lambda f: (f.offset, f.name in _ALIASES)):
+        others = by_section.setdefault(function.section, [])
+        if not others or others[-1].offset != function.offset:
+            others.append(function)
+    found: dict[str, list[tuple[int, str]]] = {}
     for section, place in _places(elf):
         candidates = by_section.get(section, [])
         after = bisect_right(candidates, place, key=lambda f: f.offset)
         around = candidates[after - 1] if after else None
         if around and place < around.offset + max(1, around.size):
-            found.add((section, around.offset))
+            found.setdefault(section, []).append((place, around.name))
         elif after < len(candidates) and candidates[after].offset - place <= _BEFORE_ENTRY:
-            found.add((section, candidates[after].offset))
-    taken: set[tuple[str, int]] = set()
-    # init_module is another name of the init function that everybody knows by its own.
-    for function in sorted(functions, key=lambda f: f.name in _ALIASES):
-        where = (function.section, function.offset)
-        if where in found - taken:
-            taken.add(where)
-            yield function.name
+            found.setdefault(section, []).append((place, candidates[after].name))
+    return found
+
+
+def _texts(elf: Any, sites: dict[str, list[tuple[int, str]]]) -> Iterator[Text]:
+    """The executable sections as the loader lays them out: in the file's order, each at its alignment.
+
+    Source: layout_sections in kernel/module/main.c.
+    """
+    ends = {False: 0, True: 0}
+    for section in elf.iter_sections():
+        if section["sh_flags"] & _ALLOCATED_CODE != _ALLOCATED_CODE:
+            continue
+        init = section.name.startswith(".init")
+        alignment = max(1, section["sh_addralign"])
+        offset = -(-ends[init] // alignment) * alignment
+        ends[init] = offset + section["sh_size"]
+        yield Text(section.name, init, offset, section["sh_size"], tuple(sorted(sites.get(section.name, ()))))
 
 
 def _places(elf: Any) -> Iterator[tuple[str, int]]:

@@ -108,8 +108,12 @@ class WhyView:
             yield from _wrapped(Text(f"  {clean(said)}"), width)
         for title, steps in (("before it ran", answer.before), ("after it ran", answer.after)):
             if steps:
-                words = ", ".join(clean(f"{step.function} = {self._value(step)}") for step in steps)
+                words = ", ".join(clean(self._with_value(step)) for step in steps)
                 yield from _wrapped(Text(f"  {title}: {words}"), width)
+
+    def _with_value(self, step: Step) -> str:
+        value = self._value(step)
+        return step.function if value in ("", "?") else f"{step.function} = {value}"
 
     def _candidates(self, width: int) -> Iterator[Text]:
         answer = self.answer

@@ -1,0 +1,140 @@
+"""Names for the functions of modules that were gone when the trace was read: from their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from kfgraph.errors import InputError, Notice
+from kfgraph.kernel.fitting import Fit, fit
+from kfgraph.kernel.module import Module, read_module
+from kfgraph.model.calls import Flag
+from kfgraph.model.symbols import UNKNOWN
+from kfgraph.model.trace import Trace
+
+_CALLS_INITS = "do_one_initcall"
+_SUFFIXES = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
+
+
+def attach(trace: Trace, files: Sequence[str | Path]) -> Trace:
+    """The trace with the names that the modules ``files`` prove; a directory stands for all modules below it.
+
+    A file that does not fit, and one of another kernel, becomes a Notice.
+
+    Raises:
+        InputError: a file is not there, or is no kernel module.
+    """
+    notices: list[Notice] = []
+    modules = []
+    for file in files:
+        path = Path(file)
+        if path.is_dir():
+            modules += _below(path, trace)
+            continue
+        module = read_module(path)
+        why = _foreign(module, trace)
+        if why:
+            notices.append(Notice("module-refused", f"{path.name} names nothing: {why}"))
+        else:
+            modules.append(module)
+    calls, symbols = trace.calls, trace.symbols
+    codes = np.unique(calls.func)
+    unknown = {int(symbols.addresses[c]): int(c) for c in codes if c != UNKNOWN and not symbols.resolved[c]}
+    found = fit(modules, list(unknown), inits=_inits(trace, unknown), callers=_callers(trace, unknown)) if unknown else []
+    fitted = {one.region.module for one in found}
+    for module in modules:
+        if module.image.name not in fitted and not _named_already(trace, module) and len(modules) < 100:
+            text = f"{Path(module.image.path).name} names nothing: its functions fit no address of this trace for sure"
+            notices.append(Notice("module-not-found", text))
+    if not found:
+        return replace(trace, notices=(*trace.notices, *notices))
+    return replace(_named(trace, found), notices=(*trace.notices, *notices))
+
+
+def _below(folder: Path, trace: Trace) -> Iterator[Module]:
+    for path in sorted(folder.rglob("*.ko*")):
+        if path.name.endswith(_SUFFIXES):
+            try:
+                module = read_module(path)
+            except InputError:
+                continue
+            if not _foreign(module, trace):
+                yield module
+
+
+def _foreign(module: Module, trace: Trace) -> str:
+    """Why the file is not of the kernel that was traced; "" where it may be."""
+    release = module.image.vermagic.split(" ")[0]
+    if trace.meta.kernel and release != trace.meta.kernel:
+        return f"it is built for {release}, the trace is of {trace.meta.kernel}"
+    recorded = trace.companion.modules if trace.companion is not None else ()
+    for image in recorded:
+        if image.name == module.image.name and image.build_id and module.image.build_id:
+            if image.build_id != module.image.build_id:
+                return "it is another build than the one that was traced"
+    return ""
+
+
+def _named_already(trace: Trace, module: Module) -> bool:
+    return module.image.name in trace.symbols.modules
+
+
+def _inits(trace: Trace, unknown: dict[int, int]) -> list[int]:
+    """The unknown addresses that do_one_initcall called: a module's init function."""
+    calls, symbols = trace.calls, trace.symbols
+    caller = symbols.codes_where(name.partition(".")[0] == _CALLS_INITS for name in symbols.names)
+    below = np.flatnonzero(np.isin(calls.func, list(unknown.values())) & (calls.parent >= 0))
+    called = below[np.isin(calls.func[calls.parent[below]], caller)]
+    return [int(symbols.addresses[code]) for code in np.unique(calls.func[called])]
+
+
+def _callers(trace: Trace, unknown: dict[int, int]) -> dict[int, frozenset[int]]:
+    """By which unknown addresses each unknown address was called, at any depth."""
+    calls, symbols = trace.calls, trace.symbols
+    is_unknown = np.zeros(len(symbols), np.bool_)
+    is_unknown[list(unknown.values())] = True
+    found: dict[int, set[int]] = {}
+    seen: dict[int, int] = {}
+    for row in np.flatnonzero(is_unknown[calls.func]).tolist():
+        code = int(calls.func[row])
+        seen[code] = seen.get(code, 0) + 1
+        if seen[code] > 64:
+            continue
+        above, up = set(), int(calls.parent[row])
+        while up >= 0:
+            if is_unknown[calls.func[up]]:
+                above.add(int(symbols.addresses[calls.func[up]]))
+            up = int(calls.parent[up])
+        found.setdefault(int(symbols.addresses[code]), set()).update(above)
+    return {address: frozenset(above) for address, above in found.items()}
+
+
+def _named(trace: Trace, fits: Iterable[Fit]) -> Trace:
+    symbols = trace.symbols
+    names, owners, resolved = list(symbols.names), list(symbols.modules), symbols.resolved.copy()
+    fitted = list(fits)
+    for code in np.flatnonzero(~symbols.resolved).tolist():
+        if code == UNKNOWN:
+            continue
+        address = int(symbols.addresses[code])
+        for one in fitted:
+            place = address - one.base
+            if place in one.region.sites:
+                names[code] = one.region.sites[place]
+            elif 0 < place < one.region.size:
+                # A return address: the function that it points into.
+                names[code] = one.region.sites[max((p for p in one.region.sites if p <= place), default=0)] if any(
+                    p <= place for p in one.region.sites
+                ) else names[code]
+            else:
+                continue
+            if names[code] != symbols.names[code]:
+                owners[code], resolved[code] = one.region.module, True
+            break
+    flags = trace.calls.flags.copy()
+    flags[resolved[trace.calls.func]] &= ~np.array(Flag.NAME_UNRESOLVED, flags.dtype)
+    table = replace(symbols, names=tuple(names), modules=tuple(owners), resolved=resolved)
+    return replace(trace, symbols=table, calls=trace.calls.with_columns(flags=flags))
