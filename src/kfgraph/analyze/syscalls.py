@@ -127,9 +127,9 @@ def _of_lane(
         for mark in alone:
             at = int(np.searchsorted(before, mark)) - 1 if len(before) else -1
             enter = int(before[at]) if at >= 0 else -1
-            name = marks.names[marks.name[mark]].removeprefix("sys_exit").removeprefix("_")
-            value = _value(marks.text[mark])
-            found.append(_made(trace, name or _by_number(marks.text[mark]), lane, -1, enter, value, "system call result"))
+            text = marks.text[mark]
+            name = marks.names[marks.name[mark]].removeprefix("sys_exit").removeprefix("_") or _by_number(text)
+            found.append(_made(trace, name, lane, -1, enter, _value(text), "system call result"))
         found.sort(key=lambda call: call.start_ns)
     return found
 

@@ -216,9 +216,7 @@ def _explained(
 ) -> Why:  # fmt: skip
     found = blame(trace, row, error, seen, evidence=evidence)
     chain = tuple(_step_of(trace, seen, link.row, link.error, link.value, link.evidence) for link in found.chain)
-    candidates = tuple(
-        _step_of(trace, seen, r, int(seen.errors[r]), seen.words(r), "") for r in found.candidates
-    )
+    candidates = tuple(_step_of(trace, seen, r, int(seen.errors[r]), seen.words(r), "") for r in found.candidates)
     born = found.chain[-1].row
     nowhere = len(chain) == 1 and not found.exact and not seen.known(born)
     reason, following = _what_is_missing(trace, seen, found, nowhere)
@@ -369,7 +367,8 @@ def summary(answer: Why) -> list[str]:
     if born.step.error == answer.error or not born.step.error:
         how = "first returned by" if born.exact else "from"
     else:
-        how = f"began as {answer.name_of(born.step.error)} of" if born.exact else f"from {answer.name_of(born.step.error)} of"
+        began = answer.name_of(born.step.error)
+        how = f"began as {began} of" if born.exact else f"from {began} of"
     if not born.step.error and len(answer.chain) > 1:
         how = f"began with {born.step.value} from"
     told = "" if born.exact else " or from below it"
@@ -410,4 +409,5 @@ def _swallowed_line(answer: Why) -> str:
     first = answer.swallowed[0]
     more = len(answer.swallowed) - 1
     also = f", and {plural(more, 'more call')}" if more else ""
-    return f"no system call failed, but {_label(first)} returned {answer.name_of(first.error)}{also}: nobody passed it on"
+    failed = f"{_label(first)} returned {answer.name_of(first.error)}{also}"
+    return f"no system call failed, but {failed}: nobody passed it on"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,6 +33,15 @@ Reader = Annotated[
 ]
 BufferName = Annotated[
     str | None, typer.Option("--buffer-name", metavar="NAME", help="The buffer to read (default: the main one).")
+]
+Modules = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--module",
+        metavar="FILE",
+        help="A module's file (.ko, .xz, .zst, .gz, or a directory of them): it names functions of a module that was "
+        "gone when the trace was written; repeatable.",
+    ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit 5 when there are problems in the data.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -94,7 +104,12 @@ IDLE = (
 
 
 def open_trace(
-    path: str, *, reader: str | None = None, buffer: str | None = None, may_be_empty: bool = False
+    path: str,
+    *,
+    reader: str | None = None,
+    buffer: str | None = None,
+    modules: Sequence[str] | None = None,
+    may_be_empty: bool = False,
 ) -> Trace:
     """The trace at ``path``; under ``--debug`` its tables are checked.
 
@@ -105,7 +120,7 @@ def open_trace(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from kfgraph.parse import load
 
-    trace = load(path, reader=reader, buffer=buffer)
+    trace = load(path, reader=reader, buffer=buffer, modules=modules or ())
     if debugging(sys.argv[1:]):
         trace.check()
     if not (len(trace.calls) or may_be_empty):

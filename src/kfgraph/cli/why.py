@@ -25,21 +25,22 @@ def run(
     trace: options.TraceArgument = options.DEFAULT_TRACE,
     root: options.Root = None,
     ret: Annotated[
-        str | None, typer.Option("--ret", metavar="ERR", help="Explain the last call that returned ERR (EINVAL, -22).")
+        str | None, typer.Option("--ret", metavar="ERR", help="The last call that returned ERR (EINVAL, -22).")
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every failed system call, in time order, one line each.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Every failed system call, in time order, a line each.")] = False,
     all_tasks: options.AllTasks = False,
     text: Annotated[bool, typer.Option("--text", help="Plain text for a bug report, without colours.")] = False,
     json_: options.Json = False,
     strict: options.Strict = False,
     reader: options.Reader = None,
     buffer: options.BufferName = None,
+    module: options.Modules = None,
 ) -> int:
     """Why the command failed: which call failed, where the error was born, and how it came up."""
     error = _number(ret) if ret is not None else 0
     if all_ and (root or error):
         raise UsageError("--all lists system calls: --root and --ret ask for one call", "leave --all out")
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer)
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
     from kfgraph.analyze.why import why
 
     answer = why(loaded, root=root or (), error=error, all_tasks=all_tasks)
@@ -57,7 +58,8 @@ def run(
             console.no_color, console.width = True, 160
         if all_:
             if not answer.failed:
-                raise NoMatchError(f"{trace}: no failed system call was recorded", "kfgraph trace --syscalls records them")
+                hint = "kfgraph trace --syscalls records system calls"
+                raise NoMatchError(f"{trace}: no failed system call was recorded", hint)
             console.print(FailedView(answer.failed, answer))
         else:
             console.print(WhyView(answer, trace=shlex.quote(trace)))

@@ -45,7 +45,11 @@ class Fit:
 
 
 def fit(
-    modules: Iterable[Module], unknown: Sequence[int], *, inits: Iterable[int] = (), callers: Mapping[int, frozenset[int]] | None = None
+    modules: Iterable[Module],
+    unknown: Sequence[int],
+    *,
+    inits: Iterable[int] = (),
+    callers: Mapping[int, frozenset[int]] | None = None,
 ) -> list[Fit]:
     """The regions of ``modules`` whose place is proved by ``unknown``, the addresses without a name.
 

@@ -56,29 +56,54 @@ BENIGN = (
     Benign(("wait4", "waitid", "waitpid"), (10,), "no child is left to wait for"),
     Benign(("lseek", "llseek", "_llseek"), (29,), "how a program finds out that a file is a pipe"),
     Benign(
-        ("rseq", "clone3", "statx", "faccessat2", "openat2", "close_range", "membarrier", "set_robust_list", "getrandom",
-         "copy_file_range", "fchmodat2", "map_shadow_stack", "mseal", "arch_prctl", "prctl", "seccomp"),
+        (
+            "rseq",
+            "clone3",
+            "statx",
+            "faccessat2",
+            "openat2",
+            "close_range",
+            "membarrier",
+            "set_robust_list",
+            "getrandom",
+            "copy_file_range",
+            "fchmodat2",
+            "map_shadow_stack",
+            "mseal",
+            "arch_prctl",
+            "prctl",
+            "seccomp",
+        ),
         (22, 38, 95),
         "not offered by this kernel: the C library does without",
-    ),  # fmt: skip
+    ),
     Benign(
-        ("getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "getxattrat"), (61, 95),
+        ("getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "getxattrat"),
+        (61, 95),
         "the file has no such attribute",
-    ),  # fmt: skip
+    ),
     Benign(("connect",), (2, 111), "no name service daemon runs", re.compile(r"/nscd/")),
     Benign(
-        (*_PATHS,), (2, 13, 20), "the dynamic loader looks in several places",
+        (*_PATHS,),
+        (2, 13, 20),
+        "the dynamic loader looks in several places",
         re.compile(r"/etc/ld\.so\.|/glibc-hwcaps/|\.so(?:\.[\d.]+)?$|/etc/ld-musl"),
     ),
     Benign(
-        (*_PATHS,), (2, 20), "translations and settings that may be missing",
+        (*_PATHS,),
+        (2, 20),
+        "translations and settings that may be missing",
         re.compile(r"/locale(?:/|$)|/locale-langpack/|\.mo$|/gconv/|/nls/|\.cat$|/etc/nsswitch|/terminfo/"),
     ),
     Benign(
-        (*_PATHS,), (2,), "module tools look for settings that may be missing",
-        re.compile(r"/modules\.(?:softdep|weakdep|symbols|builtin|alias|dep|devname)|/modprobe\.d|/depmod\.d|/sys/module/"),
+        (*_PATHS,),
+        (2,),
+        "module tools look for settings that may be missing",
+        re.compile(
+            r"/modules\.(?:softdep|weakdep|symbols|builtin|alias|dep|devname)|/modprobe\.d|/depmod\.d|/sys/module/"
+        ),
     ),
-)  # fmt: skip
+)
 """The failures that decide nothing. The first rule that covers one gives its reason."""
 
 

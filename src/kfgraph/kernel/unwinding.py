@@ -6,12 +6,13 @@ import re
 from functools import lru_cache
 
 # Words of a name, split at underscores. The kernel names what gives back after what it gives back (kfree, dput).
-_GIVES_BACK = frozenset("""
-free put release released unregister destroy remove del delete exit teardown unlock close drop undo unwind cancel cleanup
-clean fini deinit uninit stop disable detach disconnect kill drain abort rollback revert shutdown unmap unlink unload unbind
-unset deref dealloc discard invalidate dec purge forget terminate unpin unmount unprepare deactivate unref unhold reap
-unhash unwire unreserve uncharge uninstall going bye
-""".split())  # noqa: SIM905 (a hundred quotes are no easier to read)
+_GIVES_BACK_WORDS = """
+free put release released unregister destroy remove del delete exit teardown unlock close drop undo unwind cancel
+cleanup clean fini deinit uninit stop disable detach disconnect kill drain abort rollback revert shutdown unmap unlink
+unload unbind unset deref dealloc discard invalidate dec purge forget terminate unpin unmount unprepare deactivate
+unref unhold reap unhash unwire unreserve uncharge uninstall going bye
+"""
+_GIVES_BACK = frozenset(_GIVES_BACK_WORDS.split())
 _GIVES_BACK_WHOLE = re.compile(
     r"_{0,3}(?:k?v?z?free\w*|kfree\w*|iput\w*|dput\w*|mntput\w*|fput\w*|bdput|putname|brelse\w*|module_put|"
     r"path_put|up_(?:read|write)|up|call_rcu\w*|synchronize_\w+|__wait_rcu_gp|rcu_barrier\w*|devres_release\w*|"
@@ -33,11 +34,12 @@ _NEUTRAL = re.compile(
     r"str(?:n?cmp|n?casecmp|n?len|n?cpy|lcpy|scpy\w*|n?cat|lcat|r?chr\w*|str|sep|spn|cspn|pbrk|im|skip\w*)|"
     r"(?:v|sc|vsc)?s?n?printf|sort\w*"
 )
-_WORKS = frozenset("""
+_WORK_WORDS = """
 alloc init create register add setup probe read get open enable start map request load parse check verify validate write
 prepare attach connect bind mount insert install configure config reserve claim lookup find acquire submit send recv
 allocate new make build resume power set apply load link
-""".split())  # noqa: SIM905
+"""
+_WORKS = frozenset(_WORK_WORDS.split())
 _LOOKS_FOR = re.compile(r"(?:^|_)(?:k?v?z?(?:m|c)?alloc|alloc|kmemdup|kstrdup|dup|new|create)(?:_|$|\d)|alloc")
 
 

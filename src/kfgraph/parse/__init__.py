@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -95,12 +95,20 @@ _OTHERS = (
 )
 
 
-def load(path: str | os.PathLike[str] | Readable, *, reader: str | None = None, buffer: str | None = None) -> Trace:
+def load(
+    path: str | os.PathLike[str] | Readable,
+    *,
+    reader: str | None = None,
+    buffer: str | None = None,
+    modules: Sequence[str | os.PathLike[str]] = (),
+) -> Trace:
     """Read a trace: a file, ``-`` for standard input, or an open binary file or pipe.
 
     gzip, xz and zstd are seen through. ``reader`` forces one of READERS by name, ``buffer`` names one
     of several trace buffers in a trace.dat (the main one by default). A companion file beside the
-    trace (``TRACE.kfgraph.json``) is used where there is one. What cannot be read becomes a Notice
+    trace (``TRACE.kfgraph.json``) is used where there is one. ``modules`` are files of kernel
+    modules (.ko, .xz, .zst, .gz, or a directory of them): they name functions of modules that were gone when the trace
+    was written. What cannot be read becomes a Notice
     as long as there is something that can.
 
     Raises:
@@ -113,11 +121,15 @@ def load(path: str | os.PathLike[str] | Readable, *, reader: str | None = None, 
     with Input(path) as source:
         trace = _reader_for(source, reader).load(source, buffer)
     file = companion_of(source.path)
-    if file is None:
-        return trace
-    from kfgraph.parse import companion
+    if file is not None:
+        from kfgraph.parse import companion
 
-    return companion.attach(trace, file)
+        trace = companion.attach(trace, file)
+    if modules:
+        from kfgraph.parse import vanished
+
+        trace = vanished.attach(trace, [os.fspath(module) for module in modules])
+    return trace
 
 
 def _reader_for(source: Input, name: str | None) -> Reader:

@@ -28,7 +28,7 @@ def attach(trace: Trace, files: Sequence[str | Path]) -> Trace:
         InputError: a file is not there, or is no kernel module.
     """
     notices: list[Notice] = []
-    modules = []
+    modules: list[Module] = []
     for file in files:
         path = Path(file)
         if path.is_dir():
@@ -43,7 +43,8 @@ def attach(trace: Trace, files: Sequence[str | Path]) -> Trace:
     calls, symbols = trace.calls, trace.symbols
     codes = np.unique(calls.func)
     unknown = {int(symbols.addresses[c]): int(c) for c in codes if c != UNKNOWN and not symbols.resolved[c]}
-    found = fit(modules, list(unknown), inits=_inits(trace, unknown), callers=_callers(trace, unknown)) if unknown else []
+    inits, callers = _inits(trace, unknown), _callers(trace, unknown)
+    found = fit(modules, list(unknown), inits=inits, callers=callers) if unknown else []
     fitted = {one.region.module for one in found}
     for module in modules:
         if module.image.name not in fitted and not _named_already(trace, module) and len(modules) < 100:
@@ -72,9 +73,9 @@ def _foreign(module: Module, trace: Trace) -> str:
         return f"it is built for {release}, the trace is of {trace.meta.kernel}"
     recorded = trace.companion.modules if trace.companion is not None else ()
     for image in recorded:
-        if image.name == module.image.name and image.build_id and module.image.build_id:
-            if image.build_id != module.image.build_id:
-                return "it is another build than the one that was traced"
+        ids = {image.build_id, module.image.build_id} - {""}
+        if image.name == module.image.name and len(ids) > 1:
+            return "it is another build than the one that was traced"
     return ""
 
 
@@ -126,9 +127,11 @@ def _named(trace: Trace, fits: Iterable[Fit]) -> Trace:
                 names[code] = one.region.sites[place]
             elif 0 < place < one.region.size:
                 # A return address: the function that it points into.
-                names[code] = one.region.sites[max((p for p in one.region.sites if p <= place), default=0)] if any(
-                    p <= place for p in one.region.sites
-                ) else names[code]
+                names[code] = (
+                    one.region.sites[max((p for p in one.region.sites if p <= place), default=0)]
+                    if any(p <= place for p in one.region.sites)
+                    else names[code]
+                )
             else:
                 continue
             if names[code] != symbols.names[code]:

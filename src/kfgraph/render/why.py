@@ -102,9 +102,11 @@ class WhyView:
         if answer.birth is not None and answer.birth.n_earlier:
             said = f"{plural(answer.birth.n_earlier, 'call')} of it before"
             if answer.birth.earlier:
-                said += f" returned … {', '.join(answer.birth.earlier)}" if (
-                    answer.birth.n_earlier > len(answer.birth.earlier)
-                ) else f" returned {', '.join(answer.birth.earlier)}"
+                said += (
+                    f" returned … {', '.join(answer.birth.earlier)}"
+                    if (answer.birth.n_earlier > len(answer.birth.earlier))
+                    else f" returned {', '.join(answer.birth.earlier)}"
+                )
             yield from _wrapped(Text(f"  {clean(said)}"), width)
         for title, steps in (("before it ran", answer.before), ("after it ran", answer.after)):
             if steps:
