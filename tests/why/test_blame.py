@@ -1,0 +1,212 @@
+"""Where an error was born, on small trees spelt out: each trap of a return value is one of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from builder.tables import Call, call, trace_of
+from kfgraph.analyze.why import why
+from kfgraph.errors import NoMatchError
+from kfgraph.model.symbols import Returned
+
+INT = Returned("int", 32, True, "int", signed=True)
+POINTER = Returned("void *", 64, True, "pointer")
+VOID = Returned("void", 0, False, "void")
+BOOL = Returned("bool", 8, False, "bool")
+U32 = Returned("unsigned int", 32, False, "int")
+
+
+class Types:
+    """Prototypes by name, for the symbols of one trace."""
+
+    def __init__(self, names, types) -> None:
+        self.names, self.types = names, types
+
+    def returned(self, code):
+        return self.types.get(self.names[code])
+
+
+def error(number: int) -> int:
+    """The register of an int function that returned this error."""
+    return (1 << 32) - number
+
+
+def pointer(number: int) -> int:
+    """The register of a pointer function that returned ERR_PTR."""
+    return (1 << 64) - number
+
+
+def answer(*roots: Call, types=None, **options):
+    trace = trace_of(list(roots))
+    if types:
+        from dataclasses import replace
+
+        trace = replace(trace, symbols=replace(trace.symbols, prototypes=Types(trace.symbols.names, types)))
+    return why(trace, **options)
+
+
+def ways(found) -> list[tuple[str, int]]:
+    return [(step.function, step.error) for step in found.chain]
+
+
+def test_the_deepest_that_returned_the_error_is_its_birthplace() -> None:
+    read = call("foo_read", retval=error(19))
+    tree = call("foo_init", 5, call("foo_check", retval=0), call("foo_probe", 5, read, retval=error(19)), retval=error(19))
+    found = answer(tree)
+    assert (found.outcome, found.exit_code, found.error) == ("cause", 0, -19)
+    assert ways(found) == [("foo_init", -19), ("foo_probe", -19), ("foo_read", -19)]
+    assert (found.birth.step.function, found.birth.exact, found.birth.sure, found.birth.nth) == ("foo_read", True, True, 1)
+
+
+def test_an_ignored_failure_with_the_same_error_before_it_is_not_blamed() -> None:
+    tree = call(
+        "foo_init", 5, call("foo_find_led", retval=error(19)), call("foo_setup", retval=0),
+        call("foo_find_chip", retval=error(19)), call("foo_free", retval=7), retval=error(19),
+    )  # fmt: skip
+    assert answer(tree).birth.step.function == "foo_find_chip"
+
+
+def test_a_fallback_that_fails_the_same_way_is_the_one_that_decided() -> None:
+    tree = call("foo_open", 5, call("foo_open_first", retval=error(2)), call("foo_open_second", retval=error(2)), retval=error(2))
+    assert answer(tree).birth.step.function == "foo_open_second"
+
+
+@pytest.mark.parametrize("cleanup", [error(16), error(22), 0, 1])
+def test_what_the_clean_up_returns_does_not_matter(cleanup) -> None:
+    tree = call(
+        "foo_init", 5, call("foo_claim", retval=error(16)), call("foo_unregister", retval=cleanup), retval=error(16)
+    )
+    found = answer(tree)
+    assert (found.birth.step.function, found.birth.sure) == ("foo_claim", True)
+    assert [step.function for step in found.after] == ["foo_unregister"]
+
+
+def test_an_error_of_the_clean_up_that_masks_the_first_is_where_this_error_came_from() -> None:
+    tree = call("foo_init", 5, call("foo_map", retval=error(5)), call("foo_unmap", retval=error(16)), retval=error(16))
+    assert answer(tree).birth.step.function == "foo_unmap"
+
+
+def test_of_several_tries_the_last_is_named_and_the_others_counted() -> None:
+    tries = [call("foo_wait", retval=error(110)) for _ in range(5)]
+    found = answer(call("foo_reset", 5, *tries, retval=error(110)))
+    assert (found.birth.nth, found.birth.n_earlier, found.birth.earlier) == (5, 4, ("-110",) * 4)
+
+
+def test_an_error_that_changes_on_the_way_is_followed_when_the_caller_gave_up_at_once() -> None:
+    tree = call("foo_init", 5, call("foo_id", 5, call("foo_reg", retval=error(5)), retval=error(6)), retval=error(6))
+    found = answer(tree)
+    assert ways(found) == [("foo_init", -6), ("foo_id", -6), ("foo_reg", -5)]
+    assert "gave up" in found.chain[-1].evidence and found.birth.step.error == -5
+
+
+def test_another_error_with_work_after_it_is_not_joined() -> None:
+    tree = call("foo_init", 5, call("foo_led", retval=error(5)), call("foo_setup", retval=0), retval=error(22))
+    found = answer(tree)
+    assert found.birth.step.function == "foo_init"
+
+
+def test_null_becomes_enomem() -> None:
+    tree = call("foo_init", 5, call("foo_alloc", retval=0x1000), call("foo_alloc", retval=0), retval=error(12))
+    found = answer(tree)
+    assert (found.birth.step.function, found.birth.nth) == ("foo_alloc", 2)
+
+
+def test_null_that_is_no_failure_is_not_blamed() -> None:
+    types = {"foo_find": POINTER, "foo_check": INT, "foo_init": INT}
+    tree = call("foo_init", 5, call("foo_find", retval=0), call("foo_check", retval=error(22)), retval=error(22))
+    assert answer(tree, types=types).birth.step.function == "foo_check"
+    # Nor is it where the caller refuses by itself, with something else than -ENOMEM, after more work.
+    tree = call("foo_init", 5, call("foo_find", retval=0), call("foo_check", retval=0), retval=error(22))
+    assert answer(tree, types=types).birth.step.function == "foo_init"
+
+
+def test_false_becomes_eperm_only_by_a_bool() -> None:
+    tree = call("foo_ioctl", 5, call("foo_allowed", retval=0), retval=error(1))
+    told = {"foo_ioctl": INT, "foo_allowed": BOOL}
+    found = answer(tree, types=told, error=1)
+    assert found.birth.step.function == "foo_allowed" and not found.birth.sure
+
+
+def test_an_error_pointer_becomes_an_int() -> None:
+    types = {"foo_get": POINTER, "foo_init": INT}
+    tree = call("foo_init", 5, call("foo_get", retval=pointer(517)), retval=error(517))
+    found = answer(tree, types=types)
+    assert ways(found) == [("foo_init", -517), ("foo_get", -517)]
+
+
+def test_what_was_given_the_error_is_not_its_birthplace() -> None:
+    """As path_openat of 7.2 gives an error pointer to link_path_walk, which gives it back at once."""
+    types = {"path_openat": POINTER, "atomic_open": POINTER, "link_path_walk": INT, "dput": VOID}
+    walk = call("link_path_walk", 5, call("lookup", retval=3), retval=0)
+    handed = call("link_path_walk", retval=error(2))
+    tree = call(
+        "path_openat", 5, walk, call("atomic_open", 5, retval=pointer(2)), call("dput", retval=pointer(2)), handed,
+        retval=pointer(2),
+    )  # fmt: skip
+    assert answer(tree, types=types).birth.step.function == "atomic_open"
+
+
+@pytest.mark.parametrize(("kind", "register"), [(VOID, error(28)), (BOOL, error(28) & 0xFF), (U32, error(28))])
+def test_types_that_cannot_fail_are_not_blamed(kind, register) -> None:
+    types = {"foo_init": INT, "foo_reserve": INT, "foo_note": kind}
+    tree = call(
+        "foo_init", 5, call("foo_reserve", retval=error(28)), call("foo_note", retval=register), retval=error(28)
+    )
+    assert answer(tree, types=types).birth.step.function == "foo_reserve"
+
+
+def test_an_interrupt_is_nobodys_callee() -> None:
+    tick = call("hrtimer_interrupt", context=2, retval=error(19))
+    tree = call("foo_init", 5, call("foo_check", retval=0), tick, retval=error(19))
+    assert answer(tree).birth.step.function == "foo_init"
+
+
+def test_what_was_not_recorded_is_a_bound_and_not_a_culprit() -> None:
+    tree = call("foo_init", 5, call("foo_prepare", retval=0), call("__register_chrdev"), retval=error(16))
+    found = answer(tree)
+    assert (found.birth.step.function, found.birth.exact, found.birth.sure) == ("foo_init", False, False)
+    assert [step.function for step in found.candidates] == ["__register_chrdev", "foo_init"]
+    assert "or from below it" in found.reason and found.next
+
+
+def test_a_caller_that_goes_on_with_its_work_makes_it_unsure() -> None:
+    tree = call(
+        "foo_configure", 5, call("foo_try_fast", retval=error(22)), call("foo_load_table", retval=0), retval=error(22)
+    )
+    found = answer(tree)
+    assert not found.birth.sure and {step.function for step in found.candidates} == {"foo_configure", "foo_try_fast"}
+
+
+def test_minus_one_of_an_unknown_type_is_no_eperm() -> None:
+    tree = call("foo_init", 5, call("foo_order", retval=error(1)), call("foo_pick", retval=error(19)), retval=error(19))
+    assert answer(tree).birth.step.function == "foo_pick"
+
+
+def test_names_have_no_suffixes_of_the_compiler() -> None:
+    tree = call("foo_init", 5, call("foo_read.constprop.0", retval=error(19)), retval=error(19))
+    found = answer(tree)
+    assert (found.birth.step.function, found.birth.step.symbol) == ("foo_read", "foo_read.constprop.0")
+
+
+def test_nothing_failed() -> None:
+    found = answer(call("foo_init", 5, call("foo_check", retval=0), retval=0))
+    assert (found.outcome, found.exit_code, found.birth) == ("nothing", 6, None)
+
+
+def test_one_call_can_be_asked_for() -> None:
+    led = call("foo_led", 5, call("foo_gpio", retval=error(22)), retval=error(22))
+    tree = call("foo_init", 5, led, retval=0)
+    assert ways(answer(tree, root=["foo_led"])) == [("foo_led", -22), ("foo_gpio", -22)]
+    assert ways(answer(tree, error=22)) == [("foo_led", -22), ("foo_gpio", -22)]
+    with pytest.raises(NoMatchError):
+        answer(tree, error=5)
+    with pytest.raises(NoMatchError):
+        answer(tree, root=["foo_init"])
+
+
+def test_the_json_has_what_its_page_says() -> None:
+    tree = call("foo_init", 5, call("foo_read", retval=error(19)), retval=error(19))
+    data = answer(tree).to_dict()
+    assert data["failure"]["function"] == "foo_init" and data["failure"]["name"] == "ENODEV"
+    assert data["birth"]["function"] == "foo_read" and data["birth"]["error"] == "ENODEV"
+    assert [step["function"] for step in data["chain"]] == ["foo_init", "foo_read"]
