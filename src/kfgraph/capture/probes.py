@@ -16,13 +16,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfgraph.capture.tracefs import Tracefs
-from kfgraph.kernel.loader import LOADER_FUNCTIONS, MAX_PROBES, PROBE_NOISE, present
+from kfgraph.kernel.loader import (
+    LOADER_FUNCTIONS,
+    LOADER_WAY,
+    MAX_PROBES,
+    NOT_WORTH_A_PROBE,
+    PROBE_NOISE,
+    present,
+)
+from kfgraph.kernel.unwinding import gives_back
 from kfgraph.model.companion import ReturnProbe
 
 if TYPE_CHECKING:
     from kfgraph.kernel.module import Module
 
 GROUP = "kfgraph"
+IMPORTS_FIRST = 24
+"""So many of the functions that a module calls get a probe before its own."""
+CanFail = Callable[[str], bool | None]
+"""Whether a function can return an error by its type; None where that is not known."""
 BLACKLIST = Path("/sys/kernel/debug/kprobes/blacklist")
 MODULES = Path("/proc/modules")
 INIT_SECTION = ".init.text"
@@ -54,13 +66,16 @@ def plan_probes(
     globs: Sequence[str] = (),
     blacklist: frozenset[str] = frozenset(),
     loaded: frozenset[str] = frozenset(),
+    can_fail: CanFail | None = None,
     wanted: bool = True,
 ) -> ProbePlan:
     """Return probes, the most telling first, for there is a limit.
 
-    First the functions that ``globs`` name, then the module loader's, the init function of each module that is
-    loaded, the other functions of the modules ``asked`` for (the last one first, what runs once before what stays),
-    and those of the modules that they ``need``, less those that are ``loaded`` already.
+    First the functions that ``globs`` name, then those of the module loader that an error comes up through, the init
+    function of each module that is loaded, IMPORTS_FIRST of the kernel's functions that the modules ``asked`` for
+    call and that ``can_fail``, those modules' other functions (the last module first, what runs once before what
+    stays), more of what they call, the functions of the modules that they ``need``, less those that are ``loaded``
+    already, and the rest of the loader.
 
     Empty where there is nothing to load and no glob, where the kernel records return values by
     itself, and where it has no kprobes; the notes say so.
@@ -73,7 +88,8 @@ def plan_probes(
     if not fs.has("kprobe_events"):
         return ProbePlan(notes=("no return probes: this kernel has no kprobe events",))
     functions = fs.functions()
-    chosen, notes = _choose(functions, modules, globs, blacklist)
+    imports = _imports(functions, asked, can_fail)
+    chosen, notes = _choose(functions, modules, globs, blacklist, imports, n_asked=len(asked))
     n_cut = max(0, len(chosen) - MAX_PROBES)
     if n_cut:
         notes.append(f"no return probe on {n_cut} more functions: at most {MAX_PROBES} are set")
@@ -85,24 +101,42 @@ def plan_probes(
 
 
 def _choose(
-    functions: frozenset[str], modules: Sequence[Module], globs: Sequence[str], blacklist: frozenset[str]
+    functions: frozenset[str],
+    modules: Sequence[Module],
+    globs: Sequence[str],
+    blacklist: frozenset[str],
+    imports: Sequence[str],
+    *,
+    n_asked: int,
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """(module, function) in the order of importance, each once; and a sentence for what was left out."""
     inits = [(m.image.name, m.init) for m in modules if m.init]
-    own = [(m.image.name, f) for m in modules for f in _by_section(m)]
+    first = [(m.image.name, f) for m in modules[:n_asked] for f in _by_section(m)]
+    own = [*first, *((m.image.name, f) for m in modules[n_asked:] for f in _by_section(m))]
     of_kernel = functions - {f for _, f in own}
     asked = [pair for glob in globs for pair in own if fnmatch.fnmatchcase(pair[1], glob)]
     asked += [("", f) for glob in globs for f in sorted(fnmatch.filter(of_kernel, glob))]
+    way = [("", f) for f in present(LOADER_WAY, functions)] if modules else []
     loader = [("", f) for f in present(LOADER_FUNCTIONS, functions)] if modules else []
+    called = [("", f) for f in imports]
+    order = [*asked, *way, *inits, *called[:IMPORTS_FIRST], *first, *called[IMPORTS_FIRST:], *own, *loader]
     ambiguous = {(m.image.name, f) for m in modules for f in m.ambiguous}
     chosen, skipped = [], dict[str, list[str]]()
-    for pair in dict.fromkeys([*asked, *loader, *inits, *own]):
+    for pair in dict.fromkeys(order):
         why = "several functions have this name" if pair in ambiguous else _unfit(pair[1], blacklist)
         if why:
             skipped.setdefault(why, []).append(pair[1])
         else:
             chosen.append(pair)
     return chosen, [f"no return probe on {', '.join(names)}: {why}" for why, names in skipped.items()]
+
+
+def _imports(functions: frozenset[str], asked: Sequence[Module], can_fail: CanFail | None) -> list[str]:
+    """The kernel's functions that the modules call, that can be probed, and that can return an error."""
+    own = {f for m in asked for f in m.traceable}
+    names = dict.fromkeys(name for m in reversed(asked) for name in m.imports)
+    fit = [n for n in names if n in functions and n not in own and n not in NOT_WORTH_A_PROBE]
+    return [name for name in fit if not gives_back(name) and (can_fail is None or can_fail(name) is not False)]
 
 
 def _by_section(module: Module) -> list[str]:

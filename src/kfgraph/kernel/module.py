@@ -53,7 +53,8 @@ class Module:
 
     ``ambiguous`` are names that more than one of its functions have: a probe by name cannot tell them apart.
     ``init`` is the name of its init function, "" if it has none or ftrace cannot hook it. ``texts`` are its executable
-    sections, in the order in which the loader lays them out.
+    sections, in the order in which the loader lays them out; ``imports`` the symbols that it takes from the kernel and
+    from other modules, in the order of its symbol table.
     """
 
     image: ModuleImage
@@ -61,6 +62,7 @@ class Module:
     ambiguous: frozenset[str]
     init: str = ""
     texts: tuple[Text, ...] = ()
+    imports: tuple[str, ...] = ()
 
 
 def read_module(path: str | Path) -> Module:
@@ -88,6 +90,7 @@ def read_module(path: str | Path) -> Module:
         sites = _sites(elf, functions)
         traceable = tuple(dict.fromkeys(name for section in sites.values() for _, name in section))
         texts = tuple(_texts(elf, sites))
+        imports = tuple(_imports(elf))
         build_id = _build_id(elf)
     except Exception as problem:  # a damaged file makes elftools raise errors of all kinds, seen in a fuzz run
         raise InputError(f"{shown}: not a kernel module ({problem})") from problem
@@ -109,6 +112,7 @@ def read_module(path: str | Path) -> Module:
         ambiguous=frozenset(name for name, n in counts.items() if n > 1),
         init=_init(functions, frozenset(traceable)),
         texts=texts,
+        imports=imports,
     )
 
 
@@ -177,6 +181,13 @@ def _sites(elf: Any, functions: tuple[ModuleFunction, ...]) -> dict[str, list[tu
         elif after < len(candidates) and candidates[after].offset - place <= _BEFORE_ENTRY:
             found.setdefault(section, []).append((place, candidates[after].name))
     return found
+
+
+def _imports(elf: Any) -> Iterator[str]:
+    table = elf.get_section_by_name(".symtab")
+    for symbol in table.iter_symbols() if table else ():
+        if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name:
+            yield symbol.name
 
 
 def _texts(elf: Any, sites: dict[str, list[tuple[int, str]]]) -> Iterator[Text]:
