@@ -51,11 +51,18 @@ def ways(found) -> list[tuple[str, int]]:
 
 def test_the_deepest_that_returned_the_error_is_its_birthplace() -> None:
     read = call("foo_read", retval=error(19))
-    tree = call("foo_init", 5, call("foo_check", retval=0), call("foo_probe", 5, read, retval=error(19)), retval=error(19))
+    tree = call(
+        "foo_init", 5, call("foo_check", retval=0), call("foo_probe", 5, read, retval=error(19)), retval=error(19)
+    )
     found = answer(tree)
     assert (found.outcome, found.exit_code, found.error) == ("cause", 0, -19)
     assert ways(found) == [("foo_init", -19), ("foo_probe", -19), ("foo_read", -19)]
-    assert (found.birth.step.function, found.birth.exact, found.birth.sure, found.birth.nth) == ("foo_read", True, True, 1)
+    assert (found.birth.step.function, found.birth.exact, found.birth.sure, found.birth.nth) == (
+        "foo_read",
+        True,
+        True,
+        1,
+    )
 
 
 def test_an_ignored_failure_with_the_same_error_before_it_is_not_blamed() -> None:
@@ -67,7 +74,13 @@ def test_an_ignored_failure_with_the_same_error_before_it_is_not_blamed() -> Non
 
 
 def test_a_fallback_that_fails_the_same_way_is_the_one_that_decided() -> None:
-    tree = call("foo_open", 5, call("foo_open_first", retval=error(2)), call("foo_open_second", retval=error(2)), retval=error(2))
+    tree = call(
+        "foo_open",
+        5,
+        call("foo_open_first", retval=error(2)),
+        call("foo_open_second", retval=error(2)),
+        retval=error(2),
+    )
     assert answer(tree).birth.step.function == "foo_open_second"
 
 
