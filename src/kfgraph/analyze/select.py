@@ -100,7 +100,7 @@ def select(
     total_ns = calls.duration_ns
 
     if task or pid:
-        keep &= _of_lanes(calls, _lanes_asked_for(trace, task, pid))
+        keep &= _of_lanes(calls, lanes_asked_for(trace, task, pid))
     elif trace.command_lanes is not None and not all_tasks:
         keep &= _of_lanes(calls, trace.command_lanes)
         others = n - int(keep.sum())
@@ -167,7 +167,12 @@ def _of_lanes(calls: CallTable, lanes: Iterable[int]) -> Bool:
     return wanted[calls.lane]
 
 
-def _lanes_asked_for(trace: Trace, names: Sequence[str], pids: Sequence[int]) -> list[int]:
+def lanes_asked_for(trace: Trace, names: Sequence[str], pids: Sequence[int]) -> list[int]:
+    """The lanes of the tasks that have one of these names (globs, or ``comm-pid``) or pids, ascending.
+
+    Raises:
+        NoMatchError: there is no such task.
+    """
     tasks = trace.tasks.tasks
     for name in names:
         if not any(_is_task(task.comm, task.label, name) for task in tasks):

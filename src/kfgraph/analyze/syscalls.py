@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import numpy as np
 
 from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.retval import MAX_ERRNO, errors_of
+from kfgraph.analyze.select import lanes_asked_for
+from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
@@ -18,6 +21,8 @@ _ENTER, _EXIT = "sys_enter", "sys_exit"
 _PATH = re.compile(r"__(?:file|path|dev_|dir_|old|new|special)?name_val=(.*?)(?= \w+=|$)|\bpath=\"?([^\"]*)")
 _VALUE = re.compile(r"(?:\bret=|= |-> )?(0x[0-9a-f]{1,16}|-?\d{1,20})\s*$")
 _CODE = re.compile(r"error_code[=:]\s*(0x[0-9a-f]+|-?\d+)")
+_ARGUMENT = re.compile(r"(\w+)[=:] ?(\S+?)(?:,|(?= )|$)")
+_POINTERS_TO_PATHS = ("filename", "pathname", "path", "dir_name", "name", "oldname")
 _NUMBER = re.compile(r"(?:__syscall_nr=|NR )(\d+)")
 
 
@@ -48,9 +53,120 @@ class SystemCall:
         """``openat("/nonexistent")``, as far as it is known."""
         return f"{self.name}({_quoted(self.path)})"
 
+    @property
+    def worded(self) -> str:
+        """``openat("/etc/passwd", dfd=-100, flags=0x80000)``: with its other arguments as recorded."""
+        others = [
+            f"{name}={_in_hex(value)}"
+            for name, value in _ARGUMENT.findall(self.text)
+            if not name.startswith("__") and not (self.path is not None and name in _POINTERS_TO_PATHS)
+        ]
+        return f"{self.name}({', '.join(filter(None, (_quoted(self.path), *others)))})"
+
+
+@dataclass(frozen=True)
+class SystemCallSum:
+    """All calls of one system call. Times in ns, of the ``n_finished`` calls whose end is known.
+
+    ``hottest`` is the function in which most of their time was spent itself, with its share of it.
+    """
+
+    name: str
+    n_calls: int
+    n_finished: int
+    n_errors: int
+    total_ns: int
+    max_ns: int
+    hottest: str
+    hottest_share: float
+
 
 def _quoted(path: str | None) -> str:
     return "" if path is None else f'"{path}"'
+
+
+def _in_hex(value: str) -> str:
+    # Large numbers are addresses or flags.
+    if not value.isdigit() or int(value) < 4096:
+        return value
+    number = int(value)
+    return str(number - (1 << 32)) if number >= 0xFFFFF000 and number < 1 << 32 else hex(number)
+
+
+def shown_result(call: SystemCall, arch: str = "") -> str:
+    """``= -ENOENT``, ``= 3``, ``= 0x7f00…``, ``= ?``."""
+    if call.result is None:
+        return "= ?"
+    if call.error:
+        return f"= -{errno_name(-call.error, arch=arch) or -call.error}"
+    return f"= {call.result if abs(call.result) < 1 << 24 else hex(call.result & (1 << 64) - 1)}"
+
+
+def chosen_calls(
+    trace: Trace,
+    *,
+    names: Sequence[str] = (),
+    failed: bool = False,
+    slowest: int | None = None,
+    task: Sequence[str] = (),
+    pid: Sequence[int] = (),
+    all_tasks: bool = False,
+) -> list[SystemCall]:
+    """The system calls that pass every filter, in time order; with ``slowest`` the N slowest, slow to fast.
+
+    Raises:
+        NoMatchError: there is no such task.
+    """
+    if task or pid:
+        lanes: list[int] | None = lanes_asked_for(trace, task, pid)
+    elif trace.command_lanes is not None and not all_tasks:
+        lanes = sorted(trace.command_lanes)
+    else:
+        lanes = None
+    calls = [
+        call
+        for call in system_calls(trace, lanes)
+        if (not failed or call.error) and (not names or any(fnmatchcase(call.name, glob) for glob in names))
+    ]
+    if slowest is not None:
+        return sorted(calls, key=lambda call: -call.duration_ns)[:slowest]
+    return sorted(calls, key=lambda call: (call.start_ns, call.lane, call.row))
+
+
+def summed(trace: Trace, calls: Sequence[SystemCall]) -> list[SystemCallSum]:
+    """One sum for each system call, the one that took most time first."""
+    of_name: dict[str, list[SystemCall]] = {}
+    for call in calls:
+        of_name.setdefault(call.name, []).append(call)
+    sums = []
+    for name, same in of_name.items():
+        finished = [call.duration_ns for call in same if call.duration_ns >= 0]
+        hottest, share = _hottest(trace, [call.row for call in same if call.row >= 0])
+        n_errors = sum(bool(call.error) for call in same)
+        total, most = sum(finished), max(finished, default=-1)
+        sums.append(SystemCallSum(name, len(same), len(finished), n_errors, total, most, hottest, share))
+    return sorted(sums, key=lambda one: (-one.total_ns, one.name))
+
+
+def _hottest(trace: Trace, rows: Sequence[int]) -> tuple[str, float]:
+    calls = trace.calls
+    if not rows:
+        return "", 0.0
+    inside = np.concatenate([np.arange(row, calls.end[row]) for row in rows])
+    own = np.bincount(calls.func[inside], weights=np.maximum(calls.self_ns[inside], 0), minlength=len(trace.symbols))
+    return (trace.symbols.labels[int(own.argmax())], float(own.max() / own.sum())) if own.sum() > 0 else ("", 0.0)
+
+
+def to_dict(trace: Trace, call: SystemCall) -> dict[str, object]:
+    """What ``kfgraph syscalls --json`` prints of a call."""
+    task = trace.tasks[call.lane]
+    return {
+        "system_call": call.name, "pid": task.pid if task.pid >= 0 else None, "comm": task.comm or None,
+        "start_ns": call.start_ns if call.start_ns >= 0 else None,
+        "duration_ns": call.duration_ns if call.duration_ns >= 0 else None,
+        "result": call.result, "error": errno_name(-call.error, arch=trace.meta.arch) or None if call.error else None,
+        "path": call.path, "arguments": call.text or None, "row": call.row if call.row >= 0 else None,
+    }  # fmt: skip
 
 
 def system_calls(trace: Trace, lanes: Iterable[int] | None = None) -> list[SystemCall]:

@@ -54,6 +54,11 @@ COMMANDS = (
         "Which functions the time went into: calls, self and total time, percentiles, and the hot paths.",
     ),
     Command(
+        "syscalls",
+        "kfgraph.cli.syscalls",
+        "The system calls of the command, as strace shows them: arguments, result, time; -c sums them up.",
+    ),
+    Command(
         "info",
         "kfgraph.cli.info",
         "What a trace is: kernel, clock, tasks, calls, losses, and how it was recorded.",

@@ -1,0 +1,77 @@
+"""``kfgraph syscalls``: a strace of the trace."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from kfgraph.cli import options
+from kfgraph.errors import NoMatchError, UsageError
+
+EXAMPLES = """Examples:
+
+kfgraph syscalls examples/cat-enoent.dat --failed
+
+kfgraph syscalls examples/cat-enoent.dat -c
+
+kfgraph syscalls examples/cat-enoent.dat --slowest 5
+"""
+ROWS = 40
+
+
+def run(
+    trace: options.TraceArgument = options.DEFAULT_TRACE,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("-e", "--name", metavar="NAME", help="Only this system call: a name or a glob; repeatable."),
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only those that returned an error.")] = False,
+    slowest: Annotated[
+        int | None, typer.Option("--slowest", metavar="N", min=1, help="The N that took longest, slow to fast.")
+    ] = None,
+    count: Annotated[
+        bool, typer.Option("-c", "--count", help="A row for each system call, and where its time went.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", metavar="N", min=0, help=f"Rows to show; 0: all. Default: {ROWS}.")
+    ] = None,
+    task: options.TaskNames = None,
+    pid: options.Pids = None,
+    all_tasks: options.AllTasks = False,
+    json_: options.Json = False,
+    strict: options.Strict = False,
+    reader: options.Reader = None,
+    buffer: options.BufferName = None,
+    module: options.Modules = None,
+) -> None:
+    """The system calls of the command, as strace shows them: arguments, result, time; -c sums them up."""
+    if count and slowest is not None:
+        raise UsageError("-c sums up, --slowest lists", "give one of them")
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
+    from kfgraph.analyze.syscalls import chosen_calls, summed, to_dict
+
+    calls = chosen_calls(
+        loaded, names=name or (), failed=failed, slowest=slowest, task=task or (), pid=pid or (), all_tasks=all_tasks
+    )
+    if not calls:
+        hint = "kfgraph trace records them; leave out --root and --only" if not (name or failed) else "leave one out"
+        raise NoMatchError(f"{trace}: no {'failed ' if failed else ''}system call was recorded", hint)
+    sums = summed(loaded, calls) if count else ()
+    if json_:
+        for record in [vars(one) for one in sums] if count else [to_dict(loaded, call) for call in calls]:
+            json.dump(record, sys.stdout)
+            print()
+    else:
+        from kfgraph.render.console import stdout_console
+        from kfgraph.render.syscalls import SystemCallsView, sums_table
+
+        shown = ROWS if limit is None else limit or None
+        if count:
+            total = sum(one.total_ns for one in sums)
+            stdout_console().print(sums_table(sums[:shown] if shown else sums, total))
+        else:
+            stdout_console().print(SystemCallsView(loaded, calls, shown))
+    options.tell_problems(loaded, strict=strict)

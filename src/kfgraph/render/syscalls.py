@@ -1,0 +1,68 @@
+"""``kfgraph syscalls`` on a terminal: a list as strace has it, or its table of sums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from kfgraph.analyze.syscalls import SystemCall, SystemCallSum, shown_result
+from kfgraph.model.trace import Trace
+from kfgraph.model.units import format_ns, plural
+from kfgraph.render.cells import clean, cut_middle
+from kfgraph.render.table import Column, Table
+
+
+@dataclass(frozen=True)
+class SystemCallsView:
+    """``calls`` in the order given; ``n_all`` were chosen from, ``limit`` is how many are shown (None: all)."""
+
+    trace: Trace
+    calls: Sequence[SystemCall]
+    limit: int | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from self.lines(options.max_width)
+
+    def lines(self, width: int) -> Iterator[Text]:
+        """One line a call, each at most ``width`` columns."""
+        calls = self.calls if self.limit is None else self.calls[: self.limit]
+        n_failed = sum(bool(call.error) for call in self.calls)
+        unknown = sum(call.result is None for call in self.calls)
+        said = f"{plural(len(self.calls), 'system call')}, {n_failed:,} failed"
+        yield Text(said + (f", the result of {unknown:,} was not recorded" if unknown else ""), "dim")
+        first = self.trace.meta.first_ns
+        tasks = {call.lane for call in calls}
+        names = {lane: clean(self.trace.tasks[lane].label) for lane in tasks}
+        wide = max(map(len, names.values()), default=0) + 2 if len(tasks) > 1 else 0
+        took = [format_ns(call.duration_ns, digits=1) for call in calls]
+        results = [shown_result(call, self.trace.meta.arch) for call in calls]
+        took_wide, result_wide = max(map(len, took), default=0), min(max(map(len, results), default=0), 20)
+        for call, time, result in zip(calls, took, results, strict=True):
+            at = f"{(call.start_ns - first) / 1e9:.6f}" if call.start_ns >= 0 <= first else ""
+            line = Text(f"{at:>11}  {time:>{took_wide}}  ", no_wrap=True)
+            if wide:
+                line.append(f"{names[call.lane]:{wide}}", "dim")
+            line.append(f"{result:>{result_wide}}  ", "bold red" if call.error else "")
+            room = max(width - line.cell_len, 12)
+            line.append(cut_middle(clean(call.worded), room), "bold" if call.error else "")
+            yield line
+        if len(calls) < len(self.calls):
+            yield Text(f"… {plural(len(self.calls) - len(calls), 'more system call')} (--limit 0)", "dim")
+
+
+def sums_table(sums: Sequence[SystemCallSum], total_ns: int) -> Table:
+    """strace -c: one row for each system call, and the function most of its time went into."""
+    share = [f"{100 * s.total_ns / total_ns:.1f}%" if total_ns > 0 else "?" for s in sums]
+    columns = [
+        Column("time", [format_ns(s.total_ns) for s in sums], 0, "bold"),
+        Column("share", share, 2),
+        Column("calls", [f"{s.n_calls:,}" for s in sums], 1),
+        Column("errors", [f"{s.n_errors:,}" if s.n_errors else "" for s in sums], 3, "red"),
+        Column("avg", [format_ns(s.total_ns // s.n_finished if s.n_finished else -1) for s in sums], 4),
+        Column("max", [format_ns(s.max_ns) for s in sums], 5),
+    ]
+    names = [f"{s.name}  ({s.hottest} {s.hottest_share:.0%})" if s.hottest else s.name for s in sums]
+    return Table(columns, "system call (where its time went)", names, how_to_see="--json")
