@@ -54,6 +54,11 @@ COMMANDS = (
         "Which functions the time went into: calls, self and total time, percentiles, and the hot paths.",
     ),
     Command(
+        "errors",
+        "kfgraph.cli.errorlist",
+        "Every call that returned an error: where it began, how far it came up, and who handled it.",
+    ),
+    Command(
         "syscalls",
         "kfgraph.cli.syscalls",
         "The system calls of the command, as strace shows them: arguments, result, time; -c sums them up.",

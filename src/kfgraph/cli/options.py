@@ -16,7 +16,7 @@ import typer
 from kfgraph.cli import notes
 from kfgraph.cli.app import debugging
 from kfgraph.cli.idle import Idle
-from kfgraph.errors import NoMatchError
+from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.spelling import shell_word
 
 if TYPE_CHECKING:
@@ -101,6 +101,20 @@ IDLE = (
     Idle("task", ("all_tasks",)),
     Idle("pid", ("all_tasks",)),
 )
+
+
+def error_number(word: str) -> int:
+    """22 for ``EINVAL``, ``-EINVAL``, ``-22`` and ``22``.
+
+    Raises:
+        UsageError: no error is called so.
+    """
+    from kfgraph.kernel.errnos import errno_number
+
+    number = errno_number(word.lstrip("-"))
+    if number is None:
+        raise UsageError(f"--ret {word}: no error number or name", "--ret EINVAL")
+    return number
 
 
 def open_trace(

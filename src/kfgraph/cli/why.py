@@ -37,7 +37,7 @@ def run(
     module: options.Modules = None,
 ) -> int:
     """Why the command failed: which call failed, where the error was born, and how it came up."""
-    error = _number(ret) if ret is not None else 0
+    error = options.error_number(ret) if ret is not None else 0
     if all_ and (root or error):
         raise UsageError("--all lists system calls: --root and --ret ask for one call", "leave --all out")
     loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
@@ -65,17 +65,3 @@ def run(
             console.print(WhyView(answer, trace=shlex.quote(trace)))
     options.tell_problems(loaded, strict=strict)
     return 0 if all_ else answer.exit_code
-
-
-def _number(word: str) -> int:
-    """22 for ``EINVAL``, ``-22``, ``22``.
-
-    Raises:
-        UsageError: no error is called so.
-    """
-    from kfgraph.kernel.errnos import errno_number
-
-    number = errno_number(word.lstrip("-"))
-    if number is None:
-        raise UsageError(f"--ret {word}: no error number or name", "--ret EINVAL")
-    return number

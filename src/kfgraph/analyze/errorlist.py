@@ -1,0 +1,145 @@
+"""Every call that returned an error: where each began, how far it came up, and who handled it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kfgraph.analyze.forest import Bool, Int32
+from kfgraph.analyze.retval import errors_of
+from kfgraph.analyze.select import Filters, select
+from kfgraph.errors import NoMatchError
+from kfgraph.kernel.errnos import errno_name
+from kfgraph.model.trace import Trace
+
+_MOST_ABOVE = 4
+
+
+@dataclass(frozen=True)
+class ErrorRow:
+    """The calls of one function that returned one error first, and whose error ended at one function.
+
+    ``n_calls`` of them; ``row`` is the first, ``path`` its callers, outermost first, the last few. ``top`` is the
+    outermost function that returned the error; ``handler`` its caller, which did not ("" : it went to user space, or
+    the caller was not recorded). ``sure``: by what is known of the function's type it is an error.
+    """
+
+    function: str
+    error: int
+    n_calls: int
+    row: int
+    start_ns: int
+    path: tuple[str, ...]
+    top: str
+    handler: str
+    sure: bool
+
+    def to_dict(self, arch: str = "") -> dict[str, Any]:
+        """What ``kfgraph errors --json`` prints."""
+        return {
+            "function": self.function, "value": self.error, "error": errno_name(-self.error, arch=arch) or None,
+            "n_calls": self.n_calls, "row": self.row, "start_ns": self.start_ns if self.start_ns >= 0 else None,
+            "path": list(self.path), "top": self.top, "handler": self.handler or None, "sure": self.sure,
+        }  # fmt: skip
+
+
+def errors(
+    trace: Trace, *, ret: Sequence[int] = (), module: Sequence[str] = (), unsure: bool = False, **filters: Any
+) -> list[ErrorRow]:
+    """The errors that began in the selected calls, in the order of their first sight.
+
+    A call that only handed its callee's error up is no row of its own. Without ``unsure`` values that may be numbers
+    or junk (the function's type is not known) are left out where nobody handed them on.
+
+    Args:
+        ret: only these errors (positive numbers).
+        module: only functions of these modules.
+        filters: as for :func:`kfgraph.analyze.select.select`.
+
+    Raises:
+        NoMatchError: the trace holds no return values, or a filter leaves nothing.
+    """
+    calls = trace.calls
+    if calls.retval is None:
+        raise NoMatchError(
+            f"{trace.meta.path}: no return value was recorded",
+            "kfgraph trace records them where the kernel can, and --returns FUNC sets return probes",
+        )
+    selection = select(trace, **_only_filters(filters))
+    found = errors_of(calls, trace.symbols)
+    codes = found.codes.astype(np.int32)
+    rows = np.flatnonzero((codes != 0) & selection.keep).astype(np.int32)
+    parent = selection.parent
+    handed = np.zeros(len(calls), np.bool_)
+    above = parent[rows]
+    inside = above >= 0
+    same = np.zeros(len(rows), np.bool_)
+    same[inside] = codes[above[inside]] == codes[rows[inside]]
+    handed[above[same]] = True
+    began = rows[~handed[rows]]
+    top = _top(began, parent, codes)
+    if not unsure:
+        began_ok = found.sure[began] | (top != began)
+        began, top = began[began_ok], top[began_ok]
+    if ret:
+        chosen = np.isin(-codes[began], list(ret))
+        began, top = began[chosen], top[chosen]
+    if module:
+        owners = trace.symbols.modules
+        chosen = np.array([owners[code] in module for code in calls.func[began].tolist()], np.bool_)
+        began, top = began[chosen], top[chosen]
+    return _rows(trace, began, top, parent, codes, found.sure)
+
+
+def _only_filters(filters: dict[str, Any]) -> Filters:
+    return {name: value for name, value in filters.items() if value is not None}  # type: ignore[return-value]
+
+
+def _top(rows: Int32, parent: Int32, codes: Any) -> Int32:
+    """The outermost caller that returned the same error, without a gap, for each row."""
+    top = rows.copy()
+    moving = np.ones(len(rows), np.bool_)
+    while moving.any():
+        above = parent[top]
+        moving = (above >= 0) & (codes[np.maximum(above, 0)] == codes[rows])
+        top[moving] = above[moving]
+    return top
+
+
+def _rows(trace: Trace, began: Int32, top: Int32, parent: Int32, codes: Any, sure: Bool) -> list[ErrorRow]:
+    calls, labels = trace.calls, trace.symbols.labels
+    handler = parent[top]
+    handler_func = np.where(handler >= 0, calls.func[np.maximum(handler, 0)], -1)
+    if not len(began):
+        return []
+    key = np.stack([calls.func[began], codes[began], calls.func[top], handler_func], axis=1)
+    _, first, count = np.unique(key, axis=0, return_index=True, return_counts=True)
+    found = []
+    for at, n in zip(first.tolist(), count.tolist(), strict=True):
+        row, above = int(began[at]), int(handler[at])
+        found.append(
+            ErrorRow(
+                function=labels[calls.func[row]],
+                error=int(codes[row]),
+                n_calls=int(n),
+                row=row,
+                start_ns=int(calls.start_ns[row]),
+                path=_path(trace, parent, row),
+                top=labels[calls.func[top[at]]],
+                handler=labels[calls.func[above]] if above >= 0 else "",
+                sure=bool(sure[row]),
+            )
+        )
+    return sorted(found, key=lambda one: (one.start_ns, one.row))
+
+
+def _path(trace: Trace, parent: Int32, row: int) -> tuple[str, ...]:
+    path: list[str] = []
+    up = int(parent[row])
+    while up >= 0 and len(path) < _MOST_ABOVE:
+        path.append(trace.symbols.labels[trace.calls.func[up]])
+        up = int(parent[up])
+    return tuple(reversed(path))

@@ -1,0 +1,58 @@
+"""``kfgraph errors`` on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.text import Text
+
+from kfgraph.analyze.errorlist import ErrorRow
+from kfgraph.kernel.errnos import errno_name
+from kfgraph.model.trace import Trace
+from kfgraph.model.units import plural
+from kfgraph.render.cells import clean, cut_middle
+
+
+@dataclass(frozen=True)
+class ErrorsView:
+    """One line for each function and error, in the order of first sight; ``limit`` lines (None: all)."""
+
+    trace: Trace
+    rows: Sequence[ErrorRow]
+    limit: int | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from self.lines(options.max_width)
+
+    def lines(self, width: int) -> Iterator[Text]:
+        """The lines, each at most ``width`` columns."""
+        shown = self.rows if self.limit is None else self.rows[: self.limit]
+        n_calls = sum(row.n_calls for row in self.rows)
+        yield Text(f"{plural(n_calls, 'error')} began in {plural(len(self.rows), 'way')}, in time order", "dim")
+        yield Text(f"{'time s':>11}  {'calls':>7}  {'error':>13}  began in, and what became of it", "bold")
+        first = self.trace.meta.first_ns
+        for row in shown:
+            at = f"{(row.start_ns - first) / 1e9:.6f}" if row.start_ns >= first >= 0 else "?"
+            name = errno_name(-row.error, arch=self.trace.meta.arch) or str(-row.error)
+            value = f"-{name}{'' if row.sure else '?'}"
+            line = Text(f"{at:>11}  {row.n_calls:>7,}  ", no_wrap=True)
+            line.append(f"{value:>13}  ", "red" if row.sure else "")
+            room = max(width - line.cell_len, 20)
+            path = " ← ".join(reversed(row.path))
+            label = cut_middle(clean(row.function), max(room // 2, 16))
+            line.append(label, "bold")
+            line.append("  " + cut_middle(clean(_became(row)), max(room - len(label) - 2, 1)))
+            yield line
+            if path and width >= 60:
+                yield Text(" " * 37 + cut_middle(clean(f"← {path}"), max(width - 37, 12)), "dim", no_wrap=True)
+        if len(shown) < len(self.rows):
+            yield Text(f"… {plural(len(self.rows) - len(shown), 'more way')} (--limit 0)", "dim")
+
+
+def _became(row: ErrorRow) -> str:
+    passed = "" if row.top == row.function else f"came up to {row.top}, "
+    if row.handler:
+        return f"{passed}handled by {row.handler}"
+    return f"{passed}returned" if passed else "returned to user space"
