@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Annotated
 
 import typer
 
-from kfgraph.cli import options
+from kfgraph.cli import notes, options
+from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import NoMatchError
+from kfgraph.model.spelling import json_text
 
 EXAMPLES = """Examples:
 
@@ -20,6 +20,7 @@ kfgraph errors examples/insmod-foo-fail19.dat --of foo
 kfgraph errors examples/cat-enoent.dat --ret ENOENT --json
 """
 ROWS = 20
+IDLE = (*options.IDLE, Idle("json_", ("limit",)))
 
 
 def run(
@@ -48,6 +49,7 @@ def run(
     module: options.Modules = None,
 ) -> None:
     """Every call that returned an error: where it began, how far it came up, and who handled it."""
+    idle = without_effect(run, locals())
     numbers = [options.error_number(word) for word in ret or ()]
     loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
     from kfgraph.analyze.errorlist import errors
@@ -67,11 +69,12 @@ def run(
         raise NoMatchError(f"{trace}: no call returned an error", "" if unsure else "--unsure shows what may be one")
     if json_:
         for row in rows:
-            json.dump(row.to_dict(loaded.meta.arch), sys.stdout)
-            print()
+            print(json_text(row.to_dict(loaded.meta.arch)))
     else:
         from kfgraph.render.console import stdout_console
         from kfgraph.render.errorlist import ErrorsView
 
         stdout_console().print(ErrorsView(loaded, rows, ROWS if limit is None else limit or None))
-    options.tell_problems(loaded, strict=strict)
+    notes.tell(idle, () if strict else [notice for notice in loaded.notices if not notice.flag])
+    if strict:
+        notes.refuse_problems(loaded)

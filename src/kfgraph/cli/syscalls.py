@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Annotated
 
 import typer
 
-from kfgraph.cli import options
+from kfgraph.cli import notes, options
+from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import NoMatchError, UsageError
+from kfgraph.model.spelling import json_text
 
 EXAMPLES = """Examples:
 
@@ -20,6 +20,7 @@ kfgraph syscalls examples/cat-enoent.dat -c
 kfgraph syscalls examples/cat-enoent.dat --slowest 5
 """
 ROWS = 40
+IDLE = (*options.IDLE, Idle("json_", ("limit",)))
 
 
 def run(
@@ -48,6 +49,7 @@ def run(
     module: options.Modules = None,
 ) -> None:
     """The system calls of the command, as strace shows them: arguments, result, time; -c sums them up."""
+    idle = without_effect(run, locals())
     if count and slowest is not None:
         raise UsageError("-c sums up, --slowest lists", "give one of them")
     loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
@@ -62,8 +64,7 @@ def run(
     sums = summed(loaded, calls) if count else ()
     if json_:
         for record in [vars(one) for one in sums] if count else [to_dict(loaded, call) for call in calls]:
-            json.dump(record, sys.stdout)
-            print()
+            print(json_text(record))
     else:
         from kfgraph.render.console import stdout_console
         from kfgraph.render.syscalls import SystemCallsView, sums_table
@@ -74,4 +75,6 @@ def run(
             stdout_console().print(sums_table(sums[:shown] if shown else sums, total))
         else:
             stdout_console().print(SystemCallsView(loaded, calls, shown))
-    options.tell_problems(loaded, strict=strict)
+    notes.tell(idle, () if strict else [notice for notice in loaded.notices if not notice.flag])
+    if strict:
+        notes.refuse_problems(loaded)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Annotated
 
 import typer
 
-from kfgraph.cli import options
+from kfgraph.cli import notes, options
+from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import NoMatchError, UsageError
+from kfgraph.model.spelling import json_text
 
 EXAMPLES = """Examples:
 
@@ -19,6 +19,8 @@ kfgraph why examples/cat-enoent.dat --all
 
 kfgraph why examples/insmod-foo-fail19.dat --root foo_probe --json
 """
+
+IDLE = (*options.IDLE, Idle("json_", ("text", "all_")), Idle("all_", ("text",)))
 
 
 def run(
@@ -37,6 +39,7 @@ def run(
     module: options.Modules = None,
 ) -> int:
     """Why the command failed: which call failed, where the error was born, and how it came up."""
+    idle = without_effect(run, locals())
     error = options.error_number(ret) if ret is not None else 0
     if all_ and (root or error):
         raise UsageError("--all lists system calls: --root and --ret ask for one call", "leave --all out")
@@ -45,8 +48,7 @@ def run(
 
     answer = why(loaded, root=root or (), error=error, all_tasks=all_tasks)
     if json_:
-        json.dump(answer.to_dict(), sys.stdout)
-        print()
+        print(json_text(answer.to_dict()))
     else:
         import shlex
 
@@ -63,5 +65,7 @@ def run(
             console.print(FailedView(answer.failed, answer))
         else:
             console.print(WhyView(answer, trace=shlex.quote(trace)))
-    options.tell_problems(loaded, strict=strict)
+    notes.tell(idle, () if strict else [notice for notice in loaded.notices if not notice.flag])
+    if strict:
+        notes.refuse_problems(loaded)
     return 0 if all_ else answer.exit_code

@@ -10,9 +10,10 @@ from rich.text import Text
 
 from kfgraph.analyze.errorlist import ErrorRow
 from kfgraph.kernel.errnos import errno_name
+from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
-from kfgraph.render.cells import clean, cut_middle
+from kfgraph.render.cells import cut_middle
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,12 @@ class ErrorsView:
             line.append(f"{value:>13}  ", "red" if row.sure else "")
             room = max(width - line.cell_len, 20)
             path = " ← ".join(reversed(row.path))
-            label = cut_middle(clean(row.function), max(room // 2, 16))
+            label = cut_middle(spelt_out(row.function), max(room // 2, 16))
             line.append(label, "bold")
-            line.append("  " + cut_middle(clean(_became(row)), max(room - len(label) - 2, 1)))
+            line.append("  " + cut_middle(spelt_out(_became(row)), max(room - len(label) - 2, 1)))
             yield line
             if path and width >= 60:
-                yield Text(" " * 37 + cut_middle(clean(f"← {path}"), max(width - 37, 12)), "dim", no_wrap=True)
+                yield Text(" " * 37 + cut_middle(spelt_out(f"← {path}"), max(width - 37, 12)), "dim", no_wrap=True)
         if len(shown) < len(self.rows):
             yield Text(f"… {plural(len(self.rows) - len(shown), 'more way')} (--limit 0)", "dim")
 

@@ -9,9 +9,10 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from kfgraph.analyze.syscalls import SystemCall, SystemCallSum, shown_result
+from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_ns, plural
-from kfgraph.render.cells import clean, cut_middle
+from kfgraph.render.cells import cut_middle
 from kfgraph.render.table import Column, Table
 
 
@@ -35,7 +36,7 @@ class SystemCallsView:
         yield Text(said + (f", the result of {unknown:,} was not recorded" if unknown else ""), "dim")
         first = self.trace.meta.first_ns
         tasks = {call.lane for call in calls}
-        names = {lane: clean(self.trace.tasks[lane].label) for lane in tasks}
+        names = {lane: spelt_out(self.trace.tasks[lane].label) for lane in tasks}
         wide = max(map(len, names.values()), default=0) + 2 if len(tasks) > 1 else 0
         took = [format_ns(call.duration_ns, digits=1) for call in calls]
         results = [shown_result(call, self.trace.meta.arch) for call in calls]
@@ -47,7 +48,7 @@ class SystemCallsView:
                 line.append(f"{names[call.lane]:{wide}}", "dim")
             line.append(f"{result:>{result_wide}}  ", "bold red" if call.error else "")
             room = max(width - line.cell_len, 12)
-            line.append(cut_middle(clean(call.worded), room), "bold" if call.error else "")
+            line.append(cut_middle(spelt_out(call.worded), room), "bold" if call.error else "")
             yield line
         if len(calls) < len(self.calls):
             yield Text(f"… {plural(len(self.calls) - len(calls), 'more system call')} (--limit 0)", "dim")

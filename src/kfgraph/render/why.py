@@ -10,8 +10,9 @@ from rich.text import Text
 
 from kfgraph.analyze.failure import Failed
 from kfgraph.analyze.why import Step, Why, path_of, summary
+from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import plural
-from kfgraph.render.cells import clean, cut_middle
+from kfgraph.render.cells import cut_middle
 
 _ERROR = "bold red"
 _MOST_LEVELS = 12
@@ -21,9 +22,9 @@ _MOST_LEVELS = 12
 def answer_lines(answer: Why, *, width: int | None = None) -> list[Text]:
     """The one or two lines that ``kfgraph trace`` prints: the answer, and the way."""
     said = summary(answer)
-    lines = [Text(clean(said[0]), "bold")] if said else []
+    lines = [Text(spelt_out(said[0]), "bold")] if said else []
     if len(said) > 1 and len(path_of(answer)) > 1:
-        way = clean(said[1])
+        way = spelt_out(said[1])
         lines.append(Text("  " + (cut_middle(way, width - 2) if width else way)))
     return lines
 
@@ -51,9 +52,9 @@ class WhyView:
         if answer.error:
             yield from _wrapped(Text(f"  {answer.name_of(answer.error)}: {_in_words(answer)}"), width)
         for doubt in answer.doubts:
-            yield from _wrapped(Text(f"  not certain: {clean(doubt)}", "yellow"), width)
+            yield from _wrapped(Text(f"  not certain: {spelt_out(doubt)}", "yellow"), width)
         if answer.reason:
-            yield from _wrapped(Text(f"  not known: {clean(answer.reason)}", "yellow"), width)
+            yield from _wrapped(Text(f"  not known: {spelt_out(answer.reason)}", "yellow"), width)
         if len(answer.chain) > 1:
             yield Text()
             yield from self._chain(width)
@@ -62,10 +63,10 @@ class WhyView:
         yield from self._modules(width)
         if answer.next:
             yield Text()
-            yield from _wrapped(Text(f"  to know more: {clean(answer.next)}"), width)
+            yield from _wrapped(Text(f"  to know more: {spelt_out(answer.next)}"), width)
         if answer.chain:
             root = answer.chain[max(0, len(answer.chain) - 3)].symbol
-            yield Text(f"  the calls around it: kfgraph show {self.trace} --root {clean(root)}")
+            yield Text(f"  the calls around it: kfgraph show {self.trace} --root {spelt_out(root)}")
 
     def _chain(self, width: int) -> Iterator[Text]:
         chain = self.answer.chain
@@ -85,7 +86,7 @@ class WhyView:
             note = "" if step.evidence in ("return value", "") else f"  ({step.evidence})"
             born = " ← born here" if level == len(chain) - 1 else ""
             room = width - wide - 4 - at - len(born)
-            name = clean(_label(step))
+            name = spelt_out(_label(step))
             line.append(" " * at + cut_middle(name, max(room, 12)), "bold" if born else "")
             line.append(born, _ERROR)
             if len(name) + len(note) <= room:
@@ -98,7 +99,7 @@ class WhyView:
     def _around(self, width: int) -> Iterator[Text]:
         answer = self.answer
         if answer.birth is not None and answer.birth.arguments:
-            yield from _wrapped(Text(f"  its arguments: {clean(answer.birth.arguments)}"), width)
+            yield from _wrapped(Text(f"  its arguments: {spelt_out(answer.birth.arguments)}"), width)
         if answer.birth is not None and answer.birth.n_earlier:
             said = f"{plural(answer.birth.n_earlier, 'call')} of it before"
             if answer.birth.earlier:
@@ -107,10 +108,10 @@ class WhyView:
                     if (answer.birth.n_earlier > len(answer.birth.earlier))
                     else f" returned {', '.join(answer.birth.earlier)}"
                 )
-            yield from _wrapped(Text(f"  {clean(said)}"), width)
+            yield from _wrapped(Text(f"  {spelt_out(said)}"), width)
         for title, steps in (("before it ran", answer.before), ("after it ran", answer.after)):
             if steps:
-                words = ", ".join(clean(self._with_value(step)) for step in steps)
+                words = ", ".join(spelt_out(self._with_value(step)) for step in steps)
                 yield from _wrapped(Text(f"  {title}: {words}"), width)
 
     def _with_value(self, step: Step) -> str:
@@ -122,16 +123,17 @@ class WhyView:
         sure = answer.birth is not None and answer.birth.sure
         others = [c for c in answer.candidates if answer.birth is None or c.row != answer.birth.step.row]
         if others and not sure:
-            yield from _wrapped(Text(f"  may also have begun in: {', '.join(clean(_label(c)) for c in others)}"), width)
+            names = ", ".join(spelt_out(_label(c)) for c in others)
+            yield from _wrapped(Text(f"  may also have begun in: {names}"), width)
 
     def _modules(self, width: int) -> Iterator[Text]:
         for step in self.answer.swallowed:
             said = f"  {_label(step)} returned {self._value(step)}, and its caller went on"
-            yield from _wrapped(Text(clean(said)), width)
+            yield from _wrapped(Text(spelt_out(said)), width)
         for module, names, n_ran in self.answer.never_ran:
             first = ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")
             said = f"  {n_ran:,} of {n_ran + len(names):,} functions of {module} ran; not {first}"
-            yield from _wrapped(Text(clean(said)), width)
+            yield from _wrapped(Text(spelt_out(said)), width)
 
     def _nothing(self, width: int) -> Iterator[Text]:
         answer = self.answer
@@ -158,8 +160,8 @@ class FailedView:
             at = f"{(call.start_ns - first) / 1e9:10.6f}" if call.start_ns >= 0 and first >= 0 else " " * 10
             line = Text(f"{at}  ")
             if several:
-                line.append(f"{clean(trace.tasks[call.lane].label)}  ", "dim")
-            line.append(clean(call.shown))
+                line.append(f"{spelt_out(trace.tasks[call.lane].label)}  ", "dim")
+            line.append(spelt_out(call.shown))
             line.append(f" = {self.answer.name_of(call.error)}", _ERROR if not one.benign else "")
             line.append("  ← decided how it ended" if call is decided else f"  ({one.benign})" if one.benign else "")
             line.no_wrap, line.overflow = True, "ellipsis"
@@ -168,7 +170,7 @@ class FailedView:
 
 def _sentences(answer: Why) -> Iterator[str]:
     said = summary(answer)
-    yield clean(said[0]) if said else "something failed"
+    yield spelt_out(said[0]) if said else "something failed"
 
 
 def _in_words(answer: Why) -> str:
