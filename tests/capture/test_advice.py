@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from builder.tables import call, trace_of
-from kfgraph.capture.run import Recording
+from kfgraph.capture.recording import Recording
 from kfgraph.capture.stats import CpuStats
 from kfgraph.cli import advice
 from kfgraph.model.companion import Companion, ModuleFunction, ModuleImage

@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 
 from kfgraph.capture import loads
-from kfgraph.capture.child import Command
+from kfgraph.capture.child import Command, User
 from kfgraph.capture.guest import agent, checks, host, kvm, virtme
 from kfgraph.capture.guest import machine as machines
 from kfgraph.capture.guest.console import find_trouble
 from kfgraph.capture.guest.failure import GuestFailure, last_words
 from kfgraph.capture.guest.machine import Machine
 from kfgraph.capture.guest.virtme import GuestResult
-from kfgraph.capture.job import Job, Wishes, recording_from_dict, recording_to_dict
-from kfgraph.capture.run import Recording
+from kfgraph.capture.plan import CaptureOptions
+from kfgraph.capture.recording import Recording
 from kfgraph.capture.stats import CpuStats
 from kfgraph.errors import CaptureError, CommandNotFound, InputError, MachineError
 from kfgraph.kernel import images
@@ -292,6 +292,7 @@ def test_a_missing_program(missing: str, hint: str, monkeypatch: pytest.MonkeyPa
 # The recording that comes back
 
 
+USER = User("nobody", 65534, 65534, "/")
 RECORDING = Recording(
     path=Path("/out"),
     n_bytes=5,
@@ -305,12 +306,13 @@ RECORDING = Recording(
 )
 
 
-def test_a_job_and_a_recording_survive_the_way_through_json() -> None:
+def test_options_and_a_recording_survive_the_way_through_json() -> None:
     command = Command("/sbin/insmod", ("insmod", "foo.ko"), {"A": "b"}, cwd="/tmp")
-    job = Job(Wishes(roots=("a", "b"), buffer_kb=64), command, said={"max_depth": 3}, duration_s=1.5)
-    assert Job.from_dict(json.loads(json.dumps(job.to_dict()))) == job
-    told = json.loads(json.dumps(recording_to_dict(RECORDING)))
-    assert Recording(path=Path("/out"), **recording_from_dict(told)) == RECORDING
+    options = CaptureOptions(roots=("a", "b"), buffer_kb=64, command=command, duration_s=1.5)
+    for given in (options, CaptureOptions(pids=(1, 2)), replace(options, command=replace(command, user=USER))):
+        assert CaptureOptions.from_dict(json.loads(json.dumps(given.to_dict()))) == given
+    told = json.loads(json.dumps(RECORDING.to_dict()))
+    assert Recording.from_dict(told, path=Path("/out")) == RECORDING
 
 
 def in_guest(inside: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recording:
@@ -325,15 +327,15 @@ def in_guest(inside: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(virtme, "boot", boot)
     monkeypatch.setattr(host, "find_recorder", lambda: "trace-cmd")
-    job = Job(Wishes(), Command("/bin/true", ("true",), {}), output=str(tmp_path / "trace.dat"))
+    options = CaptureOptions(command=Command("/bin/true", ("true",), {}), output=str(tmp_path / "trace.dat"))
     machine = Machine(Path("/vng"), Path("/qemu"), "tcg", 1, 512)
-    return host.record_in_guest(job, IMAGE, machine=machine).recording
+    return host.record_in_guest(options, IMAGE, machine=machine).recording
 
 
 def test_trace_and_companion_are_put_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def inside(share: Path) -> None:
         (share / "trace.dat").write_bytes(b"\x17\x08\x44tracing...")
-        (share / "recording").write_text(json.dumps(recording_to_dict(RECORDING)))
+        (share / "recording").write_text(json.dumps(RECORDING.to_dict()))
 
     recording = in_guest(inside, tmp_path, monkeypatch)
     assert recording.status == 1
@@ -348,7 +350,7 @@ def test_a_command_that_had_not_ended_went_with_its_guest(tmp_path: Path, monkey
     def inside(share: Path) -> None:
         (share / "trace.dat").write_bytes(b"\x17\x08\x44tracing...")
         told = replace(RECORDING, exit_status=None, still_runs=117, interrupted_by=2)
-        (share / "recording").write_text(json.dumps(recording_to_dict(told)))
+        (share / "recording").write_text(json.dumps(told.to_dict()))
 
     recording = in_guest(inside, tmp_path, monkeypatch)
     assert (recording.still_runs, recording.status) == (0, 130)
@@ -425,9 +427,9 @@ def test_what_a_dead_guest_had_written_is_saved_by_a_second(
 
     monkeypatch.setattr(virtme, "boot", boot)
     monkeypatch.setattr(host, "find_recorder", lambda: "trace-cmd")
-    job = Job(Wishes(), Command("/bin/true", ("true",), {}), output=str(tmp_path / "t.dat"))
+    options = CaptureOptions(command=Command("/bin/true", ("true",), {}), output=str(tmp_path / "t.dat"))
     with pytest.raises(GuestFailure, match="panicked: so it was") as caught:
-        host.record_in_guest(job, IMAGE, machine=Machine(Path("/vng"), Path("/qemu"), "kvm", 4, 512))
+        host.record_in_guest(options, IMAGE, machine=Machine(Path("/vng"), Path("/qemu"), "kvm", 4, 512))
     if not began:  # what there is, is not the command's
         assert len(boots) == 1 and list(tmp_path.iterdir()) == []
         return
@@ -458,7 +460,7 @@ def test_a_module_for_another_kernel_is_refused_before_booting(tmp_path: Path, m
     monkeypatch.setattr(images, "list_images", lambda: (fitting,))
 
     def check(*argv: str) -> None:
-        checks.check_modules(Job(Wishes(), Command("/bin/x", argv, {}, cwd=str(tmp_path))), IMAGE)
+        checks.check_modules(CaptureOptions(command=Command("/bin/x", argv, {}, cwd=str(tmp_path))), IMAGE)
 
     check("insmod", "mine.ko")
     check("ls", "missing.ko")
@@ -492,32 +494,37 @@ def test_what_is_missing_is_told_before_booting(
     argv: tuple[str, ...], cwd: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    job = Job(Wishes(), Command("/bin/x", argv, {}, cwd=cwd))
+    options = CaptureOptions(command=Command("/bin/x", argv, {}, cwd=cwd))
     if message:
         with pytest.raises(CaptureError, match=message):
-            checks.check_places(job)
+            checks.check_places(options)
     else:
-        checks.check_places(job)
-        assert [text.partition(": not")[0] for text in checks.check_modules(job, IMAGE)] == ["insmod none.ko"]
+        checks.check_places(options)
+        assert [text.partition(": not")[0] for text in checks.check_modules(options, IMAGE)] == ["insmod none.ko"]
 
 
 def test_the_line_inside_as_far_as_it_is_known_outside(machine: Machine, tmp_path: Path) -> None:
-    def lines(wishes: Wishes, **config: str) -> list[str]:
+    command = Command("/bin/true", ("true",), {})
+
+    def lines(options: CaptureOptions, **config: str) -> list[str]:
         image = replace(IMAGE, config={f"CONFIG_{name}": value for name, value in config.items()})
-        return host.lines_inside(Job(wishes, Command("/bin/true", ("true",), {})), image, machine)
+        return host.lines_inside(replace(options, command=command), image, machine)
 
     begin = "trace-cmd record -p function_graph -o /run/kfgraph/trace.dat -b"
     early = "echo 1 > /sys/kernel/tracing/buffer_percent"
-    assert lines(Wishes()) == [early, f"{begin} 65536 -P PID -e sched:sched_process_exec"]
-    assert host._for_inside(Job(Wishes()), machine).wishes == Wishes(buffer_kb=65536)
-    wishes = Wishes(buffer_kb=64, roots=("vfs_open",), syscalls=True, args=False, irq=False, min_duration_us=5)
-    assert lines(wishes, FUNCTION_TRACE_ARGS="y", FUNCTION_GRAPH_RETVAL="y") == [
+    assert lines(CaptureOptions()) == [early, f"{begin} 65536 -P PID -e sched:sched_process_exec"]
+    inside = host._for_inside(CaptureOptions(command=command, output="t.dat", force=False), machine)
+    assert (inside.default_buffer_kb, inside.buffer_kb, inside.given) == (65536, None, {})
+    assert (inside.output, inside.force) == ("/run/kfgraph/trace.dat", True)
+    assert inside.command == replace(command, cwd=str(Path.cwd()), own_group=True)
+    options = CaptureOptions(buffer_kb=64, roots=("vfs_open",), syscalls=True, args=False, irq=False, min_duration_us=5)
+    assert lines(options, FUNCTION_TRACE_ARGS="y", FUNCTION_GRAPH_RETVAL="y") == [
         "echo 5 > /sys/kernel/tracing/tracing_thresh",
         early,
         f"{begin} 64 -P PID -e sched:sched_process_exec -e syscalls "
         "-O nofuncgraph-args -O funcgraph-retval -O nofuncgraph-irqs -g vfs_open",
     ]
-    note, _, line = lines(Wishes(returns=("vfs_open",)), KPROBE_EVENTS="y", KRETPROBES="y")
+    note, _, line = lines(CaptureOptions(returns=("vfs_open",)), KPROBE_EVENTS="y", KRETPROBES="y")
     assert note.startswith("# return probes for --returns and the loader") and line.endswith(" -e kfgraph")
 
 

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from kfgraph.capture.plan import CapturePlan, default_buffer_kb, parse_size_kb
-from kfgraph.capture.prepare import Wishes, make_plan
+from kfgraph.capture.plan import CaptureOptions, CapturePlan, default_buffer_kb, parse_size_kb
+from kfgraph.capture.prepare import make_plan
+from kfgraph.capture.probes import ProbePlan
 
 from .conftest import OPTIONS, make_tracefs
 
 START = "trace-cmd record -p function_graph -o out.dat -b 8192 -P 42"
 EXEC = "-e sched:sched_process_exec"
+PROBES = ProbePlan(notrace=("kprobe_ftrace_handler",))
 
 GOLDEN = (
     ({}, f"{START} {EXEC}"),
@@ -22,24 +24,34 @@ GOLDEN = (
     ({"only": (":mod:foo", "vfs_*")}, f"{START} {EXEC} -l :mod:foo -l vfs_*"),
     ({"max_depth": 5}, f"{START} {EXEC} --max-graph-depth 5"),
     ({"events": ("irq",), "clock": "mono"}, f"{START} {EXEC} -e irq -C mono"),
-    ({"options": ("funcgraph-args", "nofuncgraph-irqs")}, f"{START} {EXEC} -O funcgraph-args -O nofuncgraph-irqs"),
+    (
+        {"trace_options": ("funcgraph-args", "nofuncgraph-irqs")},
+        f"{START} {EXEC} -O funcgraph-args -O nofuncgraph-irqs",
+    ),
     ({"extra": ("-s", "100"), "min_duration_us": 7}, f"{START} {EXEC} -s 100"),
+    ({"events": ("irq",), "excludes": ("a",), "probes": PROBES}, f"{START} {EXEC} -e irq -n a"),
+    (
+        {"events": ("irq",), "excludes": ("a",), "probes": PROBES, "probes_set": True},
+        f"{START} {EXEC} -e irq -e kfgraph -n a -n kprobe_ftrace_handler",
+    ),
 )
 
 
 @pytest.mark.parametrize(("fields", "line"), GOLDEN, ids=[",".join(g[0]) or "plain" for g in GOLDEN])
 def test_golden(fields: dict[str, object], line: str) -> None:
-    plan = CapturePlan(buffer_kb=8192, **fields)  # type: ignore[arg-type]
+    of_kernel = {name: value for name, value in fields.items() if name in ("trace_options", "probes", "probes_set")}
+    asked = {name: value for name, value in fields.items() if name not in of_kernel}
+    plan = CapturePlan(CaptureOptions(**asked), buffer_kb=8192, **of_kernel)  # type: ignore[arg-type]
     assert " ".join(plan.argv(recorder="trace-cmd", pids=(42,), output="out.dat")) == line
 
 
 def test_threads_are_one_option() -> None:
-    line = CapturePlan(buffer_kb=4).argv(recorder="trace-cmd", pids=(7, 9), output="o")
+    line = CapturePlan(CaptureOptions(), buffer_kb=4).argv(recorder="trace-cmd", pids=(7, 9), output="o")
     assert line[line.index("-P") + 1] == "7,9"
 
 
 def test_dry_run_lines() -> None:
-    plan = CapturePlan(buffer_kb=4, min_duration_us=250, only=("a*",))
+    plan = CapturePlan(CaptureOptions(min_duration_us=250, only=("a*",)), buffer_kb=4)
     assert plan.shell_lines(recorder="trace-cmd", pids=("PID",), output="my trace", tracefs="/t") == [
         "echo 250 > /t/tracing_thresh",
         "trace-cmd record -p function_graph -o 'my trace' -b 4 -P PID -e sched:sched_process_exec -l 'a*'",
@@ -94,25 +106,25 @@ def test_default_buffer(available_kb: int, n_cpus: int, kb: int) -> None:
     ],
 )
 def test_instances_that_the_recorder_makes(extra: tuple[str, ...], names: tuple[str, ...]) -> None:
-    assert CapturePlan(buffer_kb=64, extra=extra).instances == names
+    assert CapturePlan(CaptureOptions(extra=extra), buffer_kb=64).instances == names
 
 
 def test_args_and_retval_are_on_where_the_kernel_can(tmp_path: Path) -> None:
     old = make_tracefs(tmp_path / "old")
     new = make_tracefs(tmp_path / "new", options=(*OPTIONS, "funcgraph-args", "funcgraph-retval"))
-    plan, notes = make_plan(old, Wishes())
-    assert plan.options == ()
-    assert [n.partition(":")[0] for n in notes] == ["no funcgraph-args", "no funcgraph-retval"]
-    plan, notes = make_plan(new, Wishes())
-    assert (plan.options, notes) == (("funcgraph-args", "funcgraph-retval"), ())
-    plan, _ = make_plan(new, Wishes(args=False, irq=False))
-    assert plan.options == ("nofuncgraph-args", "funcgraph-retval", "nofuncgraph-irqs")
+    plan = make_plan(CaptureOptions(), fs=old)
+    assert plan.trace_options == ()
+    assert [n.partition(":")[0] for n in plan.notes] == ["no funcgraph-args", "no funcgraph-retval"]
+    plan = make_plan(CaptureOptions(), fs=new)
+    assert (plan.trace_options, plan.notes) == (("funcgraph-args", "funcgraph-retval"), ())
+    plan = make_plan(CaptureOptions(args=False, irq=False), fs=new)
+    assert plan.trace_options == ("nofuncgraph-args", "funcgraph-retval", "nofuncgraph-irqs")
 
 
 def test_events_once_each(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "tracing")
-    plan, _ = make_plan(fs, Wishes(events=("sched:sched_switch", "syscalls"), syscalls=True, sched=True))
-    assert plan.events == ("sched:sched_switch", "syscalls")
+    options = CaptureOptions(events=("sched:sched_switch", "syscalls"), syscalls=True, sched=True)
+    assert make_plan(options, fs=fs).events == ("sched:sched_process_exec", "sched:sched_switch", "syscalls")
 
 
 @pytest.mark.parametrize(("found", "settings"), [("50", {"buffer_percent": "10"}), ("1", {}), ("", {})])
@@ -120,5 +132,14 @@ def test_buffers_are_written_out_while_the_command_runs(tmp_path: Path, found: s
     fs = make_tracefs(tmp_path)
     if found:
         (tmp_path / "buffer_percent").write_text(f"{found}\n")
-    plan, _ = make_plan(fs, Wishes())
-    assert plan.settings == settings
+    assert make_plan(CaptureOptions(), fs=fs).settings == settings
+
+
+def test_a_default_buffer_is_taken_and_is_not_what_was_given(tmp_path: Path) -> None:
+    fs = make_tracefs(tmp_path)
+    options = CaptureOptions(roots=("vfs_open",), default_buffer_kb=5120, output="x", pids=(7,), force=True)
+    assert make_plan(options, fs=fs).buffer_kb == 5120
+    assert options.given == {"roots": ("vfs_open",)}
+    options = CaptureOptions(buffer_kb=6144, default_buffer_kb=5120, irq=False, args=False)
+    assert make_plan(options, fs=fs).buffer_kb == 6144
+    assert options.given == {"buffer_kb": 6144, "args": False, "irq": False}

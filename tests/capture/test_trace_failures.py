@@ -13,6 +13,7 @@ import pytest
 
 import kfgraph
 from kfgraph.capture import prepare
+from kfgraph.capture.plan import CaptureOptions
 from kfgraph.cli import checking, tracing
 from kfgraph.errors import CaptureError, CommandNotFound, UsageError
 
@@ -274,12 +275,12 @@ def test_without_sbin_in_path(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.chdir(lab.work)
     arguments = {"pids": None, "user": None, "env": None, "cwd": ""}
     # In a guest it runs as root, and finds it: itself, and from a shell.
-    found = tracing.target(["insmod", "foo.ko"], **arguments, in_guest=True).command
+    found = tracing.with_target(CaptureOptions(), ["insmod", "foo.ko"], **arguments, in_guest=True).command
     assert found is not None and found.path == insmod
     assert found.env["PATH"].startswith("/usr/bin:/bin:/usr/local/sbin:")
     monkeypatch.setattr(checking, "check_machine", lambda dry_run: None)
     with pytest.raises(CommandNotFound, match="insmod: command not found") as caught:
-        tracing.target(["insmod", "foo.ko"], **arguments)
+        tracing.with_target(CaptureOptions(), ["insmod", "foo.ko"], **arguments)
     assert caught.value.hint == f"it is {insmod}, which is not in PATH"
 
     def refuse(*, dry_run: bool) -> None:
@@ -288,9 +289,9 @@ def test_without_sbin_in_path(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None
     # Here the first thing to know is that it takes root; root's PATH has it.
     monkeypatch.setattr(checking, "check_machine", refuse)
     with pytest.raises(CaptureError, match="needs root"):
-        tracing.target(["insmod", "foo.ko"], **arguments)
+        tracing.with_target(CaptureOptions(), ["insmod", "foo.ko"], **arguments)
     with pytest.raises(UsageError):
-        tracing.target(None, **arguments)
+        tracing.with_target(CaptureOptions(), None, **arguments)
 
 
 def test_a_trace_and_an_empty_file_are_overwritten(lab: Lab) -> None:
@@ -314,39 +315,39 @@ def test_without_permission_the_hint_is_the_whole_line(tmp_path: Path, monkeypat
     assert problem.value.hint == f"sudo '{program}' trace -o 'a b' true"
 
 
-def test_a_coming_function_cannot_be_a_root(tmp_path: Path) -> None:
+def test_a_function_that_is_not_loaded_yet_cannot_be_a_root(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "tracing")
     with pytest.raises(
         CaptureError, match="the kernel refuses functions of a module that is not loaded yet"
     ) as problem:
-        prepare.make_plan(fs, prepare.Wishes(roots=("foo_init",)), coming={"foo": {"foo_init"}})
+        prepare.check_options(CaptureOptions(roots=("foo_init",)), fs=fs, loading={"foo": {"foo_init"}})
     assert problem.value.hint == "record without it, then: kfgraph show --root foo_init"
 
 
 @pytest.mark.parametrize(
-    ("wishes", "hint"),
+    ("options", "hint"),
     [
-        (prepare.Wishes(excludes=("foo_i*",)), "record without it, then: kfgraph show --collapse 'foo_i*'"),
-        (prepare.Wishes(only=("foo_init",)), "--only :mod:foo records all of the module's functions"),
+        (CaptureOptions(excludes=("foo_i*",)), "record without it, then: kfgraph show --collapse 'foo_i*'"),
+        (CaptureOptions(only=("foo_init",)), "--only :mod:foo records all of the module's functions"),
     ],
 )
-def test_what_to_type_instead_of_a_coming_function(tmp_path: Path, wishes: prepare.Wishes, hint: str) -> None:
+def test_what_to_type_instead_of_a_function_not_loaded_yet(tmp_path: Path, options: CaptureOptions, hint: str) -> None:
     fs = make_tracefs(tmp_path / "tracing")
     with pytest.raises(CaptureError, match="not loaded yet") as problem:
-        prepare.make_plan(fs, wishes, coming={"bar": {"bar_init"}, "foo": {"foo_init"}})
+        prepare.check_options(options, fs=fs, loading={"bar": {"bar_init"}, "foo": {"foo_init"}})
     assert problem.value.hint == hint
 
 
-def test_return_values_may_be_asked_of_a_coming_function_and_of_no_other(tmp_path: Path) -> None:
+def test_return_values_may_be_asked_of_a_function_that_is_not_loaded_yet_and_of_no_other(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "tracing")
-    coming = {"foo": {"foo_init"}}
-    prepare.make_plan(fs, prepare.Wishes(returns=("foo_*", "vfs_open")), coming=coming)
+    loading = {"foo": {"foo_init"}}
+    prepare.check_options(CaptureOptions(returns=("foo_*", "vfs_open")), fs=fs, loading=loading)
     with pytest.raises(CaptureError, match=r"^--returns foo_initt: no such function") as problem:
-        prepare.make_plan(fs, prepare.Wishes(returns=("foo_initt",)), coming=coming)
+        prepare.check_options(CaptureOptions(returns=("foo_initt",)), fs=fs, loading=loading)
     assert problem.value.hint == "it has foo_init"
     (fs.root / "kprobe_events").unlink()
     with pytest.raises(CaptureError, match=r"no return probes \(--returns\)"):
-        prepare.make_plan(fs, prepare.Wishes(returns=("vfs_open",)))
+        prepare.check_options(CaptureOptions(returns=("vfs_open",)), fs=fs, loading={})
 
 
 @pytest.mark.parametrize(
@@ -366,8 +367,8 @@ def test_return_values_may_be_asked_of_a_coming_function_and_of_no_other(tmp_pat
     ],
 )
 def test_doubts_about_modules(only: str, said: tuple[str, ...]) -> None:
-    coming = {"foo": {"foo_init"}, "my_mod": {"x"}}
-    found = prepare.doubts(prepare.Wishes(only=(only,)), coming=coming, loaded={"ext4"})
+    loading = {"foo": {"foo_init"}, "my_mod": {"x"}}
+    found = prepare.doubts(CaptureOptions(only=(only,)), loading=loading, loaded={"ext4"})
     assert found == tuple(f"--only {only}: {text}" for text in said)
 
 

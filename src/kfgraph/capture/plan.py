@@ -1,11 +1,15 @@
-"""What to record, as pure data, and the ``trace-cmd record`` line that does it."""
+"""Options -> a plan -> the ``trace-cmd record`` line that does it: pure data."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
+from kfgraph.capture.child import Command, User
+from kfgraph.capture.probes import GROUP, ProbePlan
+from kfgraph.model.companion import ModuleImage
 from kfgraph.model.spelling import shell_line
 
 FORK_EVENT, EXEC_EVENT = "sched:sched_process_fork", "sched:sched_process_exec"
@@ -17,69 +21,134 @@ _ONLY_BUFFER_MOST_KB = 256 * _MIB
 
 
 @dataclass(frozen=True)
-class CapturePlan:
-    """One recording. ``buffer_kb`` is per CPU; ``min_duration_us`` 0 is no threshold.
+class CaptureOptions:
+    """What the user asked for, before this kernel was asked what it can do: what to record, of whom, and where to.
 
-    ``drain_percent`` is how full a buffer is when it begins to be written to the file (0: as the kernel has it).
-    ``most_buffer_kb`` is what the memory could spare for a CPU (0: not known).
+    ``args`` and ``retval`` None: where the kernel can. ``buffer_kb`` None: ``default_buffer_kb``, and where that is
+    None too, what the memory of this machine allows. ``duration_s`` None: no limit.
     """
 
-    buffer_kb: int
-    most_buffer_kb: int = 0
     follow: bool = False
     roots: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     max_depth: int = 0
     min_duration_us: int = 0
-    drain_percent: int = 0
+    buffer_kb: int | None = None
     events: tuple[str, ...] = ()
+    syscalls: bool = False
+    sched: bool = False
     clock: str = ""
-    options: tuple[str, ...] = ()
+    args: bool | None = None
+    retval: bool | None = None
+    irq: bool = True
     extra: tuple[str, ...] = ()
-
-    def argv(self, *, recorder: str, pids: tuple[int | str, ...], output: str) -> list[str]:
-        """The recorder's command line for these pids.
-
-        The exec event is always recorded (it ends what is flagged PRE_EXEC); the fork event with
-        ``follow``, so that a reader knows the children.
-        """
-        line = [recorder, "record", "-p", "function_graph", "-o", output, "-b", str(self.buffer_kb)]
-        line += ["-P", ",".join(map(str, pids))]
-        if self.follow:
-            line.append("-c")
-        for event in self.all_events:
-            line += ["-e", event]
-        for option in self.options:
-            line += ["-O", option]
-        for flag, names in (("-g", self.roots), ("-n", self.excludes), ("-l", self.only)):
-            for name in names:
-                line += [flag, name]
-        if self.max_depth:
-            line += ["--max-graph-depth", str(self.max_depth)]
-        if self.clock:
-            line += ["-C", self.clock]
-        return [*line, *self.extra]
+    modules: tuple[str, ...] = ()
+    returns: tuple[str, ...] = ()
+    no_returns: bool = False
+    command: Command | None = None
+    pids: tuple[int, ...] = ()
+    output: str = "trace.dat"
+    force: bool = False
+    duration_s: float | None = None
+    default_buffer_kb: int | None = None
 
     @property
-    def all_events(self) -> tuple[str, ...]:
-        """The events that are recorded, those that kfgraph itself needs first."""
-        return (*((FORK_EVENT,) if self.follow else ()), EXEC_EVENT, *self.events)
+    def given(self) -> dict[str, Any]:
+        """What is recorded and how, as far as it is not the default."""
+        values = {f.name: (getattr(self, f.name), f.default) for f in fields(self) if f.name not in _OF_WHOM_AND_WHERE}
+        return {name: value for name, (value, default) in values.items() if value != default}
 
-    def with_probes(self, group: str, *, notrace: tuple[str, ...]) -> CapturePlan:
-        """The same with the events of probes, and without what the probes themselves run."""
-        return replace(self, events=(*self.events, group), excludes=(*self.excludes, *notrace))
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready dictionary; ``from_dict`` reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CaptureOptions:
+        """Read what ``to_dict`` wrote, also after a way through JSON, which has no tuples."""
+        values = with_tuples(data)
+        if values["command"] is not None:
+            command = with_tuples(values["command"])
+            user = command["user"] and User(**command["user"])
+            values["command"] = Command(**{**command, "user": user})
+        return cls(**values)
+
+
+_OF_WHOM_AND_WHERE = {"command", "pids", "output", "force", "duration_s", "default_buffer_kb"}
+
+
+def with_tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with its lists as tuples, which JSON does not have."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+
+
+@dataclass(frozen=True)
+class CapturePlan:
+    """One recording: the options, and what they come to on this kernel.
+
+    ``buffer_kb`` is per CPU, ``most_buffer_kb`` what the memory could spare for a CPU (0: not known).
+    ``drain_percent`` is how full a buffer is when it begins to be written to the file (0: as the kernel has it).
+    ``trace_options`` are ftrace's. ``probes`` are to be set; once they are (``probes_set``), they are those that the
+    kernel took. ``modules`` are those that the command loads. ``notes`` say what is left out and why, for the
+    companion, ``warnings`` what the user is to know.
+    """
+
+    options: CaptureOptions
+    buffer_kb: int
+    most_buffer_kb: int = 0
+    drain_percent: int = 0
+    trace_options: tuple[str, ...] = ()
+    probes: ProbePlan = field(default_factory=ProbePlan)
+    probes_set: bool = False
+    modules: tuple[ModuleImage, ...] = ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def argv(self, *, recorder: str, pids: tuple[int | str, ...], output: str) -> list[str]:
+        """The recorder's command line for these pids."""
+        options = self.options
+        line = [recorder, "record", "-p", "function_graph", "-o", output, "-b", str(self.buffer_kb)]
+        line += ["-P", ",".join(map(str, pids))]
+        if options.follow:
+            line.append("-c")
+        for event in self.events:
+            line += ["-e", event]
+        for option in self.trace_options:
+            line += ["-O", option]
+        for flag, names in (("-g", options.roots), ("-n", self.excludes), ("-l", options.only)):
+            for name in names:
+                line += [flag, name]
+        if options.max_depth:
+            line += ["--max-graph-depth", str(options.max_depth)]
+        if options.clock:
+            line += ["-C", options.clock]
+        return [*line, *options.extra]
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The events that are recorded, those that kfgraph itself needs first.
+
+        The exec event always (it ends what is flagged PRE_EXEC), the fork event with ``follow``, so that a reader
+        knows the children; last those of the probes.
+        """
+        needed = (FORK_EVENT, EXEC_EVENT) if self.options.follow else (EXEC_EVENT,)
+        return (*needed, *asked_events(self.options), *((GROUP,) if self.probes_set else ()))
+
+    @property
+    def excludes(self) -> tuple[str, ...]:
+        """The functions that are not traced: with probes, what these run themselves too."""
+        return (*self.options.excludes, *(self.probes.notrace if self.probes_set else ()))
 
     @property
     def settings(self) -> Mapping[str, str]:
         """tracefs files that trace-cmd has no option for, written before it starts."""
-        values = {"tracing_thresh": self.min_duration_us, "buffer_percent": self.drain_percent}
+        values = {"tracing_thresh": self.options.min_duration_us, "buffer_percent": self.drain_percent}
         return {name: str(value) for name, value in values.items() if value}
 
     @property
     def instances(self) -> tuple[str, ...]:
         """The tracing instances that the recorder makes, because an extra option of trace-cmd says so."""
-        words = iter(self.extra)
+        words = iter(self.options.extra)
         named = [word[2:] or next(words, "") for word in words if word.startswith("-B")]
         return tuple(filter(None, named))
 
@@ -96,6 +165,12 @@ class CapturePlan:
         settings = [*(set_aside or {}).items(), *self.settings.items()]
         writes = [" ".join(filter(None, ("echo", value, ">", f"{tracefs}/{name}"))) for name, value in settings]
         return [*writes, shell_line(self.argv(recorder=recorder, pids=pids, output=output))]
+
+
+def asked_events(options: CaptureOptions) -> tuple[str, ...]:
+    """The events that the user asked for, by name or by an option that stands for one."""
+    named = {"syscalls": options.syscalls, "sched:sched_switch": options.sched}
+    return tuple(dict.fromkeys([*options.events, *(event for event, wanted in named.items() if wanted)]))
 
 
 def parse_size_kb(text: str) -> int:

@@ -1,4 +1,4 @@
-"""From what the user asked for to a plan that this kernel can carry out, or the reason why not."""
+"""Options -> a plan that this kernel can carry out, or the reason why it cannot."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import re
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kfgraph.capture.plan import CapturePlan, default_buffer_kb, most_buffer_kb
+from kfgraph.capture.loads import find_loads
+from kfgraph.capture.plan import CaptureOptions, CapturePlan, asked_events, default_buffer_kb, most_buffer_kb
+from kfgraph.capture.probes import plan_probes, read_blacklist, read_loaded
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError
 from kfgraph.model.spelling import shell_line, shell_word
@@ -21,110 +22,87 @@ _GLOB = re.compile(r"[*?\[]")
 _DRAIN_PERCENT = 10
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What the user asked for. ``None`` for ``args`` and ``retval`` means: where the kernel can."""
-
-    follow: bool = False
-    roots: tuple[str, ...] = ()
-    excludes: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-    max_depth: int = 0
-    min_duration_us: int = 0
-    buffer_kb: int | None = None
-    events: tuple[str, ...] = ()
-    syscalls: bool = False
-    sched: bool = False
-    clock: str = ""
-    args: bool | None = None
-    retval: bool | None = None
-    irq: bool = True
-    extra: tuple[str, ...] = ()
-    modules: tuple[str, ...] = ()
-    returns: tuple[str, ...] = ()
-    no_returns: bool = False
-
-
-def make_plan(
-    fs: Tracefs, wishes: Wishes, *, coming: Mapping[str, Collection[str]] | None = None
-) -> tuple[CapturePlan, tuple[str, ...]]:
-    """The plan for this kernel, and a sentence for everything that was left out.
-
-    ``coming`` are the modules that the command will load, with their functions.
+def make_plan(options: CaptureOptions, *, fs: Tracefs) -> CapturePlan:
+    """What the options come to on this kernel, with this machine's modules.
 
     Raises:
-        CaptureError: a function, an event, a clock or an option that this kernel does not have.
+        CaptureError: what this kernel does not have or cannot do; a file that is no module.
     """
-    _check_functions(fs, wishes, coming or {})
-    if wishes.returns and not (fs.has_option("funcgraph-retval") or fs.has("kprobe_events")):
+    loads = find_loads(options.command, named=options.modules)
+    loading = {module.image.name: {f.name for f in module.image.functions} for module in loads.modules}
+    loaded = read_loaded()
+    check_options(options, fs=fs, loading=loading)
+    trace_options, notes = _trace_options(fs, options)
+    buffer_kb, most_kb = _buffer_kb(fs, options)
+    probes = plan_probes(
+        fs,
+        loads.asked,
+        needed=loads.needed,
+        globs=options.returns,
+        blacklist=read_blacklist(),
+        loaded=loaded,
+        wanted=not options.no_returns,
+    )
+    return CapturePlan(
+        options,
+        buffer_kb=buffer_kb,
+        most_buffer_kb=most_kb,
+        drain_percent=_drain_percent(fs),
+        trace_options=trace_options,
+        probes=probes,
+        modules=tuple(module.image for module in loads.modules),
+        notes=(*notes, *loads.unread, *probes.notes),
+        warnings=(*loads.unread, *doubts(options, loading=loading, loaded=loaded)),
+    )
+
+
+def check_options(options: CaptureOptions, *, fs: Tracefs, loading: Mapping[str, Collection[str]]) -> None:
+    """Does this kernel have what the options name? ``loading`` are the modules that the command will load.
+
+    Raises:
+        CaptureError: a function, an event or a clock that it does not have.
+    """
+    _check_functions(fs, options, loading)
+    if options.returns and not (fs.has_option("funcgraph-retval") or fs.has("kprobe_events")):
         raise CaptureError(
             f"this kernel ({os.uname().release}) has no return probes (--returns)",
             hint="it takes CONFIG_KPROBE_EVENTS; kfgraph doctor says more",
         )
-    for event in _events(wishes):
+    for event in asked_events(options):
         if not fs.has_event(event):
             raise CaptureError(f"this kernel has no event {event}", hint=_event_hint(fs, event))
-    if wishes.clock and wishes.clock not in fs.clocks:
-        raise CaptureError(f"this kernel has no trace clock {wishes.clock}", hint="it has " + ", ".join(fs.clocks))
-    options, notes = _record_options(fs, wishes)
-    buffer_kb, most_kb = _buffer_kb(fs, wishes.buffer_kb)
-    plan = plan_of(wishes, buffer_kb=buffer_kb, options=options)
-    return replace(plan, most_buffer_kb=most_kb, drain_percent=_drain_percent(fs)), notes
+    if options.clock and options.clock not in fs.clocks:
+        raise CaptureError(f"this kernel has no trace clock {options.clock}", hint="it has " + ", ".join(fs.clocks))
 
 
-def plan_of(wishes: Wishes, *, buffer_kb: int, options: Sequence[str]) -> CapturePlan:
-    """The plan that these wishes come to, with the trace options that the kernel offers."""
-    return CapturePlan(
-        buffer_kb=buffer_kb,
-        follow=wishes.follow,
-        roots=wishes.roots,
-        excludes=wishes.excludes,
-        only=wishes.only,
-        max_depth=wishes.max_depth,
-        min_duration_us=wishes.min_duration_us,
-        events=tuple(dict.fromkeys(_events(wishes))),
-        clock=wishes.clock,
-        options=tuple(options),
-        extra=wishes.extra,
-    )
-
-
-def _events(wishes: Wishes) -> list[str]:
-    events = list(wishes.events)
-    if wishes.syscalls:
-        events.append("syscalls")
-    if wishes.sched:
-        events.append("sched:sched_switch")
-    return events
-
-
-def _record_options(fs: Tracefs, wishes: Wishes) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    options, notes = [], []
-    for wish, option, since in ((wishes.args, "funcgraph-args", "6.15"), (wishes.retval, "funcgraph-retval", "6.5")):
+def _trace_options(fs: Tracefs, options: CaptureOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """ftrace's options for the graph, and a sentence for each that this kernel does not offer."""
+    found, notes = [], []
+    for asked, option, since in ((options.args, "funcgraph-args", "6.15"), (options.retval, "funcgraph-retval", "6.5")):
         name = option.removeprefix("funcgraph-")
         if fs.has_option(option):
-            options.append(option if wish is not False else f"no{option}")
-        elif wish:
+            found.append(option if asked is not False else f"no{option}")
+        elif asked:
             raise CaptureError(
                 f"this kernel ({os.uname().release}) does not record {option} (--{name})",
                 hint=f"it takes {since} or later, built with it; kfgraph doctor says more",
             )
-        elif wish is None:
+        elif asked is None:
             notes.append(f"no {option}: this kernel does not offer it")
-    if not wishes.irq:
-        options.append("nofuncgraph-irqs")
-    return tuple(options), tuple(notes)
+    if not options.irq:
+        found.append("nofuncgraph-irqs")
+    return tuple(found), tuple(notes)
 
 
-def _check_functions(fs: Tracefs, wishes: Wishes, coming: Mapping[str, Collection[str]]) -> None:
-    named = [("--root", n) for n in wishes.roots] + [("--exclude", n) for n in wishes.excludes]
-    named += [("--only", n) for n in wishes.only if ":mod:" not in n]
-    named += [("--returns", n) for n in wishes.returns]
+def _check_functions(fs: Tracefs, options: CaptureOptions, loading: Mapping[str, Collection[str]]) -> None:
+    named = [("--root", n) for n in options.roots] + [("--exclude", n) for n in options.excludes]
+    named += [("--only", n) for n in options.only if ":mod:" not in n]
+    named += [("--returns", n) for n in options.returns]
     if not named:
         return
     known = fs.functions()
     for option, name in named:
-        module = next((module for module, functions in coming.items() if _matches(name, functions)), "")
+        module = next((module for module, functions in loading.items() if _matches(name, functions)), "")
         if _matches(name, known) or (option == "--returns" and module):
             continue
         if module:
@@ -134,7 +112,7 @@ def _check_functions(fs: Tracefs, wishes: Wishes, coming: Mapping[str, Collectio
             )
         raise CaptureError(
             f"{option} {name}: no such function can be traced in this kernel",
-            hint=_nearest(name, known | {f for functions in coming.values() for f in functions}),
+            hint=_nearest(name, known | {f for functions in loading.values() for f in functions}),
         )
 
 
@@ -147,23 +125,25 @@ def _instead(option: str, name: str, module: str) -> str:
     return f"record without it, then: kfgraph show {later} {shell_word(name)}"
 
 
-def doubts(wishes: Wishes, *, coming: Mapping[str, Collection[str]], loaded: Collection[str]) -> tuple[str, ...]:
+def doubts(
+    options: CaptureOptions, *, loading: Mapping[str, Collection[str]], loaded: Collection[str]
+) -> tuple[str, ...]:
     """A sentence for each ``--only FUNC:mod:MODULE`` of which nothing is known.
 
     The kernel takes any name there, and the command may load a module in a way that cannot be seen.
     """
     found = []
-    for name in wishes.only:
+    for name in options.only:
         function, is_module, module = name.partition(":mod:")
         function, module = function.lstrip("!"), module.lstrip("!")
         if not is_module or module in ("", "*"):
             continue
-        modules = fnmatch.filter({*loaded, *coming}, module)
+        modules = fnmatch.filter({*loaded, *loading}, module)
         if not modules:
-            near = _close(module.replace("-", "_"), {*loaded, *coming}, n=1)
+            near = _close(module.replace("-", "_"), {*loaded, *loading}, n=1)
             meant = f"; did you mean :mod:{near[0]}?" if near else " (--module FILE names one)"
             found.append(f"--only {name}: no module {module} is loaded, nor is the command seen to load it{meant}")
-        elif function and set(modules).isdisjoint(loaded) and not any(_matches(function, coming[m]) for m in modules):
+        elif function and set(modules).isdisjoint(loaded) and not any(_matches(function, loading[m]) for m in modules):
             found.append(f"--only {name}: {', '.join(modules)} has no function {function}")
     return tuple(found)
 
@@ -200,11 +180,12 @@ def _event_hint(fs: Tracefs, event: str) -> str:
     return f"{fs.root}/available_events lists them all; -e SYSTEM:NAME or -e SYSTEM"
 
 
-def _buffer_kb(fs: Tracefs, wanted_kb: int | None) -> tuple[int, int]:
+def _buffer_kb(fs: Tracefs, options: CaptureOptions) -> tuple[int, int]:
     # The folders are those of all CPUs that could ever be; memory is taken for those that are there.
     n_cpus = min(len(fs.buffer_kb()) or 1, os.sysconf("SC_NPROCESSORS_ONLN"))
     available = available_memory_kb()
     default, most = (size(available_kb=available, n_cpus=n_cpus) for size in (default_buffer_kb, most_buffer_kb))
+    wanted_kb = options.default_buffer_kb if options.buffer_kb is None else options.buffer_kb
     if wanted_kb is not None and wanted_kb > most:
         raise CaptureError(
             f"--buffer: {plural(n_cpus, 'CPU')} x {format_size(wanted_kb * 1024)} is more than the memory can spare "

@@ -6,19 +6,15 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from kfgraph import __version__
+from kfgraph.capture import prepare, signals, tracefs
 from kfgraph.capture import probes as return_probes
 from kfgraph.capture import session as sessions
-from kfgraph.capture import signals, tracefs
-from kfgraph.capture.child import KEYS, Child, Command, KeeperKilled, SignalMask
+from kfgraph.capture.child import KEYS, Child, KeeperKilled, SignalMask
 from kfgraph.capture.output import OutputFile
-from kfgraph.capture.plan import CapturePlan
-from kfgraph.capture.probes import GROUP, ProbePlan
+from kfgraph.capture.plan import CaptureOptions, CapturePlan
 from kfgraph.capture.processes import living
 from kfgraph.capture.recorder import (
     Look,
@@ -30,11 +26,12 @@ from kfgraph.capture.recorder import (
     parts_of,
     salvage,
 )
+from kfgraph.capture.recording import Progress, Recording, Tell, Watcher, unheard
 from kfgraph.capture.session import Session
 from kfgraph.capture.stats import CpuStats, read_stats
 from kfgraph.capture.tracefs import Snapshot, Tracefs
 from kfgraph.errors import CaptureError, Interrupted
-from kfgraph.model.companion import Companion, ModuleImage, ReturnProbe
+from kfgraph.model.companion import Companion
 
 _ASKING = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP}
 _PATIENCE_S = 5.0  # how long a command may take to end after a SIGTERM
@@ -47,114 +44,42 @@ _FOR_EVER_S = 86_400.0
 _LEAST_FREE_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True)
-class Request:
-    """What to record: a command or pids, how, and where to."""
-
-    plan: CapturePlan
-    command: Command | None = None
-    pids: tuple[int, ...] = ()
-    output: str = "trace.dat"
-    force: bool = False
-    duration_s: float | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    probes: ProbePlan = field(default_factory=ProbePlan)
-    modules: tuple[ModuleImage, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What goes on: ``stage`` is "arming", "recording" or "finishing"."""
-
-    stage: str
-    elapsed_s: float
-    n_bytes: int
-    stats: tuple[CpuStats, ...]
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What came of it. ``exit_status`` is None without a command, or if it still runs (``still_runs``: its pid), or if
-    nobody knows how it ended (``status_unknown``).
-
-    ``killed_by`` is the signal that ended the command, ``warnings`` are sentences for the user, ``n_unprobed`` the
-    functions for which there was no probe left, ``buffer_kb`` each CPU's buffer and ``most_buffer_kb`` what the memory
-    could have spared for it.
-    """
-
-    path: Path
-    n_bytes: int
-    exit_status: int | None
-    interrupted_by: int
-    still_runs: int
-    recorded_s: float
-    stats: tuple[CpuStats, ...]
-    partial: str
-    companion: Companion
-    not_restored: tuple[str, ...] = ()
-    killed_by: int = 0
-    warnings: tuple[str, ...] = ()
-    n_unprobed: int = 0
-    buffer_kb: int = 0
-    most_buffer_kb: int = 0
-    status_unknown: bool = False
-
-    @property
-    def status(self) -> int:
-        """The exit status that ``kfgraph trace`` passes on."""
-        if self.exit_status is not None:
-            return self.exit_status
-        if self.status_unknown:
-            return CaptureError.exit_code
-        return 128 + self.interrupted_by if self.interrupted_by else 0
-
-
-@dataclass(frozen=True)
-class Watcher:
-    """Who is told what goes on, twice a second; ``while_recording``: also while the command has the terminal.
-
-    ``hand_over`` is called right before the command runs, with what is known of the recording by then, and may write.
-    ``show`` None: nobody looks on, so nothing is counted for it.
-    """
-
-    show: Callable[[Progress], None] | None
-    hand_over: Callable[[Companion], None]
-    while_recording: bool = False
-
-
-Tell = Callable[[str], None]
-"""Takes a sentence for the user."""
-
-
-def unheard(_: str) -> None:
-    """Where nobody listens."""
-
-
 def record(
-    request: Request,
+    options: CaptureOptions,
     *,
     fs: Tracefs,
     watcher: Watcher | None = None,
     look: Look = look_at_magic,
     tell: Tell = unheard,
 ) -> Recording:
-    """Record, and leave the tracer as it was found.
+    """Record with this kernel, and leave the tracer as it was found.
 
     ``look`` judges what the recorder wrote. ``tell`` takes sentences that the user needs whatever comes after: what
     was done about a killed run, and after a failure what could not be put back.
 
     Raises:
-        CaptureError: it could not be recorded; its subclasses: the command cannot be run.
+        CaptureError: it could not be recorded, or not so with this kernel; its subclasses: the command cannot be run.
         MachineError: trace-cmd is missing, or the kernel has no function_graph.
         Interrupted: before the command was released.
     """
+    prepare.check_permission(fs)
+    return carry_out(prepare.make_plan(options, fs=fs), fs=fs, watcher=watcher, look=look, tell=tell)
+
+
+def carry_out(
+    plan: CapturePlan,
+    *,
+    fs: Tracefs,
+    watcher: Watcher | None = None,
+    look: Look = look_at_magic,
+    tell: Tell = unheard,
+) -> Recording:
+    """Record by this plan, as :func:`record`."""
     with contextlib.ExitStack() as stack:
         held_back = signals.heeded(_ASKING) | {signal.SIGCHLD}
         mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, held_back))
         stack.callback(_unblock, held_back, mask)
-        return _Capture(request, fs, watcher, look, tell, held_back, mask).run(stack)
+        return _Capture(plan, fs, watcher, look, tell, held_back, mask).run(stack)
 
 
 def _unblock(held_back: frozenset[signal.Signals], mask: SignalMask) -> None:
@@ -166,7 +91,7 @@ def _unblock(held_back: frozenset[signal.Signals], mask: SignalMask) -> None:
 class _Capture:
     def __init__(
         self,
-        request: Request,
+        plan: CapturePlan,
         fs: Tracefs,
         watcher: Watcher | None,
         look: Look,
@@ -174,7 +99,8 @@ class _Capture:
         held_back: frozenset[signal.Signals],
         mask: SignalMask,
     ) -> None:
-        self.request = request
+        self.plan = plan
+        self.options = plan.options
         self.held_back = held_back
         self.fs = fs
         self.watcher = watcher
@@ -191,47 +117,45 @@ class _Capture:
         self.last_progress = 0.0
         self.settled_at = float("inf")
         self.stage = "arming"
-        self.probes: tuple[ReturnProbe, ...] = ()
-        self.notes: tuple[str, ...] = ()
-        self.warnings = request.warnings
 
     def run(self, stack: contextlib.ExitStack) -> Recording:
-        request, fs = self.request, self.fs
+        options, fs = self.options, self.fs
         program = find_recorder()
-        self.output = OutputFile(request.output, force=request.force)
+        self.output = OutputFile(options.output, force=options.force)
         stack.callback(self.output.discard)
         for sentence in sessions.restore_leftovers(look=self.look):
             self.tell(sentence)
-        argv = request.command.argv if request.command else ("-p", ",".join(map(str, request.pids)))
+        argv = options.command.argv if options.command else ("-p", ",".join(map(str, options.pids)))
         session = Session(fs, argv=argv, folder=self.output.temporary.parent)
         stack.callback(self._end_early, session)
         tracefs.check_usable(fs)
-        pids = request.pids
-        if request.command:
-            self.child = Child(request.command, signal_mask=self.mask)
+        pids = options.pids
+        if options.command:
+            self.child = Child(options.command, signal_mask=self.mask)
             stack.callback(self._abandon)
             pids = (self.child.pid,)
         self._set_aside(session.begin())
         self._apply_settings()
-        plan = self._set_probes()
-        line = plan.argv(recorder=program, pids=pids, output=str(self.output.temporary))
+        self._set_probes()
+        line = self.plan.argv(recorder=program, pids=pids, output=str(self.output.temporary))
         self.begin = time.monotonic()
         self.recorder = Recorder(line, output=self.output.temporary, signal_mask=self.mask)
         stack.callback(self.recorder.kill)
-        session.note_recorder(self.recorder.pid, instances=plan.instances)
+        session.note_recorder(self.recorder.pid, instances=self.plan.instances)
         self.recorder.wait_ready(fs, pids=pids, look_up=self._look_up)
         self.stage, self.begin = "recording", time.monotonic()
         if self.child:
             if self.watcher:
                 self.watcher.hand_over(self._companion(line, pids))
             self.child.release()
-        self._wait(request.duration_s)
+        self._wait(options.duration_s)
         recorded_s = time.monotonic() - self.begin
         with contextlib.suppress(OSError):
             fs.write("tracing_on", "0")  # what is counted from here on is all there is
         stats = read_stats(fs)
         self._finish(program, stats)
-        self.probes = return_probes.with_misses(fs, self.probes)
+        missed = return_probes.with_misses(fs, self.plan.probes.probes)
+        self.plan = replace(self.plan, probes=replace(self.plan.probes, probes=missed))
         runs = self.child is not None and not self._ended()
         session.end()
         stack.pop_all()  # from here on nothing is to be undone but the signal mask
@@ -254,44 +178,50 @@ class _Capture:
             companion=companion,
             not_restored=tuple(session.failed),
             killed_by=self.child.killed_by if self.child else 0,
-            warnings=self.warnings,
-            n_unprobed=request.probes.n_cut,
-            buffer_kb=plan.buffer_kb,
-            most_buffer_kb=plan.most_buffer_kb,
+            warnings=self.plan.warnings,
+            n_unprobed=self.plan.probes.n_cut,
+            buffer_kb=self.plan.buffer_kb,
+            most_buffer_kb=self.plan.most_buffer_kb,
         )
 
     def _set_aside(self, found: Snapshot) -> None:
         """Clear what was set before and would restrict the recording; the session puts it back."""
-        writes = tracefs.neutral(self.fs, found, events=self.request.plan.all_events)
+        writes = tracefs.neutral(self.fs, found, events=self.plan.events)
         for name, value in writes.items():
             try:
                 self.fs.write(name, value)
             except OSError as problem:
                 message = f"{name} is set, which restricts the recording, and cannot be cleared: {problem.strerror}"
                 raise CaptureError(message) from problem
-        for entry in tracefs.stoppers(found):
-            self.warnings += (f"set_ftrace_filter has {entry}: that may end the recording early",)
+        warnings = [
+            f"set_ftrace_filter has {entry}: that may end the recording early" for entry in tracefs.stoppers(found)
+        ]
         if writes:
             names = ", ".join(sorted(writes))
-            self.warnings += (f"set aside while this was recorded, for it would have restricted it: {names}",)
+            warnings.append(f"set aside while this was recorded, for it would have restricted it: {names}")
+        self.plan = replace(self.plan, warnings=(*self.plan.warnings, *warnings))
 
     def _apply_settings(self) -> None:
-        for name, value in self.request.plan.settings.items():
+        for name, value in self.plan.settings.items():
             try:
                 self.fs.write(name, value)
             except OSError as problem:
                 raise CaptureError(f"the kernel refused {value} for {name}: {problem.strerror}") from problem
 
-    def _set_probes(self) -> CapturePlan:
-        plan, wanted = self.request.plan, self.request.probes
-        self.probes, refused = return_probes.install(self.fs, wanted.probes)
-        self.notes = (*self.request.notes, *wanted.notes, *refused.values())
-        self.warnings += tuple(why for function, why in refused.items() if function in wanted.asked)
-        if not self.probes:
-            return plan
-        left_out = ", ".join(wanted.notrace)
-        self.notes += (f"not traced, for the return probes would fill the trace with them: {left_out}",)
-        return plan.with_probes(GROUP, notrace=wanted.notrace)
+    def _set_probes(self) -> None:
+        plan, wanted = self.plan, self.plan.probes
+        done, refused = return_probes.install(self.fs, wanted.probes)
+        notes = [*plan.notes, *refused.values()]
+        if done:
+            left_out = ", ".join(wanted.notrace)
+            notes.append(f"not traced, for the return probes would fill the trace with them: {left_out}")
+        self.plan = replace(
+            plan,
+            probes=replace(wanted, probes=done),
+            probes_set=bool(done),
+            notes=tuple(notes),
+            warnings=(*plan.warnings, *(why for function, why in refused.items() if function in wanted.asked)),
+        )
 
     def _end_early(self, session: Session) -> None:
         session.end()
@@ -319,7 +249,7 @@ class _Capture:
             if self.child:
                 if self._ended():
                     return
-            elif not any(living(self.request.pids)):
+            elif not any(living(self.options.pids)):
                 return
             if not self.recorder.running and not self.partial:
                 self._lost_recorder()
@@ -456,18 +386,18 @@ class _Capture:
         return True
 
     def _companion(self, line: list[str], pids: tuple[int, ...]) -> Companion:
-        request = self.request
+        plan, options = self.plan, self.options
         return Companion(
             kfgraph_version=__version__,
-            argv=request.command.argv if request.command else (),
+            argv=options.command.argv if options.command else (),
             trace_cmd=tuple(line),
-            options=dict(request.options),
+            options=options.given,
             kernel=os.uname().release,
             pids=pids,
-            follow=request.plan.follow,
+            follow=options.follow,
             exit_status=self.exit_status,
             partial=self.partial,
-            probes=self.probes,
-            modules=request.modules,
-            notes=self.notes,
+            probes=plan.probes.probes,
+            modules=plan.modules,
+            notes=plan.notes,
         )

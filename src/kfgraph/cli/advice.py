@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kfgraph.capture.run import Recording
+from kfgraph.capture.recording import Recording
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
 from kfgraph.model.companion import Companion
 from kfgraph.model.spelling import shell_line

@@ -1,4 +1,4 @@
-"""The program that runs inside a guest: ``kfgraph trace`` on the job in the shared folder."""
+"""The program that runs inside a guest: ``kfgraph trace`` with the options in the shared folder."""
 
 from __future__ import annotations
 

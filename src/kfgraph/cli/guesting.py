@@ -16,9 +16,9 @@ from typing import IO, TextIO, cast
 from kfgraph.capture.guest import checks, host, virtme
 from kfgraph.capture.guest import machine as machines
 from kfgraph.capture.guest.failure import GuestFailure, last_words
-from kfgraph.capture.job import Job
 from kfgraph.capture.output import OutputFile
-from kfgraph.capture.run import Recording
+from kfgraph.capture.plan import CaptureOptions
+from kfgraph.capture.recording import Recording
 from kfgraph.cli import checking
 from kfgraph.cli.app import drop
 from kfgraph.cli.guest_choice import GuestChoice
@@ -40,15 +40,15 @@ _STAGES = {
 }
 
 
-def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:
-    """Record the job in a guest; its output goes to this process's.
+def record(options: CaptureOptions, choice: GuestChoice, *, quiet: bool) -> Recording:
+    """Record in a guest; its output goes to this process's.
 
     Raises:
         UsageError: processes of this machine are asked for.
         CaptureError, MachineError: as :func:`kfgraph.capture.guest.host.record_in_guest`.
     """
-    image, doubts = _choose(job, choice)
-    OutputFile(job.output, force=job.force).discard()  # can it be written there at all?
+    image, doubts = _choose(options, choice)
+    OutputFile(options.output, force=options.force).discard()  # can it be written there at all?
     for sentence in (*doubts, *_unheard_input()):
         say(sentence)
     machine = machines.find_machine()
@@ -56,7 +56,7 @@ def record(job: Job, choice: GuestChoice, *, quiet: bool) -> Recording:
     line = _StatusLine(sys.stderr, what, quiet=quiet)
     try:
         done = host.record_in_guest(
-            job,
+            options,
             image,
             machine=machine,
             timeout_s=choice.timeout_s,
@@ -94,15 +94,15 @@ def _bytes_waiting(handle: int) -> int:
     return count[0]
 
 
-def dry_run(job: Job, choice: GuestChoice) -> int:
+def dry_run(options: CaptureOptions, choice: GuestChoice) -> int:
     """Print the command that would boot the guest, and the recorder's line inside as far as it is known out here."""
-    image, doubts = _choose(job, choice)
+    image, doubts = _choose(options, choice)
     for sentence in doubts:
         say(sentence)
     machine = machines.find_machine()
     print(shell_line(virtme.vng_argv(machine, image, Path("SHARED_FOLDER"), stubs=Path("STUBS"))))
     print(f"# and inside, where {image.release} is asked what it can:")
-    print(spelt_out_lines("\n".join(host.lines_inside(job, image, machine))))
+    print(spelt_out_lines("\n".join(host.lines_inside(options, image, machine))))
     return 0
 
 
@@ -118,13 +118,13 @@ def list_kernels() -> int:
     return 0
 
 
-def _choose(job: Job, choice: GuestChoice) -> tuple[KernelImage, tuple[str, ...]]:
-    if job.command is None:
+def _choose(options: CaptureOptions, choice: GuestChoice) -> tuple[KernelImage, tuple[str, ...]]:
+    if options.command is None:
         raise UsageError("-p: the processes of this machine are not in a guest", hint="give a command to run there")
     checking.check_for_guest()
-    checks.check_places(job)
+    checks.check_places(options)
     image = machines.choose_image(choice.kernel)
-    return image, checks.check_modules(job, image)
+    return image, checks.check_modules(options, image)
 
 
 def _tell(lines: tuple[str, ...]) -> None:

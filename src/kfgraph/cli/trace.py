@@ -62,11 +62,13 @@ def run(
     kfgraph's own failures are 125 (126: the command cannot be executed, 127: not found, 2: wrong usage).
     Ctrl-C goes to the command; a second one ends the recording and keeps it.
     """
+    from dataclasses import replace
+
     from kfgraph.cli import guest_choice, tracing
 
     tell_idle(run, locals())
     with tracing.own_failures():
-        wishes = tracing.wishes(
+        options = tracing.capture_options(
             follow=follow,
             roots=root,
             excludes=exclude,
@@ -92,19 +94,10 @@ def run(
 
             return list_kernels()
         in_guest = guest_choice.wanted(guest, kernel=guest_kernel, timeout_s=guest_timeout)
-        output = tracing.output_path(output)
-        target = tracing.target(
-            command, pids=pid, user=user, env=env, cwd=cwd, in_guest=in_guest is not None, dry_run=dry_run
+        options = replace(options, output=tracing.output_path(output), force=force)
+        options = tracing.with_target(
+            options, command, pids=pid, user=user, env=env, cwd=cwd, in_guest=in_guest is not None, dry_run=dry_run
         )
         if dry_run:
-            return tracing.dry_run(wishes, target, output=output, in_guest=in_guest)
-        return tracing.trace(
-            wishes,
-            target,
-            output=output,
-            force=force,
-            duration_s=duration,
-            progress=progress,
-            quiet=quiet,
-            in_guest=in_guest,
-        )
+            return tracing.dry_run(options, in_guest=in_guest)
+        return tracing.trace(options, progress=progress, quiet=quiet, in_guest=in_guest)

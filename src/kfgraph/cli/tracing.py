@@ -6,19 +6,19 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kfgraph.capture import run
 from kfgraph.capture.child import Command, find_command, find_user, signal_name, with_sbin
-from kfgraph.capture.job import Job, make_request, perform
-from kfgraph.capture.plan import parse_size_kb
-from kfgraph.capture.prepare import Wishes
-from kfgraph.capture.probes import GROUP, definition
+from kfgraph.capture.plan import CaptureOptions, parse_size_kb
+from kfgraph.capture.prepare import make_plan
+from kfgraph.capture.probes import definition
 from kfgraph.capture.processes import tasks_of
 from kfgraph.capture.recorder import PROGRAM, Verdict
+from kfgraph.capture.recording import Progress, Recording, Watcher
+from kfgraph.capture.run import record
 from kfgraph.capture.tracefs import neutral, take_snapshot
 from kfgraph.cli import checking
 from kfgraph.cli.app import debugging
@@ -31,14 +31,6 @@ from kfgraph.model.units import parse_ns, plural
 
 if TYPE_CHECKING:
     from kfgraph.model.trace import Trace
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is recorded: a command, or running processes."""
-
-    command: Command | None
-    pids: tuple[int, ...]
 
 
 @contextlib.contextmanager
@@ -55,7 +47,7 @@ def own_failures() -> Iterator[None]:
         raise CaptureError(f"{what}: {problem.strerror or problem}") from None
 
 
-def wishes(
+def capture_options(
     *,
     roots: Sequence[str] | None,
     excludes: Sequence[str] | None,
@@ -70,8 +62,8 @@ def wishes(
     max_depth: int,
     duration_s: float | None,
     **plain: Any,
-) -> Wishes:
-    """The options as values.
+) -> CaptureOptions:
+    """What to record and how, as values.
 
     Raises:
         UsageError: a size, a time or a number that is none.
@@ -91,7 +83,7 @@ def wishes(
         raise UsageError("--returns and --no-returns exclude each other", hint="kfgraph trace --help")
     if max_depth < 0:
         raise UsageError("--max-depth: 0 is no limit", hint="kfgraph trace --help")
-    return Wishes(
+    return CaptureOptions(
         roots=tuple(roots or ()),
         excludes=tuple(excludes or ()),
         only=tuple(only or ()),
@@ -103,11 +95,13 @@ def wishes(
         buffer_kb=buffer_kb,
         extra=words,
         max_depth=max_depth,
+        duration_s=duration_s,
         **plain,
     )
 
 
-def target(
+def with_target(
+    options: CaptureOptions,
     argv: Sequence[str] | None,
     *,
     pids: Sequence[int] | None,
@@ -116,8 +110,10 @@ def target(
     cwd: str,
     in_guest: bool = False,
     dry_run: bool = False,
-) -> Target:
-    """The command looked up, or the processes; for this machine after a look at whether it can record at all.
+) -> CaptureOptions:
+    """The options with the command looked up, or with the processes.
+
+    For this machine after a look at whether it can record at all.
 
     Raises:
         UsageError: neither or both; a variable without ``=``.
@@ -133,7 +129,7 @@ def target(
             raise UsageError("--user, --env and --cwd are for a command, not for -p", hint="kfgraph trace --help")
         if not in_guest:
             checking.check_machine(dry_run=dry_run)
-        return Target(None, tasks_of(pids or ()))
+        return replace(options, pids=tasks_of(pids or ()))
     settings = dict(_setting(text) for text in env or ())
     runs_as = find_user(user, env=os.environ) if user is not None else None
     if not in_guest:
@@ -146,7 +142,7 @@ def target(
         environment |= {"HOME": runs_as.home, "USER": runs_as.name, "LOGNAME": runs_as.name}
     environment |= settings
     path = find_command(argv, env=environment, cwd=cwd)
-    return Target(Command(path, tuple(argv), environment, cwd=cwd, user=runs_as), ())
+    return replace(options, command=Command(path, tuple(argv), environment, cwd=cwd, user=runs_as))
 
 
 def output_path(name: str) -> str:
@@ -169,56 +165,44 @@ def _setting(text: str) -> tuple[str, str]:
     return name, value
 
 
-def dry_run(wishes: Wishes, target: Target, *, output: str, in_guest: GuestChoice | None) -> int:
+def dry_run(options: CaptureOptions, *, in_guest: GuestChoice | None) -> int:
     """Print the recorder's command line, as it would be typed; in a guest, the line that boots it."""
     if in_guest:
         from kfgraph.cli import guesting
 
-        return guesting.dry_run(Job(wishes, target.command, target.pids, output), in_guest)
+        return guesting.dry_run(options, in_guest)
     fs = checking.machine()
-    request = make_request(Job(wishes, target.command, target.pids), fs=fs)
-    plan, probes = request.plan, request.probes
-    for probe in probes.probes:
+    plan = make_plan(options, fs=fs)
+    for probe in plan.probes.probes:
         print(f"echo {shell_word(definition(probe))} >> {fs.root}/kprobe_events")
-    if probes.probes:
-        plan = plan.with_probes(GROUP, notrace=probes.notrace)
-    for sentence in request.warnings:
+    plan = replace(plan, probes_set=bool(plan.probes.probes))
+    for sentence in plan.warnings:
         say(sentence)
     # A command has no pid before it is started.
-    pids = target.pids or ("PID",)
-    aside = neutral(fs, take_snapshot(fs), events=plan.all_events)
-    lines = plan.shell_lines(recorder=PROGRAM, pids=pids, output=output, tracefs=str(fs.root), set_aside=aside)
+    pids = options.pids or ("PID",)
+    aside = neutral(fs, take_snapshot(fs), events=plan.events)
+    output, root = options.output, str(fs.root)
+    lines = plan.shell_lines(recorder=PROGRAM, pids=pids, output=output, tracefs=root, set_aside=aside)
     print(spelt_out_lines("\n".join(lines)))
     return 0
 
 
-def trace(
-    wishes: Wishes,
-    target: Target,
-    *,
-    output: str,
-    force: bool,
-    duration_s: float | None,
-    progress: bool,
-    quiet: bool,
-    in_guest: GuestChoice | None,
-) -> int:
+def trace(options: CaptureOptions, *, progress: bool, quiet: bool, in_guest: GuestChoice | None) -> int:
     """Record; the exit status to pass on.
 
     Raises:
         CaptureError: kfgraph's own failure.
     """
-    job = Job(wishes, target.command, target.pids, output, force, duration_s, said=_said(wishes))
     try:
         if in_guest:
             from kfgraph.cli import guesting
 
-            recording = guesting.record(job, in_guest, quiet=quiet)
+            recording = guesting.record(options, in_guest, quiet=quiet)
         else:
             line = LiveLine(sys.stderr, wanted=not quiet)
             try:
                 watcher = _Progress(line).watcher(while_recording=progress)
-                recording = perform(job, fs=checking.machine(), watcher=watcher, look=_look_at, tell=say)
+                recording = record(options, fs=checking.machine(), watcher=watcher, look=_look_at, tell=say)
             finally:
                 line.take_back()
                 line.clear()
@@ -228,15 +212,15 @@ def trace(
         say(sentence)
     if quiet:
         for sentence in _what_went_wrong(recording):
-            say(f"{output}: {sentence}")
+            say(f"{options.output}: {sentence}")
     else:
         # Whether somebody reads this or not: the command's status is passed on.
         with contextlib.suppress(OSError):
-            _print_summary(recording, shown=output)
+            _print_summary(recording, shown=options.output)
     return recording.status
 
 
-def _what_went_wrong(recording: run.Recording) -> list[str]:
+def _what_went_wrong(recording: Recording) -> list[str]:
     """What is said with ``-q`` too."""
     said = [f"the recording is partial: {recording.partial}"] if recording.partial else []
     if n_lost := sum(cpu.n_lost for cpu in recording.stats):
@@ -244,7 +228,7 @@ def _what_went_wrong(recording: run.Recording) -> list[str]:
     return said + _warnings(recording)
 
 
-def _warnings(recording: run.Recording) -> list[str]:
+def _warnings(recording: Recording) -> list[str]:
     missed = sum(p.n_missed for p in recording.companion.probes)
     said = [f"return probes missed {plural(missed, 'call')}"] if missed else []
     return said + [f"could not be put back in the tracer: {name}" for name in recording.not_restored]
@@ -264,12 +248,12 @@ class _Progress:
         self._line = line
         self._last = (0.0, 0)
 
-    def watcher(self, *, while_recording: bool) -> run.Watcher | None:
+    def watcher(self, *, while_recording: bool) -> Watcher | None:
         if not self._line.live:
             return None
-        return run.Watcher(self._show, lambda _: self._line.hand_over(), while_recording=while_recording)
+        return Watcher(self._show, lambda _: self._line.hand_over(), while_recording=while_recording)
 
-    def _show(self, progress: run.Progress) -> None:
+    def _show(self, progress: Progress) -> None:
         from kfgraph.render.capture import progress_line
 
         if progress.stage == "finishing":
@@ -290,13 +274,7 @@ class _Progress:
         )
 
 
-def _said(wishes: Wishes) -> Mapping[str, Any]:
-    # What the user typed: only what is not the default.
-    default = asdict(Wishes())
-    return {name: value for name, value in asdict(wishes).items() if value != default[name]}
-
-
-def _print_summary(recording: run.Recording, *, shown: str) -> None:
+def _print_summary(recording: Recording, *, shown: str) -> None:
     from rich.text import Text
 
     from kfgraph.cli.advice import again_with_children, against_loss
@@ -335,7 +313,7 @@ def _print_summary(recording: run.Recording, *, shown: str) -> None:
     stderr_console().print(Text("\n").join(summary(result)))
 
 
-def _how_it_ended(recording: run.Recording) -> str:
+def _how_it_ended(recording: Recording) -> str:
     name = recording.companion.argv[0] if recording.companion.argv else ""
     if recording.still_runs:
         return f"{name} (pid {recording.still_runs}) still runs"

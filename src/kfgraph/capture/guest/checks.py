@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kfgraph.capture.job import Job
 from kfgraph.capture.loads import find_loads, module_files
+from kfgraph.capture.plan import CaptureOptions
 from kfgraph.errors import CaptureError
 from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
@@ -15,7 +15,7 @@ from kfgraph.kernel.images import KernelImage
 _OWN_FOLDERS = ("/dev", "/proc", "/run", "/sys")
 
 
-def check_modules(job: Job, image: KernelImage) -> tuple[str, ...]:
+def check_modules(options: CaptureOptions, image: KernelImage) -> tuple[str, ...]:
     """Are the module files that the command names built for the guest's kernel? A sentence for each not looked into.
 
     Raises:
@@ -23,7 +23,7 @@ def check_modules(job: Job, image: KernelImage) -> tuple[str, ...]:
             --module is no module.
     """
     # modprobe here would look among the modules of this machine's own kernel.
-    loads = find_loads(job.command, named=job.wishes.modules, show_depends=lambda _: None)
+    loads = find_loads(options.command, named=options.modules, show_depends=lambda _: None)
     for module in loads.modules:
         release = module.image.vermagic.partition(" ")[0]
         if not release or release == image.release:
@@ -38,28 +38,29 @@ def check_modules(job: Job, image: KernelImage) -> tuple[str, ...]:
     return loads.unread
 
 
-def check_places(job: Job) -> None:
-    """Are the folders and files that the job names there in a guest?
+def check_places(options: CaptureOptions) -> None:
+    """Are the folders and files that the options name there in a guest?
 
     Raises:
         CaptureError: one lies where the guest has a folder of its own; the directory, or the file that insmod is to
             load, is nowhere.
     """
-    if job.command is None:
+    command = options.command
+    if command is None:
         return
-    if job.command.cwd and not os.path.isdir(job.command.cwd):  # noqa: PTH112
-        raise CaptureError(f"cannot change to {job.command.cwd}: no such directory")
-    loads = module_files(job.command.argv, cwd=job.command.cwd, show_depends=lambda _: None)
-    named = [("the directory", job.command.cwd or "."), ("the command", job.command.path)]
+    if command.cwd and not os.path.isdir(command.cwd):  # noqa: PTH112
+        raise CaptureError(f"cannot change to {command.cwd}: no such directory")
+    loads = module_files(command.argv, cwd=command.cwd, show_depends=lambda _: None)
+    named = [("the directory", command.cwd or "."), ("the command", command.path)]
     named += [("the module", str(load.path)) for load in loads if load.path]
-    named += [("the module", module) for module in job.wishes.modules]
+    named += [("the module", module) for module in options.modules]
     for what, name in named:
         real = os.path.realpath(name)
         top = next((folder for folder in _OWN_FOLDERS if real == folder or real.startswith(f"{folder}/")), None)
         if top:
             hint = "--cwd DIR runs it elsewhere" if what == "the directory" else "copy it elsewhere, to /tmp for one"
             raise CaptureError(f"{what} {real} is not in the guest, which has a {top} of its own", hint=hint)
-    if Path(job.command.argv[0]).name == "insmod":
+    if Path(command.argv[0]).name == "insmod":
         for file in filter(None, (load.path for load in loads)):  # in a script something may make it first
             try:
                 file.stat()

@@ -1,4 +1,4 @@
-"""``kfgraph trace --guest``: the job goes into a guest, the trace comes back, the guest is thrown away."""
+"""``kfgraph trace --guest``: the options go into a guest, the trace comes back, the guest is thrown away."""
 
 from __future__ import annotations
 
@@ -17,14 +17,11 @@ from kfgraph.capture.guest import virtme, worker
 from kfgraph.capture.guest.failure import GuestFailure
 from kfgraph.capture.guest.machine import Machine, find_machine
 from kfgraph.capture.guest.virtme import GuestResult
-from kfgraph.capture.job import Job, recording_from_dict
 from kfgraph.capture.loads import find_loads
 from kfgraph.capture.output import OutputFile
-from kfgraph.capture.plan import default_buffer_kb
-from kfgraph.capture.prepare import Wishes, plan_of
-from kfgraph.capture.probes import GROUP
+from kfgraph.capture.plan import CaptureOptions, CapturePlan, default_buffer_kb
 from kfgraph.capture.recorder import PROGRAM, Look, find_recorder, look_at_magic
-from kfgraph.capture.run import Recording
+from kfgraph.capture.recording import Recording
 from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound, Interrupted
 from kfgraph.kernel.images import KernelImage
 from kfgraph.model.companion import Companion
@@ -46,7 +43,7 @@ class GuestRecording:
 
 
 def record_in_guest(
-    job: Job,
+    options: CaptureOptions,
     image: KernelImage,
     *,
     machine: Machine | None = None,
@@ -56,7 +53,7 @@ def record_in_guest(
     on_stage: OnStage | None = None,
     look: Look = look_at_magic,
 ) -> GuestRecording:
-    """Carry the job out in a guest that boots ``image``; the trace lies at ``job.output`` afterwards.
+    """Record in a guest that boots ``image``; the trace lies at ``options.output`` afterwards.
 
     The command's output goes to ``out`` and ``err`` while it runs. A signal for this process (Ctrl-C, TERM,
     HUP) goes to the command in the guest; while that boots, and at the third time, it ends the guest.
@@ -70,11 +67,11 @@ def record_in_guest(
         MachineError: QEMU, virtme-ng or trace-cmd is missing, or the image cannot be booted.
         Interrupted: asked to stop before there was anything to record.
     """
-    if job.pids:
+    if options.pids:
         raise CaptureError("-p: the processes of this machine are not in the guest", hint="give a command to run there")
     find_recorder()
     machine = machine or find_machine()
-    output = OutputFile(job.output, force=job.force)
+    output = OutputFile(options.output, force=options.force)
     try:
         folder = output.temporary.parent / "guest"
         folder.mkdir()
@@ -86,7 +83,7 @@ def record_in_guest(
                 machine=machine,
                 cwd=Path("/"),  # python -m looks for modules there first
                 prepares=True,
-                files={worker.JOB: json.dumps(_for_inside(job, machine).to_dict())},
+                files={worker.OPTIONS: json.dumps(_for_inside(options, machine).to_dict())},
                 timeout_s=timeout_s,
                 out=out,
                 err=err,
@@ -96,11 +93,11 @@ def record_in_guest(
         if on_stage is not None:
             on_stage("copying", result.seconds)
         try:
-            recording = _bring_back(job, result, folder / "share", output)
+            recording = _bring_back(result, folder / "share", output)
         except GuestFailure as failure:
             if result.stage == "running":
-                if _rescue(job, failure, folder / "share", output, on_stage, look):
-                    failure.hint = f"what it had recorded until shortly before is in {job.output}"
+                if _rescue(options, failure, folder / "share", output, on_stage, look):
+                    failure.hint = f"what it had recorded until shortly before is in {options.output}"
                 else:
                     lost = "its recording was still in its memory and is lost: --buffer 4M keeps less there"
                     failure.hint = f"{failure.hint}; {lost}"
@@ -110,39 +107,49 @@ def record_in_guest(
     return GuestRecording(recording, result)
 
 
-def lines_inside(job: Job, image: KernelImage, machine: Machine) -> list[str]:
+def lines_inside(options: CaptureOptions, image: KernelImage, machine: Machine) -> list[str]:
     """The recorder's line in a guest with this kernel, told from its config."""
-    wishes = job.wishes
-    loads = find_loads(job.command, named=wishes.modules, show_depends=lambda _: None)
-    offered = ((wishes.args, image.args, "funcgraph-args"), (wishes.retval, image.retval, "funcgraph-retval"))
-    options = [option if wish is not False else f"no{option}" for wish, has, option in offered if has]
-    options += [] if wishes.irq else ["nofuncgraph-irqs"]
-    plan = plan_of(wishes, buffer_kb=_buffer_kb(wishes, machine), options=options)
-    plan = replace(plan, drain_percent=worker.DRAIN_PERCENT)
+    loads = find_loads(options.command, named=options.modules, show_depends=lambda _: None)
+    offered = ((options.args, image.args, "funcgraph-args"), (options.retval, image.retval, "funcgraph-retval"))
+    trace_options = [option if asked is not False else f"no{option}" for asked, has, option in offered if has]
+    trace_options += [] if options.irq else ["nofuncgraph-irqs"]
+    plan = CapturePlan(
+        options,
+        buffer_kb=options.buffer_kb or _default_buffer_kb(machine),
+        drain_percent=worker.DRAIN_PERCENT,
+        trace_options=tuple(trace_options),
+    )
     lines = []
-    if (loads.asked or wishes.returns) and image.probes and not image.retval and not wishes.no_returns:
-        plan = plan.with_probes(GROUP, notrace=())
+    if (loads.asked or options.returns) and image.probes and not image.retval and not options.no_returns:
+        plan = replace(plan, probes_set=True)
         of = ", ".join(m.image.name for m in loads.asked) or "--returns"
         lines.append(f"# return probes for {of} and the loader, with -n for each function that they run themselves")
     output = str(virtme.SHARE / worker.TRACE)
     return lines + plan.shell_lines(recorder=PROGRAM, pids=("PID",), output=output, tracefs="/sys/kernel/tracing")
 
 
-def _buffer_kb(wishes: Wishes, machine: Machine) -> int:
+def _default_buffer_kb(machine: Machine) -> int:
     # Told from out here, so that a dry run knows it too.
-    return wishes.buffer_kb or default_buffer_kb(available_kb=machine.memory_mib * 1024, n_cpus=machine.cpus)
+    return default_buffer_kb(available_kb=machine.memory_mib * 1024, n_cpus=machine.cpus)
 
 
-def _for_inside(job: Job, machine: Machine) -> Job:
-    # OutputFile has looked at the real place; the guest writes to the shared folder.
-    wishes = replace(job.wishes, buffer_kb=_buffer_kb(job.wishes, machine))
-    cwd = os.path.abspath(job.command.cwd or ".") if job.command else ""  # noqa: PTH100 (links stay)
-    # No terminal sees to it there that a key's signal goes to all that the command has started.
-    command = job.command and replace(job.command, cwd=cwd, own_group=True)
-    return replace(job, wishes=wishes, command=command, output=str(virtme.SHARE / worker.TRACE), force=True)
+def _for_inside(options: CaptureOptions, machine: Machine) -> CaptureOptions:
+    command = options.command
+    if command:
+        cwd = os.path.abspath(command.cwd or ".")  # noqa: PTH100 (links stay)
+        # No terminal sees to it there that a key's signal goes to all that the command has started.
+        command = replace(command, cwd=cwd, own_group=True)
+    return replace(
+        options,
+        command=command,
+        # OutputFile has looked at the real place; the guest writes to the shared folder.
+        output=str(virtme.SHARE / worker.TRACE),
+        force=True,
+        default_buffer_kb=_default_buffer_kb(machine),
+    )
 
 
-def _bring_back(job: Job, result: GuestResult, share: Path, output: OutputFile) -> Recording:
+def _bring_back(result: GuestResult, share: Path, output: OutputFile) -> Recording:
     """Put the trace and its companion in place.
 
     Raises:
@@ -158,7 +165,7 @@ def _bring_back(job: Job, result: GuestResult, share: Path, output: OutputFile) 
         # No guest runs any more, so what is a plain file now stays one.
         if not stat.S_ISREG((share / worker.TRACE).lstat().st_mode):
             raise ValueError(f"{worker.TRACE} is no file")
-        recording = _noted(Recording(path=output.path, **recording_from_dict(told)), result)
+        recording = _noted(Recording.from_dict(told, path=output.path), result)
         (share / worker.TRACE).replace(output.temporary)
     except (OSError, KeyError, TypeError, ValueError) as problem:
         raise CaptureError(f"the guest's account of the recording cannot be read: {problem!r}") from problem
@@ -167,7 +174,12 @@ def _bring_back(job: Job, result: GuestResult, share: Path, output: OutputFile) 
 
 
 def _rescue(
-    job: Job, failure: GuestFailure, share: Path, output: OutputFile, on_stage: OnStage | None, look: Look
+    options: CaptureOptions,
+    failure: GuestFailure,
+    share: Path,
+    output: OutputFile,
+    on_stage: OnStage | None,
+    look: Look,
 ) -> bool:
     """Make a trace of what a dead guest's recorder had written; True if there is one at its place now.
 
@@ -175,7 +187,7 @@ def _rescue(
     """
     result = failure.result
     parts = {part.name: part for part in share.glob(".kfgraph-*/trace.dat.cpu*") if stat.S_ISREG(part.lstat().st_mode)}
-    known = _known(job, result, share)
+    known = _known(options, result, share)
     if not any(part.stat().st_size for part in parts.values()):
         return False
     # trace-cmd counts the CPUs by the order of their files.
@@ -199,14 +211,14 @@ def _rescue(
     return True
 
 
-def _known(job: Job, result: GuestResult, share: Path) -> Companion:
+def _known(options: CaptureOptions, result: GuestResult, share: Path) -> Companion:
     """What was known of a recording when its command began, if it came so far."""
     told = _read_json(share / worker.COMPANION)
     try:
         known = Companion.from_dict(told or {})
     except (KeyError, TypeError, ValueError):
-        argv = job.command.argv if job.command else ()
-        known = Companion(argv=argv, options=job.said, kernel=result.image.release)
+        argv = options.command.argv if options.command else ()
+        known = Companion(argv=argv, options=options.given, kernel=result.image.release)
     return replace(known, notes=(_note(result), *known.notes))
 
 

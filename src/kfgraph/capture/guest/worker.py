@@ -1,10 +1,10 @@
-"""``kfgraph trace`` inside a guest: reads the job from the shared folder, records, writes what came of it.
+"""``kfgraph trace`` inside a guest: reads the options from the shared folder, records, writes what came of it.
 
-    job        in   capture.job.Job as JSON
-    companion  out  the Companion as far as it is known when the command begins
-    trace.dat  out  the recording
-    recording  out  the Recording as JSON, or
-    failure    out  message, hint and exit code of kfgraph's own failure
+    trace-options    in   CaptureOptions as JSON
+    trace-companion  out  the Companion as far as it is known when the command begins
+    trace.dat        out  the recording
+    recording        out  the Recording as JSON, or
+    failure          out  message, hint and exit code of kfgraph's own failure
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from pathlib import Path
 
 from kfgraph.capture import tracefs
 from kfgraph.capture.guest.agent import put
-from kfgraph.capture.job import Job, perform, recording_to_dict
+from kfgraph.capture.plan import CaptureOptions
 from kfgraph.capture.recorder import Look, look_at_magic
-from kfgraph.capture.run import Watcher
+from kfgraph.capture.recording import Watcher
+from kfgraph.capture.run import record
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError, KfgraphError
 from kfgraph.model.companion import Companion
 
-JOB, COMPANION, TRACE = "trace-job", "trace-companion", "trace.dat"
+OPTIONS, COMPANION, TRACE = "trace-options", "trace-companion", "trace.dat"
 RECORDING, FAILURE = "recording", "failure"
 DRAIN_PERCENT = 1
 """How full a buffer is when the recorder begins to read it, in a guest."""
 
 
 def main(folder: Path, *, look: Look = look_at_magic) -> int:
-    """Carry out the job; the exit status that ``kfgraph trace`` passes on. ``look`` judges what the recorder wrote."""
-    job = Job.from_dict(json.loads((folder / JOB).read_text()))
+    """Record; the exit status that ``kfgraph trace`` passes on. ``look`` judges what the recorder wrote."""
+    options = CaptureOptions.from_dict(json.loads((folder / OPTIONS).read_text()))
 
     def begins(companion: Companion) -> None:
         # Should this kernel die, it is all that is known of the recording.
@@ -40,13 +41,13 @@ def main(folder: Path, *, look: Look = look_at_magic) -> int:
     try:
         fs = tracefs.find()
         _write_out_early(fs)
-        recording = perform(job, fs=fs, watcher=Watcher(None, begins), look=look)
+        recording = record(options, fs=fs, watcher=Watcher(None, begins), look=look)
     except (KfgraphError, KeyboardInterrupt) as problem:
         message, hint = getattr(problem, "message", "interrupted"), getattr(problem, "hint", "")
         code = problem.exit_code if isinstance(problem, CaptureError) else CaptureError.exit_code
         put(folder / FAILURE, json.dumps({"message": message, "hint": hint, "exit_code": code}))
         return code
-    put(folder / RECORDING, json.dumps(recording_to_dict(recording)))
+    put(folder / RECORDING, json.dumps(recording.to_dict()))
     return recording.status
 
 
