@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,9 +20,11 @@ from kfgraph.capture.plan import default_buffer_kb
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import MachineError
 from kfgraph.model.health import BOTH, GUEST, LIMITED, MISSING, NATIVE, OK, READER, UNKNOWN, Check, Report
+from kfgraph.programs import Bounds, Overrun, run
 
 # On x86 the first symbols, those of per-CPU variables, are at 0 and not hidden.
 _N_SYMBOLS = 1000
+_SHORT = Bounds(seconds=10, n_bytes=1 << 20)
 # PROC_PID_INIT_INO of linux/proc_ns.h
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 
@@ -31,12 +32,9 @@ _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 def _run(argv: Sequence[str]) -> str:
     """The output of a short command, stderr too; "" if it cannot be run."""
     try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        return run(argv, _SHORT, together=True).text
+    except (OSError, Overrun):
         return ""
-    return done.stdout.decode("utf-8", "replace")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from kfgraph.capture.child import Command, with_sbin
 from kfgraph.capture.shellwords import SimpleCommand, simple_commands
 from kfgraph.errors import CaptureError, InputError
 from kfgraph.model.spelling import shell_line
+from kfgraph.programs import Bounds, Overrun, run
 
 if TYPE_CHECKING:
     from kfgraph.kernel.module import Module
@@ -23,6 +23,8 @@ ShowDepends = Callable[[Sequence[str]], str | None]
 
 _LOADS_NOTHING = re.compile(r"--(remove|remove-holders|dry-run|show|showconfig|show-\w+|resolve-alias|version|help)")
 _LOADS_NOTHING_SHORT = re.compile(r"-[a-zA-Z]*[rncDRVh][a-zA-Z]*")
+
+_PATIENCE = Bounds(seconds=30, n_bytes=1 << 20)
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,10 @@ def modprobe_depends(words: Sequence[str]) -> str:
     try:
         env = {**os.environ, "PATH": with_sbin(os.environ.get("PATH", os.defpath))}
         argv = ["modprobe", "--show-depends", *words]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False, env=env)
-    except (OSError, subprocess.TimeoutExpired):
+        done = run(argv, _PATIENCE, env=env)
+    except (OSError, Overrun):
         return ""
-    return done.stdout if done.returncode == 0 else ""
+    return done.text if done.status == 0 else ""
 
 
 def module_files(

@@ -20,6 +20,7 @@ from kfgraph.capture.processes import living
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError, MachineError
 from kfgraph.model.spelling import shell_word
+from kfgraph.programs import Bounds, Overrun, run
 
 PROGRAM = "trace-cmd"
 _POLL_S = 0.01
@@ -242,7 +243,9 @@ def salvage(recorder: str, target: Path, *, look: Look) -> Verdict:
         target.unlink(missing_ok=True)  # the room may be needed
     # Empty ones too: trace-cmd counts the CPUs by the order of their files.
     argv = [recorder, "restore", "-o", str(target), *map(str, parts)]
-    subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    n_bytes = sum(part.stat().st_size for part in parts)
+    with contextlib.suppress(Overrun):  # then it is looked at what there is
+        run(argv, Bounds(seconds=60 + n_bytes / (1 << 20), n_bytes=1 << 20), together=True)
     restored = look(target)
     if restored.usable and (not restored.lacks or not found.usable):
         return restored

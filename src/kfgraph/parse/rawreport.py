@@ -6,28 +6,26 @@ does not tell at all: arguments, and the module of a function.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 from kfgraph.errors import InputError, MachineError, Notice
 from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.parse.assemble import assemble
-from kfgraph.parse.input import CHUNK, Input
+from kfgraph.parse.input import Input
 from kfgraph.parse.pairing import Pairer
 from kfgraph.parse.report import scan
 from kfgraph.parse.scan_report import ReportScanner
+from kfgraph.programs import Overrun, Program, bounds_for, run
 
 MAGIC = b"\x17\x08\x44tracing"
 _NS_CLOCKS = frozenset(("local", "global", "perf", "mono", "mono_raw", "boot", "tai"))
 _RAW_COMM = 8
+_FACTS = 16 << 20
+"""More than trace-cmd has to say about a file: its command lines are 32,768 at most."""
 _DAMAGED_HINT = "the file is damaged or was cut; `trace-cmd dump --summary -i FILE` shows what is left of it"
 
 
@@ -49,8 +47,16 @@ def load(source: Input, *, buffer: str | None = None) -> Trace:
             "trace-cmd is not installed, and this reader needs it",
             "`apt-get install trace-cmd`, or leave --reader out",
         )
+    try:
+        return _load(source, buffer=buffer)
+    except Overrun as overrun:
+        hint = "leave --reader out: kfgraph's own reader takes files that trace-cmd cannot"
+        raise InputError(f"{source.name}: trace-cmd cannot read this file: {overrun}", hint) from None
+
+
+def _load(source: Input, *, buffer: str | None) -> Trace:
     with source.as_file() as path:
-        meta = replace(_meta(_output("dump", "--options", "-i", os.fspath(path))), path=source.name, reader="report")
+        meta = replace(_meta(_output(path, "dump", "--options")), path=source.name, reader="report")
         local = meta.clock == "local"
         pairer = Pairer(retval=True, caller=True, same_clock=local)
         scanner = ReportScanner(
@@ -60,24 +66,11 @@ def load(source: Input, *, buffer: str | None = None) -> Trace:
             # Each line then begins with the buffer's name, a colon and a blank.
             width=max(map(len, meta.buffers), default=0) + 2 if any(meta.buffers) else 0,
         )
-        with tempfile.TemporaryFile() as errors:
-            child = subprocess.Popen(report_argv(path), stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL)
-            assert child.stdout is not None
-            with contextlib.suppress(ImportError, AttributeError, OSError):
-                # trace-cmd writes 4 KiB at a time: let it run ahead, where there is such a pipe.
-                import fcntl
-
-                fcntl.fcntl(child.stdout, fcntl.F_SETPIPE_SZ, CHUNK)
-            try:
-                # A cut last line is trace-cmd's death, which its status tells.
-                scan(scanner, _chunks(child.stdout))
-            finally:
-                child.stdout.close()
-                if child.poll() is None:
-                    child.kill()
-                status = child.wait()
-            errors.seek(0)
-            complaint = errors.read(CHUNK).decode("utf-8", "backslashreplace").strip()
+        with Program(report_argv(path), bounds_for(path)) as program:
+            # A cut last line is trace-cmd's death, which its status tells.
+            scan(scanner, program.chunks())
+            status = program.status()
+            complaint = program.complaint.decode("utf-8", "backslashreplace").strip()
         facts = scanner.facts()
         facts["comms"] = _whole_comms(facts["comms"], path)
     if not facts["n_lines"] or (status and not facts["n_calls"]):
@@ -92,15 +85,13 @@ def load(source: Input, *, buffer: str | None = None) -> Trace:
     return assemble(paired, facts, meta, notices, buffer=buffer or "")
 
 
-def _chunks(stdout: IO[bytes]) -> Iterator[bytes]:
-    while chunk := stdout.read(CHUNK):
-        yield chunk
+def _output(path: Path, *arguments: str) -> str:
+    """What a trace-cmd command prints of facts about the file; "" where it fails.
 
-
-def _output(*arguments: str) -> str:
-    """What a short trace-cmd command prints; "" where it fails."""
-    done = subprocess.run(["trace-cmd", *arguments], capture_output=True, stdin=subprocess.DEVNULL, check=False)
-    return done.stdout.decode("utf-8", "backslashreplace")
+    Raises:
+        Overrun: more than facts.
+    """
+    return run(["trace-cmd", *arguments, "-i", path], replace(bounds_for(path), n_bytes=_FACTS)).text
 
 
 def _meta(options: str) -> TraceMeta:
@@ -127,7 +118,7 @@ def _meta(options: str) -> TraceMeta:
 
 def _first_event(path: Path) -> int:
     """The first timestamp of the file in its own ticks, or -1."""
-    ticks = re.findall(r"First event:(\d+)", _output("report", "--first-event", "-i", os.fspath(path)))
+    ticks = re.findall(r"First event:(\d+)", _output(path, "report", "--first-event"))
     return min(map(int, ticks), default=-1)
 
 
@@ -135,7 +126,7 @@ def _whole_comms(comms: dict[int, bytes], path: Path) -> dict[int, bytes]:
     """The comms with the saved command lines put in where they were cut."""
     if all(len(comm) < _RAW_COMM for comm in comms.values()):
         return comms
-    lines = re.findall(r"^(\d+) (.*)$", _output("dump", "--cmd-lines", "-i", os.fspath(path)), re.MULTILINE)
+    lines = re.findall(r"^(\d+) (.*)$", _output(path, "dump", "--cmd-lines"), re.MULTILINE)
     saved = {int(pid): comm.encode() for pid, comm in lines}
     return {
         pid: saved[pid] if len(comm) == _RAW_COMM and saved.get(pid, b"").startswith(comm) else comm

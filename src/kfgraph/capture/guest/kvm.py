@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from kfgraph.programs import Bounds, Overrun, run
 
 # mov dx, 0xf4; mov al, 0x10; out dx, al: the device at that port ends QEMU with 2 * 0x10 + 1. hlt, if it does not.
 _BOOT_SECTOR = bytes.fromhex("baf400 b010 ee f4").ljust(510, b"\0") + b"\x55\xaa"
@@ -67,13 +68,14 @@ def _try(qemu: Path, accel: str, *, limit_s: float = _LIMIT_S) -> tuple[str, flo
                 argv += ["-machine", "virt"]
             good = 0
         try:
-            done = subprocess.run(argv, input="quit\n", capture_output=True, text=True, timeout=limit_s, check=False)
-        except subprocess.TimeoutExpired:
+            done = run(argv, Bounds(seconds=limit_s, n_bytes=1 << 20), stdin=b"quit\n")
+        except Overrun:
             return f"nothing ran in {limit_s:.1f} s", limit_s
         except OSError as problem:
             return str(problem), 0.0
     took_s = time.monotonic() - begin
-    if done.returncode == good:
+    if done.status == good:
         return "", took_s
-    lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"qemu ended with {done.returncode}"]
+    complaint = done.complaint.decode("utf-8", "backslashreplace")
+    lines = [line for line in complaint.splitlines() if line.strip()] or [f"qemu ended with {done.status}"]
     return lines[0].rpartition("error: ")[2].strip(), took_s
