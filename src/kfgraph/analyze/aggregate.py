@@ -41,11 +41,11 @@ class Aggregate:
 def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
     """Sum up the selected calls by ``key``, a number 0..n_keys-1 for each row of the CallTable.
 
-    O(n log n), no recursion. Durations are the selection's (less the interrupts that it left out).
+    O(n log n), no recursion. Times are the selection's (less what it took out).
     """
     calls = selection.trace.calls
     rows = np.flatnonzero(selection.keep).astype(np.int32)
-    self_ns, duration_ns, end, flags = calls.self_ns, selection.total_ns, calls.end, calls.flags
+    self_ns, duration_ns, end, flags = selection.self_ns, selection.total_ns, calls.end, calls.flags
     if len(rows) < len(key):
         key, end, flags = key[rows], end[rows], flags[rows]
         self_ns, duration_ns = self_ns[rows], duration_ns[rows]
@@ -82,6 +82,15 @@ def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
         p99_ns=of_rank[99],
         max_ns=of_rank[100],
     )
+
+
+def of_one_key(times_ns: Int64) -> Aggregate:
+    """One row of calls that took these times and called nothing; -1: not known."""
+    known = np.sort(times_ns[times_ns >= 0])
+    n, total = len(known), int(known.sum())
+    percentiles = [int(known[(p * n + 99) // 100 - 1]) if n else UNKNOWN for p in (*PERCENTILES, 100)]
+    sums = (total, total, (total + n // 2) // n) if n else (UNKNOWN, UNKNOWN, UNKNOWN)
+    return Aggregate(*(np.array([value], np.int64) for value in (len(times_ns), 0, n, *sums, *percentiles)))
 
 
 def _sums(keys: Int32, values: Int64, n_calls: Int64, n_known: Int64) -> Int64:

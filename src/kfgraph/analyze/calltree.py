@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, floors, nearest_kept
+from kfgraph.analyze.owncost import sum_costs
 from kfgraph.analyze.retval import errors_of
 from kfgraph.analyze.select import Selection, select
 from kfgraph.errors import NoMatchError, UsageError
@@ -151,15 +152,16 @@ def _tree_of(chosen: Selection) -> TreeTable:
         level=level.astype(np.int16),
         label=calls.func[rows],
         total_ns=total_ns,
-        self_ns=calls.self_ns[rows],
+        self_ns=chosen.self_ns[rows],
         floor_ns=floors(parent, level, total_ns, (flags & Flag.IN_TRACER) == 0),
         count=np.ones(len(rows), np.int64),
-        n_unfinished=((flags & Flag.NO_EXIT) != 0).astype(np.int64),
+        n_unfinished=(((flags & Flag.NO_EXIT) != 0) | (total_ns < 0)).astype(np.int64),
         min_ns=total_ns,
         max_ns=total_ns,
         row=rows,
         flags=flags,
         labels=trace.symbols.labels,
+        own_cost_ns=chosen.own_cost.of(rows),
         extras=_errors(trace, rows),
     )
     return tree if chosen.named else _under_tasks(tree, trace)
@@ -205,6 +207,7 @@ def _under_tasks(tree: TreeTable, trace: Trace) -> TreeTable:
         max_ns=with_nodes(tree.max_ns, none),
         row=with_nodes(tree.row, none),
         flags=with_nodes(tree.flags, nothing),
+        own_cost_ns=with_nodes(tree.own_cost_ns, nothing),
         labels=tree.labels + tuple(task.label for task in trace.tasks.tasks),
         extras={name: with_nodes(column, nothing) for name, column in tree.extras.items()},
     )
@@ -237,15 +240,15 @@ def _taken(tree: TreeTable, nodes: Int32 | Bool) -> TreeTable:
 
 _COLUMNS = (
     "parent", "end", "level", "label", "total_ns", "self_ns", "floor_ns", "count", "n_unfinished", "min_ns", "max_ns",
-    "row", "flags",
+    "row", "flags", "own_cost_ns",
 )  # fmt: skip
 
 
 def without(tree: TreeTable, hidden: Bool) -> TreeTable:
     """``tree`` without the ``hidden`` nodes: their children move up, their self time goes to the caller.
 
-    Every total that stays is the same as before, and so is the sum of all self times but for that of
-    hidden calls that hit the tracer itself (IN_TRACER): their time was not in their caller's.
+    So does kfgraph's own cost. Every total that stays is the same as before, and so is the sum of all self times
+    but for that of hidden calls that hit the tracer itself (IN_TRACER): their time was not in their caller's.
     """
     keep = ~hidden
     if keep.all():
@@ -277,6 +280,7 @@ def without(tree: TreeTable, hidden: Bool) -> TreeTable:
         level=level.astype(np.int16),
         self_ns=self_ns,
         flags=flags,
+        own_cost_ns=sum_costs(tree.own_cost_ns, np.where(keep | (above < 0), np.arange(n), above), n),
     )
     return _taken(moved, keep)
 
@@ -340,6 +344,7 @@ def merged(tree: TreeTable) -> TreeTable:
         row=np.full(n_nodes, -1, np.int32),
         flags=flags[order],
         labels=tree.labels,
+        own_cost_ns=sum_costs(tree.own_cost_ns, node, n_nodes)[order],
     )
 
 

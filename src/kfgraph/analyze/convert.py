@@ -25,8 +25,9 @@ def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
 
     The index is the call's row in ``trace.calls``. Columns: function, module ("" for the core kernel),
     pid, comm, cpu, start_ns, duration_ns, self_ns, level, parent (a row; of the selection: the nearest
-    selected caller), context, flags (see :class:`kfgraph.model.calls.Flag`), and retval where the trace
-    has any. Times are ns of the trace clock; unknown is ``<NA>``.
+    selected caller), context, flags (see :class:`kfgraph.model.calls.Flag`), retval where the trace
+    has any, and own_cost_ns (kfgraph's own, at most; in no other time) where there is any in the selection.
+    Times are ns of the trace clock; unknown is ``<NA>``.
 
     Args:
         trace: what :func:`kfgraph.load` returned.
@@ -66,7 +67,7 @@ def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
         "cpu": numbers(calls.cpu[rows], calls.cpu[rows] < 0),
         "start_ns": numbers(calls.start_ns[rows], (flags & Flag.START_UNKNOWN) != 0),
         "duration_ns": numbers(selection.total_ns[rows], selection.total_ns[rows] < 0),
-        "self_ns": numbers(calls.self_ns[rows], calls.self_ns[rows] < 0),
+        "self_ns": numbers(selection.self_ns[rows], selection.self_ns[rows] < 0),
         "level": calls.level[rows],
         "parent": numbers(selection.parent[rows], selection.parent[rows] < 0),
         "context": words(contexts, [*CONTEXTS, None]),
@@ -74,6 +75,9 @@ def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
     }
     if calls.retval is not None:
         columns["retval"] = numbers(calls.retval[rows], (flags & Flag.HAS_RETVAL) == 0)
+    if len(selection.own_cost):
+        cost_ns = selection.own_cost.of(rows.astype(np.int32))
+        columns["own_cost_ns"] = numbers(cost_ns, cost_ns < 0)
     return pd.DataFrame(columns, index=pd.Index(rows, name="row"))
 
 
@@ -81,7 +85,8 @@ def to_anytree(tree: CallTree, *, max_nodes: int = MAX_NODES) -> tuple[anytree.N
     """The roots of ``tree`` as anytree nodes, each holding its subtree, children in the tree's order.
 
     A node has ``name`` (the function's label), ``n_calls``, ``total_ns``, ``self_ns`` (None where unknown),
-    ``flags``, and ``row``, the call's row in ``trace.calls`` (None for a node that stands for several).
+    ``own_cost_ns`` (kfgraph's own in this call, in neither; 0 none, None unknown), ``flags``, and ``row``, the
+    call's row in ``trace.calls`` (None for a node that stands for several).
 
     Raises:
         ValueError: the tree has more than ``max_nodes`` nodes. anytree takes microseconds and hundreds of
@@ -104,6 +109,7 @@ def to_anytree(tree: CallTree, *, max_nodes: int = MAX_NODES) -> tuple[anytree.N
                 n_calls=int(table.count[node]),
                 total_ns=_known(table.total_ns[node]),
                 self_ns=_known(table.self_ns[node]),
+                own_cost_ns=_known(table.own_cost_ns[node]),
                 flags=Flag(int(table.flags[node])),
                 row=row if row >= 0 else None,
             )

@@ -32,7 +32,7 @@ def hot_paths(selection: Selection, key: npt.NDArray[np.int32], *, limit: int = 
     if not len(rows) or limit < 1:
         return []
     path = path_hashes(selection, key)
-    known_ns = np.maximum(selection.trace.calls.self_ns[rows], 0)
+    known_ns = np.maximum(selection.self_ns[rows], 0)
     # Millions of calls, a handful of paths: a bucket's sum bounds each path in it, so that only the
     # heaviest buckets have to be taken apart.
     bucket = path.astype(np.uint16)

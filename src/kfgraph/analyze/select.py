@@ -11,9 +11,9 @@ from typing import TypedDict
 import numpy as np
 
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, nearest_kept, outermost
+from kfgraph.analyze.owncost import OwnCost, own_cost
 from kfgraph.errors import NoMatchError, Notice, UsageError
 from kfgraph.kernel.interrupts import WRAPPERS
-from kfgraph.kernel.loader import LOADER_FUNCTIONS, NOTIFIERS
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.names import matching
 from kfgraph.model.trace import Trace
@@ -43,8 +43,10 @@ class Selection:
     ``keep`` says which rows of the CallTable are in it, ``parent`` gives each of them its nearest
     ancestor in it (-1: a root). ``roots`` are its roots in time order; with ``named``, they are the
     outermost calls of the functions asked for. ``total_ns`` is each row's duration less what was
-    taken out below it, interrupts and the launcher's calls; self times stay as they are.
-    ``notices`` say what was left out without being asked for, and which times are not the kernel's alone.
+    taken out below it: interrupts, the launcher's calls, and kfgraph's own cost. ``self_ns`` is each row's
+    self time less kfgraph's own cost. ``own_cost`` is that of the calls in it, see
+    :mod:`kfgraph.analyze.owncost`; where it is unknown, so are the totals that hold it.
+    ``notices`` say what was left out without being asked for.
     """
 
     trace: Trace
@@ -52,6 +54,8 @@ class Selection:
     parent: Int32
     roots: Int32
     total_ns: Int64
+    self_ns: Int64
+    own_cost: OwnCost
     named: bool
     notices: tuple[Notice, ...]
 
@@ -97,7 +101,7 @@ def select(
     n = len(calls)
     keep = np.ones(n, np.bool_)
     notices: list[Notice] = []
-    total_ns = calls.duration_ns
+    total_ns, self_ns = calls.duration_ns, calls.self_ns
 
     if task or pid:
         keep &= _of_lanes(calls, lanes_asked_for(trace, task, pid))
@@ -127,16 +131,16 @@ def select(
         interrupts = _interrupts(trace, keep)
         keep &= ~interrupts
         dropped |= interrupts
-    if dropped.any():
-        total_ns = _less(calls, dropped)
+    cost = own_cost(trace)
+    cost = cost.only(~dropped) if len(cost) else cost
+    if len(cost) or dropped.any():
+        total_ns = _less(calls, dropped, cost)
+    if len(cost):
+        self_ns = self_ns.copy()
+        self_ns[cost.rows[cost.ns > 0]] = 0
     if n and not keep.any():
         raise NoMatchError("no call is left after these filters", "leave one of them out; kfgraph info shows the tasks")
 
-    carriers = keep & _carries_probes(trace)
-    if carriers.any():
-        text = "calls of module notifiers hold the time it took to set kfgraph's return probes, too"
-        one = "call of a module notifier holds the time it took to set kfgraph's return probes, too"
-        notices.append(Notice("probe-setting", text, int(carriers.sum()), "trace --no-returns sets none", one=one))
     parent = nearest_kept(calls.parent, keep)
     if root:
         roots = _outermost_matches(trace, root, keep)
@@ -146,19 +150,8 @@ def select(
     else:
         roots = np.flatnonzero(keep & (parent < 0)).astype(np.int32)
     roots = roots[np.argsort(calls.start_ns[roots], kind="stable")]
-    return Selection(trace, keep, parent, roots, total_ns, bool(root), tuple(notices))
-
-
-def _carries_probes(trace: Trace) -> Bool:
-    """The calls in which return probes on a module that was being loaded were set; what sets them is not traced."""
-    calls = trace.calls
-    if trace.companion is None or not any(probe.module for probe in trace.companion.probes):
-        return np.zeros(len(calls), np.bool_)
-    notifiers, loader = (
-        np.isin(calls.func, trace.symbols.codes_where(name.partition(".")[0] in names for name in trace.symbols.names))
-        for names in (NOTIFIERS, LOADER_FUNCTIONS)
-    )
-    return notifiers & (calls.parent >= 0) & loader[np.maximum(calls.parent, 0)]
+    cost = cost.only(keep) if len(cost) else cost
+    return Selection(trace, keep, parent, roots, total_ns, self_ns, cost, bool(root), tuple(notices))
 
 
 def _of_lanes(calls: CallTable, lanes: Iterable[int]) -> Bool:
@@ -230,17 +223,25 @@ def _interrupts(trace: Trace, keep: Bool) -> Bool:
     return covered(top, calls.end[top], len(calls)) > 0
 
 
-def _less(calls: CallTable, dropped: Bool) -> Int64:
-    """Each duration less those of the dropped calls that it is made of."""
+def _less(calls: CallTable, dropped: Bool, cost: OwnCost) -> Int64:
+    """Each duration less those of the dropped calls, and the costs, that it is made of; -1 over an unknown cost."""
     total_ns = calls.duration_ns.copy()
     taken = np.where(dropped, np.maximum(total_ns, 0), 0)
-    n_before = np.append(0, np.cumsum(dropped))
+    taken[cost.rows] = np.maximum(cost.ns, 0)
+    source = dropped.copy()
+    source[cost.rows] = True
+    n_before = np.append(0, np.cumsum(source))
     holds_some = n_before[calls.end] > n_before[:-1]
     passes_up = holds_some & (calls.parent >= 0) & ~dropped[calls.parent] & ~calls.has(Flag.IN_TRACER)
     for group in by_level(np.flatnonzero(passes_up).astype(np.int32), calls.level):
         np.add.at(taken, calls.parent[group], taken[group])
     known = ~dropped & (total_ns >= 0)
     total_ns[known] -= taken[known]
+    for row in cost.rows[cost.ns < 0].tolist():
+        total_ns[row] = -1
+        while passes_up[row]:
+            row = calls.parent[row]
+            total_ns[row] = -1
     return total_ns
 
 

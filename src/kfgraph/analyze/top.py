@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.aggregate import Aggregate, aggregate
+from kfgraph.analyze.aggregate import Aggregate, aggregate, of_one_key
 from kfgraph.analyze.hotpath import hot_paths
+from kfgraph.analyze.owncost import LABEL, OwnCost
 from kfgraph.analyze.select import Filters, Selection, select
 from kfgraph.model.symbols import UNKNOWN, SymbolTable
 from kfgraph.model.trace import Trace
@@ -57,6 +58,7 @@ class Top:
     :class:`kfgraph.analyze.aggregate.Aggregate`). ``self_ns`` is the sum of all known self times of
     the selection, which shares are shares of; ``n_calls`` counts its calls, ``n_self_unknown`` those
     without a known self time. ``n_rows`` is the number of rows before ``limit`` cut them.
+    kfgraph's own cost is in no row, share or sum; ``has_own_cost`` says that the last row is that cost and no function.
     """
 
     by: By
@@ -71,6 +73,7 @@ class Top:
     n_self_unknown: int
     self_ns: int
     n_rows: int
+    has_own_cost: bool
     selection: Selection = field(repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -79,8 +82,15 @@ class Top:
     @property
     def self_share(self) -> npt.NDArray[np.float64]:
         """Each row's part of the known self time, 0..1; -1 where it is not known."""
-        known = self.numbers.self_ns
+        known = self.numbers.self_ns.copy()
+        if self.has_own_cost:
+            known[-1] = -1
         return np.where((known >= 0) & (self.self_ns > 0), known / max(self.self_ns, 1), -1.0)
+
+    @property
+    def own_cost(self) -> OwnCost:
+        """What kfgraph itself took in the selected calls, at most: in no other number here."""
+        return self.selection.own_cost
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -106,6 +116,11 @@ class Top:
             "n_unfinished": self.n_unfinished,
             "n_self_unknown": self.n_self_unknown,
             "self_ns": self.self_ns,
+            "own_cost": {
+                "n_calls": len(self.own_cost),
+                "n_unknown": self.own_cost.n_unknown,
+                "at_most_ns": self.own_cost.known_ns,
+            },
             f"{self.group}s": self.records(),
             "hot_paths": [
                 {"path": list(p.path), "n_calls": p.n_calls, "self_ns": p.self_ns, "self_share": round(p.self_share, 6)}
@@ -152,6 +167,7 @@ def top(
     group: Group = "function",
     limit: int | None = None,
     n_paths: int = 5,
+    own_cost: bool = False,
     **filters: Unpack[Filters],
 ) -> Top:
     """Sum up calls by function or module; the heaviest first.
@@ -163,6 +179,7 @@ def top(
         group: one row per function, or per module.
         limit: keep this many rows; ``n_rows`` still tells how many there were.
         n_paths: how many hot paths to find.
+        own_cost: a last row, beyond ``limit``, of what kfgraph itself took in these calls, if it did.
         filters: which calls, as for :func:`kfgraph.analyze.select.select`: ``root=["load_module"]``,
             ``task``, ``pid``, ``cpu``, ``from_s``, ``to_s``, ``no_irq``, ``all_tasks``, ``pre_exec``.
 
@@ -184,14 +201,26 @@ def top(
     order = order[sums.n_calls[order] > 0]
     kept = order[:limit]
     self_ns = int(sums.self_ns[sums.self_ns > 0].sum())
-    known = trace.calls.self_ns[selection.keep] >= 0
+    known = selection.self_ns[selection.keep] >= 0
+    is_function = group == "function"
+    names = [labels[i] for i in kept]
+    functions_of = [symbols.names[codes[i]] if is_function else "" for i in kept]
+    modules = [_module(symbols, codes[i]) for i in kept]
+    numbers = {name: column[kept] for name, column in vars(sums).items()}
+    has_own_cost = own_cost and len(selection.own_cost) > 0
+    if has_own_cost:
+        names.append(LABEL)
+        functions_of.append(LABEL if is_function else "")
+        modules.append(None if is_function else LABEL)
+        row = vars(of_one_key(selection.own_cost.ns))
+        numbers = {name: np.append(column, row[name]) for name, column in numbers.items()}
     return Top(
         by=by,
         group=group,
-        labels=tuple(labels[i] for i in kept),
-        functions=tuple(symbols.names[codes[i]] if group == "function" else "" for i in kept),
-        modules=tuple(_module(symbols, codes[i]) for i in kept),
-        numbers=replace(sums, **{name: column[kept] for name, column in vars(sums).items()}),
+        labels=tuple(names),
+        functions=tuple(functions_of),
+        modules=tuple(modules),
+        numbers=Aggregate(**numbers),
         hot_paths=tuple(
             Path(
                 tuple(symbols.label(functions[k]) for k in found.keys),
@@ -206,6 +235,7 @@ def top(
         n_self_unknown=int((~known).sum()),
         self_ns=self_ns,
         n_rows=len(order),
+        has_own_cost=has_own_cost,
         selection=selection,
     )
 

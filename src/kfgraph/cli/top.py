@@ -44,6 +44,9 @@ def run(
     paths: Annotated[
         int | None, typer.Option("--paths", metavar="N", min=0, help=f"Hot paths to show. Default: {PATHS}.")
     ] = None,
+    own_cost: Annotated[
+        bool, typer.Option("--own-cost", help="A last row of what kfgraph itself took: setting return probes.")
+    ] = False,
     root: options.Root = None,
     task: options.TaskNames = None,
     pid: options.Pids = None,
@@ -73,6 +76,7 @@ def run(
         group=group,
         limit=limit or None,
         n_paths=PATHS if paths is None else paths,
+        own_cost=own_cost,
         root=root or (),
         task=task or (),
         pid=pid or (),

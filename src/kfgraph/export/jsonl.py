@@ -19,8 +19,9 @@ def write_calls(call_tree: CallTree, out: TextIO) -> None:
     """Every call of ``call_tree``, one object a line, in the tree's order.
 
     ``row`` and ``parent`` number the calls of the whole trace, ``level`` counts from its task's
-    outermost call; the parent of a root is null. Times are ns as recorded; what is unknown is null.
-    ``retval`` and ``args`` are there if the trace recorded any.
+    outermost call; the parent of a root is null. Times are ns as recorded, but that ``self_ns`` is less kfgraph's
+    own cost; what is unknown is null. ``retval`` and ``args`` are there if the trace recorded any,
+    ``own_cost_ns`` if there is any in the selection.
     """
     trace, tree = call_tree.trace, call_tree.tree
     calls = trace.calls
@@ -46,7 +47,7 @@ def write_calls(call_tree: CallTree, out: TextIO) -> None:
             _nullable(calls.cpu[part]),
             _nullable(calls.start_ns[part]),
             _nullable(calls.duration_ns[part]),
-            _nullable(calls.self_ns[part]),
+            _nullable(call_tree.selection.self_ns[part]),
             calls.context[part].tolist(),
             calls.flags[part].tolist(),
             _recorded(call_tree, part),
@@ -68,10 +69,11 @@ def write_nodes(call_tree: CallTree, out: TextIO) -> None:
     """The nodes of a merged tree as one array, in the tree's order.
 
     ``node`` and ``parent`` number the nodes; ``task`` is set instead of ``function`` on the nodes above
-    the calls of a task. Times are sums over the calls whose value is known, null where none is.
+    the calls of a task. Times are sums over the calls whose value is known, null where none is. ``own_cost_ns``,
+    kfgraph's own in the node itself, is there if there is any in the tree.
     """
     tree, trace = call_tree.tree, call_tree.trace
-    symbols = list(_symbols(call_tree))
+    symbols, costs = list(_symbols(call_tree)), bool(tree.own_cost_ns.any())
     out.write("[")
     for node in range(len(tree)):
         label = int(tree.label[node])
@@ -93,6 +95,8 @@ def write_nodes(call_tree: CallTree, out: TextIO) -> None:
             "max_ns": _known(tree.max_ns[node]),
             "flags": _names(int(tree.flags[node])),
         }
+        if costs:
+            record["own_cost_ns"] = _known(tree.own_cost_ns[node])
         out.write(("\n" if node == 0 else ",\n") + json_text(record))
     out.write("\n]\n")
 
@@ -108,13 +112,16 @@ def _function(name: str, module: str, known: bool) -> str:
 
 
 def _recorded(call_tree: CallTree, rows: npt.NDArray[np.int32]) -> list[str]:
-    """``, "retval": ..., "args": ...`` of each row, as far as the trace has such columns."""
+    """``, "retval": ..., "own_cost_ns": ..., "args": ...`` of each row, as far as there are such columns."""
     calls = call_tree.trace.calls
     more = [""] * len(rows)
     if calls.retval is not None:
         has = calls.has(Flag.HAS_RETVAL)[rows].tolist()
         values = calls.retval[rows].tolist()
         more = [f', "retval": {value if known else "null"}' for value, known in zip(values, has, strict=True)]
+    cost = call_tree.selection.own_cost
+    if len(cost):
+        more = [f'{said}, "own_cost_ns": {value}' for said, value in zip(more, _nullable(cost.of(rows)), strict=True)]
     if calls.args is not None:
         text = calls.args.text
         more = [f'{said}, "args": {json_text(text(row))}' for said, row in zip(more, rows.tolist(), strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 # In the order in which a load comes through them. Names of several versions: a kernel has some of them.
@@ -104,8 +105,71 @@ PROBE_NOISE = (
     "lookup_symbol_name",
 )
 
-# In whose calls by the loader the kernel sets return probes on a module that comes, and takes them from one that goes.
-NOTIFIERS = frozenset(("blocking_notifier_call_chain_robust", "blocking_notifier_call_chain", "notifier_call_chain"))
+# The calls in which the kernel sets return probes on a module that comes, and takes them from one that goes. One may
+# call the next: which of them a trace shows depends on the version and on what was inlined. Source: kernel/notifier.c.
+NOTIFIERS = frozenset(
+    (
+        "blocking_notifier_call_chain_robust",
+        "blocking_notifier_call_chain",
+        "__blocking_notifier_call_chain",
+        "notifier_call_chain_robust",
+        "notifier_call_chain",
+    )
+)
+
+# What calls them for a module; each calls no other notifiers. Names of several versions.
+# Sources: kernel/module.c up to 5.18, kernel/module/main.c since.
+_MODULE_SYSCALL = re.compile(
+    r"(__(x64|ia32|x32|arm64|s390x?|riscv|powerpc|se|do)_)?(sys|SyS)_(finit|init|delete)_module"
+)
+_NOTIFYING = frozenset(
+    (
+        "idempotent_init_module",
+        "init_module_from_file",
+        "load_module",
+        "complete_formation",
+        "prepare_coming_module",
+        "do_init_module",
+        "free_module",
+    )
+)
+
+# Of what they call, functions that are in no other chain. Where the caller was not recorded, they tell.
+MODULE_CALLBACKS = frozenset(
+    (
+        "jump_label_module_notify",
+        "static_call_module_notify",
+        "tracepoint_module_notify",
+        "srcu_module_notify",
+        "btf_module_notify",
+        "kprobes_module_callback",
+        "ddebug_module_notify",
+    )
+)
+
+# Who calls a module's own functions when it comes and when it goes.
+INIT_CALLERS = frozenset(("do_one_initcall",))
+
+
+def plain(name: str) -> str:
+    """``name`` without what the compiler put behind it: ``.isra.0``, ``.constprop.0``, ``.part.0``, ``.cold``."""
+    return name.partition(".")[0]
+
+
+def is_notifier(name: str) -> bool:
+    """It runs a chain of notifiers."""
+    return plain(name) in NOTIFIERS
+
+
+def notifies_of_modules(name: str) -> bool:
+    """The chain of notifiers that it runs is the modules'."""
+    return plain(name) in _NOTIFYING or is_module_syscall(name)
+
+
+def is_module_syscall(name: str) -> bool:
+    """It is the system call that loads or removes a module, in any of its wrappings."""
+    return _MODULE_SYSCALL.fullmatch(plain(name)) is not None
+
 
 MAX_PROBES = 64
 """More than these were never measured to leave a trace quiet."""

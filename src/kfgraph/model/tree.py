@@ -17,7 +17,8 @@ class TreeTable:
     (``row`` -1). ``label`` indexes ``labels``. ``total_ns`` and ``self_ns`` are sums over the merged
     calls whose value is known, -1 where none is; ``floor_ns`` is the least that all of them took
     together: total_ns, with the sum of its children for each call without a duration. ``min_ns`` and
-    ``max_ns`` are over single calls. ``flags`` are the calls' flags, or-ed.
+    ``max_ns`` are over single calls. ``flags`` are the calls' flags, or-ed. ``own_cost_ns`` is kfgraph's own
+    cost in the node itself, which no total and no self time holds: 0 none, -1 unknown, else an upper bound.
     """
 
     parent: npt.NDArray[np.int32]
@@ -34,6 +35,7 @@ class TreeTable:
     row: npt.NDArray[np.int32]
     flags: npt.NDArray[np.uint16]
     labels: tuple[str, ...]
+    own_cost_ns: npt.NDArray[np.int64]
     extras: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -62,6 +62,8 @@ class Kind(enum.IntEnum):
     LOSS = 2
     EVENT = 3
     """What else stood in the stream, see :mod:`kfgraph.render.places`."""
+    OWN_COST = 4
+    """What kfgraph itself took, see :mod:`kfgraph.render.ownrows`."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class Folded:
     ``hidden_losses`` are, for a REST row, what it stands for; for a CALL row, what of its children is
     hidden without a REST row. ``why`` is the first reason of it. ``share`` is of the root's total;
     ``hot`` a parent's slowest child, ``hot_path`` those reached from the root through hot ones only.
-    LOSS and EVENT rows stand in the call ``node`` and say ``texts[text]``.
+    LOSS, EVENT and OWN_COST rows stand in the call ``node`` and say ``texts[text]``; ``hidden_ns`` of an
+    OWN_COST row is the cost (-1: not known).
     """
 
     tree: TreeTable

@@ -54,7 +54,7 @@ def with_losses(folded: Folded, call_tree: CallTree) -> Folded:
         texts.append(loss_text(losses.n_lost[which].tolist()))
         places.append(place[0])
         nodes.append(place[1])
-    return _inserted(folded, Extra(np.array(places, np.int32), np.array(nodes, np.int32), Kind.LOSS, tuple(texts)))
+    return inserted(folded, Extra(np.array(places, np.int32), np.array(nodes, np.int32), Kind.LOSS, tuple(texts)))
 
 
 def loss_text(counts: Sequence[int]) -> str:
@@ -107,7 +107,7 @@ def with_events(
             rows.insert(behind, row)
             nodes.insert(behind, nodes[last[row]])
     extra = Extra(np.array(rows, np.int32), np.array(nodes, np.int32), Kind.EVENT, tuple(texts))
-    return _inserted(folded, extra), len(inside) - int(fits.sum())
+    return inserted(folded, extra), len(inside) - int(fits.sum())
 
 
 def _wanted(trace: Trace, patterns: Sequence[str]) -> Bool:
@@ -189,7 +189,8 @@ def _rows_of(folded: Folded, node: Int32, first: Int32) -> tuple[Bool, Int32]:
     return shown, np.where(shown, at, counted).astype(np.int32)
 
 
-def _inserted(folded: Folded, extra: Extra) -> Folded:
+def inserted(folded: Folded, extra: Extra) -> Folded:
+    """``folded`` with those rows."""
     if not len(extra.at):
         return folded
     n = len(extra.at)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level
+from kfgraph.analyze.owncost import sum_costs
 from kfgraph.model.calls import Flag
 from kfgraph.model.tree import TreeTable
 
@@ -98,6 +99,7 @@ def fold_repeats(tree: TreeTable) -> Repeats:
         max_ns=max_ns,
         row=tree.row[kept],
         flags=flags,
+        own_cost_ns=sum_costs(tree.own_cost_ns, node_of, len(kept)),
         extras={name: column[kept] for name, column in tree.extras.items()},
     )
     return Repeats(folded, times, node_of)

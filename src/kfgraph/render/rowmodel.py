@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.cells import cell_len
 
+from kfgraph.analyze.owncost import LABEL as OWN_COST
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
@@ -126,6 +127,7 @@ class RowModel:
         floor = of_node(tree.floor_ns, folded.hidden_ns[rows])
         unknown = is_call & ((tree.total_ns[node] < 0) | (tree.n_unfinished[node] > 0))
         total = np.where(unknown & (floor == 0), UNKNOWN, floor)
+        is_cost = kind == Kind.OWN_COST
         blocks: list[columns.Block] = []
         for name in layout.names:
             width = self._heads[name][1]
@@ -135,8 +137,11 @@ class RowModel:
                 blocks.append(columns.second_block(of_node(self.start_ns), width))
             elif name == "total":
                 blocks.append(columns.scale_block(total))
-                blocks.append(columns.mark_block(unknown & (total >= 0), "≥"))
-                blocks.append(columns.time_block(total, layout.digits, width - 2))
+                bounds = columns.mark_block(unknown & (total >= 0), "≥")
+                bounds[is_cost] = ord("≤")
+                blocks.append(bounds)
+                shown = np.where(is_cost, folded.hidden_ns[rows], total)
+                blocks.append(columns.time_block(shown, layout.digits, width - 2))
             elif name == "self":
                 own = of_node(tree.self_ns)
                 own[is_call & (tree.count[node] == 0) & (own == 0)] = BLANK
@@ -176,6 +181,8 @@ class RowModel:
             more = f"{n_roots:,} more {self.roots}, " if node < 0 else ""
             return self._cut(level, False, f"… {more}{self._hidden(row)}", time + option, option, whole=True)
         text = folded.texts[folded.text[row]]
+        if kind is Kind.OWN_COST:
+            return self._cut(level, False, OWN_COST, text.removeprefix(OWN_COST), whole=True)
         name, bracket, rest = text.partition(" (") if kind is Kind.LOSS else (text, "", "")
         return self._cut(level, False, name, bracket + rest, whole=True)
 

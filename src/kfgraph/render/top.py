@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from kfgraph.analyze.owncost import LABEL, OwnCost
 from kfgraph.analyze.top import Path, Top
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, format_share, plural
@@ -41,7 +42,7 @@ class TopView:
         if result.n_calls and result.n_self_unknown == result.n_calls:
             self_time = "self times unknown" + (" (--by total sorts by what is known)" if result.by == "self" else "")
         yield Text(f"{plural(result.n_rows, result.group)}, {plural(result.n_calls, 'call')}, {self_time}", style="dim")
-        n = min(len(result), result.n_rows if self.limit is None else self.limit)
+        n = min(len(result) - result.has_own_cost, result.n_rows if self.limit is None else self.limit)
         yield from self._table(n).lines(width)
         yield from self._said_below(n)
         if result.hot_paths:
@@ -50,24 +51,32 @@ class TopView:
             yield from _path_lines(result.hot_paths, width)
 
     def _table(self, n: int) -> Table:
-        numbers, shares = self.result.numbers, self.result.self_share[:n]
+        result = self.result
+        rows = np.append(np.arange(n), [len(result) - 1] if result.has_own_cost else []).astype(np.intp)
+        numbers, shares = result.numbers, result.self_share[rows]
         longest = float(shares.max(initial=0.0)) or 1.0
-        ranks = {"self": 1, "calls": 3, "total": 4, "avg": 5, "max": 6} | {self.result.by: 0}
+        ranks = {"self": 1, "calls": 3, "total": 4, "avg": 5, "max": 6} | {result.by: 0}
+
+        def times(ns: npt.NDArray[np.int64], own_cost: str = "") -> list[str]:
+            return time_cells(ns[:n]) + [own_cost] * result.has_own_cost
+
         columns = [
-            Column("calls", count_cells(numbers.n_calls[:n]), ranks["calls"]),
-            Column("self", time_cells(numbers.self_ns[:n]), ranks["self"], "bold"),
+            Column("calls", count_cells(numbers.n_calls[rows]), ranks["calls"]),
+            Column("self", times(numbers.self_ns, at_most(result.own_cost)), ranks["self"], "bold"),
             Column("share", joined([share_block(shares)]), 2),
-            Column("", [bar(share / longest, _BAR_WIDTH) for share in shares.tolist()], 7, "green"),
-            Column("total", time_cells(numbers.total_ns[:n]), ranks["total"]),
-            Column("avg", time_cells(numbers.avg_ns[:n]), ranks["avg"]),
-            Column("p50", time_cells(numbers.p50_ns[:n]), 8),
-            Column("p95", time_cells(numbers.p95_ns[:n]), 9),
-            Column("p99", time_cells(numbers.p99_ns[:n]), 10),
-            Column("max", time_cells(numbers.max_ns[:n]), ranks["max"]),
+            Column("", [bar(max(share, 0.0) / longest, _BAR_WIDTH) for share in shares.tolist()], 7, "green"),
+            Column("total", times(numbers.total_ns), ranks["total"]),
+            Column("avg", times(numbers.avg_ns), ranks["avg"]),
+            Column("p50", times(numbers.p50_ns), 8),
+            Column("p95", times(numbers.p95_ns), 9),
+            Column("p99", times(numbers.p99_ns), 10),
+            Column("max", times(numbers.max_ns), ranks["max"]),
         ]
         if numbers.n_unfinished.any():
-            columns.insert(1, Column("unfinished", count_cells(numbers.n_unfinished[:n]), 11))
-        return Table(columns, self.result.group, self.result.labels[:n], how_to_see="--csv, --json")
+            columns.insert(1, Column("unfinished", count_cells(numbers.n_unfinished[rows]), 11))
+        names = [result.labels[i] for i in rows.tolist()]
+        styles = [""] * n + ["dim"] * result.has_own_cost
+        return Table(columns, result.group, names, how_to_see="--csv, --json", row_styles=styles)
 
     def _said_below(self, n: int) -> Iterator[Text]:
         """What the rows above leave out."""
@@ -77,10 +86,19 @@ class TopView:
             rest = 1 - float(shares[shares > 0].sum())
             share = f", {format_share(max(rest, 0.0))} of the self time" if result.self_ns else ""
             yield Text(f"… {plural(result.n_rows - n, f'more {result.group}')}{share} (--limit 0)", style="dim")
+        cost = result.own_cost
+        if len(cost) and not result.has_own_cost:
+            where = f"in {plural(len(cost), 'call')}, in no row and no share (--own-cost)"
+            yield Text(f"{LABEL} took {at_most(cost)} {where}", style="dim")
         if n := result.n_unfinished:
             yield Text(f"{plural(n, 'call')} never ended: counted, their time is unknown", style="yellow")
         if n := result.n_self_unknown - result.n_unfinished:
             yield Text(f"{plural(n, 'call')} with records missing inside: their self time is unknown", style="yellow")
+
+
+def at_most(cost: OwnCost) -> str:
+    """``≤ 602.915 ms``, ``≤ ?`` where some of it is not known."""
+    return "≤ ?" if cost.n_unknown else f"≤ {format_ns(cost.known_ns)}"
 
 
 def time_cells(ns: npt.NDArray[np.int64]) -> list[str]:

@@ -23,6 +23,7 @@ from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
 from kfgraph.render.console import stdout_console
 from kfgraph.render.fold import Folded, FoldOptions, Kind, Why, fold
+from kfgraph.render.ownrows import UnseenCost, with_own_cost
 from kfgraph.render.pager import write
 from kfgraph.render.places import EVENTS_PER_PLACE, with_events, with_losses
 from kfgraph.render.rowmodel import FLAG_MARKS, Layout, Line, RowModel
@@ -65,7 +66,7 @@ class TreeView:
 
     A rich renderable (then the console's width counts); ``plain`` gives the same text without styles,
     fast. ``start`` adds the column of start times. ``events`` were asked for, ``n_events_hidden`` others
-    are not shown; ``depth`` is the limit that was asked for.
+    are not shown; ``depth`` is the limit that was asked for; ``unseen_cost`` is kfgraph's own that has no row.
     """
 
     call_tree: CallTree
@@ -75,6 +76,7 @@ class TreeView:
     events: tuple[str, ...] = ()
     n_events_hidden: int = 0
     depth: int | None = None
+    unseen_cost: UnseenCost | None = None
 
     def __len__(self) -> int:
         return len(self.folded)
@@ -123,12 +125,12 @@ class TreeView:
             wide = {**widths, "total": time_width + 2, "self": time_width, "avg": time_width}
             return (self.width or 0) - sum(wide[name] + 1 for name in names) - 1
 
-        digits = 3
-        time_width = columns.time_width(tree.floor_ns, digits)
+        digits, longest = 3, np.array([tree.floor_ns.max(initial=0), self.folded.hidden_ns.max(initial=0)], np.int64)
+        time_width = columns.time_width(longest, digits)
         if self.width is None:
             return Layout(tuple(names), digits, time_width, count_width, None, 2, _DEEPEST)
         if room(names, time_width) < _TREE_ROOM:
-            digits, time_width = 1, columns.time_width(tree.floor_ns, 1)
+            digits, time_width = 1, columns.time_width(longest, 1)
         spare = [("share", 32), ("self", 20)] if self.call_tree.merged else [("calls", 32), ("self", 24)]
         for name, least in spare:
             if room(names, time_width) < least:
@@ -179,6 +181,8 @@ class TreeView:
         said = [f"{mark} {meaning}" for flag, mark, meaning in FLAG_MARKS if flags & flag]
         if flags & Flag.NO_EXIT or bool((tree.total_ns[calls] < 0).any()):
             said.append("≥ at least: what is known of its callees")
+        if (folded.kind == Kind.OWN_COST).any():
+            said.append("≤ at most: in no time and no share above it")
         if "error" in tree.extras:
             errors, sure = tree.extras["error"][calls] != 0, tree.extras["error_sure"][calls]
             if bool(sure.any()):
@@ -204,6 +208,8 @@ class TreeView:
             said.append(f"records were lost at {plural(n_losses, 'place')} inside calls that are not shown")
         if self.call_tree.n_hidden:
             said.append(f"{plural(self.call_tree.n_hidden, 'call')} taken out by --hide, their time is their callers'")
+        if self.unseen_cost:
+            said.append(str(self.unseen_cost))
         if self.events and not (folded.kind == Kind.EVENT).any():
             said.append(f"no {' or '.join(self.events)} event inside the calls that are shown")
         if self.n_events_hidden:
@@ -214,6 +220,8 @@ class TreeView:
         """One line: ``numbers`` and the tree, in styles."""
         folded, model = self.folded, self.model
         line, kind, node = model.line(index), Kind(folded.kind[index]), int(folded.node[index])
+        if kind is Kind.OWN_COST:
+            return [(numbers + line.text, "dim")]
         if kind in (Kind.LOSS, Kind.EVENT):
             style = "loss" if kind is Kind.LOSS else "event"
             return [(numbers, ""), (line.guides, "dim"), (line.hot, "dim"), (line.name + line.note, style)]
@@ -322,7 +330,8 @@ def tree_view(
     folded = with_losses(fold(call_tree.tree, options), call_tree)
     per_place = EVENTS_PER_PLACE if options.repeats else None
     folded, n_events_hidden = with_events(folded, call_tree, events, per_place=per_place)
-    return TreeView(call_tree, folded, width, start, tuple(events), n_events_hidden, options.depth)
+    folded, unseen = with_own_cost(folded, options)
+    return TreeView(call_tree, folded, width, start, tuple(events), n_events_hidden, options.depth, unseen)
 
 
 _WAYS_BACK = {

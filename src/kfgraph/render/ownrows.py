@@ -1,0 +1,106 @@
+"""kfgraph's own cost as rows of a tree: below the notifier call that holds it, or where that call is folded away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kfgraph.analyze.owncost import LABEL
+from kfgraph.model.calls import Flag
+from kfgraph.model.tree import TreeTable
+from kfgraph.model.units import format_ns, plural
+from kfgraph.render.cells import clean
+from kfgraph.render.fold import Folded, FoldOptions, Kind, Why
+from kfgraph.render.places import Extra, inserted
+
+_FOLDED = (Why.SHOWN, Why.TIME, Why.MIN, Why.ROWS)
+"""What is hidden for these reasons has its cost said; what was closed, or left out by name, stays so."""
+
+
+@dataclass(frozen=True)
+class UnseenCost:
+    """The own cost that has no row: ``n_calls`` calls, at most ``at_most_ns`` (-1: not known)."""
+
+    n_calls: int
+    at_most_ns: int
+
+    def __str__(self) -> str:
+        time = "?" if self.at_most_ns < 0 else format_ns(self.at_most_ns)
+        return f"{LABEL} took ≤ {time} in {plural(self.n_calls, 'call')} not shown; no time above holds it"
+
+
+def with_own_cost(folded: Folded, options: FoldOptions) -> tuple[Folded, UnseenCost | None]:
+    """``folded`` with rows for the costs, and what of them has none.
+
+    A row stands below its call; where that is folded away, between the callees of the nearest caller that shows,
+    and names the call.
+    """
+    tree = folded.tree
+    nodes = np.flatnonzero(tree.own_cost_ns).tolist()
+    rows = _Rows(folded, options) if nodes else None
+    costs: dict[tuple[int, int, int], int] = {}
+    n_unseen, unseen_ns = 0, 0
+    for node in nodes:
+        cost = _cost(tree, node)
+        place = rows.place(node) if rows else None
+        if place is None:
+            n_unseen += int(tree.count[node])
+            unseen_ns = _added(unseen_ns, cost)
+        else:
+            costs[place] = _added(costs.get(place, 0), cost)
+    places = sorted(costs)
+    texts = [LABEL + (f" in {clean(tree.labels[label])}" if label >= 0 else "") for _, _, label in places]
+    at, inside = (np.array([place[i] for place in places], np.int32) for i in (0, 1))
+    folded = inserted(folded, Extra(at, inside, Kind.OWN_COST, tuple(texts)))
+    if places:
+        hidden_ns = folded.hidden_ns.copy()
+        hidden_ns[folded.kind == Kind.OWN_COST] = [costs[place] for place in places]
+        folded = replace(folded, hidden_ns=hidden_ns)
+    return folded, UnseenCost(n_unseen, unseen_ns) if n_unseen else None
+
+
+def _cost(tree: TreeTable, node: int) -> int:
+    """The cost in a node; of several calls it is not known if one's is not."""
+    unknown = int(tree.flags[node]) & (Flag.SELF_UNKNOWN | Flag.NO_EXIT)
+    return -1 if unknown else int(tree.own_cost_ns[node])
+
+
+def _added(a: int, b: int) -> int:
+    return -1 if a < 0 or b < 0 else a + b
+
+
+class _Rows:
+    """Where the rows of a Folded are."""
+
+    def __init__(self, folded: Folded, options: FoldOptions) -> None:
+        self.folded, self.depth = folded, options.depth
+        self.call_rows = np.flatnonzero(folded.kind == Kind.CALL)
+        self.call_nodes = folded.node[self.call_rows]
+        rest = np.flatnonzero(folded.kind == Kind.REST)
+        self.rest_of = dict(zip(folded.node[rest].tolist(), rest.tolist(), strict=True))
+
+    def place(self, node: int) -> tuple[int, int, int] | None:
+        """(the row before which its cost stands, the node that it stands in, the label it names or -1), if anywhere."""
+        folded = self.folded
+        tree = folded.tree
+        shown = node
+        while shown >= 0 and not folded.visible[shown]:
+            shown = int(tree.parent[shown])
+        if shown < 0:
+            return None
+        level = int(tree.level[shown]) + 1
+        row = int(self.call_rows[np.searchsorted(self.call_nodes, shown)])
+        why = Why(int(folded.why[self.rest_of.get(shown, row)]))
+        if why not in _FOLDED or (self.depth is not None and level > self.depth):
+            return None
+        if shown == node:
+            return row + 1, shown, -1
+        if not (tree.parent[self.call_nodes] == shown).any():
+            return None
+        following = int(np.searchsorted(self.call_nodes, tree.end[node]))
+        at = int(np.append(self.call_rows, len(folded))[following])
+        # At the end of its caller, before the counts of what is hidden there and further out.
+        while folded.kind[at - 1] == Kind.REST and folded.level[at - 1] <= level:
+            at -= 1
+        return at, shown, int(tree.label[node])
