@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from kfgraph.analyze.calltree import CallTree, call_tree, merged
 from kfgraph.analyze.select import select
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.calls import Flag
-from kfgraph.model.companion import Companion, ReturnProbe
 from kfgraph.model.tasks import Task
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
@@ -115,19 +113,6 @@ def test_other_tasks_and_what_ran_before_the_exec_are_left_out_and_counted() -> 
     ]
     assert rows(trace, all_tasks=True, pre_exec=True) == [0, 1, 2, 3, 4]
     assert rows(trace, task=["task1"]) == [3, 4]
-
-
-def test_times_that_hold_the_setting_of_return_probes_are_counted() -> None:
-    robust = call("blocking_notifier_call_chain_robust", 900)
-    load = call("load_module", 1, robust, call("do_init_module", 1, call("foo_init", 1)))
-    built = trace_of([load, call("x", 1, robust)])
-    probe = ReturnProbe("kfgraph", "foo_init", "foo_init", "foo")
-    for probes, expected in (((probe,), [("probe-setting", 1)]), ((replace(probe, module=""),), []), ((), [])):
-        trace = replace(built, companion=Companion(probes=probes))
-        assert [(notice.code, notice.n) for notice in select(trace).notices] == expected
-    assert select(built).notices == ()
-    with_probe = replace(built, companion=Companion(probes=(probe,)))
-    assert select(with_probe, from_s=0.0, to_s=1.0).notices == select(with_probe).notices
 
 
 def test_cpu_keeps_calls_entered_there_below_their_nearest_kept_caller() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 import kfgraph
 from builder.tables import call, deep, trace_of, traces, wide
 from kfgraph.analyze.hotpath import path_hashes
+from kfgraph.analyze.owncost import LABEL
 from kfgraph.analyze.select import select
 from kfgraph.analyze.top import BY, CORE_KERNEL, NUMBERS, UNKNOWN_MODULE, Top, top
 from kfgraph.errors import NoMatchError
+from kfgraph.model.companion import Companion, ReturnProbe
 from kfgraph.model.trace import Trace
 
 
@@ -256,3 +259,45 @@ def test_to_pandas_says_what_the_json_says() -> None:
 def test_no_match_is_said_by_the_selection() -> None:
     with pytest.raises(NoMatchError, match="alphq"):
         top(trace_of([call("alpha")]), root=["alphq"])
+
+
+def test_kfgraphs_own_cost_is_in_no_number_and_a_last_row_where_it_is_asked_for() -> None:
+    load = call("load_module", 60, call("blocking_notifier_call_chain", 900, call("down_read", 40)), call("check", 50))
+    built = trace_of([load, load, call("load_module", 10, call("blocking_notifier_call_chain", 100))])
+    trace = replace(built, companion=Companion(probes=(ReturnProbe("kfgraph", "f", "f", "foo"),)))
+    plain = top(trace)
+    assert numbers(plain)["blocking_notifier_call_chain"] == {
+        "n_calls": 3, "n_unfinished": 0, "self_ns": 0, "total_ns": 80, "avg_ns": 27, "p50_ns": 40, "p95_ns": 40,
+        "p99_ns": 40, "max_ns": 40,
+    }  # fmt: skip
+    assert (plain.self_ns, numbers(plain)["load_module"]["total_ns"]) == (310, 310)
+    assert plain.labels[0] == plain.hot_paths[0].path[-1] == "load_module"
+    assert sum(path.self_ns for path in plain.hot_paths) == 310
+    assert plain.to_dict()["own_cost"] == {"n_calls": 3, "n_unknown": 0, "at_most_ns": 1_900}
+    assert top(built).to_dict()["own_cost"] == {"n_calls": 0, "n_unknown": 0, "at_most_ns": 0}
+    assert top(built, own_cost=True).labels == top(built).labels
+
+    for group, name in (("function", {"function": LABEL, "module": None}), ("module", {"module": LABEL})):
+        shown = top(trace, own_cost=True, group=group, limit=1)
+        assert shown.labels == (top(trace, group=group).labels[0], LABEL)
+        assert shown.n_rows == top(trace, group=group).n_rows
+        assert shown.records()[-1] == name | {
+            "n_calls": 3, "n_unfinished": 0, "self_ns": 1_900, "total_ns": 1_900, "avg_ns": 633, "p50_ns": 900,
+            "p95_ns": 900, "p99_ns": 900, "max_ns": 900,
+        }  # fmt: skip
+        assert shown.self_share[-1] == -1
+        assert shown.to_pandas()["self_share"].isna().tolist() == [False, True]
+    assert top(trace, own_cost=True).self_share[:-1].sum() == pytest.approx(1)
+
+
+def test_an_own_cost_that_is_not_known_is_none() -> None:
+    load = call("load_module", 60, call("blocking_notifier_call_chain", 900, call("down_read", unfinished=True)))
+    probe = ReturnProbe("kfgraph", "f", "f", "foo")
+    trace = replace(trace_of([load]), companion=Companion(probes=(probe,)))
+    shown = top(trace, own_cost=True)
+    assert shown.to_dict()["own_cost"] == {"n_calls": 1, "n_unknown": 1, "at_most_ns": 0}
+    assert shown.records()[-1] == {
+        "function": LABEL, "module": None, "n_calls": 1, "n_unfinished": 0, "self_ns": None, "total_ns": None,
+        "avg_ns": None, "p50_ns": None, "p95_ns": None, "p99_ns": None, "max_ns": None,
+    }  # fmt: skip
+    assert numbers(shown)["load_module"]["total_ns"] == -1

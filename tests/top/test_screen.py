@@ -51,6 +51,33 @@ def test_golden(name) -> None:
     assert screen(kfgraph.load(EXAMPLES / trace), width, **options) == (GOLDEN / name).read_text()
 
 
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_kfgraphs_own_cost_is_a_line_or_the_last_row(width) -> None:
+    trace = kfgraph.load(EXAMPLES / "insmod-foo-fail19.dat")
+    plain = screen(trace, width)
+    said = "kfgraph: setting return probes took ≤ 602.915 ms in 2 calls, in no row and no share (--own-cost)"
+    assert said in " ".join(plain.split())
+    assert "blocking_notifier" not in plain
+    lines = screen(trace, width, own_cost=True).splitlines()
+    (row,) = [line for line in lines if "≤" in line]
+    assert row.split()[:4] == ["2", "≤", "602.915", "ms"]
+    assert "%" not in row
+    assert "█" not in row
+    assert lines.index(row) == 2 + 12
+    assert next(line for line in lines if "more functions" in line).startswith("… 433 more functions, ")
+    assert "≤ ?" in screen(lossy(trace), width)
+
+
+def lossy(trace: Trace) -> Trace:
+    """With the self time of a notifier call unknown."""
+    calls = trace.calls
+    rows = calls.func == trace.symbols.names.index("blocking_notifier_call_chain")
+    flags = np.where(rows, calls.flags | Flag.SELF_UNKNOWN, calls.flags).astype(np.uint16)
+    unknown = replace(trace, calls=calls.with_columns(self_ns=np.where(rows, -1, calls.self_ns), flags=flags))
+    unknown.check()
+    return unknown
+
+
 @given(traces(), st.integers(60, 200), st.sampled_from(["self", "total", "max"]))
 @settings(max_examples=60, deadline=None)
 def test_the_table_fits_names_the_columns_it_leaves_out_and_counts_the_rows(trace, width, by) -> None:

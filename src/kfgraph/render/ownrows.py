@@ -8,9 +8,9 @@ import numpy as np
 
 from kfgraph.analyze.owncost import LABEL
 from kfgraph.model.calls import Flag
+from kfgraph.model.spelling import spelt_out
 from kfgraph.model.tree import TreeTable
 from kfgraph.model.units import format_ns, plural
-from kfgraph.render.cells import clean
 from kfgraph.render.fold import Folded, FoldOptions, Kind, Why
 from kfgraph.render.places import Extra, inserted
 
@@ -49,8 +49,9 @@ def with_own_cost(folded: Folded, options: FoldOptions) -> tuple[Folded, UnseenC
             unseen_ns = _added(unseen_ns, cost)
         else:
             costs[place] = _added(costs.get(place, 0), cost)
-    places = sorted(costs)
-    texts = [LABEL + (f" in {clean(tree.labels[label])}" if label >= 0 else "") for _, _, label in places]
+    # Of two in one place the inner one comes first.
+    places = sorted(costs, key=lambda place: (place[0], -int(tree.level[place[1]]), place))
+    texts = [LABEL + (f" in {spelt_out(tree.labels[label])}" if label >= 0 else "") for _, _, label in places]
     at, inside = (np.array([place[i] for place in places], np.int32) for i in (0, 1))
     folded = inserted(folded, Extra(at, inside, Kind.OWN_COST, tuple(texts)))
     if places:
