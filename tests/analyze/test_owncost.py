@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import kfgraph
 from builder.tables import Call, call, calls, trace_of
 from kfgraph.analyze.calltree import call_tree
+from kfgraph.analyze.owncost import known_part
 from kfgraph.analyze.select import select
 from kfgraph.export.jsonl import write_calls, write_nodes
 from kfgraph.model.calls import Flag
@@ -160,7 +161,10 @@ def test_a_merged_node_sums_what_is_known_and_says_that_some_is_not() -> None:
     trace = probed(trace_of([call("load_module", 1, call(ROBUST, 50)), LOST.children[0]]), "foo")
     tree = call_tree(trace, root=["load_module"], merge=True).tree
     node = [tree.labels[code] for code in tree.label].index(ROBUST)
-    assert (tree.own_cost_ns[node], bool(tree.flags[node] & Flag.SELF_UNKNOWN)) == (50, True)
+    assert tree.own_cost_ns[node] == -51  # 50 ns, and what is not known
+    assert known_part(tree.own_cost_ns)[node] == 50
+    (said,) = [record for record in json_of(write_nodes, trace, merge=True) if record.get("function") == ROBUST]
+    assert said["own_cost_ns"] is None
     assert (tree.total_ns[0], tree.count[0], tree.n_unfinished[0]) == (1, 2, 1)
 
 
@@ -258,7 +262,8 @@ def test_every_view_takes_away_the_same(built: Trace) -> None:
     assert sum(path.self_ns for path in result.hot_paths) == result.self_ns
     for tree in (call_tree(trace).tree, call_tree(trace, merge=True).tree, call_tree(trace, hide=["*chain*"]).tree):
         tree.check()
-        assert int(tree.own_cost_ns[tree.own_cost_ns > 0].sum()) == known_ns
+        assert int(known_part(tree.own_cost_ns).sum()) == known_ns
+        assert bool((tree.own_cost_ns < 0).any()) == bool(chosen.own_cost.n_unknown)
     frame = kfgraph.to_pandas(trace)
     assert frame["self_ns"].sum() == result.self_ns
     assert (frame["own_cost_ns"].sum() if "own_cost_ns" in frame else 0) == known_ns

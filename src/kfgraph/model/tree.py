@@ -18,7 +18,8 @@ class TreeTable:
     calls whose value is known, -1 where none is; ``floor_ns`` is the least that all of them took
     together: total_ns, with the sum of its children for each call without a duration. ``min_ns`` and
     ``max_ns`` are over single calls. ``flags`` are the calls' flags, or-ed. ``own_cost_ns`` is kfgraph's own
-    cost in the node itself, which no total and no self time holds: 0 none, -1 unknown, else an upper bound.
+    cost in the node itself, which no total and no self time holds: 0 none, an upper bound, or below 0 where it is
+    not known: -1 - the part that is.
     """
 
     parent: npt.NDArray[np.int32]

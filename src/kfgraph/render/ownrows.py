@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kfgraph.analyze.owncost import LABEL
-from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
-from kfgraph.model.tree import TreeTable
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render.fold import Folded, FoldOptions, Kind, Why
 from kfgraph.render.places import Extra, inserted
@@ -42,13 +40,14 @@ def with_own_cost(folded: Folded, options: FoldOptions) -> tuple[Folded, UnseenC
     costs: dict[tuple[int, int, int], int] = {}
     n_unseen, unseen_ns = 0, 0
     for node in nodes:
-        cost = _cost(tree, node)
+        cost = max(int(tree.own_cost_ns[node]), -1)
         place = rows.place(node) if rows else None
         if place is None:
             n_unseen += int(tree.count[node])
-            unseen_ns = _added(unseen_ns, cost)
+            unseen_ns = -1 if -1 in (unseen_ns, cost) else unseen_ns + cost
         else:
-            costs[place] = _added(costs.get(place, 0), cost)
+            before = costs.get(place, 0)
+            costs[place] = -1 if -1 in (before, cost) else before + cost
     # Of two in one place the inner one comes first.
     places = sorted(costs, key=lambda place: (place[0], -int(tree.level[place[1]]), place))
     texts = [LABEL + (f" in {spelt_out(tree.labels[label])}" if label >= 0 else "") for _, _, label in places]
@@ -59,16 +58,6 @@ def with_own_cost(folded: Folded, options: FoldOptions) -> tuple[Folded, UnseenC
         hidden_ns[folded.kind == Kind.OWN_COST] = [costs[place] for place in places]
         folded = replace(folded, hidden_ns=hidden_ns)
     return folded, UnseenCost(n_unseen, unseen_ns) if n_unseen else None
-
-
-def _cost(tree: TreeTable, node: int) -> int:
-    """The cost in a node; of several calls it is not known if one's is not."""
-    unknown = int(tree.flags[node]) & (Flag.SELF_UNKNOWN | Flag.NO_EXIT)
-    return -1 if unknown else int(tree.own_cost_ns[node])
-
-
-def _added(a: int, b: int) -> int:
-    return -1 if a < 0 or b < 0 else a + b
 
 
 class _Rows:
