@@ -239,7 +239,7 @@ def format_block(name: str, number: int, fields: Sequence[tuple[str, str, int]])
     for own, (ctype, field_name, size) in [*((False, f) for f in common), *((True, f) for f in fields)]:
         if own and at == 8:
             lines.append("")
-        signed = int(not ctype.startswith("unsigned"))
+        signed = int("unsigned" not in ctype.split())
         if field_name:
             lines.append(f"\tfield:{ctype} {field_name};\toffset:{at};\tsize:{size};\tsigned:{signed};")
         at += size

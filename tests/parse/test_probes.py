@@ -15,6 +15,7 @@ from kfgraph.model.companion import Companion, ModuleFunction, ModuleImage, Retu
 from kfgraph.model.marks import Marks
 from kfgraph.model.trace import Trace
 from kfgraph.parse import probes
+from kfgraph.parse.textfields import TextFields
 
 INIT, READ, HELPER, OTHER = 0xC02E0000, 0xC033F01F, 0xC033F04D, 0xC0990000
 MODULE = ModuleImage(
@@ -37,15 +38,18 @@ def vanished(*hits: tuple[str, int, int, str]) -> Trace:
     flags = trace.calls.flags | np.where(symbols.resolved[trace.calls.func], 0, Flag.NAME_UNRESOLVED).astype(np.uint16)
     names = tuple(dict.fromkeys(event for event, *_ in hits))
     n = len(hits)
+    name = np.array([names.index(hit[0]) for hit in hits], np.int32)
+    text = tuple(f"__probe_func={at:#x} __probe_ret_ip=0xffffffff810768d0 ret={value}" for _, _, at, value in hits)
     marks = Marks(
         time_ns=np.arange(n),
         lane=np.zeros(n, np.int32),
         cpu=np.zeros(n, np.int16),
-        name=np.array([names.index(hit[0]) for hit in hits], np.int32),
+        name=name,
         row=np.array([hit[1] + 1 for hit in hits], np.int32),
         parent=np.array([hit[1] for hit in hits], np.int32),
         names=names,
-        text=tuple(f"__probe_func={at:#x} __probe_ret_ip=0xffffffff810768d0 ret={value}" for _, _, at, value in hits),
+        text=text,
+        source=TextFields(names, name, text),
     )
     return replace(trace, symbols=symbols, calls=trace.calls.with_columns(flags=flags), marks=marks)
 

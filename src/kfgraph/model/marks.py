@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.model.fields import Column, EventField, FieldSource, joined
+
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
 Int16 = npt.NDArray[np.int16]
@@ -19,8 +21,8 @@ class Marks:
 
     A mark stands before call ``row`` (global row; the row after the last call of its lane begun so
     far) and inside call ``parent`` (-1: outside any call). ``name`` indexes ``names``. ``text[i]`` is
-    the event's text as the tracer formats it, made when asked for. ``time_ns`` is -1 where the clock
-    has no unit.
+    the event's text as the tracer formats it, made when asked for; :meth:`field` gives its fields as columns.
+    ``time_ns`` is -1 where the clock has no unit.
     """
 
     time_ns: Int64
@@ -31,6 +33,7 @@ class Marks:
     parent: Int32
     names: tuple[str, ...]
     text: Sequence[str]
+    source: FieldSource | None = None
 
     @classmethod
     def empty(cls) -> Marks:
@@ -43,9 +46,47 @@ class Marks:
 
     def named(self, name: str) -> Int32:
         """The indices of the marks with this event name, in time order."""
-        if name not in self.names:
-            return np.zeros(0, np.int32)
-        return np.flatnonzero(self.name == self.names.index(name)).astype(np.int32)
+        codes = self._codes(name)
+        wanted = self.name == codes[0] if len(codes) == 1 else np.isin(self.name, codes)
+        return np.flatnonzero(wanted).astype(np.int32)
+
+    def field(self, event: str, name: str) -> EventField | None:
+        """One field of all marks of this event, as a column. To read several, :meth:`fields` is faster.
+
+        A trace.dat describes its events: a field is what the format block says, ``common_pid`` and the like included.
+        Of a text there are the fields written ``name=value``, those of trace-cmd's own lines of sched_switch and the
+        wakeups, and ``id`` and ``ret`` of system calls. There a column is numbers where every value is one, else str
+        as written: ``prev_state`` is "S".
+
+        None: the trace has no such event, the event no such field, or the reader cannot tell.
+
+        Raises:
+            InputError: the file that the trace was read from was written to since, or is gone.
+        """
+        return self.fields(event, name)[0]
+
+    def fields(self, event: str, *names: str) -> tuple[EventField | None, ...]:
+        """Several fields of one event, read in one pass: one column, or None, per name. See :meth:`field`."""
+        found: list[list[tuple[Int32, Column]]] = [[] for _ in names]
+        if self.source is None:
+            return (None,) * len(names)
+        for code in self._codes(event):
+            rows = np.flatnonzero(self.name == code).astype(np.int32)
+            for parts, column in zip(found, self.source.columns(code, rows, names), strict=True):
+                if column is not None:
+                    parts.append((rows, column))
+        return tuple(joined(parts) if parts else None for parts in found)
+
+    def field_names(self, event: str) -> tuple[str, ...]:
+        """The fields of this event; () where there is none, or the reader cannot tell."""
+        if self.source is None:
+            return ()
+        names = [self.source.names(code) for code in self._codes(event)]
+        return tuple(dict.fromkeys(name for each in names for name in each))
+
+    def _codes(self, name: str) -> list[int]:
+        # Two systems may each have an event of one name.
+        return [code for code, known in enumerate(self.names) if known == name]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from kfgraph.model.tasks import Task, TaskTable
 from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.parse.pairing import Paired
 from kfgraph.parse.scan import NO_RETVAL
+from kfgraph.parse.textfields import TextFields
 from kfgraph.parse.texts import Texts, decode
 
 _ADDRESS = re.compile(r"(?:0x)?([0-9a-f]{6,16})")
@@ -80,11 +81,9 @@ def assemble(
     )
     comms: dict[int, bytes] = facts["comms"]
     tasks = TaskTable(tuple(Task(pid, _comm(comms.get(pid, b"")), cpu) for pid, cpu in paired.lanes))
-    marks = replace(
-        paired.marks,
-        names=tuple(map(decode, facts["events"])),
-        text=Texts(facts["mark_text"], facts["mark_ends"]),
-    )
+    events, texts = tuple(map(decode, facts["events"])), Texts(facts["mark_text"], facts["mark_ends"])
+    source = TextFields(events, paired.marks.name, texts)
+    marks = replace(paired.marks, names=events, text=texts, source=source)
     meta = replace(
         meta,
         clock_unit="ticks" if facts["ticks"] else "ns",

@@ -16,7 +16,6 @@ from kfgraph.model.trace import Trace
 from kfgraph.parse import probes
 
 _MAX_SIZE = 64 << 20
-_CHILD = re.compile(r"\bchild_pid=(\d+)\s*$")
 # The point of no return of an exec is in begin_new_exec (flush_old_exec before 5.8): a failed one never comes there.
 _COMMITS = re.compile(r"(?:begin_new_exec|flush_old_exec)(?:\.\w+)*")
 _GIVES_BACK = re.compile(r"exit_mmap(?:\.\w+)*")
@@ -57,12 +56,13 @@ def command_pids(trace: Trace, companion: Companion) -> set[int]:
     """The pids traced on purpose, with what they forked where children were followed."""
     pids = set(companion.pids)
     if companion.follow:
-        marks = trace.marks
-        for mark in marks.named("sched_process_fork").tolist():
-            # The fork happens in its parent: the lane tells it, whatever the comm in the text looks like.
-            child = _CHILD.search(marks.text[mark])
-            if child and trace.tasks[int(marks.lane[mark])].pid in pids:
-                pids.add(int(child[1]))
+        child = trace.marks.field("sched_process_fork", "child_pid")
+        if child is not None and child.is_number:
+            # The fork happens in its parent: the lane tells it, whatever its comm is.
+            lanes = trace.marks.lane[child.rows]
+            for lane, pid in zip(lanes[child.known].tolist(), child.values[child.known].tolist(), strict=True):
+                if lane >= 0 and trace.tasks[lane].pid in pids:
+                    pids.add(pid)
     return pids
 
 

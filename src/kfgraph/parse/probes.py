@@ -6,8 +6,6 @@ inside that call; and it carries the function's address, which is the call's whe
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +14,6 @@ from kfgraph.model.calls import Flag
 from kfgraph.model.companion import Companion, ModuleImage, ReturnProbe
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.trace import Trace
-
-_HIT = re.compile(r"__probe_func=(0x[0-9a-f]+) .*\bret=(0x[0-9a-f]{1,16}|-?\d{1,20})$")
 
 
 def attach(trace: Trace, companion: Companion) -> Trace:
@@ -38,17 +34,21 @@ def attach(trace: Trace, companion: Companion) -> Trace:
     return replace(trace, calls=calls.with_columns(retval=retval, flags=flags), symbols=symbols)
 
 
-def _hits(trace: Trace, events: set[str]) -> Iterator[tuple[int, str, int, int]]:
+def _hits(trace: Trace, events: set[str]) -> list[tuple[int, str, int, int]]:
     """(call, event, address, value) of every hit, in time order."""
-    marks = trace.marks
-    wanted = np.array([name in events for name in marks.names], np.bool_)
-    for mark in np.flatnonzero(wanted[marks.name]).tolist() if len(wanted) else ():
-        told = _HIT.search(marks.text[mark])
-        row = int(marks.parent[mark])
-        if told and row >= 0:
-            # As the retval column keeps a register: its 64 bits, signed.
-            value = int(told[2], 0) % (1 << 64)
-            yield row, marks.names[marks.name[mark]], int(told[1], 16), value - (value >> 63 << 64)
+    hits: list[tuple[int, int, str, int, int]] = []
+    for event in events.intersection(trace.marks.names):
+        function, value = trace.marks.fields(event, "__probe_func", "ret")
+        if function is None or value is None or not (function.is_number and value.is_number):
+            continue
+        # As the retval column keeps a register: its 64 bits, signed.
+        signed = value.values.astype(np.int64)
+        known = function.known & value.known
+        for mark, address, number in zip(
+            value.rows[known].tolist(), function.values[known].tolist(), signed[known].tolist(), strict=True
+        ):
+            hits.append((mark, int(trace.marks.parent[mark]), event, address, number))
+    return [hit[1:] for hit in sorted(hits) if hit[1] >= 0]
 
 
 def _named(symbols: SymbolTable, known: dict[int, ReturnProbe], modules: tuple[ModuleImage, ...]) -> SymbolTable:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.layout import Buffer, Chunk, CpuData
-from kfgraph.parse.tracedat.source import MAX_CHUNK, Damage
+from kfgraph.parse.tracedat.source import MAX_CHUNK, Codec, Damage
 
 _AHEAD_BYTES = 24 << 20
 """What all CPUs together may hold decompressed, beside what is being decoded."""
@@ -165,11 +165,7 @@ class _Line:
     def expand_one(self) -> list[Piece]:
         """The next group; to be called by one thread only."""
         group = self._groups[len(self._groups) - self.n_left]
-        parts = None
-        if group[0].compressed and self._container.codec.name == "zstd":
-            parts = _all_at_once(self._data, group)
-        if parts is None:
-            parts = [_one(self._container, self._data, chunk) for chunk in group]
+        parts = expanded(self._container.codec, self._data, group)
         pieces = []
         for chunk, part in zip(group, parts, strict=True):
             pieces.append(Piece(self._at, chunk.size, part))
@@ -196,9 +192,17 @@ def _groups(chunks: tuple[Chunk, ...], room: int) -> list[list[Chunk]]:
     return groups
 
 
-def _one(container: Container, data: CpuData, chunk: Chunk) -> bytes | Damage:
+def expanded(codec: Codec, data: CpuData, group: list[Chunk]) -> list[Any]:
+    """The data of some chunks, one after another in the file: bytes each, or the Damage."""
+    parts = None
+    if group[0].compressed and codec.name == "zstd":
+        parts = _all_at_once(data, group)
+    return [_one(codec, data, chunk) for chunk in group] if parts is None else parts
+
+
+def _one(codec: Codec, data: CpuData, chunk: Chunk) -> bytes | Damage:
     try:
-        return container.codec.chunk(data.source, chunk)
+        return codec.chunk(data.source, chunk)
     except Damage as damage:
         return damage
 

@@ -33,6 +33,8 @@ class Field:
     is_array: bool
     is_dynamic: bool
     """The field holds a place in the record (``__data_loc``, ``__rel_loc``), its data stands there."""
+    length: int = 0
+    """Of an array, as its brackets have it in digits; 0 where they do not."""
 
     @property
     def is_string(self) -> bool:
@@ -99,12 +101,42 @@ def parse_fields(text: str) -> Iterator[Field]:
         words = declaration[len("field:") :].strip()
         is_array = "[" in words
         is_dynamic = words.startswith(("__data_loc", "__rel_loc"))
+        length = 0
         if is_dynamic:
             # "__data_loc char[] name": the brackets belong to the type.
             ctype, _, name = words.rpartition(" ")
         else:
-            ctype, _, name = words.partition("[")[0].rstrip().rpartition(" ")
-        yield Field(name.lstrip("*"), ctype, offset, size, told.get("signed") == 1, is_array, is_dynamic)
+            before, _, behind = words.partition("[")
+            ctype, _, name = before.rstrip().rpartition(" ")
+            length = max(0, whole(behind.partition("]")[0].strip()))
+        yield Field(name.lstrip("*"), ctype, offset, size, told.get("signed") == 1, is_array, is_dynamic, length)
+
+
+def signed_width(field: Field) -> int:
+    """Bytes of the signed number that an unsigned field holds, 0 if it holds none.
+
+    Of the arguments of system calls the format block says that every one is an unsigned register.
+    """
+    if field.signed or field.type not in ("int", "pid_t", "long"):
+        return 0
+    return field.size if field.type == "long" else 4
+
+
+_SIZES = {
+    1: frozenset(("char", "bool", "u8", "s8", "__u8", "__s8", "uint8_t", "int8_t", "u_char")),
+    2: frozenset(("short", "u16", "s16", "__u16", "__s16", "__le16", "__be16", "uint16_t", "int16_t")),
+    8: frozenset(("u64", "s64", "__u64", "__s64", "__le64", "__be64", "uint64_t", "int64_t", "loff_t")),
+}
+
+
+def element_size(field: Field, long_size: int) -> int:
+    """Bytes of an element of an array: by its length where that is told, else by its type."""
+    if field.length and not field.is_dynamic and field.size % field.length == 0:
+        return field.size // field.length
+    words = field.type.replace("[]", "").split()
+    if "*" in field.type or "long" in words or "cpumask_t" in words or "size_t" in words:
+        return 8 if words.count("long") == 2 else long_size
+    return next((size for size, names in _SIZES.items() if names.intersection(words)), 4)
 
 
 _NAME = re.compile(r"^name:[ \t]*(\S{1,255})", re.MULTILINE)

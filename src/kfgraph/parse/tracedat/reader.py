@@ -25,6 +25,8 @@ from kfgraph.parse.tracedat.clock import read_time_base
 from kfgraph.parse.tracedat.feed import Prefetcher
 from kfgraph.parse.tracedat.formats import EventFormat, Field, Formats, parse_page_layout, read_formats
 from kfgraph.parse.tracedat.layout import Option
+from kfgraph.parse.tracedat.markfields import MarkFields
+from kfgraph.parse.tracedat.markrecords import FileRecords
 from kfgraph.parse.tracedat.marks import MarkTexts
 from kfgraph.parse.tracedat.names import Names
 from kfgraph.parse.tracedat.notes import Notes
@@ -275,15 +277,13 @@ class Reading:
         if unknown:
             n = int(np.isin(marks.name, unknown).sum())
             self.notes.add("unknown-event", f"type {unknown[0]}", n=n)
-        texts = MarkTexts(
-            self.container,
-            self.buffer,
-            self.decoder.mark_places(),
-            {number: events[number] for number in wanted if number in events},
-            long_size=self.page.commit_size,
-        )
+        records = FileRecords(self.container, self.buffer, self.decoder.mark_places())
+        layouts = {number: events[number] for number in wanted if number in events}
+        form: dict[str, Any] = {"big_endian": self.container.big_endian, "long_size": self.page.commit_size}
+        texts = MarkTexts(records, layouts, **form)
+        source = MarkFields(records, [layouts.get(number) for number in types.tolist()], **form)
         names = tuple(events[number].name if number in events else f"type-{number}" for number in types.tolist())
-        return replace(marks, name=which.astype(np.int32), names=names, text=texts)
+        return replace(marks, name=which.astype(np.int32), names=names, text=texts, source=source)
 
     def _tasks(self, lanes: list[tuple[int, int]]) -> TaskTable:
         section = self._section(Option.CMDLINES)
