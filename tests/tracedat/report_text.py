@@ -40,7 +40,7 @@ class Printer:
 
         addresses = sorted({r.caller for r in records(self.path) if r.caller})
         container = Container(self.path)
-        found = Names(container)._later.result().resolve(np.array(addresses, np.uint64))
+        found = Names(container)._kallsyms.result().resolve(np.array(addresses, np.uint64))
         container.close()
         return {address: symbol.name for address, symbol in zip(addresses, found, strict=True) if symbol}
 

@@ -124,7 +124,7 @@ def compare(
 def kinds_of_symbols(path: Path) -> dict[str, set[str]]:
     """Name -> the types that its symbols have in the file's kallsyms."""
     container = Container(path)
-    text = Names(container)._later.result()._text.decode()
+    text = Names(container)._kallsyms.result()._text.decode()
     container.close()
     kinds: dict[str, set[str]] = {}
     for line in text.splitlines():
