@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anytree
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -59,6 +60,41 @@ def test_the_frame_of_a_selection_keeps_the_rows_of_the_trace() -> None:
         kfgraph.to_pandas(trace, root=["nothing"])
 
 
+def test_one_value_is_as_good_as_a_list_of_one() -> None:
+    trace = trace_of(
+        [call("a", 1, call("b", 2, call("c", 3), cpu=0), cpu=1), call("b", 3, cpu=1)], [call("a", 5)],
+        tasks=[Task(7, "insmod"), Task(0, "swapper", 0)],
+    )  # fmt: skip
+    for name, one in (("root", "b"), ("root", "[ab]"), ("task", "insmod"), ("task", "insmod-7"), ("pid", 7), ("pid", 0),
+                      ("cpu", 0), ("cpu", np.int16(1))):  # fmt: skip
+        expected = kfgraph.to_pandas(trace, **{name: [one]})
+        assert 0 < len(expected) < len(trace.calls) or one == "[ab]"
+        pd.testing.assert_frame_equal(kfgraph.to_pandas(trace, **{name: one}), expected)
+        assert kfgraph.top(trace, **{name: one}).records() == kfgraph.top(trace, **{name: (one,)}).records()
+        tree = kfgraph.call_tree(trace, **{name: one}, hide="c")
+        assert tree.tree.row.tolist() == kfgraph.call_tree(trace, **{name: {one}}, hide=["c"]).tree.row.tolist()
+        assert tree.n_hidden == int(2 in expected.index)
+    assert len(kfgraph.to_pandas(trace, root=None, task=None, pid=None, cpu=None)) == len(trace.calls)
+    with pytest.raises(NoMatchError, match="no call of 'insmod' in this trace"):
+        kfgraph.top(trace, root="insmod")
+
+
+def test_return_values_and_errors_in_the_frame() -> None:
+    trace = trace_of([
+        call("load_module", 5, call("i", 5, retval=0xFFFF_FFFF), call("kfree", 5, retval=3),
+             call("k", 5, retval=0xFFFF_FFED), call("l", 5), retval=(1 << 64) - 19),
+    ])  # fmt: skip
+    frame = kfgraph.to_pandas(trace)
+    rows = frame[["retval", "retval_raw", "error", "error_sure"]].astype(object)
+    assert rows.where(rows.notna(), None).to_numpy().tolist() == [
+        [-19, (1 << 64) - 19, "ENODEV", True], [-1, 0xFFFF_FFFF, None, False], [None, 3, None, False],
+        [-19, 0xFFFF_FFED, "ENODEV", True], [None, None, None, False],
+    ]  # fmt: skip
+    assert (str(frame["retval"].dtype), str(frame["retval_raw"].dtype)) == ("Int64", "UInt64")
+    assert frame.query("error == 'ENODEV'")["function"].tolist() == ["load_module", "k"]
+    assert "retval" not in kfgraph.to_pandas(trace_of([call("f")]))
+
+
 def test_the_frame_of_an_empty_trace_has_its_columns() -> None:
     frame = kfgraph.to_pandas(trace_of())
     assert len(frame) == 0 and "self_ns" in frame.columns
@@ -88,6 +124,57 @@ def test_anytree_refuses_a_whole_trace_and_takes_a_deep_one() -> None:
         (node,) = node.children
         names.append(node.name)
     assert names == [f"f{i}" for i in range(800)]
+
+
+def test_a_tree_as_a_frame() -> None:
+    trace = trace_of([
+        call("load_module", 1, call("b [m]", 2, retval=0xFFFF_FFED), call("b [m]", 4, unfinished=True), call("", 5),
+             retval=(1 << 64) - 19),
+    ], tasks=[Task(7, "insmod")])  # fmt: skip
+    frame = kfgraph.call_tree(trace).to_pandas()
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    none = {"error": None, "error_sure": False}
+    expected = [
+        ("insmod-7", None, None, 0, None, 0, 0, None, 0, None),
+        ("load_module", "load_module", "", 1, 0, 1, 0, 12, None, 0),
+        ("b [m]", "b", "m", 2, 1, 1, 0, 2, 2, 1),
+        ("b [m]", "b", "m", 2, 1, 1, 1, None, None, 2),
+        ("?", None, None, 2, 1, 1, 0, 5, 5, 3),
+    ]
+    names = ("label", "function", "module", "level", "parent", "n_calls", "n_unfinished", "total_ns", "self_ns", "row")
+    assert [tuple(row[name] for name in names) for row in rows][1:] == expected[1:]
+    assert tuple(rows[0][name] for name in names if name != "total_ns") == tuple(
+        value for name, value in zip(names, expected[0], strict=True) if name != "total_ns"
+    )
+    assert [{key: row[key] for key in none} for row in rows] == [
+        none, {"error": "ENODEV", "error_sure": True}, {"error": "ENODEV", "error_sure": True}, none, none,
+    ]  # fmt: skip
+    assert (frame.index.name, frame.index.tolist()) == ("node", [0, 1, 2, 3, 4])
+    merged = kfgraph.call_tree(trace, root="load_module", merge=True).to_pandas()
+    b = merged[merged["function"] == "b"].iloc[0]
+    assert (b["n_calls"], b["n_unfinished"], b["total_ns"], b["avg_ns"], b["min_ns"], b["max_ns"]) == (2, 1, 2, 2, 2, 2)
+    assert merged["row"].isna().all() and merged["parent"].isna().tolist() == [True, False, False]
+
+
+def test_a_tree_and_a_table_print_as_on_the_command_line(repository, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(repository / "examples" / "insmod-foo-fail19.dat")
+    trace = kfgraph.load(path)
+    tree = kfgraph.call_tree(trace, root="foo_init")
+    assert kfgraph.main(["show", path, "--root", "foo_init"]) == 0
+    printed = capsys.readouterr().out
+    assert str(tree) == kfgraph.to_text(tree) == printed and "foo_read_id [foo] = -19 ENODEV" in printed
+    assert repr(tree).startswith("<CallTree foo_init [foo]: ")
+    assert kfgraph.main(["show", path, "--root", "foo_init", "--depth", "1"]) == 0
+    assert kfgraph.to_text(tree, depth=1, max_rows=None) == capsys.readouterr().out
+    assert kfgraph.main(["show", path, "--root", "kfree"]) == 0
+    assert str(kfgraph.call_tree(trace, root="kfree")) == capsys.readouterr().out
+    assert max(map(len, kfgraph.to_text(tree, width=60).splitlines())) <= 60
+    assert kfgraph.main(["top", path, "--limit", "5"]) == 0
+    top = kfgraph.top(trace)
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == kfgraph.to_text(
+        kfgraph.top(trace, limit=5)
+    ).splitlines()
+    assert str(top) == kfgraph.to_text(top, max_rows=80) and len(str(top)) > len(kfgraph.to_text(top, max_rows=5))
 
 
 def test_what_a_notebook_shows() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import kfgraph
 from kfgraph.capture import prepare
 from kfgraph.capture.plan import CaptureOptions
 from kfgraph.cli import checking, tracing
+from kfgraph.cli.invocation import Invocation, running
 from kfgraph.errors import CaptureError, CommandNotFound, UsageError
 
 from .conftest import Lab, make_tracefs
@@ -308,9 +308,11 @@ def test_without_permission_the_hint_is_the_whole_line(tmp_path: Path, monkeypat
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-    monkeypatch.setattr(sys, "argv", [str(program), "trace", "-o", "a b", "true"])
-    with pytest.raises(CaptureError) as problem:
-        prepare.check_permission(fs)
+    monkeypatch.setattr(checking, "machine", lambda: fs)
+    monkeypatch.setattr(checking, "tell", lambda checks: None)
+    line = Invocation.of(["trace", "-o", "a b", "true"], program=str(program))
+    with running(line), pytest.raises(CaptureError) as problem:
+        checking.check_machine(dry_run=False)
     assert problem.value.exit_code == 125
     assert problem.value.hint == f"sudo '{program}' trace -o 'a b' true"
 

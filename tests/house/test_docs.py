@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 import json
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,31 @@ def test_the_keys_of_info_json_are_on_its_page() -> None:
 def test_every_public_name_is_on_the_page_of_the_api() -> None:
     page = (REPOSITORY / "docs" / "api.md").read_text()
     assert {name for name in kfgraph.__all__ if not re.search(rf"`{name}\b", page)} == set()
+
+
+def test_the_code_on_the_page_of_the_api_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    page = (REPOSITORY / "docs" / "api.md").read_text()
+    sessions, plain = 0, 0
+    names: dict[str, object] = {}
+    for block in re.findall(r"(?m)(?:^    .*\n(?:\n(?=    ))?)+", page):
+        code = textwrap.dedent(block)
+        if ">>>" not in code:
+            exec(compile(code, "docs/api.md", "exec"), names)
+            plain += 1
+            continue
+        test = doctest.DocTestParser().get_doctest(code, names, "docs/api.md", None, None)
+        test.globs = names
+        assert doctest.DocTestRunner().run(test, clear_globs=False).failed == 0, capsys.readouterr().out
+        sessions += 1
+    assert (sessions, plain) == (2, 3)
+    # What print(tree) printed.
+    printed = capsys.readouterr().out
+    assert printed.startswith("1 call merged\n") and "load_module" in printed
+    assert names["ret"].values[names["failed"]].tolist() == [-2]  # type: ignore[attr-defined, index]
+    assert len(names["calls"]) == len(names["trace"].calls)  # type: ignore[attr-defined, arg-type]
 
 
 def test_every_example_trace_has_its_provenance() -> None:

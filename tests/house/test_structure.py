@@ -31,8 +31,8 @@ ALLOWED = {
     "cli": {"errors", "model", "kernel", "capture", "parse", "analyze", "render", "export", "cli"},
     "__main__": {"cli"},
 }
-# The version is a fact of the package, not of a room.
-FREE_NAMES = {"__version__"}
+# The version is a fact of the package, not of a room; results print themselves through the package's public door.
+FREE_NAMES = {"__version__", "to_text"}
 RICH = {"render", "cli"}
 NEVER_AT_IMPORT = {"pandas", "anytree"}
 MAX_LINES = 500

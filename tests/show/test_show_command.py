@@ -126,9 +126,9 @@ def test_json_is_every_selected_call(run: Run) -> None:
     assert [r["duration_ns"] for r in rows] == [None if d < 0 else d for d in calls.duration_ns.tolist()]
     assert rows[0] == {
         "row": 0, "parent": None, "level": 0, "function": "load_module", "module": "", "pid": 302, "comm": "insmod",
-        "cpu": 0, "start_ns": 1_000_000_000, "duration_ns": 1_406_231_348, "self_ns": 1_500_000, "context": "task",
-        "flags": [],
-    } | {"duration_ns": int(calls.duration_ns[0])}  # fmt: skip
+        "cpu": 0, "start_ns": 1_000_000_000, "duration_ns": 1_406_231_348, "total_ns": 1_406_231_348,
+        "self_ns": 1_500_000, "context": "task", "flags": [],
+    } | dict.fromkeys(("duration_ns", "total_ns"), int(calls.duration_ns[0]))  # fmt: skip
     assert next(r for r in rows if r["function"] == "widget_read_id")["module"] == "widget"
     assert next(r for r in rows if r["function"] == "do_exit")["flags"] == ["NO_EXIT"]
 
@@ -179,11 +179,22 @@ def test_json_equals_the_table(tmp_path_factory: pytest.TempPathFactory, trace: 
 
 
 def test_json_has_return_values_where_recorded(run: Run) -> None:
-    built = trace_of([call("f", 5, call("g", 5))])
-    flags = np.array([Flag.HAS_RETVAL, 0], np.uint16)
-    calls = built.calls.with_columns(retval=np.array([0xFFFFFFED, 0], np.int64), flags=flags)
-    run.load(Trace(calls, built.symbols, built.tasks))
-    assert [r["retval"] for r in lines(run("--json")[1])] == [0xFFFFFFED, None]
+    run.load(trace_of([
+        call("f", 5, call("g", 5), call("kfree", 5, retval=7), call("h", 5, retval=0xFFFF_FFFE), retval=0xFFFF_FFED),
+        call("load_module", 5, call("i", 5, retval=0xFFFF_FFFF), call("j", 5, retval=0xFFFF_8880_0000_0000),
+             call("k", 5, retval=0xFFFF_FFED), retval=0xFFFF_FFFF_FFFF_FFED),
+    ]))  # fmt: skip
+    keys = ("function", "retval", "retval_raw", "error", "error_sure")
+    assert [tuple(r[key] for key in keys) for r in lines(run("--json")[1])] == [
+        ("f", -19, "0xffffffed", "ENODEV", False),
+        ("g", None, None, None, False),
+        ("kfree", None, "0x7", None, False),
+        ("h", -2, "0xfffffffe", "ENOENT", False),
+        ("load_module", -19, "0xffffffffffffffed", "ENODEV", True),
+        ("i", -1, "0xffffffff", None, False),
+        ("j", 0xFFFF_8880_0000_0000 - (1 << 64), "0xffff888000000000", None, False),
+        ("k", -19, "0xffffffed", "ENODEV", True),
+    ]
 
 
 def test_json_of_hostile_text_is_json(run: Run) -> None:

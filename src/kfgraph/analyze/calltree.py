@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,10 +14,13 @@ from kfgraph.analyze.retval import errors_of
 from kfgraph.analyze.select import Selection, select
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.calls import Flag
-from kfgraph.model.names import matching
+from kfgraph.model.names import listed, matching
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
 from kfgraph.model.units import plural
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,24 @@ class CallTree:
         """The rows of the CallTable that the tree is of (-1: a task); None: all of the selection, merged."""
         return None if self.merged else self.tree.row
 
+    def to_pandas(self) -> pd.DataFrame:
+        """A DataFrame with one row per node, in the tree's order; the index, ``node``, is what ``parent`` refers to.
+
+        Columns: label (as the tree shows it), function and module (``<NA>`` for a task's node), level,
+        parent, n_calls, n_unfinished, total_ns, self_ns, avg_ns, min_ns, max_ns, flags, row (the call's row in
+        ``trace.calls``, ``<NA>`` for a node that stands for several or for none), and where return values were
+        recorded and the tree is not merged error and error_sure, as in :func:`kfgraph.to_pandas`. Times are ns, sums
+        over the calls whose value is known; unknown is ``<NA>``.
+        """
+        from kfgraph.analyze.treeframe import tree_frame
+
+        return tree_frame(self.tree, self.trace)
+
+    def __str__(self) -> str:
+        from kfgraph import to_text
+
+        return to_text(self)
+
     def __repr__(self) -> str:
         tree = self.tree
         names = list(dict.fromkeys(tree.labels[code] for code in tree.label[tree.roots[:1000]].tolist()))
@@ -56,14 +77,14 @@ class CallTree:
 def call_tree(
     trace: Trace,
     *,
-    root: Sequence[str] = (),
+    root: str | Sequence[str] = (),
     merge: bool = False,
     nth: int | None = None,
     slowest: int | None = None,
-    hide: Sequence[str] = (),
-    task: Sequence[str] = (),
-    pid: Sequence[int] = (),
-    cpu: Sequence[int] = (),
+    hide: str | Sequence[str] = (),
+    task: str | Sequence[str] = (),
+    pid: int | Sequence[int] = (),
+    cpu: int | Sequence[int] = (),
     from_s: float | None = None,
     to_s: float | None = None,
     no_irq: bool = False,
@@ -75,11 +96,11 @@ def call_tree(
     Roots are in time order, with ``slowest`` from slow to fast; merged siblings from slow to fast.
 
     Args:
-        root: names or globs; a match is an outermost call of one of them.
+        root: one or several names or globs; a match is an outermost call of one of them.
         merge: one aggregated tree: calls with the same path from a root become one node.
         nth: the nth match only, in time order, from 1.
         slowest: this many of the matches, the slowest ones.
-        hide: names or globs of functions to take out; their children take their place, their own
+        hide: one or several names or globs of functions to take out; their children take their place, their own
             time is added to their caller's. A root stays.
         task, pid, cpu, from_s, to_s, no_irq, all_tasks, pre_exec: see :func:`select`.
 
@@ -87,6 +108,7 @@ def call_tree(
         NoMatchError: nothing matches, or there is no nth match.
         UsageError: arguments that contradict one another.
     """
+    root, hide = listed(root), listed(hide)
     if nth is not None and slowest is not None:
         raise UsageError("--nth and --slowest contradict each other", "give one of them")
     if not root and (nth is not None or slowest is not None):

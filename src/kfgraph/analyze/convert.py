@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.retval import errors_of, values_of
 from kfgraph.analyze.select import Filters, select
+from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import CONTEXTS, Flag
 from kfgraph.model.symbols import UNKNOWN
 from kfgraph.model.trace import Trace
@@ -24,10 +26,13 @@ def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
     """One row per selected call, in table order (each task's calls in pre-order, task after task).
 
     The index is the call's row in ``trace.calls``. Columns: function, module ("" for the core kernel),
-    pid, comm, cpu, start_ns, duration_ns, self_ns, level, parent (a row; of the selection: the nearest
-    selected caller), context, flags (see :class:`kfgraph.model.calls.Flag`), retval where the trace
-    has any, and own_cost_ns (kfgraph's own, at most; in no other time) where there is any in the selection.
-    Times are ns of the trace clock; unknown is ``<NA>``.
+    pid, comm, cpu, start_ns, duration_ns (as recorded), total_ns (what the selection counts: the duration without what
+    it leaves out, and without kfgraph's own cost), self_ns (less that cost), level, parent (a row; of the selection:
+    the nearest selected caller), context, flags (see :class:`kfgraph.Flag`). Where the trace has return values:
+    retval (the value that the function's type makes of the register, an error always negative), retval_raw (the
+    register), error (its name, None for no error) and error_sure (False: it looks like one, see docs/show.md).
+    Where the selection has any: own_cost_ns, kfgraph's own, at most. Times are ns of the trace clock; unknown is
+    ``<NA>``.
 
     Args:
         trace: what :func:`kfgraph.load` returned.
@@ -66,7 +71,8 @@ def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
         "comm": words(lane, [task.comm or None for task in tasks]),
         "cpu": numbers(calls.cpu[rows], calls.cpu[rows] < 0),
         "start_ns": numbers(calls.start_ns[rows], (flags & Flag.START_UNKNOWN) != 0),
-        "duration_ns": numbers(selection.total_ns[rows], selection.total_ns[rows] < 0),
+        "duration_ns": numbers(calls.duration_ns[rows], calls.duration_ns[rows] < 0),
+        "total_ns": numbers(selection.total_ns[rows], selection.total_ns[rows] < 0),
         "self_ns": numbers(selection.self_ns[rows], selection.self_ns[rows] < 0),
         "level": calls.level[rows],
         "parent": numbers(selection.parent[rows], selection.parent[rows] < 0),
@@ -74,7 +80,16 @@ def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
         "flags": flags,
     }
     if calls.retval is not None:
-        columns["retval"] = numbers(calls.retval[rows], (flags & Flag.HAS_RETVAL) == 0)
+        values, has = values_of(calls, symbols, rows)
+        columns["retval"] = numbers(values, ~has)
+        registers = pd.Series(calls.retval[rows].astype(np.uint64), dtype="UInt64", index=rows)
+        columns["retval_raw"] = registers.mask((flags & Flag.HAS_RETVAL) == 0)
+        errors = errors_of(calls, symbols)
+        said = 2 * errors.codes[rows].astype(np.int64) + errors.sure[rows]
+        keys, which = np.unique(said, return_inverse=True)
+        pairs = [divmod(key, 2) for key in keys.tolist()]
+        columns["error"] = words(which, [error_name(e, sure=bool(s), arch=trace.meta.arch) or None for e, s in pairs])
+        columns["error_sure"] = errors.sure[rows]
     if len(selection.own_cost):
         cost_ns = selection.own_cost.of(rows.astype(np.int32))
         columns["own_cost_ns"] = numbers(cost_ns, cost_ns < 0)

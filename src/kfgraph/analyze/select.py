@@ -15,7 +15,7 @@ from kfgraph.analyze.owncost import OwnCost, own_cost
 from kfgraph.errors import NoMatchError, Notice, UsageError
 from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
-from kfgraph.model.names import matching
+from kfgraph.model.names import listed, matching
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
 
@@ -25,10 +25,10 @@ _NS = 1_000_000_000
 class Filters(TypedDict, total=False):
     """The filters of :func:`select`, for those who pass them on."""
 
-    root: Sequence[str]
-    task: Sequence[str]
-    pid: Sequence[int]
-    cpu: Sequence[int]
+    root: str | Sequence[str]
+    task: str | Sequence[str]
+    pid: int | Sequence[int]
+    cpu: int | Sequence[int]
     from_s: float | None
     to_s: float | None
     no_irq: bool
@@ -71,10 +71,10 @@ class Selection:
 def select(
     trace: Trace,
     *,
-    root: Sequence[str] = (),
-    task: Sequence[str] = (),
-    pid: Sequence[int] = (),
-    cpu: Sequence[int] = (),
+    root: str | Sequence[str] = (),
+    task: str | Sequence[str] = (),
+    pid: int | Sequence[int] = (),
+    cpu: int | Sequence[int] = (),
     from_s: float | None = None,
     to_s: float | None = None,
     no_irq: bool = False,
@@ -87,7 +87,7 @@ def select(
         root: names or globs (see :func:`kfgraph.model.names.matching`); a match is an outermost
             call, everything below it belongs to it. None: every call.
         task: names of tasks (globs) or ``comm-pid``; with ``pid``, tasks that match either.
-        cpu: CPUs on which a call was entered.
+        cpu: CPUs on which a call was entered. Of these four each may be one value instead of several.
         from_s, to_s: seconds from the start of the trace; calls that overlap this time stay.
         no_irq: without interrupts and the time they took.
         all_tasks: also tasks that are not the traced command's.
@@ -97,6 +97,7 @@ def select(
         NoMatchError: a filter leaves nothing, with the nearest names as the hint.
         UsageError: the trace does not record what a filter needs, or from_s is not before to_s.
     """
+    root, task, pid, cpu = listed(root), listed(task), listed(pid), listed(cpu)
     calls = trace.calls
     n = len(calls)
     keep = np.ones(n, np.bool_)

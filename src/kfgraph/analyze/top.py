@@ -152,6 +152,11 @@ class Top:
         shares = self.self_share[:10].tolist()
         yield f"{self.group}s", [f"{self.labels[i]} {format_share(share)}" for i, share in enumerate(shares)]
 
+    def __str__(self) -> str:
+        from kfgraph import to_text
+
+        return to_text(self)
+
     def __repr__(self) -> str:
         rows, calls = plural(self.n_rows, self.group), plural(self.n_calls, "call")
         return f"<Top {rows} by {self.by}, {calls}, self {format_ns(self.self_ns)}>"

@@ -13,7 +13,7 @@ from pathlib import Path
 from kfgraph.capture.loads import find_loads
 from kfgraph.capture.plan import CaptureOptions, CapturePlan, asked_events, default_buffer_kb, most_buffer_kb
 from kfgraph.capture.probes import plan_probes, read_blacklist, read_loaded
-from kfgraph.capture.tracefs import Tracefs
+from kfgraph.capture.tracefs import BE_ROOT, Tracefs
 from kfgraph.errors import CaptureError
 from kfgraph.model.spelling import shell_line, shell_word
 from kfgraph.model.units import format_size, plural
@@ -220,7 +220,7 @@ def check_permission(fs: Tracefs) -> None:
     """May this user record?
 
     Raises:
-        CaptureError: with the whole command line to type as its hint.
+        CaptureError: no; its hint is BE_ROOT.
     """
     if not fs.writable:
-        raise CaptureError("recording needs root (or write access to tracefs)", hint=sudo_line(sys.argv))
+        raise CaptureError("recording needs root (or write access to tracefs)", hint=BE_ROOT)

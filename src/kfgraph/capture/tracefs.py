@@ -16,6 +16,8 @@ from pathlib import Path
 
 from kfgraph.errors import CaptureError, MachineError
 
+BE_ROOT = "run as root"
+"""A hint; who knows the command line says it with sudo."""
 MOUNT_POINTS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
 FILESYSTEMS = Path("/proc/filesystems")
 FTRACE_ENABLED = Path("/proc/sys/kernel/ftrace_enabled")
@@ -171,7 +173,7 @@ def find(*, mount_points: Iterable[Path] | None = None) -> Tracefs:
         except OSError:
             continue
     if hidden:
-        raise MachineError("the kernel's tracing directory is not readable for this user", hint="run as root")
+        raise MachineError("the kernel's tracing directory is not readable for this user", hint=BE_ROOT)
     if "tracefs" not in FILESYSTEMS.read_text().split():
         raise MachineError(
             f"this kernel ({os.uname().release}) was built without tracing",

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kfgraph.capture.recording import Recording
+from kfgraph.cli import invocation
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
 from kfgraph.model.companion import Companion
 from kfgraph.model.spelling import shell_line
@@ -117,7 +118,7 @@ def _again(recording: Recording, arguments: Sequence[str], option: str, *value: 
     dashes = [options.pop()] if options and options[-1] == "--" else []
     if option == "--buffer":
         options = _without(options, option)
-    return shell_line([*own_words(sys.argv[0], os.environ), *options, option, *value, *dashes, *words])
+    return shell_line([*own_words(invocation.current().program, os.environ), *options, option, *value, *dashes, *words])
 
 
 def _without(options: list[str], option: str) -> list[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import IO, Any
 
+from kfgraph.cli.invocation import Invocation, running
 from kfgraph.cli.saying import fail, say
 from kfgraph.errors import Interrupted, KfgraphError, MachineError
 
@@ -100,9 +101,6 @@ def drop(stream: IO[Any]) -> None:
         os.dup2(nowhere.fileno(), stream.fileno())
 
 
-def debugging(argv: Sequence[str]) -> bool:
-    """Is ``--debug`` among kfgraph's own options, and not among the words of a command?"""
-    return "--debug" in takewhile(lambda word: word.startswith("-"), argv)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -111,15 +109,16 @@ def main(args: Sequence[str] | None = None) -> int:
     Expected failures are one line and a hint, a closed pipe is no failure, Ctrl-C is 130, SIGTERM 143. A bug keeps
     its traceback under ``--debug`` and is one line otherwise.
     """
-    argv = list(sys.argv[1:] if args is None else args)
-    debug = debugging(argv)
+    invocation = Invocation.of_process() if args is None else Invocation.of(args)
+    debug = invocation.debug
     open_standard_streams()
     _never_fail_on_a_letter()
     # Ignored, as some parents leave it, no child's end could be waited for.
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        return _run(argv)
+        with running(invocation):
+            return _run(list(invocation.argv))
     except KfgraphError as problem:
         return fail(problem)
     except KeyboardInterrupt as stop:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from itertools import takewhile
 
 from kfgraph.capture import doctor, prepare, tracefs
+from kfgraph.cli import invocation
 from kfgraph.cli.advice import own_words
 from kfgraph.cli.saying import say
-from kfgraph.errors import CaptureError, MachineError
+from kfgraph.errors import CaptureError, KfgraphError, MachineError
 from kfgraph.model.health import LIMITED, MISSING, Check
 from kfgraph.model.spelling import shell_line
 
@@ -27,13 +27,17 @@ def machine() -> tracefs.Tracefs:
         tracer = doctor.check_tracer(doctor.this_system())
         if tracer.state == MISSING:  # then nothing that helps against the rest helps
             raise CaptureError(f"{tracer.name}: {tracer.found}", hint=_in_a_guest(tracer.remedy)) from None
-        hint = prepare.sudo_line(sys.argv) if problem.hint == "run as root" else problem.hint
-        raise CaptureError(problem.message, hint=hint) from None
+        raise CaptureError(problem.message, hint=_with_sudo(problem)) from None
+
+
+def _with_sudo(problem: KfgraphError) -> str:
+    """Its hint; where that is to be root, this run's command line with sudo."""
+    return prepare.sudo_line(invocation.current().line) if problem.hint == tracefs.BE_ROOT else problem.hint
 
 
 def _in_a_guest(otherwise: str) -> str:
     """This run's command line for a guest; processes that run here are not to be had there."""
-    program, *arguments = sys.argv
+    program, *arguments = invocation.current().line
     if "-p" in arguments or "--pid" in arguments:
         return otherwise
     before = list(takewhile(lambda word: word != "trace", arguments))
@@ -50,7 +54,10 @@ def check_machine(*, dry_run: bool) -> None:
     tell([doctor.check_lockdown(system)])
     fs = machine()
     if not dry_run:
-        prepare.check_permission(fs)
+        try:
+            prepare.check_permission(fs)
+        except CaptureError as problem:
+            raise CaptureError(problem.message, hint=_with_sudo(problem)) from None
         tell([doctor.check_pids(system), doctor.check_trace_cmd(system), doctor.check_names(system)])
 
 

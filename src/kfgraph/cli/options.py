@@ -7,14 +7,12 @@ defaults stand in the command.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kfgraph.cli import notes
-from kfgraph.cli.app import debugging
+from kfgraph.cli import invocation, notes
 from kfgraph.cli.idle import Idle
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.spelling import shell_word
@@ -135,7 +133,7 @@ def open_trace(
     from kfgraph.parse import load
 
     trace = load(path, reader=reader, buffer=buffer, modules=modules or ())
-    if debugging(sys.argv[1:]):
+    if invocation.current().debug:
         trace.check()
     if not (len(trace.calls) or may_be_empty):
         hint = f"kfgraph info {shell_word(path)} says what it holds"

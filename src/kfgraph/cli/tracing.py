@@ -20,8 +20,7 @@ from kfgraph.capture.recorder import PROGRAM, Verdict
 from kfgraph.capture.recording import Progress, Recording, Watcher
 from kfgraph.capture.run import record
 from kfgraph.capture.tracefs import neutral, take_snapshot
-from kfgraph.cli import checking
-from kfgraph.cli.app import debugging
+from kfgraph.cli import checking, invocation
 from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
 from kfgraph.cli.saying import say
@@ -41,7 +40,7 @@ def own_failures() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as problem:
-        if debugging(sys.argv[1:]):
+        if invocation.current().debug:
             raise
         what = problem.filename or "the current directory"
         raise CaptureError(f"{what}: {problem.strerror or problem}") from None
@@ -286,14 +285,16 @@ def _print_summary(recording: Recording, *, shown: str) -> None:
     warnings = _warnings(recording)
     try:
         loaded = load(str(recording.path))
+        if invocation.current().debug:
+            loaded.check()
     except KfgraphError as problem:
         warnings.append(f"it cannot be read back: {problem.message}")
     except Exception as bug:  # the recording and the command's status count for more than this line
-        if debugging(sys.argv[1:]):
+        if invocation.current().debug:
             raise
         warnings.append(f"it cannot be read back: {type(bug).__name__}: {bug}")
     n_calls, n_tasks, next_root = _count(loaded) if loaded else (None, None, "")
-    if loaded and (again := again_with_children(recording, loaded, arguments=sys.argv[1:])):
+    if loaded and (again := again_with_children(recording, loaded, arguments=invocation.current().argv)):
         warnings.append(f"no loading of a module was recorded; if a child of the command does it: {again}")
     result = CaptureSummary(
         path=f"./{shown}" if shown.startswith("-") else shown,
@@ -303,7 +304,7 @@ def _print_summary(recording: Recording, *, shown: str) -> None:
         n_tasks=n_tasks,
         ended=_how_it_ended(recording),
         lost=tuple((s.cpu, s.n_lost, s.n_events) for s in recording.stats if s.n_lost),
-        advice=tuple(against_loss(recording, loaded, root=next_root, arguments=sys.argv[1:])),
+        advice=tuple(against_loss(recording, loaded, root=next_root, arguments=invocation.current().argv)),
         warnings=tuple(warnings),
         partial=recording.partial,
         next_root=next_root,

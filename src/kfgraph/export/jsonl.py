@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.retval import values_of
+from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import CONTEXTS, Flag
 from kfgraph.model.spelling import json_text
 
@@ -19,9 +21,10 @@ def write_calls(call_tree: CallTree, out: TextIO) -> None:
     """Every call of ``call_tree``, one object a line, in the tree's order.
 
     ``row`` and ``parent`` number the calls of the whole trace, ``level`` counts from its task's
-    outermost call; the parent of a root is null. Times are ns as recorded, but that ``self_ns`` is less kfgraph's
-    own cost; what is unknown is null. ``retval`` and ``args`` are there if the trace recorded any,
-    ``own_cost_ns`` if there is any in the selection.
+    outermost call; the parent of a root is null. ``duration_ns`` is as recorded, ``total_ns`` is what the selection
+    counts, ``self_ns`` is less kfgraph's own cost; what is unknown is null. ``retval`` (the value by the function's
+    type), ``retval_raw`` (the register), ``error`` (its name), ``error_sure``, and ``args`` are there if the trace
+    recorded any, ``own_cost_ns`` if there is any in the selection.
     """
     trace, tree = call_tree.trace, call_tree.tree
     calls = trace.calls
@@ -36,6 +39,8 @@ def write_calls(call_tree: CallTree, out: TextIO) -> None:
     rows = tree.row[is_call]
     # A task's node is no call: below it the parent is null.
     parents = np.append(tree.row, np.int32(-1))[tree.parent[is_call]]
+    total_ns = tree.total_ns[is_call]
+    recorded = _recorded(call_tree, np.flatnonzero(is_call))
     for first in range(0, len(rows), _CHUNK):
         part = rows[first : first + _CHUNK]
         columns = zip(
@@ -47,19 +52,20 @@ def write_calls(call_tree: CallTree, out: TextIO) -> None:
             _nullable(calls.cpu[part]),
             _nullable(calls.start_ns[part]),
             _nullable(calls.duration_ns[part]),
+            _nullable(total_ns[first : first + _CHUNK]),
             _nullable(call_tree.selection.self_ns[part]),
             calls.context[part].tolist(),
             calls.flags[part].tolist(),
-            _recorded(call_tree, part),
+            recorded(first, first + _CHUNK),
             strict=True,
         )
         out.write(
             "".join(
                 [
                     f'{{"row": {row}, "parent": {parent}, "level": {level}, {functions[func]}, {tasks[lane]}, '
-                    f'"cpu": {cpu}, "start_ns": {start}, "duration_ns": {duration}, "self_ns": {own}, '
-                    f'"context": {contexts[context]}, "flags": {flag_names[flags]}{more}}}\n'
-                    for row, parent, level, func, lane, cpu, start, duration, own, context, flags, more in columns
+                    f'"cpu": {cpu}, "start_ns": {start}, "duration_ns": {lasted}, "total_ns": {total}, '
+                    f'"self_ns": {own}, "context": {contexts[context]}, "flags": {flag_names[flags]}{more}}}\n'
+                    for row, parent, level, func, lane, cpu, start, lasted, total, own, context, flags, more in columns
                 ]
             )
         )
@@ -111,21 +117,47 @@ def _function(name: str, module: str, known: bool) -> str:
     return f'"function": {json_text(name) if name else "null"}, "module": {json_text(module) if known else "null"}'
 
 
-def _recorded(call_tree: CallTree, rows: npt.NDArray[np.int32]) -> list[str]:
-    """``, "retval": ..., "own_cost_ns": ..., "args": ...`` of each row, as far as there are such columns."""
-    calls = call_tree.trace.calls
-    more = [""] * len(rows)
+def _recorded(call_tree: CallTree, nodes: npt.NDArray[np.intp]) -> Callable[[int, int], list[str]]:
+    """(first, last) -> ``, "retval": ..., "args": ...`` of those ``nodes``, as far as there are such columns."""
+    trace, tree = call_tree.trace, call_tree.tree
+    calls, rows = trace.calls, tree.row[nodes]
+    cost, returned = call_tree.selection.own_cost, None
     if calls.retval is not None:
-        has = calls.has(Flag.HAS_RETVAL)[rows].tolist()
-        values = calls.retval[rows].tolist()
-        more = [f', "retval": {value if known else "null"}' for value, known in zip(values, has, strict=True)]
-    cost = call_tree.selection.own_cost
-    if len(cost):
-        more = [f'{said}, "own_cost_ns": {value}' for said, value in zip(more, _nullable(cost.of(rows)), strict=True)]
-    if calls.args is not None:
-        text = calls.args.text
-        more = [f'{said}, "args": {json_text(text(row))}' for said, row in zip(more, rows.tolist(), strict=True)]
-    return more
+        values, has = values_of(calls, trace.symbols, rows)
+        recorded, registers = calls.has(Flag.HAS_RETVAL)[rows], calls.retval[rows].astype(np.uint64)
+        # Twice the error number, and one more where it is sure.
+        errors = 2 * tree.extras["error"][nodes].astype(np.int64) + tree.extras["error_sure"][nodes]
+        said = {key: _error(key >> 1, bool(key & 1), trace.meta.arch) for key in np.unique(errors).tolist()}
+        returned = values, has, recorded, registers, errors
+
+    def texts(first: int, last: int) -> list[str]:
+        part = slice(first, last)
+        more = [""] * len(rows[part])
+        if returned is not None:
+            columns = zip(*(column[part].tolist() for column in returned), strict=True)
+            more = [
+                f', "retval": {value if known else "null"}, '
+                f'"retval_raw": {_register(register) if recorded else "null"}{said[error]}'
+                for value, known, recorded, register, error in columns
+            ]
+        if len(cost):
+            costs = _nullable(cost.of(rows[part]))
+            more = [f'{also}, "own_cost_ns": {value}' for also, value in zip(more, costs, strict=True)]
+        if calls.args is not None:
+            args = map(calls.args.text, rows[part].tolist())
+            more = [f'{also}, "args": {json_text(text)}' for also, text in zip(more, args, strict=True)]
+        return more
+
+    return texts
+
+
+def _register(value: int) -> str:
+    return f'"0x{value:x}"'
+
+
+def _error(error: int, sure: bool, arch: str) -> str:
+    name = error_name(error, sure=sure, arch=arch)
+    return f', "error": {json_text(name or None)}, "error_sure": {json_text(sure)}'
 
 
 def _names(flags: int) -> list[str]:

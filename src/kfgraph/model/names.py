@@ -5,11 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from fnmatch import translate
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+T = TypeVar("T", str, int)
+
 _WITH_MODULE = re.compile(r"(.*\S)\s+\[([^\[\]]+)\]")
+
+
+def listed(values: T | Iterable[T] | None) -> tuple[T, ...]:
+    """The values, where one is as good as a list of one, and None as none: a string is one name, not its letters."""
+    if values is None:
+        return ()
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        return (values,)
+    return tuple(values)
 
 
 def split_label(label: str) -> tuple[str, str]:

@@ -48,6 +48,9 @@ class Source:
     path. ``grows``: more may be appended while it is read (what was there counts).
     """
 
+    # Kept here: when the interpreter ends, a trace may be freed after the names of this module.
+    _close = staticmethod(os.close)
+
     # Reads, not a mapping: a mapping of a file that another program cuts short kills the process.
     def __init__(self, path: str | os.PathLike[str], *, grows: bool = False) -> None:
         """Raises OSError: it cannot be opened, or is no regular file."""
@@ -68,7 +71,7 @@ class Source:
         """Close the file."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            self._close(fd)
 
     @property
     def has_name(self) -> bool:

@@ -1,0 +1,37 @@
+"""Results as the text that the command line prints into a file."""
+
+from __future__ import annotations
+
+from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.top import Top
+from kfgraph.render.console import WIDTH_OF_A_FILE
+from kfgraph.render.fold import ROWS, FoldOptions
+from kfgraph.render.top import TopView
+from kfgraph.render.tree import tree_view
+
+
+def to_text(
+    result: CallTree | Top,
+    *,
+    width: int | None = None,
+    max_rows: int | None = ROWS,
+    depth: int | None = None,
+    min_ns: int | None = None,
+) -> str:
+    """What ``kfgraph show`` or ``kfgraph top`` prints of ``result``, without colours; every line ends with a newline.
+
+    Args:
+        result: what :func:`kfgraph.call_tree` or :func:`kfgraph.top` returned.
+        width: columns that a line may have; None: a line of a tree is never cut, a table has 160.
+        max_rows: of a tree the slowest calls that fit into so many rows, of a table its first rows. None: all.
+        depth: of a tree only so many levels below the roots.
+        min_ns: of a tree only calls of at least so many ns.
+    """
+    if isinstance(result, CallTree):
+        several = not (result.by_task or result.merged) and 1 < len(result.nth) == len(result.matches)
+        options = FoldOptions(
+            max_rows=max_rows, depth=depth, min_ns=min_ns, open_roots="slowest" if several and max_rows else "all"
+        )
+        return "".join(tree_view(result, options, width=width).plain())
+    lines = TopView(result, max_rows).lines(width or WIDTH_OF_A_FILE)
+    return "".join(f"{line.plain.rstrip()}\n" for line in lines)
