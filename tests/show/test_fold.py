@@ -13,7 +13,8 @@ from kfgraph.errors import NoMatchError
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
-from kfgraph.render.fold import Folded, FoldOptions, Kind, Why, fold
+from kfgraph.render.choice import FoldOptions, Why
+from kfgraph.render.fold import Folded, Kind, fold
 from kfgraph.render.repeats import fold_repeats, shapes
 
 ANY_OPTIONS = st.builds(
@@ -25,7 +26,7 @@ ANY_OPTIONS = st.builds(
     min_share=st.one_of(st.none(), st.floats(0, 1)),
     depth=st.one_of(st.none(), st.integers(0, 5)),
     repeats=st.booleans(),
-    open_roots=st.sampled_from(["all", "slowest"]),
+    open_roots=st.sampled_from(["all", "one"]),
 )
 
 
@@ -153,13 +154,13 @@ def test_the_way_of_an_error_is_shown_however_fast_it_was() -> None:
     trace = trace_of([tree])
     error = {"root": -19, "init": -19, "probe": -19, "read": -19, "undo": -22, "fine": -19}
     names = [trace.symbols.names[code] for code in trace.calls.func]
-    # "fine" got -19 of its own: it is shown too, for it returned to a caller that returned the same.
+    # "undo" failed otherwise, "fine" got -19 of its own: both returned to a caller that failed.
     retval = np.array([error.get(name, 0) & 0xFFFFFFFF for name in names], np.int64)
     flags = trace.calls.flags | np.uint16(Flag.HAS_RETVAL)
     failing = Trace(trace.calls.with_columns(retval=retval, flags=flags), trace.symbols, trace.tasks)
     rows = shown(fold(tree_of(failing), FoldOptions(max_rows=8)))
     assert [row.strip().split(" ")[0] for row in rows if "slow" not in row and row.strip()[0] != "…"] == [
-        "root", "init", "probe", "read", "fine",
+        "root", "init", "probe", "read", "undo", "fine",
     ]  # fmt: skip
     # Asked for, a limit is a limit.
     assert [row.split(" ")[0] for row in shown(fold(tree_of(failing), FoldOptions(depth=0)))] == ["root"]
@@ -209,7 +210,7 @@ def test_a_name_that_is_not_there_is_said(option: str) -> None:
 def test_several_matches_open_the_slowest_and_fold_above_the_limit() -> None:
     roots = [call("root", 10, call("leaf", 10 * i)) for i in range(30)]
     tree = tree_of(trace_of(roots))
-    folded = fold(tree, FoldOptions(open_roots="slowest"))
+    folded = fold(tree, FoldOptions(open_roots="one"))
     rows = shown(folded)
     assert rows[:2] == ["root … 1", "root … 1"]
     assert rows[-3:] == ["root", "  leaf", "… 20"]
@@ -217,10 +218,10 @@ def test_several_matches_open_the_slowest_and_fold_above_the_limit() -> None:
     assert folded.hidden_ns[-1] == sum(10 + 10 * i for i in range(10))
 
 
-def test_calls_to_opens_the_slowest_match_that_leads_there() -> None:
+def test_calls_to_opens_every_match_that_leads_there() -> None:
     roots = [call("root", 10, call("a", 9)), call("root", 5, call("b", 1, call("c", 1))), call("root", 1, call("b", 1))]
-    folded = fold(tree_of(trace_of(roots)), FoldOptions(open_roots="slowest", calls_to=["b"]))
-    assert shown(folded) == ["root", "  b … 1", "root … 1", "… 2"]
+    folded = fold(tree_of(trace_of(roots)), FoldOptions(open_roots="one", calls_to=["b"]))
+    assert shown(folded) == ["root", "  b … 1", "root", "  b", "… 2"]
     assert folded.why[-1] == Why.OFF_PATH
 
 

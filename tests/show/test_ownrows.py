@@ -20,7 +20,8 @@ from kfgraph.analyze.owncost import LABEL
 from kfgraph.analyze.select import select
 from kfgraph.model.companion import Companion, ReturnProbe
 from kfgraph.model.trace import Trace
-from kfgraph.render.fold import FoldOptions, Kind
+from kfgraph.render.choice import FoldOptions
+from kfgraph.render.fold import Kind
 from kfgraph.render.tree import TreeView, tree_view
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "insmod-foo-fail19.dat"

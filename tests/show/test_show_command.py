@@ -220,7 +220,7 @@ def test_folding_follows_what_is_asked_for() -> None:
     everything = options(all_=True, several=True)
     assert (everything.max_rows, everything.max_roots, everything.repeats) == (None, None, False)
     assert everything.open_roots == "all"
-    assert options(several=True).open_roots == "slowest"
+    assert options(several=True).open_roots == "one"
     for bad in ("-5us", "101%", "soon"):
         with pytest.raises(UsageError):
             least(bad)

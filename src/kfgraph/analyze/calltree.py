@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, floors, nearest_kept
+from kfgraph.analyze.errors import error_columns, merged_columns
+from kfgraph.analyze.forest import (
+    Bool,
+    Int32,
+    Int64,
+    by_level,
+    covered,
+    floors,
+    nearest_kept,
+    preorder,
+    ranges,
+)  # fmt: skip
 from kfgraph.analyze.owncost import sum_costs
-from kfgraph.analyze.retval import errors_of
 from kfgraph.analyze.select import Selection, select
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.calls import Flag
@@ -28,10 +38,9 @@ class CallTree:
     """The tree, or trees, that were asked for.
 
     The roots of ``tree`` are the matches of ``root``; without it the tasks (``by_task``), which
-    count no call of their own. Where return values were recorded and the tree is not merged,
-    ``tree.extras["error"]`` and ``["error_sure"]`` are the two columns of
-    :class:`kfgraph.analyze.retval.Errors`. ``matches`` are the rows of all matches in time order, ``nth``
-    the 1-based place in it of each root of ``tree`` (empty for tasks and merged trees). ``n_hidden``
+    count no call of their own. ``tree.extras`` are those of :func:`error_columns`, of a merged tree those of
+    :func:`merged_columns`. ``matches`` are the rows of all matches in time order, ``nth`` the
+    1-based place in it of each root of ``tree`` (empty for tasks and merged trees). ``n_hidden``
     calls were taken out by ``hide``, their children and their time are still there.
     """
 
@@ -149,7 +158,7 @@ def _tree_of(chosen: Selection) -> TreeTable:
     trace, keep = chosen.trace, chosen.keep
     calls, n = trace.calls, len(trace.calls)
     if chosen.named:
-        rows = _ranges(chosen.roots, calls.end[chosen.roots])
+        rows = ranges(chosen.roots, calls.end[chosen.roots])
         rows = rows[keep[rows]]
     else:
         rows = np.flatnonzero(keep).astype(np.int32)
@@ -184,16 +193,9 @@ def _tree_of(chosen: Selection) -> TreeTable:
         flags=flags,
         labels=trace.symbols.labels,
         own_cost_ns=chosen.own_cost.of(rows),
-        extras=_errors(trace, rows),
+        extras=error_columns(trace, rows),
     )
     return tree if chosen.named else _under_tasks(tree, trace)
-
-
-def _errors(trace: Trace, rows: Int32) -> dict[str, Any]:
-    if trace.calls.retval is None:
-        return {}
-    errors = errors_of(trace.calls, trace.symbols)
-    return {"error": errors.codes[rows], "error_sure": errors.sure[rows]}
 
 
 def _under_tasks(tree: TreeTable, trace: Trace) -> TreeTable:
@@ -235,16 +237,9 @@ def _under_tasks(tree: TreeTable, trace: Trace) -> TreeTable:
     )
 
 
-def _ranges(start: Int32, end: Int32) -> Int32:
-    """The numbers of all ``range(start[k], end[k])``, one after another."""
-    size = end - start
-    before = np.append(0, np.cumsum(size))
-    return (np.arange(before[-1]) - np.repeat(before[:-1] - start, size)).astype(np.int32)
-
-
 def _slices(tree: TreeTable, roots: Int32) -> TreeTable:
     """The subtrees at these roots of ``tree``, in the order given."""
-    nodes = _ranges(roots, tree.end[roots])
+    nodes = ranges(roots, tree.end[roots])
     size = tree.end[roots] - roots
     moved = np.repeat(np.append(0, np.cumsum(size))[:-1] - roots, size).astype(np.int32)
     parent = tree.parent[nodes]
@@ -348,7 +343,7 @@ def merged(tree: TreeTable) -> TreeTable:
     np.bitwise_or.at(flags, node, tree.flags)
     floor_ns = summed(tree.floor_ns)
 
-    order, size = _preorder(parent, level, floor_ns, first)
+    order, size = preorder(parent, level, floor_ns, first)
     new = np.empty(n_nodes, np.int64)
     new[order] = np.arange(n_nodes)
     return TreeTable(
@@ -367,28 +362,5 @@ def merged(tree: TreeTable) -> TreeTable:
         flags=flags[order],
         labels=tree.labels,
         own_cost_ns=sum_costs(tree.own_cost_ns, node, n_nodes)[order],
+        extras={name: column[order] for name, column in merged_columns(tree, node, n_nodes).items()},
     )
-
-
-def _preorder(parent: Int64, level: Int64, weight: Int64, first: Int64) -> tuple[Int64, Int64]:
-    """(the nodes in pre-order, each node's subtree size), heavy siblings first, then the first seen.
-
-    ``level`` is ascending: nodes stand level by level.
-    """
-    n = len(parent)
-    size = np.ones(n, np.int64)
-    levels = np.split(np.arange(n), np.flatnonzero(np.diff(level)) + 1)
-    for group in reversed(levels[1:]):
-        np.add.at(size, parent[group], size[group])
-    place = np.zeros(n, np.int64)
-    for group in levels:
-        above = parent[group]
-        ordered = group[np.lexsort((first[group], -weight[group], above))]
-        above = parent[ordered]
-        before = np.cumsum(size[ordered]) - size[ordered]
-        head = np.append(True, above[1:] != above[:-1])
-        before -= before[np.maximum.accumulate(np.where(head, np.arange(len(head)), 0))]
-        place[ordered] = before + np.where(above < 0, 0, place[above] + 1)
-    order = np.empty(n, np.int64)
-    order[place] = np.arange(n)
-    return order, size

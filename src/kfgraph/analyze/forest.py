@@ -64,3 +64,34 @@ def floors(parent: Int32, level: Int16, total_ns: Int64, counted: Bool) -> Int64
     for group in by_level(below, level):
         np.add.at(floor, parent[group], floor[group])
     return floor
+
+
+def ranges(start: Int32, end: Int32) -> Int32:
+    """The numbers of all ``range(start[k], end[k])``, one after another."""
+    size = end - start
+    before = np.append(0, np.cumsum(size))
+    return (np.arange(before[-1]) - np.repeat(before[:-1] - start, size)).astype(np.int32)
+
+
+def preorder(parent: Int64, level: Int64, weight: Int64, first: Int64) -> tuple[Int64, Int64]:
+    """(the nodes in pre-order, each node's subtree size), heavy siblings first, then the first seen.
+
+    ``level`` is ascending: nodes stand level by level.
+    """
+    n = len(parent)
+    size = np.ones(n, np.int64)
+    levels = np.split(np.arange(n), np.flatnonzero(np.diff(level)) + 1)
+    for group in reversed(levels[1:]):
+        np.add.at(size, parent[group], size[group])
+    place = np.zeros(n, np.int64)
+    for group in levels:
+        above = parent[group]
+        ordered = group[np.lexsort((first[group], -weight[group], above))]
+        above = parent[ordered]
+        before = np.cumsum(size[ordered]) - size[ordered]
+        head = np.append(True, above[1:] != above[:-1])
+        before -= before[np.maximum.accumulate(np.where(head, np.arange(len(head)), 0))]
+        place[ordered] = before + np.where(above < 0, 0, place[above] + 1)
+    order = np.empty(n, np.int64)
+    order[place] = np.arange(n)
+    return order, size

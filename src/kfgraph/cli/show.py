@@ -45,6 +45,7 @@ def run(
     collapse: own.Collapse = None,
     hide: own.Hide = None,
     calls_to: own.CallsTo = None,
+    errors: own.Errors = False,
     event: own.Events = None,
     start: own.Start = False,
     json_: options.Json = False,
@@ -73,6 +74,7 @@ def run(
         expand=expand or (),
         collapse=collapse or (),
         calls_to=calls_to or (),
+        errors=errors,
     )
     tree = call_tree(
         loaded,

@@ -12,7 +12,7 @@ from kfgraph.errors import UsageError
 from kfgraph.model.units import parse_ns
 
 if TYPE_CHECKING:
-    from kfgraph.render.fold import FoldOptions
+    from kfgraph.render.choice import FoldOptions
 
 _MATCHES = "Several matches of --root"
 _ROWS = "Which rows"
@@ -67,6 +67,10 @@ CallsTo = Annotated[
     list[str] | None,
     typer.Option("--calls-to", metavar="FUNC", help="Only what leads to FUNC; repeatable.", rich_help_panel=_ROWS),
 ]
+Errors = Annotated[
+    bool,
+    typer.Option("--errors", help="Only calls that returned an error, and what leads to them.", rich_help_panel=_ROWS),
+]
 Events = Annotated[
     list[str] | None,
     typer.Option(
@@ -77,7 +81,10 @@ Events = Annotated[
 Start = Annotated[bool, typer.Option("--start", help="A column of start times, in seconds from the start.")]
 
 IDLE = (
-    Idle("json_", ("all_", "depth", "min_", "max_rows", "expand", "collapse", "hide", "calls_to", "event", "start")),
+    Idle(
+        "json_",
+        ("all_", "depth", "min_", "max_rows", "expand", "collapse", "hide", "calls_to", "errors", "event", "start"),
+    ),
     # Nothing is folded then; but below a depth or a least time there is something to expand.
     Idle("all_", ("expand",), unless=("depth", "min_")),
 )
@@ -94,9 +101,10 @@ def fold_options(
     expand: Sequence[str],
     collapse: Sequence[str],
     calls_to: Sequence[str],
+    errors: bool = False,
 ) -> FoldOptions:
     """What to show. Asked for neither all, nor a depth, nor a least time: two screens of the slowest."""
-    from kfgraph.render.fold import MAX_ROOTS, ROWS, FoldOptions
+    from kfgraph.render.choice import MAX_ROOTS, ROWS, FoldOptions
 
     limited = not (all_ or depth is not None or least is not None)
     default = (max(2 * screen_rows - 10, 20) if screen_rows else ROWS) if limited else None
@@ -110,8 +118,9 @@ def fold_options(
         expand=expand,
         collapse=collapse,
         calls_to=calls_to,
+        errors=errors,
         repeats=not all_,
-        open_roots="slowest" if several and not all_ else "all",
+        open_roots="one" if several and not all_ else "all",
     )
 
 

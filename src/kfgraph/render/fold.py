@@ -3,54 +3,34 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.analyze.errors import failures
+from kfgraph.analyze.fit import Fit
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, covered
-from kfgraph.errors import NoMatchError
-from kfgraph.model.names import matching
+from kfgraph.analyze.gather import Gathered, gather
 from kfgraph.model.tree import TreeTable
+from kfgraph.render.choice import FoldOptions, Why, asked_for, reasons, root_of
 from kfgraph.render.repeats import fold_repeats, unfolded
 
-ROWS = 80
-"""About two screens, where no terminal says how large it is."""
-MAX_ROOTS = 20
-"""More roots than this are folded, the fastest first."""
+__all__ = ["FoldOptions", "Folded", "Kind", "Why", "fold"]
 
-
-class Why(enum.IntEnum):
-    """Why a node is not shown. ``OPTION`` says what brings it back."""
-
-    SHOWN = 0
-    TIME = 1
-    """It took less than what is shown: the least time was chosen so that the rows suffice."""
-    MIN = 2
-    """It took less than the least time that was asked for."""
-    ROWS = 3
-    """The number of rows asked for is used up."""
-    DEPTH = 4
-    COLLAPSED = 5
-    OTHER_MATCH = 6
-    """It lies below a match that is not open."""
-    MORE_ROOTS = 7
-    OFF_PATH = 8
-    """It does not lead to the function asked for."""
-
-
-OPTION = {
-    Why.TIME: "--min 0",
-    Why.MIN: "--min 0",
-    Why.ROWS: "--max-rows 0",
-    Why.DEPTH: "--depth",
-    Why.COLLAPSED: "--collapse",
-    Why.OTHER_MATCH: "--nth",
-    Why.MORE_ROOTS: "--max-rows 0",
-    Why.OFF_PATH: "--calls-to",
-}
+READABLE = 400
+"""So many rows at most come from what a hint says to type."""
+LOOP_ROWS = 48
+"""So many rows at most where calls of one function are gathered: they are sums, a screen of them is enough."""
+_MUCH = 0.05
+"""Where more than this share of a root is hidden at a node, its callees are gathered."""
+_LITTLE = 0.002
+"""What took less than this share of the root gets no row for being slow."""
+_GROUPS = 24
+"""So many gathered rows at least find room."""
+_WANTED_GROUPS = 40
+"""So many gathered rows at most are there for being asked for."""
 
 
 class Kind(enum.IntEnum):
@@ -67,53 +47,36 @@ class Kind(enum.IntEnum):
 
 
 @dataclass(frozen=True)
-class FoldOptions:
-    """What to show. None: no such limit.
-
-    With ``max_rows``, the slowest nodes are shown that fit into so many rows. ``limit_asked`` says
-    that the user gave that number. ``min_ns`` or ``min_share`` (0..1, of the root) hides what took
-    less; ``depth`` counts from the root (0). The globs are names of functions: ``expand`` shows all
-    children of those, ``collapse`` none, ``calls_to`` only what leads to one. ``open_roots`` "slowest"
-    opens the slowest root alone.
-    """
-
-    max_rows: int | None = ROWS
-    limit_asked: bool = False
-    max_roots: int | None = MAX_ROOTS
-    min_ns: int | None = None
-    min_share: float | None = None
-    depth: int | None = None
-    expand: Sequence[str] = ()
-    collapse: Sequence[str] = ()
-    calls_to: Sequence[str] = ()
-    repeats: bool = True
-    open_roots: str = "all"
-
-
-@dataclass(frozen=True)
 class Folded:
     """The rows to show, top to bottom, as equal-length columns; and what they leave out.
 
     ``tree`` has its runs folded: ``times[i]`` members are in node i's run, ``node_of`` maps the nodes
-    of the tree before. A CALL row shows ``node``; a REST row stands for the hidden children of
-    ``node`` (-1: for hidden roots), at their ``level``. ``hidden_calls``, ``hidden_ns`` and
-    ``hidden_losses`` are, for a REST row, what it stands for; for a CALL row, what of its children is
-    hidden without a REST row. ``why`` is the first reason of it. ``share`` is of the root's total;
-    ``hot`` a parent's slowest child, ``hot_path`` those reached from the root through hot ones only.
-    LOSS, EVENT and OWN_COST rows stand in the call ``node`` and say ``texts[text]``; ``hidden_ns`` of an
-    OWN_COST row is the cost (-1: not known).
+    of the tree before. Nodes that ``is_sum`` stand for calls of one function that do not stand together, behind
+    the other callees of their caller; ``next_kept`` gives the first node at or after each node of the tree before
+    that is none of them. A CALL row shows ``node``; a REST row stands for the hidden children of ``node`` (-1: for
+    hidden roots), at their ``level``. ``hidden_calls``, ``hidden_ns``, ``hidden_losses`` and ``hidden_events`` are,
+    for a REST row, what it stands for; for a CALL row, what of its children is hidden without a REST row. ``why``
+    is the first reason of it. ``share`` is of the root's total; ``hot`` a parent's slowest child, ``hot_path`` those
+    reached from the root through hot ones only. LOSS, EVENT and OWN_COST rows stand in the call ``node`` and say
+    ``texts[text]``; ``hidden_ns`` of an OWN_COST row is the cost (-1: not known). ``n_errors_hidden`` calls failed and
+    are on no row; ``readable_ns`` is a least time with which a few screens would show all (0: whatever it is).
     """
 
     tree: TreeTable
     times: Int64
+    is_sum: Bool
     node_of: Int32
+    next_kept: Int32
     visible: Bool
+    n_errors_hidden: int
+    readable_ns: int
     kind: npt.NDArray[np.uint8]
     node: Int32
     level: Int16
     hidden_calls: Int64
     hidden_ns: Int64
     hidden_losses: Int64
+    hidden_events: Int64
     why: npt.NDArray[np.uint8]
     share: npt.NDArray[np.float64]
     hot: Bool
@@ -122,8 +85,8 @@ class Folded:
     texts: tuple[str, ...] = ()
 
     ROW_COLUMNS: ClassVar[tuple[str, ...]] = (
-        "kind", "node", "level", "hidden_calls", "hidden_ns", "hidden_losses", "why", "share", "hot", "hot_path",
-        "text",
+        "kind", "node", "level", "hidden_calls", "hidden_ns", "hidden_losses", "hidden_events", "why", "share", "hot",
+        "hot_path", "text",
     )  # fmt: skip
 
     def __len__(self) -> int:
@@ -140,157 +103,167 @@ class Folded:
         return int(self.tree.count[self.node[self.kind == Kind.CALL]].sum())
 
 
-def fold(tree: TreeTable, options: FoldOptions) -> Folded:
-    """Decide what of ``tree`` is shown.
+@dataclass
+class _Choice:
+    """What is shown of ``tree``: the reason that hides each node, and the least time of a row of hidden ones."""
+
+    tree: TreeTable
+    times: Int64
+    is_sum: Bool
+    why: npt.NDArray[np.uint8]
+    least_ns: Int64
+
+    def visible(self) -> Bool:
+        """The nodes that show: neither hidden nor below a hidden one."""
+        hidden = np.flatnonzero(self.why).astype(np.int32)
+        n = len(self.tree)
+        return np.ones(n, np.bool_) if not len(hidden) else covered(hidden, self.tree.end[hidden], n) == 0
+
+
+def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) -> Folded:
+    """Decide what of ``tree`` is shown. ``places`` are nodes in which something happened that was asked for.
 
     Raises:
-        NoMatchError: ``expand``, ``collapse`` or ``calls_to`` name no function of the tree.
+        NoMatchError: ``expand``, ``collapse`` or ``calls_to`` name no function of the tree; ``errors``: there is none.
     """
     repeats = fold_repeats(tree) if options.repeats else unfolded(tree)
-    tree = repeats.tree
-    why, least_ns = _reasons(tree, options)
-    forced = _forced(tree, options, why)
-    if options.max_rows is not None:
-        fastest_ns = _fit(tree, why, forced, options.max_rows, Why.ROWS if options.limit_asked else Why.TIME)
-        least_ns = np.maximum(least_ns, fastest_ns)
-    hidden = np.flatnonzero(why).astype(np.int32)
-    visible = np.ones(len(tree), np.bool_) if not len(hidden) else covered(hidden, tree.end[hidden], len(tree)) == 0
-    return _rows(tree, repeats.times, repeats.node_of, why, visible, least_ns)
+    n_errors = int(failures(tree).sum())
+    tree, node_of, next_kept = repeats.tree, repeats.node_of, repeats.node_of
+    why, asked_ns = reasons(tree, options)
+    at = np.zeros(0, np.int32) if places is None else repeats.node_of[places]
+    forced, wanted = asked_for(tree, options, why, at)
+    choice = _Choice(tree, repeats.times, np.zeros(len(tree), np.bool_), why, asked_ns)
+    limit, fit = options.max_rows, None
+    reason = Why.ROWS if options.limit_asked else Why.TIME
+    if limit is not None:
+        fit = Fit(tree, choice.visible(), forced, most=limit)
+        _fill(choice, fit, limit, reason, asked_ns)
+    visible = choice.visible()
+    if options.repeats:
+        much = _much_hidden(choice, visible)
+        if fit is not None and much.any():
+            limit = min(max(LOOP_ROWS, fit.n_forced + _GROUPS), limit or 0)
+            _fill(choice, fit, limit // 2, reason, asked_ns)
+            visible = choice.visible()
+            much |= _much_hidden(choice, visible)
+        gathered = _gathered(choice, visible, much, wanted, limit)
+        if gathered is not None:
+            choice, of = gathered
+            node_of, next_kept = of.node_of[node_of], of.next_kept[next_kept]
+            visible = choice.visible()
+    return _rows(choice, node_of, next_kept, visible, n_errors=n_errors, readable_ns=_readable_ns(repeats.tree, fit))
 
 
-def _asked(tree: TreeTable, patterns: Sequence[str], option: str) -> Bool:
-    """The nodes whose function a pattern names."""
-    wanted: Bool = matching(patterns, tree.labels)[tree.label]
-    if not wanted.any():
-        raise NoMatchError(f"{option}: no call of {' or '.join(map(repr, patterns))} in this tree", "look with --merge")
-    return wanted
+def _fill(choice: _Choice, fit: Fit, limit: int, reason: Why, asked_ns: Int64) -> None:
+    """Hide all but the slowest nodes, so that ``limit`` rows suffice."""
+    chosen, fastest_ns = fit.choose(limit)
+    choice.why[fit.candidates] = reason
+    choice.why[chosen] = Why.SHOWN
+    choice.least_ns = np.maximum(asked_ns, fastest_ns)
 
 
-def _reasons(tree: TreeTable, options: FoldOptions) -> tuple[npt.NDArray[np.uint8], Int64]:
-    """(for every node the reason that hides it, whatever room there is; the least time asked for at it)."""
-    n = len(tree)
-    why = np.zeros(n, np.uint8)
-    roots = tree.roots
-    top = tree.parent < 0
-    least_ns = np.full(n, options.min_ns or 0, np.int64)
-    if options.min_share is not None and n:
-        of_root = np.ceil(tree.floor_ns[roots] * options.min_share).astype(np.int64)
-        least_ns = np.maximum(least_ns, of_root[_root_of(tree)])
-    why[(tree.floor_ns < least_ns) & ~top] = Why.MIN
-    if options.depth is not None:
-        why[tree.level > options.depth] = Why.DEPTH
-    if options.collapse:
-        collapsed = _asked(tree, options.collapse, "--collapse")
-        why[~top & collapsed[tree.parent]] = Why.COLLAPSED
-    off_path = np.zeros(n, np.bool_)
-    if options.calls_to:
-        n_wanted = np.append(0, np.cumsum(_asked(tree, options.calls_to, "--calls-to")))
-        off_path = n_wanted[tree.end] == n_wanted[:-1]
-        roots = roots[~off_path[roots]]
-    if options.open_roots == "slowest" and len(roots) > 1:
-        closed = top.copy()
-        closed[roots[np.argmax(tree.floor_ns[roots])]] = False
-        why[~top & closed[tree.parent]] = Why.OTHER_MATCH
-    if options.max_roots is not None and len(roots) > options.max_roots:
-        slow_first = roots[np.argsort(-tree.floor_ns[roots], kind="stable")]
-        why[slow_first[options.max_roots :]] = Why.MORE_ROOTS
-    why[off_path] = Why.OFF_PATH
-    return why, least_ns
+def _cut(choice: _Choice, visible: Bool) -> Int32:
+    """The hidden children of nodes that show, hidden for the time they took."""
+    parent = choice.tree.parent
+    by_time = (choice.why > 0) & (choice.why <= Why.ROWS)
+    return np.flatnonzero(by_time & (parent >= 0) & visible[parent]).astype(np.int32)
 
 
-def _root_of(tree: TreeTable) -> Int64:
-    """The ordinal of each node's root."""
-    return np.cumsum(tree.parent < 0) - 1
+def _much_hidden(choice: _Choice, visible: Bool) -> Bool:
+    """The nodes at which so much time of calls of the same functions is hidden that a count of it says too little."""
+    tree = choice.tree
+    much = np.zeros(len(tree), np.bool_)
+    if not len(tree) or not (tree.row >= 0).any():
+        # Of a merged tree siblings are sums already.
+        return much
+    cut = _cut(choice, visible)
+    parent = tree.parent[cut]
+    hidden = _sums_at(parent, tree.floor_ns[cut], len(tree))
+    roots_ns = tree.floor_ns[tree.roots]
+    root_ns = np.maximum(roots_ns, roots_ns.sum() // 5)[root_of(tree)[cut]]
+    cut = cut[(hidden[parent] > root_ns * _MUCH) & (hidden[parent] > choice.least_ns[parent])]
+    if not len(cut):
+        return much
+    parent = tree.parent[cut]
+    keys, which, n_members = np.unique(
+        parent.astype(np.int64) * len(tree.labels) + tree.label[cut], return_inverse=True, return_counts=True
+    )
+    total = _sums_at(which, tree.floor_ns[cut], len(keys))
+    at = (keys // len(tree.labels)).astype(np.int64)
+    root_ns = np.maximum(roots_ns, roots_ns.sum() // 5)[root_of(tree)[at]]
+    worth = (n_members > 1) & (total >= choice.least_ns[at]) & (total >= root_ns * _LITTLE)
+    grouped = _sums_at(at[worth], total[worth], len(tree))
+    much[at] = grouped[at] > root_ns * _MUCH
+    return much
 
 
-def _forced(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8]) -> Bool:
-    """The nodes that must show: the way of an error, and what ``expand`` opens with all above it, whatever hid that."""
-    forced = tree.parent < 0
-    if options.expand:
-        opened = _asked(tree, options.expand, "--expand")
-        child = (tree.parent >= 0) & opened[tree.parent]
-        n_wanted = np.append(0, np.cumsum(child | opened))
-        above = n_wanted[tree.end] > n_wanted[:-1]
-        off_path = why == Why.OFF_PATH
-        why[(child | above) & ~off_path] = Why.SHOWN
-        forced = forced | ((child | above) & ~off_path)
-    shown: Bool = why == Why.SHOWN
-    return (forced | _error_chain(tree, shown)) & shown
+def _sums_at(at: npt.NDArray[Any], values: Int64, n: int) -> Int64:
+    sums = np.zeros(n, np.int64)
+    np.add.at(sums, at, values)
+    return sums
 
 
-def _error_chain(tree: TreeTable, shown: Bool) -> Bool:
-    """The calls that handed their root's error up to it: where they end is where it came from."""
-    chain = np.zeros(len(tree), np.bool_)
-    if "error" in tree.extras:
-        error = tree.extras["error"]
-        chain[tree.roots] = error[tree.roots] != 0
-        for node in np.flatnonzero(shown & (error != 0) & (tree.parent >= 0) & (error == error[tree.parent])).tolist():
-            chain[node] = chain[tree.parent[node]]
-    return chain
-
-
-def _fit(tree: TreeTable, why: npt.NDArray[np.uint8], forced: Bool, max_rows: int, reason: Why) -> int:
-    """Hide all but the slowest nodes, so that ``max_rows`` rows suffice; writes into ``why``.
-
-    Returns the time of the fastest one that stays: hidden children that together took less get no
-    row of their own.
-    """
-    n = len(tree)
-    hidden = np.flatnonzero(why).astype(np.int32)
-    free = np.ones(n, np.bool_) if not len(hidden) else covered(hidden, tree.end[hidden], n) == 0
-    candidates = np.flatnonzero(free & ~forced)
-    slow = _closed(tree, _slowest(tree, candidates, max_rows), forced)
-    has_parent = tree.parent >= 0
-    n_children = np.bincount(tree.parent[has_parent], minlength=n)
-    children_ns = np.zeros(n, np.int64)
-    np.add.at(children_ns, tree.parent[has_parent], tree.floor_ns[has_parent])
-    always = np.flatnonzero(forced & has_parent)
-    n_forced = int(forced.sum())
-
-    def n_rows(k: int) -> int:
-        shown = np.concatenate((always, slow[:k]))
-        opened, inverse = np.unique(tree.parent[shown], return_inverse=True)
-        n_left = n_children[opened] - np.bincount(inverse, minlength=len(opened))
-        shown_ns = np.zeros(len(opened), np.int64)
-        np.add.at(shown_ns, inverse, tree.floor_ns[shown])
-        rest = (n_left > 0) & (children_ns[opened] - shown_ns >= tree.floor_ns[slow[k - 1]])
-        return n_forced + k + int(rest.sum())
-
-    low, high = 0, min(len(slow), max_rows)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if n_rows(middle) <= max_rows else (low, middle - 1)
-    why[candidates] = np.where(np.isin(candidates, slow[:low]), Why.SHOWN, reason)
-    return int(tree.floor_ns[slow[low - 1]]) if low else 0
-
-
-def _slowest(tree: TreeTable, nodes: Int64, n_wanted: int) -> Int64:
-    """Somewhat more than ``n_wanted`` of the nodes, slow ones first, and a parent before its children."""
-    n_some = 8 * n_wanted + 64
-    if len(nodes) > n_some:
-        # What lies above a node took as long as the node: so many of the slowest are enough.
-        floor_ns = tree.floor_ns[nodes]
-        least = np.partition(floor_ns, len(nodes) - n_some)[len(nodes) - n_some]
-        nodes = np.concatenate((nodes[floor_ns > least], nodes[floor_ns == least][:n_some]))
-    return nodes[np.lexsort((nodes, tree.level[nodes], -tree.floor_ns[nodes]))]
-
-
-def _closed(tree: TreeTable, nodes: Int64, forced: Bool) -> Int64:
-    """Those of the nodes, in order, whose parent is forced or comes before them."""
-    shown = set(np.flatnonzero(forced).tolist())
-    closed = []
-    for node, parent in zip(nodes.tolist(), tree.parent[nodes].tolist(), strict=True):
-        if parent in shown:
-            shown.add(node)
-            closed.append(node)
-    return np.array(closed, np.int64)
+def _gathered(
+    choice: _Choice, visible: Bool, much: Bool, wanted: Bool, limit: int | None
+) -> tuple[_Choice, Gathered] | None:
+    """``choice`` with the hidden callees gathered where ``much`` is hidden, and where ``wanted`` nodes are."""
+    tree = choice.tree
+    cut = _cut(choice, visible)
+    wanted = wanted & ~visible
+    # kfgraph's own cost is said with the call that holds it: that stays a call.
+    n_costs, n_wanted = (np.append(0, np.cumsum(some)) for some in (tree.own_cost_ns != 0, wanted))
+    holds_cost = n_costs[tree.end[cut]] > n_costs[cut]
+    cut = cut[~holds_cost | (n_wanted[tree.end[cut]] > n_wanted[cut])]
+    parent = tree.parent[cut]
+    never = np.iinfo(np.int64).max
+    if not len(cut):
+        return None
+    little = (tree.floor_ns[tree.roots][root_of(tree)[parent]] * _LITTLE).astype(np.int64)
+    least = np.where(much[parent], np.maximum(choice.least_ns[parent], little), never)
+    made = gather(tree, cut, wanted, least)
+    if made is None:
+        return None
+    new = made.tree
+    n_new = len(new)
+    why = np.full(n_new, int(choice.why[cut].max()), np.uint8)
+    times = new.count.copy()
+    least_ns = np.full(n_new, never, np.int64)
+    kept = ~(made.is_group | made.is_rest)
+    old = np.zeros(n_new, np.int64)
+    old[made.node_of] = np.arange(len(tree))
+    for column, before in ((why, choice.why), (times, choice.times), (least_ns, choice.least_ns)):
+        column[kept] = before[old[kept]]
+    holds = np.zeros(n_new, np.bool_)
+    holds[made.node_of[wanted]] = True
+    n_before = np.append(0, np.cumsum(holds))
+    holds = n_before[new.end] > n_before[:-1]
+    groups = np.flatnonzero(made.is_group)
+    order = groups[np.lexsort((groups, -new.floor_ns[groups], ~holds[groups]))]
+    room = _GROUPS
+    if limit is not None:
+        # Each parent of groups, and each that showed a count before, may have a row of what is left.
+        opened = np.zeros(n_new, np.bool_)
+        opened[new.parent[groups]] = True
+        opened[made.node_of[tree.parent[cut]]] = True
+        room = limit - int(visible.sum()) - int((opened & kept).sum())
+    shown = np.zeros(n_new, np.bool_)
+    shown[kept] = True
+    n_shown = 0
+    for node in order.tolist():
+        most = _WANTED_GROUPS if holds[node] else room
+        if n_shown < most and shown[new.parent[node]]:
+            shown[node] = True
+            n_shown += 1
+    why[groups[shown[groups]]] = Why.SHOWN
+    return _Choice(new, times, made.is_group, why, least_ns), made
 
 
 def _rows(
-    tree: TreeTable, times: Int64, node_of: Int32, why: npt.NDArray[np.uint8], visible: Bool, least_ns: Int64
+    choice: _Choice, node_of: Int32, next_kept: Int32, visible: Bool, *, n_errors: int, readable_ns: int
 ) -> Folded:
     """The rows. What is hidden at a node gets a row of its own where something else of it shows and it
     took at least ``least_ns``; else it is counted on the node's own row."""
+    tree, times, why, least_ns = choice.tree, choice.times, choice.why, choice.least_ns
     n = len(tree)
     calls_before = np.append(0, np.cumsum(tree.count))
     shown = np.flatnonzero(visible).astype(np.int32)
@@ -320,7 +293,7 @@ def _rows(
     # Before the node at the same place, the deepest first.
     order = np.lexsort((-level, ~is_rest, where)) if len(rest) else np.arange(len(shown))
     floor = np.maximum(tree.floor_ns[tree.roots], 0)
-    whole = floor[_root_of(tree)] if n else floor
+    whole = floor[root_of(tree)] if n else floor
     shown_ns = np.concatenate((tree.floor_ns[shown], hidden_ns[rest]))
     whole_ns = np.append(whole, 0)[node]
     share = np.where(whole_ns > 0, shown_ns / np.maximum(whole_ns, 1), -1.0)
@@ -328,20 +301,34 @@ def _rows(
     return Folded(
         tree=tree,
         times=times,
+        is_sum=choice.is_sum,
         node_of=node_of,
+        next_kept=next_kept,
         visible=visible,
+        n_errors_hidden=n_errors - int(failures(tree)[shown].sum()),
+        readable_ns=readable_ns,
         kind=np.where(is_rest, Kind.REST, Kind.CALL).astype(np.uint8)[order],
         node=node[order],
         level=level[order],
         hidden_calls=np.concatenate((inline, hidden_calls[rest]))[order],
         hidden_ns=np.concatenate((inline_ns, hidden_ns[rest]))[order],
         hidden_losses=np.zeros(len(order), np.int64),
+        hidden_events=np.zeros(len(order), np.int64),
         why=np.concatenate((reason[shown], reason[rest]))[order],
         share=share[order],
         hot=np.append(hot, False)[np.where(is_rest, n, node)][order],
         hot_path=np.append(hot_path, False)[np.where(is_rest, n, node)][order],
         text=np.full(len(order), -1, np.int32),
     )
+
+
+def _readable_ns(tree: TreeTable, fit: Fit | None) -> int:
+    """A least time that about READABLE nodes took; 0 if there are no more nodes."""
+    n = len(tree)
+    if n <= READABLE:
+        return 0
+    found = fit.ns_at(READABLE) if fit is not None else 0
+    return 1 + (found or int(np.partition(tree.floor_ns, n - READABLE)[n - READABLE]))
 
 
 def _hot(tree: TreeTable) -> tuple[Bool, Bool]:

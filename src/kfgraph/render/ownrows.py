@@ -9,7 +9,8 @@ import numpy as np
 from kfgraph.analyze.owncost import LABEL
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, plural
-from kfgraph.render.fold import Folded, FoldOptions, Kind, Why
+from kfgraph.render.choice import FoldOptions, Why
+from kfgraph.render.fold import Folded, Kind
 from kfgraph.render.places import Extra, inserted
 
 _FOLDED = (Why.SHOWN, Why.TIME, Why.MIN, Why.ROWS)

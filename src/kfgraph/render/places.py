@@ -41,7 +41,7 @@ def with_losses(folded: Folded, call_tree: CallTree) -> Folded:
     losses = call_tree.trace.losses
     if not len(losses) or call_tree.merged:
         return folded
-    node, first = _nodes(folded, call_tree, losses.parent, losses.row, losses.lane)
+    node, first = _folded(folded, *_nodes(call_tree, losses.parent, losses.row, losses.lane))
     inside = np.flatnonzero(node >= 0)
     shown, at = _rows_of(folded, node[inside], first[inside])
     hidden = folded.hidden_losses.copy()
@@ -67,13 +67,27 @@ def loss_text(counts: Sequence[int]) -> str:
     return f"!! {least}{plural(sum(counted), 'record')} lost{some}"
 
 
+def event_nodes(call_tree: CallTree, patterns: Sequence[str]) -> Int32:
+    """The nodes in which the events happened that ``patterns`` name, in the order of time, each once.
+
+    Raises:
+        NoMatchError: no event of the trace has such a name.
+    """
+    marks = call_tree.trace.marks
+    asked = np.flatnonzero(_wanted(call_tree.trace, patterns)[marks.name]) if len(marks) else np.zeros(0, np.int32)
+    if not len(asked):
+        return np.zeros(0, np.int32)
+    node, _ = _nodes(call_tree, marks.parent[asked], marks.row[asked], marks.lane[asked])
+    return np.array(list(dict.fromkeys(node[node >= 0].tolist())), np.int32)
+
+
 def with_events(
     folded: Folded, call_tree: CallTree, patterns: Sequence[str], *, per_place: int | None = EVENTS_PER_PLACE
 ) -> tuple[Folded, int]:
     """(``folded`` with the events that ``patterns`` name, how many others of the tree's calls are not shown).
 
     An event shows where the call that it happened in shows; at most ``per_place`` between two rows
-    (None: all of them).
+    (None: all of them). The others that were asked for are counted (``hidden_events``).
 
     Raises:
         NoMatchError: no event of the trace has such a name.
@@ -82,10 +96,14 @@ def with_events(
     wanted = _wanted(call_tree.trace, patterns)
     if not len(marks) or call_tree.merged:
         return folded, 0
-    node, first = _nodes(folded, call_tree, marks.parent, marks.row, marks.lane)
+    node, first = _folded(folded, *_nodes(call_tree, marks.parent, marks.row, marks.lane))
     inside = np.flatnonzero(node >= 0)
     asked = inside[wanted[marks.name[inside]]]
+    n_others = len(inside) - len(asked)
     shown, at = _rows_of(folded, node[asked], first[asked])
+    hidden = folded.hidden_events.copy()
+    np.add.at(hidden, at[~shown], 1)
+    folded = replace(folded, hidden_events=hidden)
     asked, at = asked[shown], at[shown]
     order = np.lexsort((asked, at))
     asked, at = asked[order], at[order]
@@ -107,7 +125,7 @@ def with_events(
             rows.insert(behind, row)
             nodes.insert(behind, nodes[last[row]])
     extra = Extra(np.array(rows, np.int32), np.array(nodes, np.int32), Kind.EVENT, tuple(texts))
-    return inserted(folded, extra), len(inside) - int(fits.sum())
+    return inserted(folded, extra), n_others
 
 
 def _wanted(trace: Trace, patterns: Sequence[str]) -> Bool:
@@ -121,8 +139,9 @@ def _wanted(trace: Trace, patterns: Sequence[str]) -> Bool:
     return wanted
 
 
-def _nodes(folded: Folded, call_tree: CallTree, parent: Int32, row: Int32, lane: Int32) -> tuple[Int32, Int32]:
-    """For each place the node it is in (-1: none of the tree) and the first node of that subtree after it."""
+def _nodes(call_tree: CallTree, parent: Int32, row: Int32, lane: Int32) -> tuple[Int32, Int32]:
+    """For each place the node of the unfolded tree it is in (-1: none) and the first node of that subtree after it
+    (-1: none)."""
     tree, calls = call_tree.tree, call_tree.trace.calls
     n_calls = len(calls)
     node_at = np.full(n_calls + 1, -1, np.int32)
@@ -145,16 +164,20 @@ def _nodes(folded: Folded, call_tree: CallTree, parent: Int32, row: Int32, lane:
     # The first node at or after the row: nodes of one subtree stand in row order.
     following = np.full(n_calls + 1, len(tree), np.int32)
     following[:n_calls] = np.where(node_at[:n_calls] >= 0, node_at[:n_calls], len(tree))
-    first = np.full(len(parent), -1, np.int32)
     end = np.append(tree.end, np.int32(0))[node]
     sorted_rows = np.flatnonzero(node_at[:n_calls] >= 0)
     after = np.append(sorted_rows, n_calls)[np.searchsorted(sorted_rows, row)]
-    first = np.where(following[after] < end, np.maximum(following[after], node + 1), end)
-    n_nodes = len(folded.tree)
-    first = np.where(first < end, np.append(folded.node_of, np.int32(n_nodes))[first], -1)
-    node = np.where(node >= 0, np.append(folded.node_of, np.int32(-1))[node], -1)
-    first = np.where(first < 0, np.append(folded.tree.end, np.int32(0))[node], first)
+    first = np.where(following[after] < end, np.maximum(following[after], node + 1), -1)
+    first[first >= end] = -1
     return node.astype(np.int32), first.astype(np.int32)
+
+
+def _folded(folded: Folded, node: Int32, first: Int32) -> tuple[Int32, Int32]:
+    """The same in the folded tree."""
+    end = np.append(folded.tree.end, np.int32(0))
+    node = np.where(node >= 0, np.append(folded.node_of, np.int32(-1))[node], -1).astype(np.int32)
+    first = np.where(first >= 0, np.append(folded.next_kept, np.int32(0))[first], len(folded.tree))
+    return node, np.minimum(first, end[node]).astype(np.int32)
 
 
 def _rows_of(folded: Folded, node: Int32, first: Int32) -> tuple[Bool, Int32]:
@@ -177,7 +200,8 @@ def _rows_of(folded: Folded, node: Int32, first: Int32) -> tuple[Bool, Int32]:
     opened = np.zeros(len(tree) + 1, np.bool_)
     opened[tree.parent[call_nodes]] = True
     leaf = np.append(tree.end, 0) == np.arange(len(tree) + 1) + 1
-    shown = (nearest == node) & (opened[node] | leaf[node])
+    # What is in a sum has no place in time.
+    shown = (nearest == node) & (opened[node] | leaf[node]) & ~np.append(folded.is_sum, False)[node]
     counted = np.where(rest_of[nearest] >= 0, rest_of[nearest], np.maximum(row_of[nearest], 0))
     # Before the next call that shows inside the node; at its end, before the counts of what is further out.
     following = np.searchsorted(call_nodes, first)

@@ -100,7 +100,11 @@ def fold_repeats(tree: TreeTable) -> Repeats:
         row=tree.row[kept],
         flags=flags,
         own_cost_ns=sum_costs(tree.own_cost_ns, node_of, len(kept)),
-        extras={name: column[kept] for name, column in tree.extras.items()},
+        extras={
+            # Members of a run failed alike; a merged tree counts how many of its calls did.
+            name: summed(column) if name == "n_errors" else column[kept]
+            for name, column in tree.extras.items()
+        },
     )
     return Repeats(folded, times, node_of)
 

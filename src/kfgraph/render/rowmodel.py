@@ -17,8 +17,9 @@ from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
 from kfgraph.render.cells import cut_middle
+from kfgraph.render.choice import OPTION, Why
 from kfgraph.render.columns import BLANK, UNKNOWN
-from kfgraph.render.fold import OPTION, Folded, Kind, Why
+from kfgraph.render.fold import Folded, Kind
 
 FLAG_MARKS = (
     (Flag.NO_EXIT, "?", "not finished: its exit was not recorded"),
@@ -32,6 +33,8 @@ _MARKS = tuple((int(flag), mark) for flag, mark, _ in FLAG_MARKS)
 _MARKED = sum(flag for flag, _ in _MARKS)
 _NAME_ROOM = 12
 """A name keeps at least this many columns; notes behind it go first."""
+NAME_LEAST = 8
+"""Beside an error, which stays at any width, a name may have this few; then columns of numbers go."""
 
 
 @dataclass(frozen=True)
@@ -167,13 +170,18 @@ class RowModel:
         if kind is Kind.CALL:
             tree = folded.tree
             name = self.before.get(node, "") + self._names[tree.label[node]]
-            note = "" if folded.times[node] == 1 else f" × {folded.times[node]:,}"
-            note += _flag_marks(int(tree.flags[node]))
-            note += self._error(node)
-            note += self.after.get(node, "")
+            times = "" if folded.times[node] == 1 else f" × {folded.times[node]:,}"
+            average = self._average(node) if times else ""
+            error = self.error(node)
+            marks = _flag_marks(int(tree.flags[node]))
+            note = times + marks + error
+            more = self._origin(node) + self.after.get(node, "")
             hidden = self._hidden(row)
-            tails = (f"{note} … {hidden}", f"{note} …{hidden.split()[0]}") if hidden else (note,)
-            return self._cut(level, bool(folded.hot[row]), name, *tails)
+            ends = [f" … {hidden}", f" …{hidden.split()[0]}"] if hidden else [""]
+            tails = [times + average + marks + error + more + ends[0]] if average else []
+            tails += [note + more + end for end in ends]
+            tails += [note, times + error] if error else [note] if times else []
+            return self._cut(level, bool(folded.hot[row]), name, *tails, roomy=1 + bool(average), needed=error)
         if kind is Kind.REST:
             option = f" ({self._option(row)})"
             time = f", {format_ns(int(folded.hidden_ns[row]))}"
@@ -192,7 +200,7 @@ class RowModel:
         rows = slice(first, last)
         node = folded.node[rows]
         plain = (folded.kind[rows] == Kind.CALL) & (folded.hidden_calls[rows] == 0) & (folded.hidden_losses[rows] == 0)
-        plain &= folded.times[node] == 1
+        plain &= (folded.times[node] == 1) & (folded.hidden_events[rows] == 0)
         if "error" in tree.extras:
             plain &= tree.extras["error"][node] == 0
         if self.before or self.after:
@@ -204,15 +212,33 @@ class RowModel:
         known = self._known
         return [known[k] for k in key.tolist()]
 
-    def _error(self, node: int) -> str:
-        """`` = -19 ENODEV`` where a call returned an error, `` = -19 ENODEV?`` where it looks like one."""
-        extras = self.folded.tree.extras
+    def error(self, node: int) -> str:
+        """`` = -19 ENODEV`` where a call returned an error, `` = -19 ENODEV?`` where it looks like one; `` × 3`` where
+        three of the node's calls did, `` …`` where not all of these alike."""
+        tree = self.folded.tree
+        extras = tree.extras
         error = int(extras["error"][node]) if "error" in extras else 0
         if not error:
             return ""
         sure = bool(extras["error_sure"][node])
         name = error_name(error, sure=sure, arch=self.arch)
-        return f" = {error} {name}".rstrip() + ("?" if name and not sure else "")
+        text = f" = {error} {name}".rstrip() + ("?" if name and not sure else "")
+        if "n_errors" in extras and extras["n_errors"][node] < tree.count[node]:
+            text += f" × {extras['n_errors'][node]:,}"
+        return text + (" …" if "errors_differ" in extras and extras["errors_differ"][node] else "")
+
+    def _average(self, node: int) -> str:
+        """``  avg 1.2 us`` of calls in one row; a merged tree has a column for it."""
+        tree = self.folded.tree
+        finished = int(tree.count[node] - tree.n_unfinished[node])
+        if "avg" in self.layout.names or finished <= 0 or tree.total_ns[node] < 0:
+            return ""
+        return f"  avg {format_ns(int(tree.total_ns[node]) // finished, digits=1)}"
+
+    def _origin(self, node: int) -> str:
+        """Where a result comes from, if not from the function's own return register."""
+        events = self.folded.tree.extras.get("error_event")
+        return " (sys_exit)" if events is not None and events[node] else ""
 
     @cached_property
     def _known(self) -> _Cache:
@@ -231,29 +257,39 @@ class RowModel:
         return [spelt_out(label) for label in self.folded.tree.labels]
 
     def _hidden(self, row: int) -> str:
-        """``214 calls, 2 losses``, or nothing."""
+        """``214 calls, 2 losses, 3 events``, or nothing."""
         folded = self.folded
         said = [plural(int(folded.hidden_calls[row]), "call")] if folded.hidden_calls[row] else []
         if folded.hidden_losses[row]:
             said.append(plural(int(folded.hidden_losses[row]), "loss"))
+        if folded.hidden_events[row]:
+            said.append(plural(int(folded.hidden_events[row]), "event"))
         return ", ".join(said)
 
     def _option(self, row: int) -> str:
         why = Why(self.folded.why[row])
         return self.options.get(why, OPTION.get(why, "--all"))
 
-    def _cut(self, level: int, hot: bool, name: str, *tails: str, whole: bool = False) -> Line:
-        """The line with the longest of ``tails`` (long to short) that leaves the name its room (or ``whole``)."""
+    def _cut(
+        self, level: int, hot: bool, name: str, *tails: str, whole: bool = False, roomy: int = 1, needed: str = ""
+    ) -> Line:
+        """The line with the longest of ``tails`` (long to short) that leaves the name its room (or ``whole``), the
+        first ``roomy`` of them twice that; ``needed`` is the least that stands behind it, whatever is left for the
+        name."""
         guides, mark = _guides(level, hot, self.layout)
         room = self.layout.room
         if room is None:
             return Line(guides, mark, name, tails[0] if tails else "")
         room -= len(guides) + len(mark)
         size = cell_len(name)
-        for tail, least in zip((*tails, ""), (_NAME_ROOM * 2, _NAME_ROOM, _NAME_ROOM), strict=False):
+        for place, tail in enumerate((*tails, "") if not needed else tails):
+            least = _NAME_ROOM * (2 if place < roomy else 1)
             if room - len(tail) >= (size if whole else min(size, least)):
                 return Line(guides, mark, cut_middle(name, max(room - len(tail), 1)), tail)
-        return Line(guides, mark, cut_middle(name, max(room, 1)))
+        if len(needed) >= room:
+            # Not even that: the number stays.
+            needed = needed[: max(len(needed.split(" ", 3)[2]) + 3, room - 1)]
+        return Line(guides, mark, cut_middle(name, max(room - len(needed), 1)), needed)
 
 
 class _Cache(dict[int, str]):

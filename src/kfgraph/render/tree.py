@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 
@@ -16,23 +16,27 @@ from rich.segment import Segment
 from rich.style import Style
 
 from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.errors import failed
 from kfgraph.errors import UsageError
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
+from kfgraph.render.choice import ROWS, FoldOptions, Why, open_root
 from kfgraph.render.console import stdout_console
-from kfgraph.render.fold import Folded, FoldOptions, Kind, Why, fold
+from kfgraph.render.fold import READABLE, Folded, Kind, fold
 from kfgraph.render.ownrows import UnseenCost, with_own_cost
 from kfgraph.render.pager import write
-from kfgraph.render.places import EVENTS_PER_PLACE, with_events, with_losses
-from kfgraph.render.rowmodel import FLAG_MARKS, Layout, Line, RowModel
+from kfgraph.render.places import EVENTS_PER_PLACE, event_nodes, with_events, with_losses
+from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, Layout, Line, RowModel
 
 _CHUNK = 32_768
 _TREE_ROOM = 36
 """With less room for the tree, times have one decimal; with still less, columns of numbers go."""
 _NAME_ROOM = 24
 """Guides leave a name this much, or half of what there is where that is little."""
+_LEAST_GUIDES = 6
+"""Beside an error, guides have at least this much."""
 _DEEPEST = 100
 
 Pieces = list[tuple[str, str]]
@@ -66,7 +70,7 @@ class TreeView:
 
     A rich renderable (then the console's width counts); ``plain`` gives the same text without styles,
     fast. ``start`` adds the column of start times. ``events`` were asked for, ``n_events_hidden`` others
-    are not shown; ``depth`` is the limit that was asked for; ``unseen_cost`` is kfgraph's own that has no row.
+    are not shown; ``options`` are what the rows were folded by; ``unseen_cost`` is kfgraph's own that has no row.
     """
 
     call_tree: CallTree
@@ -75,7 +79,7 @@ class TreeView:
     start: bool = False
     events: tuple[str, ...] = ()
     n_events_hidden: int = 0
-    depth: int | None = None
+    options: FoldOptions = field(default_factory=FoldOptions)
     unseen_cost: UnseenCost | None = None
 
     def __len__(self) -> int:
@@ -92,7 +96,7 @@ class TreeView:
             at = calls.start_ns[tree.row] if len(calls) else np.zeros(len(tree), np.int64)
             start_ns = np.where(tree.row < 0, columns.BLANK, np.where(at < 0, columns.UNKNOWN, at - first))
         before, after = self._around_roots()
-        options = {Why.DEPTH: f"--depth {(self.depth or 0) + 1}"}
+        options = {why: option for why, (option, _) in self._ways_back.items()}
         roots = "tasks" if self.call_tree.by_task else "matches"
         return RowModel(folded, self._layout(start_ns), start_ns, before, after, options, roots, trace.meta.arch)
 
@@ -123,7 +127,7 @@ class TreeView:
 
         def room(names: list[str], time_width: int) -> int:
             wide = {**widths, "total": time_width + 2, "self": time_width, "avg": time_width}
-            return (self.width or 0) - sum(wide[name] + 1 for name in names) - 1
+            return (self.width or 0) - sum(wide[name] + 1 for name in names) - (1 if names else 2)
 
         digits, longest = 3, np.array([tree.floor_ns.max(initial=0), self.folded.hidden_ns.max(initial=0)], np.int64)
         time_width = columns.time_width(longest, digits)
@@ -135,10 +139,24 @@ class TreeView:
         for name, least in spare:
             if room(names, time_width) < least:
                 names.remove(name)
+        # An error stays where the name is cut, and then where columns of numbers are left out.
+        beside_error = self._widest_error() + NAME_LEAST
+        for name in ("calls", "avg", "share", "self", "start", "total"):
+            if name in names and beside_error > NAME_LEAST and room(names, time_width) < beside_error + _LEAST_GUIDES:
+                names.remove(name)
         left = max(room(names, time_width), 8)
-        for_guides = left - (_NAME_ROOM if left >= _NAME_ROOM + 8 else left // 2)
+        for_name = max(_NAME_ROOM, beside_error + 1)
+        for_guides = max(left - (for_name if left >= for_name + 8 else max(left // 2, beside_error + 1)), 1)
         unit = 2 if 2 * level <= for_guides else 1
-        return Layout(tuple(names), digits, time_width, count_width, left, unit, max(for_guides // unit, 4))
+        return Layout(tuple(names), digits, time_width, count_width, left, unit, max(for_guides // unit, 1))
+
+    def _widest_error(self) -> int:
+        """How wide the longest error behind a name is."""
+        folded = self.folded
+        calls = folded.node[folded.kind == Kind.CALL]
+        nodes = calls[folded.tree.extras["error"][calls] != 0] if "error" in folded.tree.extras else calls[:0]
+        bare = RowModel(folded, Layout((), 0, 0, 0, None, 1, 1), arch=self.call_tree.trace.meta.arch)
+        return max((len(text) for text in map(bare.error, nodes.tolist())), default=0)
 
     def title(self) -> list[str]:
         """What the tree is of, in a line; none for tasks."""
@@ -161,7 +179,13 @@ class TreeView:
         total = int(tree.floor_ns[tree.roots].sum())
         if len(shown.nth) < len(shown.matches):
             return [f"the slowest {len(shown.nth):,} of {plural(len(shown.matches), 'match')}: {format_ns(total)}"]
-        return [f"{plural(len(shown.matches), 'match')}, {format_ns(total)} (--nth N, --slowest N, --merge)"]
+        said = f"{plural(len(shown.matches), 'match')}, {format_ns(total)}"
+        root = open_root(shown.tree)
+        closed = self.options.open_roots == "one" and not (self.options.calls_to or self.options.errors)
+        if closed and failed(shown.tree)[root]:
+            nth = int(shown.nth[np.searchsorted(shown.tree.roots, root)])
+            said += f", open: #{nth}, the first that failed"
+        return [f"{said} (--nth N, --slowest N, --merge)"]
 
     def legend(self) -> list[str]:
         """What the marks that occur mean."""
@@ -201,8 +225,11 @@ class TreeView:
             reasons = {Why(why) for why in folded.why[folded.hidden_calls > 0].tolist()}
             if Why.ROWS in reasons:
                 reasons.discard(Why.MORE_ROOTS)
+            if Why.MIN in reasons:
+                reasons.discard(Why.TIME)
             for why in sorted(reasons):
-                words.append(_WAYS_BACK[why].format(deeper=(self.depth or 0) + 1))
+                option, does = self._ways_back[why]
+                words.append(f"{option} {does}")
             said.append(f"{n_hidden:,} of {plural(n_hidden + n_shown, 'call')} not shown: {', '.join(words)}")
         if n_losses := int(folded.hidden_losses.sum()):
             said.append(f"records were lost at {plural(n_losses, 'place')} inside calls that are not shown")
@@ -210,11 +237,51 @@ class TreeView:
             said.append(f"{plural(self.call_tree.n_hidden, 'call')} taken out by --hide, their time is their callers'")
         if self.unseen_cost:
             said.append(str(self.unseen_cost))
-        if self.events and not (folded.kind == Kind.EVENT).any():
-            said.append(f"no {' or '.join(self.events)} event inside the calls that are shown")
+        if folded.n_errors_hidden:
+            said.append(f"{folded.n_errors_hidden:,} more failed: {self._more_errors()}")
+        if n_events := int(folded.hidden_events.sum()):
+            where = "--from S --to S, or --expand FUNC, goes there"
+            said.append(f"{plural(n_events, 'event')} inside calls that are not shown: {where}")
+        elif self.events and not (folded.kind == Kind.EVENT).any():
+            said.append(f"no {' or '.join(self.events)} event happened in these calls")
         if self.n_events_hidden:
             said.append(f"{plural(self.n_events_hidden, 'other event')} not shown: -e '*' shows them")
         return [line for words in said for line in textwrap.wrap(spelt_out(words), self.width or 10_000)]
+
+    @cached_property
+    def _ways_back(self) -> dict[Why, tuple[str, str]]:
+        """For each reason the option that brings rows back, in a readable amount, and what it does."""
+        folded, tree = self.folded, self.folded.tree
+        few = not folded.readable_ns
+        may_merge = not (self.call_tree.merged or self.events or self.start)
+        more = f"--min {ns_option(folded.readable_ns)}"
+        sums = ("--merge", "sums them up") if may_merge else (more, "shows more")
+        everything = ("--min 0", "shows them") if few else sums
+        further = "--expand FUNC opens one function, --root FUNC goes there"
+        rows = (self.options.max_rows or ROWS) * 2
+        deeper = (self.options.depth or 0) + 1
+        shallow = int((tree.level <= deeper).sum()) <= READABLE or not may_merge
+        n_roots = len(tree.roots)
+        all_roots = ("--max-rows 0", "lists all") if few else (f"--max-rows {2 * n_roots}", "lists all")
+        one_root = ("--task COMM", "shows one") if self.call_tree.by_task else ("--nth N", "shows one")
+        return {
+            Why.TIME: (everything[0], f"{everything[1]}, {further}"),
+            Why.MIN: everything,
+            Why.ROWS: ("--max-rows 0", "shows them") if few else (f"--max-rows {rows}", "shows more"),
+            Why.DEPTH: (f"--depth {deeper}" if shallow else f"--merge --depth {deeper}", "goes deeper"),
+            Why.COLLAPSED: ("--collapse", "closed them"),
+            Why.OTHER_MATCH: ("--nth N", "opens another match"),
+            Why.MORE_ROOTS: all_roots if n_roots <= READABLE else sums if may_merge else one_root,
+            Why.OFF_PATH: ("--errors" if self.options.errors else "--calls-to", "left them out"),
+        }
+
+    def _more_errors(self) -> str:
+        """What to type to see the errors that are not shown."""
+        if not self.options.errors:
+            return "--errors lists them"
+        if self.call_tree.merged or self.events or self.start:
+            return f"--max-rows {(self.options.max_rows or ROWS) * 2} shows more"
+        return "--merge sums them up"
 
     def row(self, index: int, numbers: str) -> Pieces:
         """One line: ``numbers`` and the tree, in styles."""
@@ -327,23 +394,23 @@ def tree_view(
     """
     if call_tree.merged and (events or start):
         raise UsageError("--merge: a merged tree has no times for --event or --start", "leave one of them out")
-    folded = with_losses(fold(call_tree.tree, options), call_tree)
+    places = event_nodes(call_tree, events) if events else None
+    folded = with_losses(fold(call_tree.tree, options, places=places), call_tree)
     per_place = EVENTS_PER_PLACE if options.repeats else None
     folded, n_events_hidden = with_events(folded, call_tree, events, per_place=per_place)
     folded, unseen = with_own_cost(folded, options)
-    return TreeView(call_tree, folded, width, start, tuple(events), n_events_hidden, options.depth, unseen)
+    return TreeView(call_tree, folded, width, start, tuple(events), n_events_hidden, options, unseen)
 
 
-_WAYS_BACK = {
-    Why.TIME: "--min 0 shows them, --expand FUNC opens one function, --root FUNC goes there",
-    Why.MIN: "--min 0 shows them",
-    Why.ROWS: "--max-rows 0 shows them",
-    Why.DEPTH: "--depth {deeper} goes deeper",
-    Why.COLLAPSED: "--collapse closed them",
-    Why.OTHER_MATCH: "--nth N opens another match",
-    Why.MORE_ROOTS: "--max-rows 0 lists all",
-    Why.OFF_PATH: "--calls-to left them out",
-}
+def ns_option(ns: int) -> str:
+    """A time as ``--min`` takes it, two digits, rounded up: 43210 -> ``44us``."""
+    unit, name = next(((size, name) for size, name in _UNITS if ns >= size), _UNITS[-1])
+    step = max(10 ** (len(str(ns // unit)) - 2), 1) * unit if ns >= 10 * unit else max(unit // 10, 1)
+    tenths = -(-ns // step) * step * 10 // unit
+    return f"{tenths // 10}{f'.{tenths % 10}' if tenths % 10 else ''}{name}"
+
+
+_UNITS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns"))
 
 
 def _filled(words: list[str], width: int | None) -> list[str]:
@@ -353,5 +420,5 @@ def _filled(words: list[str], width: int | None) -> list[str]:
         if lines and (width is None or len(lines[-1]) + 2 + len(word) <= width):
             lines[-1] += f"  {word}"
         else:
-            lines.append(word)
+            lines += textwrap.wrap(word, width) if width else [word]
     return lines

@@ -1,0 +1,95 @@
+"""The slowest nodes of a tree that fit into so many rows."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from kfgraph.analyze.forest import Bool, Int64
+from kfgraph.model.tree import TreeTable
+
+
+class Fit:
+    """Chooses among the nodes ``free`` of ``tree``; ``forced`` ones (with all above them) are always there."""
+
+    def __init__(self, tree: TreeTable, free: Bool, forced: Bool, *, most: int) -> None:
+        self._tree = tree
+        self.candidates: Int64 = np.flatnonzero(free & ~forced)
+        self.n_forced = int(forced.sum())
+        self._always = np.flatnonzero(forced & (tree.parent >= 0))
+        self._slow = _closed(tree, _slowest(tree, self.candidates, most), forced)
+
+    def ns_at(self, rank: int) -> int:
+        """The time of the slowest but ``rank`` of those that can be chosen; 0 if there are not so many."""
+        return int(self._tree.floor_ns[self._slow[rank]]) if rank < len(self._slow) else 0
+
+    @cached_property
+    def _children(self) -> tuple[Int64, Int64]:
+        """(how many children each node has, how long they took)."""
+        tree = self._tree
+        child = tree.parent >= 0
+        ns = np.zeros(len(tree), np.int64)
+        np.add.at(ns, tree.parent[child], tree.floor_ns[child])
+        return np.bincount(tree.parent[child], minlength=len(tree)), ns
+
+    def _n_rows(self, k: int) -> int:
+        """How many rows the ``k`` slowest take, the forced ones and those that count what is left out with them."""
+        tree, slow = self._tree, self._slow
+        n_children, children_ns = self._children
+        shown = np.concatenate((self._always, slow[:k]))
+        opened, inverse = np.unique(tree.parent[shown], return_inverse=True)
+        n_left = n_children[opened] - np.bincount(inverse, minlength=len(opened))
+        shown_ns = np.zeros(len(opened), np.int64)
+        np.add.at(shown_ns, inverse, tree.floor_ns[shown])
+        rest = (n_left > 0) & (children_ns[opened] - shown_ns >= tree.floor_ns[slow[k - 1]])
+        return self.n_forced + k + int(rest.sum())
+
+    def choose(self, max_rows: int) -> tuple[Int64, int]:
+        """(the chosen ones, the time of the fastest of them: hidden children that together took less get no row).
+
+        Where none fits, that is the time of the slowest one.
+        """
+        slow = self._slow
+        low, high = 0, min(len(slow), max_rows)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self._n_rows(middle) <= max_rows else (low, middle - 1)
+        return slow[:low], int(self._tree.floor_ns[slow[max(low - 1, 0)]]) if len(slow) else 0
+
+
+def _slowest(tree: TreeTable, nodes: Int64, n_wanted: int) -> Int64:
+    """Somewhat more than ``n_wanted`` of the nodes, slow ones first, and a parent before its children."""
+    n_some = 8 * n_wanted + 64
+    if len(nodes) > n_some:
+        # What lies above a node took as long as the node: so many of the slowest are enough.
+        floor_ns = tree.floor_ns[nodes]
+        least = np.partition(floor_ns, len(nodes) - n_some)[len(nodes) - n_some]
+        nodes = np.concatenate((nodes[floor_ns > least], nodes[floor_ns == least][:n_some]))
+    return nodes[np.lexsort((nodes, tree.level[nodes], -tree.floor_ns[nodes]))]
+
+
+def _closed(tree: TreeTable, nodes: Int64, forced: Bool) -> Int64:
+    """Those of the nodes, in order, whose parent is forced or comes before them."""
+    shown = set(np.flatnonzero(forced).tolist())
+    closed = []
+    for node, parent in zip(nodes.tolist(), tree.parent[nodes].tolist(), strict=True):
+        if parent in shown:
+            shown.add(node)
+            closed.append(node)
+    return np.array(closed, np.int64)
+
+
+def within(tree: TreeTable, nodes: Int64, shown: Bool, limit: int | None) -> tuple[Int64, int]:
+    """(the first of the nodes, with what leads to them from what is ``shown``, ``limit`` of these at most; how many
+    of the nodes that were)."""
+    ways: dict[int, None] = {}
+    for i, node in enumerate(nodes.tolist()):
+        way = []
+        while node >= 0 and not shown[node] and node not in ways:
+            way.append(node)
+            node = int(tree.parent[node])
+        if limit is not None and len(ways) + len(way) > limit:
+            return np.array(list(ways), np.int64), i
+        ways.update(dict.fromkeys(way))
+    return np.array(list(ways), np.int64), len(nodes)

@@ -1,0 +1,245 @@
+"""Siblings of one function as one node each, also where they do not stand together: loops with varying bodies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, preorder, ranges
+from kfgraph.analyze.owncost import sum_costs
+from kfgraph.model.tree import TreeTable
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """``tree`` with some subtrees gathered: behind a node's other children stand groups, each the sum of calls
+    of one function, with groups of their callees below them.
+
+    ``node_of`` gives the node that each node of the tree before is part of now, ``next_kept`` the first node at
+    or after it that is no part of a group (len(tree): none). ``is_group`` are the groups; ``is_rest`` holds,
+    once for a group, what of its callees is in no group of its own.
+    """
+
+    tree: TreeTable
+    node_of: Int32
+    next_kept: Int32
+    is_group: Bool
+    is_rest: Bool
+
+
+@dataclass
+class _Groups:
+    """Groups as they are found, level by level: for each the number of the group above it (-1: none), its level,
+    its first node, whether it is a rest; and the nodes that are in groups, with their numbers."""
+
+    parent: list[Int64] = field(default_factory=list)
+    level: list[Int64] = field(default_factory=list)
+    first: list[Int64] = field(default_factory=list)
+    is_rest: list[Bool] = field(default_factory=list)
+    nodes: list[Int32] = field(default_factory=list)
+    number: list[Int64] = field(default_factory=list)
+    n: int = 0
+
+    def add(self, nodes: Int32, above: Int64, which: Int64, level: int, *, rest: bool) -> Int64:
+        """The number of each node's group, one for each value of ``which``; ``above`` is that of its parent's."""
+        _, first, inverse = np.unique(which, return_index=True, return_inverse=True)
+        self.parent.append(above[first])
+        self.level.append(np.full(len(first), level, np.int64))
+        self.first.append(nodes[first].astype(np.int64))
+        self.is_rest.append(np.full(len(first), rest))
+        number: Int64 = self.n + inverse
+        self.nodes.append(nodes)
+        self.number.append(number)
+        self.n += len(first)
+        return number
+
+
+def gather(tree: TreeTable, cut: Int32, wanted: Bool, least_ns: Int64) -> Gathered | None:
+    """``tree`` with the subtrees at ``cut`` (ascending, none inside another, no root) gathered at their parents.
+
+    A group is made of the calls of one function with one error, or none, if together they took ``least_ns`` (one
+    for each node of ``cut``: its parent's) or a ``wanted`` node is among or below them; so on among their callees.
+    What falls into no group stays where it was, or is a group's rest. None: there is no group.
+    """
+    if not len(cut):
+        return None
+    n_wanted = np.append(0, np.cumsum(wanted)) if wanted.any() else None
+    made, which = _grouped(tree, cut, tree.parent[cut].astype(np.int64), least_ns, n_wanted)
+    if not made.any():
+        return None
+    tops, top_group, top_least = cut[made], which[made], least_ns[made]
+    top_level = tree.level[tops]
+    groups = _Groups()
+    nodes, number, least = cut[:0], which[:0], least_ns[:0]
+    for rows in reversed(by_level(np.arange(len(tree), dtype=np.int32), tree.level)):
+        rows, level = rows[::-1], int(tree.level[rows[0]])
+        # The callees of the level above, of calls that are in groups.
+        low, high = np.searchsorted(rows, nodes + 1), np.searchsorted(rows, tree.end[nodes])
+        below = rows[ranges(low.astype(np.int32), high.astype(np.int32))]
+        above, least = np.repeat(number, high - low), np.repeat(least, high - low)
+        nodes, number, kept_least = below[:0], above[:0], least[:0]
+        if len(below):
+            made, which = _grouped(tree, below, above, least, n_wanted)
+            nodes = below[made]
+            number = groups.add(nodes, above[made], which[made], level, rest=False)
+            groups.add(below[~made], above[~made], above[~made], level, rest=True)
+            kept_least = least[made]
+        here = top_level == level
+        if here.any():
+            begun = tops[here]
+            ids = groups.add(begun, np.full(len(begun), -1), top_group[here], level, rest=False)
+            nodes, number = np.append(nodes, begun), np.append(number, ids)
+            kept_least = np.append(kept_least, top_least[here])
+            order = np.argsort(nodes)
+            nodes, number, kept_least = nodes[order], number[order], kept_least[order]
+        least = kept_least
+    return _built(tree, tops, groups)
+
+
+def _grouped(
+    tree: TreeTable, nodes: Int32, above: Int64, least_ns: Int64, n_wanted: Int64 | None
+) -> tuple[Bool, Int64]:
+    """(whether each of the nodes is in a group that is made, the number of its group)."""
+    key = above * len(tree.labels) + tree.label[nodes]
+    if "error" in tree.extras:
+        said = tree.extras["error"][nodes].astype(np.int64) * 2 + tree.extras["error_sure"][nodes]
+        results, result = np.unique(said, return_inverse=True)
+        key = key * len(results) + result
+    _, first, which = np.unique(key, return_index=True, return_inverse=True)
+    total = np.zeros(len(first), np.int64)
+    np.add.at(total, which, tree.floor_ns[nodes])
+    made = (total >= least_ns[first]) & (total > 0)
+    if n_wanted is not None:
+        made[which[n_wanted[tree.end[nodes]] > n_wanted[nodes]]] = True
+    return made[which], which
+
+
+def _built(tree: TreeTable, tops: Int32, groups: _Groups) -> Gathered:
+    n, n_groups = len(tree), groups.n
+    parent, level = np.concatenate(groups.parent), np.concatenate(groups.level)
+    first, is_rest = np.concatenate(groups.first), np.concatenate(groups.is_rest)
+    nodes, number = np.concatenate(groups.nodes), np.concatenate(groups.number)
+    in_rest = is_rest[number]
+    members, into = nodes[~in_rest], number[~in_rest]
+    left, left_in = nodes[in_rest], number[in_rest]
+    by_place = np.argsort(left)
+    left, left_in = left[by_place], left_in[by_place]
+    # The slices of what is left, and what is between them.
+    borders = np.stack((left, tree.end[left]), axis=1).ravel()
+
+    def summed(column: Int64, *, whole: bool) -> Int64:
+        """Sums over the members of each group; of a rest over its nodes, or all that is below them too."""
+        out = np.zeros(n_groups, np.int64)
+        np.add.at(out, into, column[members])
+        if not whole:
+            np.add.at(out, left_in, column[left])
+        elif len(left):
+            np.add.at(out, left_in, np.add.reduceat(np.append(column, 0), borders)[::2])
+        return out
+
+    def known(column: Int64, *, whole: bool) -> Int64:
+        some = summed((column >= 0).astype(np.int64), whole=whole) > 0
+        return np.where(some, summed(np.maximum(column, 0), whole=whole), -1)
+
+    floor_ns = summed(tree.floor_ns, whole=False)
+    least, most = np.full(n_groups, np.iinfo(np.int64).max), np.full(n_groups, -1, np.int64)
+    flags = np.zeros(n_groups, np.uint16)
+    for part, which in ((members, into), (left, left_in)):
+        single = tree.min_ns[part] >= 0
+        np.minimum.at(least, which[single], tree.min_ns[part[single]])
+        np.maximum.at(most, which, tree.max_ns[part])
+    np.bitwise_or.at(flags, into, tree.flags[members])
+    new: dict[str, Any] = {
+        "level": level,
+        "label": tree.label[first],
+        "total_ns": known(tree.total_ns, whole=False),
+        "self_ns": known(tree.self_ns, whole=True),
+        "floor_ns": floor_ns,
+        "count": summed(tree.count, whole=True),
+        "n_unfinished": summed(tree.n_unfinished, whole=True),
+        "min_ns": np.where(most < 0, -1, least),
+        "max_ns": most,
+        "row": np.where(is_rest, -1, tree.row[first]),
+        "flags": flags,
+    }
+    extras = {name: np.where(is_rest, 0, column[first]) for name, column in tree.extras.items()}
+    if "n_errors" in extras:
+        extras["n_errors"] = summed(tree.extras["n_errors"], whole=False)
+
+    top_of = np.where(parent < 0, np.arange(n_groups), parent)
+    while (parent[top_of] >= 0).any():
+        top_of = top_of[top_of]
+    order, size = _in_order(parent, level - level[top_of], np.where(is_rest, -1, floor_ns), first)
+    kept = covered(tops, tree.end[tops], n) == 0
+    kept_nodes = np.flatnonzero(kept)
+    # The groups of a parent stand behind all that is left of it; of two that end there, the inner one's first.
+    at = tree.parent[first[top_of]]
+    place = np.empty(n_groups, np.int64)
+    place[order] = np.arange(n_groups)
+    where = np.concatenate((kept_nodes, tree.end[at]))
+    inner = np.concatenate((np.zeros(len(kept_nodes), np.int64), -tree.level[at].astype(np.int64) - 1))
+    within = np.concatenate((np.zeros(len(kept_nodes), np.int64), place))
+    arranged = np.lexsort((within, inner, where))
+    n_new = len(arranged)
+    new_of = np.empty(n_new, np.int64)
+    new_of[arranged] = np.arange(n_new)
+    kept_at = np.full(n + 1, n_new, np.int64)
+    kept_at[kept_nodes] = new_of[: len(kept_nodes)]
+    group_at = new_of[len(kept_nodes) :]
+
+    n_kept_before = np.append(0, np.cumsum(kept))
+    n_groups_at = np.zeros(n + 1, np.int64)
+    np.add.at(n_groups_at, at + 1, 1)
+    n_groups_before = np.cumsum(n_groups_at)
+    kept_size = n_kept_before[tree.end] - n_kept_before[:-1] + n_groups_before[tree.end] - n_groups_before[:-1]
+    new_parent = np.concatenate(
+        (
+            np.where(tree.parent[kept_nodes] < 0, -1, kept_at[tree.parent[kept_nodes]]),
+            np.where(parent < 0, kept_at[at], group_at[np.maximum(parent, 0)]),
+        )
+    )
+    sizes = np.concatenate((kept_size[kept_nodes], size))
+    columns: dict[str, Any] = {
+        name: np.concatenate((getattr(tree, name)[kept_nodes], column.astype(getattr(tree, name).dtype)))[arranged]
+        for name, column in new.items()
+    }
+    out = replace(
+        tree,
+        parent=new_parent[arranged].astype(np.int32),
+        end=(np.arange(n_new) + sizes[arranged]).astype(np.int32),
+        extras={
+            name: np.concatenate((column[kept_nodes], extras[name].astype(column.dtype)))[arranged]
+            for name, column in tree.extras.items()
+        },
+        **columns,
+    )
+    node_of = kept_at[:n].copy()
+    node_of[nodes] = group_at[number]
+    # What is below the node of a rest is part of it: the last node before that is anything.
+    known_at = kept.copy()
+    known_at[nodes] = True
+    node_of = node_of[np.maximum.accumulate(np.where(known_at, np.arange(n), 0))]
+    following = np.minimum.accumulate(np.where(np.append(kept, True), np.arange(n + 1), n)[::-1])[::-1]
+    next_kept = kept_at[following][:n]
+    is_group = np.zeros(n_new, np.bool_)
+    is_group[group_at] = ~is_rest
+    rest = np.zeros(n_new, np.bool_)
+    rest[group_at] = is_rest
+    out = replace(out, own_cost_ns=sum_costs(tree.own_cost_ns, node_of, n_new))
+    return Gathered(out, node_of.astype(np.int32), next_kept.astype(np.int32), is_group, rest)
+
+
+def _in_order(parent: Int64, level: Int64, weight: Int64, first: Int64) -> tuple[Int64, Int64]:
+    """(the groups in pre-order, heavy ones first, each one's subtree size); ``level`` counts from the top ones."""
+    by_depth = np.argsort(level, kind="stable")
+    place = np.empty(len(parent), np.int64)
+    place[by_depth] = np.arange(len(parent))
+    above = parent[by_depth]
+    order, some = preorder(
+        np.where(above < 0, -1, place[above]), level[by_depth], weight[by_depth], first[by_depth]
+    )  # fmt: skip
+    size = np.empty(len(parent), np.int64)
+    size[by_depth] = some
+    return by_depth[order], size

@@ -1,0 +1,73 @@
+"""Results of system calls, from the events that tell them: what the functions themselves left may not be recorded."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+from kfgraph.analyze.forest import Int32, outermost
+from kfgraph.analyze.retval import MAX_ERRNO
+from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.model.trace import Trace
+
+_RETURNED = re.compile(r"(?:.*\bret=|NR -?\d+ = |->\s*)?(?P<value>-?0x[0-9a-f]+|-?\d+)\s*")
+
+
+def failed_system_calls(trace: Trace) -> tuple[Int32, npt.NDArray[np.int16]]:
+    """(rows of handlers, the error that the event of the system call's exit says it returned).
+
+    ``sys_exit_NAME`` belongs to the last handler of NAME that ended before it in its task, ``sys_exit`` to the
+    last handler of any; no other exit, and no other entry, may stand between. What has no handler's call
+    before it is left out: its function was not traced.
+    """
+    marks, calls = trace.marks, trace.calls
+    none = np.zeros(0, np.int32), np.zeros(0, np.int16)
+    exits = [name == "sys_exit" or name.startswith("sys_exit_") for name in marks.names]
+    if not any(exits) or not len(calls):
+        return none
+    is_exit = np.array(exits)[marks.name]
+    is_border = is_exit | np.array([name.startswith("sys_enter") for name in marks.names])[marks.name]
+    called = np.array([system_call_of(name) for name in trace.symbols.names], np.object_)
+    rows = np.flatnonzero((called != "")[calls.func]).astype(np.int32)
+    rows = outermost(rows, calls.end)
+    if not len(rows):
+        return none
+    found: list[int] = []
+    errors: list[int] = []
+    borders = np.flatnonzero(is_border)
+    # By task and place; of one place in the order of time.
+    borders = borders[np.lexsort((borders, marks.row[borders], marks.lane[borders]))]
+    before = np.append(-1, borders[:-1])
+    which = is_exit[borders]
+    ends, before = borders[which], before[which]
+    at = np.searchsorted(rows, marks.row[ends]) - 1
+    handler = rows[np.maximum(at, 0)]
+    same_lane = (before >= 0) & (marks.lane[before] == marks.lane[ends])
+    clear = ~same_lane | (marks.row[before] <= handler)
+    fits = (at >= 0) & (calls.lane[handler] == marks.lane[ends]) & (calls.end[handler] <= marks.row[ends]) & clear
+    for mark, row in zip(ends[fits].tolist(), handler[fits].tolist(), strict=True):
+        name = marks.names[marks.name[mark]]
+        if name != "sys_exit" and name != f"sys_exit_{called[calls.func[row]]}":
+            continue
+        if error := error_said(marks.text[mark]):
+            found.append(row)
+            errors.append(error)
+    return np.array(found, np.int32), np.array(errors, np.int16)
+
+
+def error_said(text: str) -> int:
+    """The error, -1 to -4095, that the text of a sys_exit event says; 0 for none.
+
+    ``0xfffffffffffffffe``, ``NR 257 = -2``, ``__syscall_nr=257 ret=-2``, ``id=257 ret=-2``.
+    """
+    found = _RETURNED.fullmatch(text)
+    if not found:
+        return 0
+    value = int(found["value"], 0) if "x" in found["value"] else int(found["value"])
+    for bits in (64, 32):
+        if value >= 1 << (bits - 1) and value < 1 << bits:
+            value -= 1 << bits
+            break
+    return value if -MAX_ERRNO <= value < 0 else 0

@@ -1,0 +1,216 @@
+"""What of a tree was asked for: the reasons that hide nodes, and the nodes that must show whatever hides them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kfgraph.analyze.errors import chains, failed
+from kfgraph.analyze.fit import within
+from kfgraph.analyze.forest import Bool, Int32, Int64, covered
+from kfgraph.errors import NoMatchError
+from kfgraph.model.names import matching
+from kfgraph.model.tree import TreeTable
+
+ROWS = 80
+"""About two screens, where no terminal says how large it is."""
+MAX_ROOTS = 20
+"""More roots than this are folded, the fastest first."""
+_LEAST_ROOM = 24
+"""Rows for what must show, however few there are for the rest."""
+_FEW = 3
+"""Calls that failed in one way more often than this are shown together."""
+
+
+class Why(enum.IntEnum):
+    """Why a node is not shown. ``OPTION`` says what brings it back."""
+
+    SHOWN = 0
+    TIME = 1
+    """It took less than what is shown: the least time was chosen so that the rows suffice."""
+    MIN = 2
+    """It took less than the least time that was asked for."""
+    ROWS = 3
+    """The number of rows asked for is used up."""
+    DEPTH = 4
+    COLLAPSED = 5
+    OTHER_MATCH = 6
+    """It lies below a match that is not open."""
+    MORE_ROOTS = 7
+    OFF_PATH = 8
+    """It does not lead to the function asked for."""
+
+
+OPTION = {
+    Why.TIME: "--min 0",
+    Why.MIN: "--min 0",
+    Why.ROWS: "--max-rows 0",
+    Why.DEPTH: "--depth",
+    Why.COLLAPSED: "--collapse",
+    Why.OTHER_MATCH: "--nth",
+    Why.MORE_ROOTS: "--max-rows 0",
+    Why.OFF_PATH: "--calls-to",
+}
+
+
+@dataclass(frozen=True)
+class FoldOptions:
+    """What to show. None: no such limit.
+
+    With ``max_rows``, the slowest nodes are shown that fit into so many rows. ``limit_asked`` says
+    that the user gave that number. ``min_ns`` or ``min_share`` (0..1, of the root) hides what took
+    less; ``depth`` counts from the root (0). The globs are names of functions: ``expand`` shows all
+    children of those, ``collapse`` none, ``calls_to`` only what leads to one; ``errors`` only what leads to
+    a call that failed. ``open_roots`` "one" opens the first root that failed, or the slowest, alone.
+    """
+
+    max_rows: int | None = ROWS
+    limit_asked: bool = False
+    max_roots: int | None = MAX_ROOTS
+    min_ns: int | None = None
+    min_share: float | None = None
+    depth: int | None = None
+    expand: Sequence[str] = ()
+    collapse: Sequence[str] = ()
+    calls_to: Sequence[str] = ()
+    errors: bool = False
+    repeats: bool = True
+    open_roots: str = "all"
+
+
+def reasons(tree: TreeTable, options: FoldOptions) -> tuple[npt.NDArray[np.uint8], Int64]:
+    """(for every node the reason that hides it, whatever room there is; the least time asked for at it).
+
+    Raises:
+        NoMatchError: what was asked for is not in the tree.
+    """
+    n = len(tree)
+    why = np.zeros(n, np.uint8)
+    roots = tree.roots
+    top = tree.parent < 0
+    least_ns = np.full(n, options.min_ns or 0, np.int64)
+    if options.min_share is not None and n:
+        of_root = np.ceil(tree.floor_ns[roots] * options.min_share).astype(np.int64)
+        least_ns = np.maximum(least_ns, of_root[root_of(tree)])
+    why[(tree.floor_ns < least_ns) & ~top] = Why.MIN
+    if options.depth is not None:
+        why[tree.level > options.depth] = Why.DEPTH
+    if options.collapse:
+        collapsed = _asked(tree, options.collapse, "--collapse")
+        why[~top & collapsed[tree.parent]] = Why.COLLAPSED
+    off_path = np.zeros(n, np.bool_)
+    leads_to = _leads_to(tree, options)
+    if leads_to is not None:
+        off_path = ~_above(tree, leads_to)
+        roots = roots[~off_path[roots]]
+    elif options.open_roots == "one" and len(roots) > 1:
+        closed = top.copy()
+        closed[open_root(tree)] = False
+        why[~top & closed[tree.parent]] = Why.OTHER_MATCH
+    if options.max_roots is not None and len(roots) > options.max_roots:
+        first = roots[np.lexsort((-tree.floor_ns[roots], ~failed(tree)[roots]))]
+        why[first[options.max_roots :]] = Why.MORE_ROOTS
+    why[off_path] = Why.OFF_PATH
+    return why, least_ns
+
+
+def open_root(tree: TreeTable) -> int:
+    """The root that is open where one is: the first that failed, else the slowest."""
+    roots = tree.roots
+    failing = roots[failed(tree)[roots]]
+    return int(failing[0] if len(failing) else roots[np.argmax(tree.floor_ns[roots])])
+
+
+def asked_for(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8], places: Int32) -> tuple[Bool, Bool]:
+    """(nodes that show whatever their time is, each with what leads to it; nodes of which the function, and the
+    result, must be on a row). Takes reasons that give way out of ``why``.
+
+    What must show is: the roots, what ``expand`` opens, the calls that ``calls_to`` and ``errors`` ask for, every
+    chain of errors, and the ``places``. A few of a kind get rows of their own, many are shown together.
+    """
+    forced = tree.parent < 0
+    if options.expand:
+        opened = _asked(tree, options.expand, "--expand")
+        child = (tree.parent >= 0) & opened[tree.parent]
+        ways = _above(tree, child | opened) & (why != Why.OFF_PATH)
+        why[ways] = Why.SHOWN
+        forced |= ways
+    limit = max((options.max_rows or ROWS) // 2, _LEAST_ROOM) if options.repeats else None
+    closed = np.flatnonzero(np.isin(why, _FIRM)).astype(np.int32)
+    reached = covered(closed, tree.end[closed], len(tree)) == 0
+
+    def force(nodes: Int64, *, all_or_none: bool = False) -> None:
+        ways, n_done = within(tree, nodes, forced, limit)
+        if n_done == len(nodes) or not all_or_none:
+            forced[ways] = True
+            why[ways] = Why.SHOWN
+
+    wanted = np.zeros(len(tree), np.bool_)
+    leads_to = _leads_to(tree, options)
+    if leads_to is not None:
+        wanted |= leads_to & reached
+        force(np.flatnonzero(wanted), all_or_none=True)
+    chain = chains(tree) & reached
+    errors = (chain | failed(tree)) & reached
+    wanted |= errors
+    singles = _singles(tree, errors)
+    force(np.concatenate((singles[chain[singles]], singles[~chain[singles]])))
+    force(places[reached[places]].astype(np.int64))
+    return forced & (why == Why.SHOWN), wanted
+
+
+def _singles(tree: TreeTable, errors: Bool) -> Int64:
+    """Those of the failed calls that are few of their function and error, below such ones only."""
+    nodes = np.flatnonzero(errors)
+    if not len(nodes):
+        return nodes
+    kind = tree.label[nodes].astype(np.int64) << 16 | (tree.extras["error"][nodes].astype(np.int64) & 0xFFFF)
+    _, inverse, times = np.unique(kind, return_inverse=True, return_counts=True)
+    single = np.zeros(len(tree), np.bool_)
+    for node, few in zip(nodes.tolist(), (times[inverse] <= _FEW).tolist(), strict=True):
+        above = tree.parent[node]
+        single[node] = few and (above < 0 or not errors[above] or single[above])
+    return np.flatnonzero(single)
+
+
+def _asked(tree: TreeTable, patterns: Sequence[str], option: str) -> Bool:
+    """The nodes whose function a pattern names."""
+    wanted: Bool = matching(patterns, tree.labels)[tree.label]
+    if not wanted.any():
+        raise NoMatchError(f"{option}: no call of {' or '.join(map(repr, patterns))} in this tree", "look with --merge")
+    return wanted
+
+
+def _leads_to(tree: TreeTable, options: FoldOptions) -> Bool | None:
+    """The nodes that alone are of interest, with what leads to them; None: all are."""
+    if not (options.calls_to or options.errors):
+        return None
+    wanted = np.zeros(len(tree), np.bool_)
+    if options.calls_to:
+        wanted |= _asked(tree, options.calls_to, "--calls-to")
+    if options.errors:
+        errors = failed(tree) | chains(tree)
+        if not errors.any():
+            raise NoMatchError("--errors: no call in this tree failed, as far as results were recorded", "leave it out")
+        wanted |= errors
+    return wanted
+
+
+def _above(tree: TreeTable, nodes: Bool) -> Bool:
+    """The nodes, and all that leads to them."""
+    n_before = np.append(0, np.cumsum(nodes))
+    above: Bool = n_before[tree.end] > n_before[:-1]
+    return above
+
+
+def root_of(tree: TreeTable) -> Int64:
+    """The ordinal of each node's root."""
+    return np.cumsum(tree.parent < 0) - 1
+
+
+_FIRM = (Why.DEPTH, Why.COLLAPSED, Why.OFF_PATH, Why.MORE_ROOTS, Why.OTHER_MATCH)
+"""Reasons that do not give way to what must show."""
