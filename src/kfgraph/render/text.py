@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.top import Top
+from kfgraph.render.choice import ROWS, FoldOptions
 from kfgraph.render.console import WIDTH_OF_A_FILE
-from kfgraph.render.fold import ROWS, FoldOptions
 from kfgraph.render.top import TopView
 from kfgraph.render.tree import tree_view
 
@@ -30,7 +30,7 @@ def to_text(
     if isinstance(result, CallTree):
         several = not (result.by_task or result.merged) and 1 < len(result.nth) == len(result.matches)
         options = FoldOptions(
-            max_rows=max_rows, depth=depth, min_ns=min_ns, open_roots="slowest" if several and max_rows else "all"
+            max_rows=max_rows, depth=depth, min_ns=min_ns, open_roots="one" if several and max_rows else "all"
         )
         return "".join(tree_view(result, options, width=width).plain())
     lines = TopView(result, max_rows).lines(width or WIDTH_OF_A_FILE)
