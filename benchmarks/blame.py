@@ -1,11 +1,12 @@
 """How often ``kfgraph why`` is right, on a corpus of failures whose birthplace is known.
 
-    blame.py TRACES [--modules FOLDER]
+    blame.py TRACES [--modules FOLDER] [--ko FOLDER]
 
-TRACES holds NAME.dat (with its companion) for modules NAME.c of tests/why/modules, whose line ``truth:`` says what is right.
-It scores each answer: exact; among the first three; an honest bound (``exact`` false and the true birthplace is below what was
-named); not known; wrong; wrong but sure. Beside it the rule of the best live tool, on the same traces: a failing exit after a
-success marks the deepest frame, a success clears it, the errors' values are not compared, one branch is saved.
+TRACES holds NAME.dat (with its companion) for modules NAME.c of tests/why/modules, whose line ``truth:`` says what is
+right. Each answer is scored: exact; an honest bound (``exact`` is false, and the true birthplace lies below what was
+named); among the first three; not known; wrong; wrong but sure. Beside it the rule of the best live tool, on the same
+traces: a failing exit after a success marks the deepest frame, a success clears it, the errors' values are not
+compared, one branch is saved.
 """
 
 from __future__ import annotations
