@@ -15,6 +15,7 @@ from kfgraph.capture.plan import CaptureOptions, CapturePlan, asked_events, defa
 from kfgraph.capture.probes import plan_probes, read_blacklist, read_loaded
 from kfgraph.capture.tracefs import BE_ROOT, Tracefs
 from kfgraph.errors import CaptureError
+from kfgraph.kernel.types import can_fail
 from kfgraph.model.spelling import shell_line, shell_word
 from kfgraph.model.units import format_size, plural
 
@@ -41,6 +42,7 @@ def make_plan(options: CaptureOptions, *, fs: Tracefs) -> CapturePlan:
         globs=options.returns,
         blacklist=read_blacklist(),
         loaded=loaded,
+        can_fail=can_fail(),
         wanted=not options.no_returns,
     )
     return CapturePlan(

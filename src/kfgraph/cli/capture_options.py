@@ -17,6 +17,7 @@ CommandLine = Annotated[
 Output = Annotated[str, Option(("-o", "--output"), "Write the trace here.", _FILE, "FILE")]
 Force = Annotated[bool, Option(("--force",), "Overwrite FILE even if it is no trace.", _FILE)]
 Quiet = Annotated[bool, Option(("-q", "--quiet"), "No summary at the end.", _FILE)]
+NoWhy = Annotated[bool, Option(("--no-why",), "Do not say at the end why the command failed.", _FILE)]
 
 Follow = Annotated[bool, Option(("-f", "--follow"), "Record the children of the command too.", _WHAT)]
 Root = Annotated[list[str] | None, Option(("--root",), "Only below this function or glob; repeatable.", _WHAT, "FUNC")]

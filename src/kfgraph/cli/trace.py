@@ -16,10 +16,10 @@ kfgraph trace --root vfs_open --syscalls cat /etc/passwd
 kfgraph trace --guest -- insmod foo.ko
 """
 IDLE = (
-    Idle("quiet", ("progress",)),
+    Idle("quiet", ("progress", "no_why")),
     Idle("guest", ("progress",)),
     Idle("guest_kernel", ("progress", "guest")),
-    Idle("dry_run", ("force", "progress", "quiet", "duration", "guest_timeout")),
+    Idle("dry_run", ("force", "progress", "quiet", "no_why", "duration", "guest_timeout")),
 )
 
 
@@ -53,6 +53,7 @@ def run(
     progress: o.ShowProgress = False,
     dry_run: o.DryRun = False,
     quiet: o.Quiet = False,
+    no_why: o.NoWhy = False,
     guest: o.Guest = False,
     guest_kernel: o.GuestKernel = None,
     guest_timeout: o.GuestTimeout = None,
@@ -100,4 +101,4 @@ def run(
         )
         if dry_run:
             return tracing.dry_run(options, in_guest=in_guest)
-        return tracing.trace(options, progress=progress, quiet=quiet, in_guest=in_guest)
+        return tracing.trace(options, progress=progress, quiet=quiet, explain=not no_why, in_guest=in_guest)

@@ -186,8 +186,10 @@ def dry_run(options: CaptureOptions, *, in_guest: GuestChoice | None) -> int:
     return 0
 
 
-def trace(options: CaptureOptions, *, progress: bool, quiet: bool, in_guest: GuestChoice | None) -> int:
-    """Record; the exit status to pass on.
+def trace(
+    options: CaptureOptions, *, progress: bool, quiet: bool, in_guest: GuestChoice | None, explain: bool = True
+) -> int:
+    """Record; the exit status to pass on. ``explain``: say why the command failed.
 
     Raises:
         CaptureError: kfgraph's own failure.
@@ -215,7 +217,7 @@ def trace(options: CaptureOptions, *, progress: bool, quiet: bool, in_guest: Gue
     else:
         # Whether somebody reads this or not: the command's status is passed on.
         with contextlib.suppress(OSError):
-            _print_summary(recording, shown=options.output)
+            _print_summary(recording, shown=options.output, explain=explain)
     return recording.status
 
 
@@ -273,7 +275,7 @@ class _Progress:
         )
 
 
-def _print_summary(recording: Recording, *, shown: str) -> None:
+def _print_summary(recording: Recording, *, shown: str, explain: bool) -> None:
     from rich.text import Text
 
     from kfgraph.cli.advice import again_with_children, against_loss
@@ -310,8 +312,24 @@ def _print_summary(recording: Recording, *, shown: str) -> None:
         next_root=next_root,
         n_probes=len(recording.companion.probes),
         n_unprobed=recording.n_unprobed,
+        answer=_answer(recording, loaded) if explain and loaded is not None else (),
     )
     stderr_console().print(Text("\n").join(summary(result)))
+
+
+def _answer(recording: Recording, loaded: Trace) -> tuple[str, ...]:
+    """Why the command failed, in a line or two; nothing where it did not, or where nothing can be told."""
+    companion = recording.companion
+    if not (companion.exit_status or companion.modules) or not len(loaded.calls):
+        return ()
+    from kfgraph.analyze.why import summary, why
+
+    try:
+        return tuple(summary(why(loaded)))
+    except Exception:  # the recording and the command's status count for more than these lines
+        if debugging(sys.argv[1:]):
+            raise
+        return ()
 
 
 def _how_it_ended(recording: Recording) -> str:

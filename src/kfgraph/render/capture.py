@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from kfgraph.model.spelling import shell_word
+from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.units import format_count, format_ns, format_size, plural
 
 
@@ -17,7 +17,7 @@ class CaptureSummary:
     ``lost`` holds (cpu, lost, recorded) for every CPU that lost events; ``advice`` the commands or
     sentences against it, best first; ``warnings`` whole sentences; ``partial`` why it is not
     whole; ``n_unprobed`` the functions for
-    which there was no probe left.
+    which there was no probe left; ``answer`` why the command failed: a sentence, and the way of the error.
     """
 
     path: str
@@ -33,6 +33,7 @@ class CaptureSummary:
     partial: str = ""
     n_probes: int = 0
     n_unprobed: int = 0
+    answer: tuple[str, ...] = ()
 
 
 def summary(result: CaptureSummary) -> list[Text]:
@@ -40,7 +41,8 @@ def summary(result: CaptureSummary) -> list[Text]:
     counted = ""
     if result.n_calls is not None and result.n_tasks is not None:
         counted = f"{plural(result.n_calls, 'call')} of {plural(result.n_tasks, 'task')}, "
-    lines = [
+    lines = _answer(result)
+    lines += [
         Text.assemble(
             "kfgraph: ",
             (result.path, "bold"),
@@ -64,8 +66,19 @@ def summary(result: CaptureSummary) -> list[Text]:
     lines += [Text(f"  against it: {advice}") for advice in result.advice]
     root = f" --root {shell_word(result.next_root)}" if result.next_root else ""
     path = shell_word(result.path)
-    lines += [Text("  look at it:"), Text(f"    kfgraph show {path}{root}"), Text(f"    kfgraph top {path}")]
+    look = [f"kfgraph why {path}"] if result.answer else []
+    look += [f"kfgraph show {path}{root}", f"kfgraph top {path}"]
+    lines += [Text("  look at it:"), *(Text(f"    {command}") for command in look)]
     return lines
+
+
+def _answer(result: CaptureSummary) -> list[Text]:
+    """Why the command failed comes first: that is what the user came for."""
+    if not result.answer:
+        return []
+    sentence, *way = result.answer
+    lines = [Text.assemble("kfgraph: ", (spelt_out(sentence), "bold red"))]
+    return lines + [Text(f"           {spelt_out(line)}") for line in way if "→" in line]
 
 
 def progress_line(*, stage: str, elapsed_s: float, n_bytes: int, n_events: int, per_second: float, n_lost: int) -> str:
