@@ -56,7 +56,7 @@ def test_the_help_ends_with_examples_that_work(command, monkeypatch) -> None:
     assert len(lines) >= 2
     for line in lines:
         assert re.match(r"(sudo )?kfgraph ", line), line
-        if command.name in READING:
+        if command.name in READING and not line.startswith("sudo "):  # that would record
             words = shlex.split(re.split(r" [|>] ", line)[0])[1:]
             code, out, err = kfgraph(*words)
             assert code == 0 or ("--strict" in words and code == 5), f"{line}: {err}"

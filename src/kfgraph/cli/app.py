@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import io
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,13 +16,14 @@ from typing import IO, Any
 
 from kfgraph.cli.invocation import Invocation, running
 from kfgraph.cli.saying import fail, say
-from kfgraph.errors import Interrupted, KfgraphError, MachineError
+from kfgraph.errors import Interrupted, KfgraphError, MachineError, UsageError
 
 
 @dataclass(frozen=True)
 class Command:
     """One command: ``module`` holds the function ``run``; ``passthrough``: its operand is a command line, and its
-    options are declared so that plain ones are understood without typer.
+    options are declared so that plain ones are understood without typer. ``takes_command``: what stands behind the
+    first ``--`` is a command line, which ``run`` gets as ``command``.
 
     ``summary`` begins the docstring of ``run``: the list of commands needs it and not the module.
     """
@@ -30,6 +32,7 @@ class Command:
     module: str
     summary: str
     passthrough: bool = False
+    takes_command: bool = False
 
 
 COMMANDS = (
@@ -43,6 +46,7 @@ COMMANDS = (
         "why",
         "kfgraph.cli.why",
         "Why the command failed: which call failed, where the error was born, and how it came up.",
+        takes_command=True,
     ),
     Command(
         "show",
@@ -159,7 +163,13 @@ def _run(argv: Sequence[str]) -> int:
             return status
     from kfgraph.cli import typed
 
-    return typed.run(argv)
+    words, command_line = list(argv), []
+    if "--" in words and any(c.takes_command and c.name in words[:2] for c in COMMANDS):
+        at = words.index("--")
+        words, command_line = words[:at], words[at + 1 :]
+        if not command_line:
+            raise UsageError("-- is followed by no command", f"kfgraph {shlex.join(words)} -- insmod foo.ko")
+    return typed.run(words, command_line)
 
 
 def entry_point() -> None:

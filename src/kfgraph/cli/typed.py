@@ -20,15 +20,15 @@ from kfgraph.errors import UsageError
 ClickException: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
-def run(argv: Sequence[str]) -> int:
-    """Run one command line; the exit code.
+def run(argv: Sequence[str], command_line: Sequence[str] = ()) -> int:
+    """Run one command line; the exit code. ``command_line`` is what stood behind ``--``, for a command that takes it.
 
     Raises:
         UsageError: it means nothing.
         KeyboardInterrupt, BrokenPipeError: as they came.
     """
     try:
-        result = build(argv)(args=list(argv), prog_name="kfgraph", standalone_mode=False)
+        result = build(argv, command_line=command_line)(args=list(argv), prog_name="kfgraph", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except typer.Exit as done:
         return done.exit_code
@@ -59,7 +59,9 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def build(argv: Sequence[str], commands: Sequence[Command] = COMMANDS) -> typer.Typer:
+def build(
+    argv: Sequence[str], commands: Sequence[Command] = COMMANDS, *, command_line: Sequence[str] = ()
+) -> typer.Typer:
     """The typer app, with the commands that ``argv`` names; if it names none, with what a list of them needs.
 
     A command line that runs one command need not import the others, and the list of commands none. Only a
@@ -86,7 +88,7 @@ def build(argv: Sequence[str], commands: Sequence[Command] = COMMANDS) -> typer.
         module = importlib.import_module(command.module)
         settings = {"allow_interspersed_args": False} if command.passthrough else {}
         app.command(command.name, context_settings=settings, epilog=getattr(module, "EXAMPLES", None))(
-            _for_click(module.run)
+            _for_click(module.run, **({"command": tuple(command_line)} if command.takes_command else {}))
         )
     return app
 
@@ -99,8 +101,8 @@ class _ReaderGone(Exception):
     """Standard output was closed by its reader (head, a pager)."""
 
 
-def _for_click(run: Callable[..., int | None]) -> Callable[..., int | None]:
-    """``run`` as typer is to see it.
+def _for_click(run: Callable[..., int | None], **known: Any) -> Callable[..., int | None]:
+    """``run`` as typer is to see it, without the parameters that are ``known``.
 
     Its BrokenPipeError is renamed: click would turn that into exit status 1.
     """
@@ -108,14 +110,16 @@ def _for_click(run: Callable[..., int | None]) -> Callable[..., int | None]:
     @functools.wraps(run)
     def renamed(*args: Any, **options: Any) -> int | None:
         try:
-            status = run(*args, **options)
+            status = run(*args, **options, **known)
             sys.stdout.flush()
             return status
         except BrokenPipeError as problem:
             raise _ReaderGone from problem
 
     signature = inspect.signature(run, eval_str=True)
-    parameters = [p.replace(annotation=_for_typer(p.annotation)) for p in signature.parameters.values()]
+    parameters = [
+        p.replace(annotation=_for_typer(p.annotation)) for p in signature.parameters.values() if p.name not in known
+    ]
     renamed.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return renamed
 

@@ -18,6 +18,8 @@ kfgraph why examples/insmod-foo-fail19.dat
 kfgraph why examples/cat-enoent.dat --all
 
 kfgraph why examples/insmod-foo-fail19.dat --root foo_probe --json
+
+sudo kfgraph why -- insmod foo.ko
 """
 
 IDLE = (*options.IDLE, Idle("json_", ("text", "all_")), Idle("all_", ("text",)))
@@ -31,18 +33,31 @@ def run(
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every failed system call, in time order, a line each.")] = False,
     all_tasks: options.AllTasks = False,
+    guest: Annotated[bool, typer.Option("--guest", help="Run COMMAND in a throwaway virtual machine.")] = False,
     text: Annotated[bool, typer.Option("--text", help="Plain text for a bug report, without colours.")] = False,
     json_: options.Json = False,
     strict: options.Strict = False,
     reader: options.Reader = None,
     buffer: options.BufferName = None,
     module: options.Modules = None,
+    *,
+    command: tuple[str, ...] = (),
 ) -> int:
-    """Why the command failed: which call failed, where the error was born, and how it came up."""
+    """Why the command failed: which call failed, where the error was born, and how it came up.
+
+    kfgraph why -- COMMAND records the command first, into TRACE, and passes on its exit status.
+    """
     idle = without_effect(run, locals())
     error = options.error_number(ret) if ret is not None else 0
     if all_ and (root or error):
         raise UsageError("--all lists system calls: --root and --ret ask for one call", "leave --all out")
+    status = None
+    if command:
+        from kfgraph.cli import trace as tracing
+
+        status = tracing.run(command=list(command), output=trace, quiet=True, guest=guest)
+    elif guest:
+        raise UsageError("--guest runs a command", "kfgraph why --guest -- insmod foo.ko")
     loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
     from kfgraph.analyze.why import why
 
@@ -68,4 +83,6 @@ def run(
     notes.tell(idle, () if strict else [notice for notice in loaded.notices if not notice.flag])
     if strict:
         notes.refuse_problems(loaded)
+    if status is not None:
+        return status
     return 0 if all_ else answer.exit_code

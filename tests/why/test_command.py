@@ -1,0 +1,103 @@
+"""kfgraph why on the command line: its screens, its codes, and a command behind --."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kfgraph.cli import trace as trace_command
+from kfgraph.cli.app import main
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+FOO, CAT = EXAMPLES / "insmod-foo-fail19.dat", EXAMPLES / "cat-enoent.dat"
+
+
+def kfgraph(*args: object) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([str(arg) for arg in args])
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 70, 80, 120, 200])
+def test_the_answer_is_the_first_line_at_any_width(width, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    code, out, _ = kfgraph("why", FOO)
+    lines = out.splitlines()
+    first = " ".join(line.strip() for line in lines[:2])
+    assert code == 0 and first.startswith(
+        "load_module = -ENODEV, first returned by foo_read_id [foo], its 3rd call (before it: 66, 67)"
+    )
+    assert max(map(len, lines)) <= width and len(lines) <= 20
+    assert [line.split()[1] for line in lines if "born here" in line] == ["foo_read_id"]
+
+
+def test_a_failed_system_call_is_named_with_its_file() -> None:
+    code, out, _ = kfgraph("why", CAT)
+    assert code == 0
+    assert out.startswith('openat("/nonexistent") = -ENOENT, first returned by atomic_open')
+
+
+def test_all_lists_every_failed_system_call_with_its_reason() -> None:
+    code, out, _ = kfgraph("why", CAT, "--all")
+    assert code == 0
+    assert [(line.split()[1], "decided" in line) for line in out.splitlines()] == [
+        ('access("/etc/ld.so.preload")', False), ('openat("/nonexistent")', True),
+    ]  # fmt: skip
+    assert "the dynamic loader looks in several places" in out
+
+
+def test_the_json_is_one_object() -> None:
+    code, out, _ = kfgraph("why", CAT, "--json")
+    data = json.loads(out)
+    assert code == 0 and data["failure"]["system_call"] == "openat" and data["failure"]["path"] == "/nonexistent"
+    assert data["birth"]["function"] == "atomic_open" and data["birth"]["sure"] and data["birth"]["exact"]
+    assert [step["function"] for step in data["chain"]][-2:] == ["path_openat", "atomic_open"]
+
+
+def test_nothing_failed_is_6_and_says_so() -> None:
+    code, out, _ = kfgraph("why", EXAMPLES / "insmod-fail19.report.txt.xz")
+    assert code == 6 and out.startswith("nothing failed")
+
+
+def test_ret_takes_names_and_numbers() -> None:
+    said = {kfgraph("why", FOO, "--ret", word)[1] for word in ("ENODEV", "-ENODEV", "19", "-19")}
+    assert len(said) == 1 and "foo_read_id" in said.pop()
+    code, _, err = kfgraph("why", FOO, "--ret", "NODEV")
+    assert code == 2 and "--ret NODEV" in err
+    code, _, err = kfgraph("why", FOO, "--ret", "EIO")
+    assert code == 6 and "EIO" in err
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    """kfgraph trace as it would be: it writes this trace and ends with status 7."""
+    calls = []
+
+    def run(**options):
+        calls.append(options)
+        shutil.copy(CAT, options["output"])
+        return 7
+
+    monkeypatch.setattr(trace_command, "run", run)
+    return calls
+
+
+def test_a_command_is_recorded_and_explained_and_its_status_passed_on(recorded, tmp_path) -> None:
+    code, out, _ = kfgraph("why", tmp_path / "t.dat", "--", "cat", "--all", "/nonexistent")
+    assert code == 7 and 'openat("/nonexistent") = -ENOENT' in out
+    assert recorded == [
+        {"command": ["cat", "--all", "/nonexistent"], "output": str(tmp_path / "t.dat"), "quiet": True, "guest": False}
+    ]
+
+
+def test_guest_goes_with_a_command_only(recorded, tmp_path) -> None:
+    assert kfgraph("why", "--guest", tmp_path / "t.dat", "--", "true")[0] == 7
+    assert recorded[0]["guest"] is True
+    assert kfgraph("why", "--guest", CAT)[0] == 2
+    assert kfgraph("why", "--")[0] == 2
