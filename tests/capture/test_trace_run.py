@@ -474,11 +474,21 @@ def test_summary(lab: Lab) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     lines = done.stderr.splitlines()
-    assert lines[0].startswith("kfgraph: my trace.dat: ")
+    assert lines[0].startswith('kfgraph: openat("/nonexistent") = -ENOENT, first returned by atomic_open')
+    assert lines[1].split() == ["__x64_sys_openat", "→", "do_sys_openat2", "→", "do_file_open", "→", "path_openat", "→", "atomic_open"]
+    assert lines[2].startswith("kfgraph: my trace.dat: ")
     assert "  false exited with 1" in lines
     assert "  CPU 1 lost 100 events, 50% of what happened there" in lines
+    assert lines[-3] == "    kfgraph why 'my trace.dat'"
     assert lines[-2].startswith("    kfgraph show 'my trace.dat'")
     assert lines[-1] == "    kfgraph top 'my trace.dat'"
+
+
+def test_no_why_leaves_the_answer_out(lab: Lab) -> None:
+    done = lab.run("trace", "--no-why", "-o", "t.dat", "false")
+    assert done.returncode == 1 and done.stderr.startswith("kfgraph: t.dat: ") and "kfgraph why" not in done.stderr
+    # A command that succeeded has nothing to explain.
+    assert "first returned" not in lab.run("trace", "-o", "t.dat", "true").stderr
 
 
 def test_advice_against_loss_is_a_line_to_type(lab: Lab) -> None:
