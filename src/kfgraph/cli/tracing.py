@@ -327,7 +327,7 @@ def _answer(recording: Recording, loaded: Trace) -> tuple[str, ...]:
     try:
         return tuple(summary(why(loaded)))
     except Exception:  # the recording and the command's status count for more than these lines
-        if debugging(sys.argv[1:]):
+        if invocation.current().debug:
             raise
         return ()
 
