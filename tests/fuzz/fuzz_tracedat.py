@@ -128,8 +128,6 @@ class Pages:
         # A record takes 12 bytes at least, a loss a page.
         assert n_rows <= len(data) // 12 + len(data) // inputs.PAGE + 2
         calls = pairer.finish().calls
-        if stream.went_back()[0]:
-            reader._forget_contradictions(calls)
         calls.check()
 
 
