@@ -5,6 +5,7 @@ from setuptools.command.build_ext import build_ext
 
 HOT = {
     "kfgraph.parse.stacks": "src/kfgraph/parse/stacks.py",
+    "kfgraph.parse.settle": "src/kfgraph/parse/settle.py",
     "kfgraph.parse.scan": "src/kfgraph/parse/scan.py",
     "kfgraph.parse.scan_report": "src/kfgraph/parse/scan_report.py",
     "kfgraph.parse.scan_ftrace": "src/kfgraph/parse/scan_ftrace.py",

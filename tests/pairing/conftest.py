@@ -7,6 +7,7 @@ from plain import plain
 
 PLAIN = plain("parse.pairing")
 PLAIN.stacks = plain("parse.stacks")
+PLAIN.settle = plain("parse.settle")
 
 
 @pytest.fixture(params=["as installed", "plain"], scope="session")

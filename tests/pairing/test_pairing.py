@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kfgraph.model.calls import Flag
-from kfgraph.parse import pairing, stacks
+from kfgraph.parse import delay, pairing, stacks
 from kfgraph.parse.records import ENTRY, EXIT, LEAF, LOSS, MARK, RecordBatch
 from plain import plain
 
@@ -52,6 +52,7 @@ class Record:
 
 PLAIN = plain("parse.pairing")
 PLAIN.stacks = LOOP = plain("parse.stacks")
+PLAIN.settle = SETTLE = plain("parse.settle")
 
 
 def pair(pairer_module, records, *, batch=7, **options):
@@ -558,5 +559,9 @@ def test_the_literals_of_the_hot_loop_are_those_of_the_model():
         "SELF_UNKNOWN",
         "START_UNKNOWN",
     ):
-        assert getattr(LOOP, f"_{name}") == Flag[name]
-    assert LOOP._CUT == Flag.CUT_BY_LOSS
+        for loop in (LOOP, SETTLE):
+            assert getattr(loop, f"_{name}", Flag[name]) == Flag[name]
+    assert LOOP._CUT == SETTLE._CUT == Flag.CUT_BY_LOSS
+    assert LOOP._STRETCHED == SETTLE._STRETCHED
+    assert not any(flag & LOOP._STRETCHED for flag in Flag), "a mark of pairing's own, in no table"
+    assert LOOP._NEAR == delay._NEAR

@@ -49,6 +49,7 @@ def load(source: Input) -> Trace:
     notices = scan(scanner, source.chunks())
     facts = scanner.facts()
     pairer = Pairer(retval=True, caller=True, args=True)
+    pairer.delays.facts = scanner.facts
     for batch in kept:
         _name_first_tasks(batch, facts["first_pids"])
         pairer.feed(batch, len(batch.kind))

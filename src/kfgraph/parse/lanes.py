@@ -28,6 +28,17 @@ class Lanes:
         self.cpu_lane = np.empty(0, np.int32)
         self.cpu_time = np.empty(0, np.int64)
         self.cpu_gap_end = np.empty(0, np.int64)
+        self.n_gaps = np.empty(0, np.int32)
+        """Gaps of its last CPU that a lane's open calls have been told of; ``cpu_n_gaps``: how many there were."""
+        self.cpu_n_gaps = np.empty(0, np.int32)
+        self.gaps: dict[int, list[int]] = {}
+        """CPU -> when the last record before each of its gaps was made."""
+        self.n_back = 0
+        """Records that are before the one before them in their lane."""
+        self.n_strange = 0
+        """Exits that are not those of the call that was open at their depth, though no loss is between."""
+        self.any_pair = False
+        """An exit was paired, at its depth."""
         self.pending: dict[int, tuple[int, int]] = {}
         """CPU -> (how many were lost or -1, time of the last record before the gap)."""
         self.cuts: dict[int, list[int]] = {}
@@ -46,6 +57,7 @@ class Lanes:
             self.cpu_lane = np.append(self.cpu_lane, np.full(missing, -1, np.int32))
             self.cpu_time = np.append(self.cpu_time, np.full(missing, -1, np.int64))
             self.cpu_gap_end = np.append(self.cpu_gap_end, np.full(missing, -1, np.int64))
+            self.cpu_n_gaps = np.append(self.cpu_n_gaps, np.zeros(missing, np.int32))
 
     def number(self, pid: int, cpu: int) -> int:
         """The lane of this pid (of this CPU if the pid is 0 or not told), made when new."""
@@ -62,14 +74,15 @@ class Lanes:
                 self.last_cpu = np.append(self.last_cpu, np.full(more, -1, np.int32))
                 self.last_time = np.append(self.last_time, np.full(more, -1, np.int64))
                 self.gap_end = np.append(self.gap_end, np.full(more, -1, np.int64))
+                self.n_gaps = np.append(self.n_gaps, np.zeros(more, np.int32))
         return lane
 
     def tops(self) -> list[int]:
         """The innermost open call of every lane, -1 where none is open."""
         return [int(top) for top in self.top[: len(self.keys)]]
 
-    def lose(self, cpu: int, n_lost: int, flags: Any) -> None:
-        """Records of ``cpu`` were lost: every call open on it is cut."""
+    def lose(self, cpu: int, n_lost: int) -> None:
+        """Records of ``cpu`` were lost: every call open on it is cut, when its lane comes up again."""
         gap_begin = int(self.cpu_time[cpu + 1])
         if cpu in self.pending:
             # Two gaps with nothing between them are one place.
@@ -78,8 +91,24 @@ class Lanes:
             self.pending[cpu] = (n_lost, gap_begin)
             return
         self.pending[cpu] = (n_lost, gap_begin)
-        for lane in np.flatnonzero((self.last_cpu == cpu) & (self.top >= 0)):
-            self._cut(int(self.top[lane]), gap_begin, flags)
+        self.gaps.setdefault(cpu, []).append(gap_begin)
+        self.cpu_n_gaps[cpu + 1] += 1
+
+    def catch_up(self, lane: int, flags: Any) -> None:
+        """The gaps on the CPU on which ``lane`` was last seen cut its innermost open call."""
+        cpu = int(self.last_cpu[lane])
+        known, self.n_gaps[lane] = int(self.n_gaps[lane]), self.cpu_n_gaps[cpu + 1]
+        if self.top[lane] >= 0:
+            self._cut(int(self.top[lane]), self.gaps[cpu][known], flags, n=int(self.cpu_n_gaps[cpu + 1]) - known)
+
+    def catch_up_all(self, flags: Any) -> None:
+        """The same for every lane: there are no more records."""
+        if not self.gaps:
+            return
+        for lane in range(len(self.keys)):
+            cpu = int(self.last_cpu[lane])
+            if cpu >= -1 and self.n_gaps[lane] != self.cpu_n_gaps[cpu + 1]:
+                self.catch_up(lane, flags)
 
     def resume(self, cpu: int, lane: int, time: int, flags: Any) -> int:
         """The first record after a gap on ``cpu`` is ``lane``'s: how many were lost before it."""
@@ -99,10 +128,10 @@ class Lanes:
         self.gap_end[lane] = self.cpu_gap_end[cpu + 1]
         self._cut(int(self.top[lane]), int(self.last_time[lane]), flags)
 
-    def _cut(self, node: int, gap_begin: int, flags: Any) -> None:
+    def _cut(self, node: int, gap_begin: int, flags: Any, *, n: int = 1) -> None:
         if node >= 0:
             flags[node] |= _CUT
-            self.cuts.setdefault(node, [0, 0, gap_begin])[0] += 1
+            self.cuts.setdefault(node, [0, 0, gap_begin])[0] += n
 
     def began_before_gap(self, node: int, began: int) -> bool:
         """Whether a call that began at ``began`` can be ``node``, which a loss cut."""

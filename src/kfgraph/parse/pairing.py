@@ -15,7 +15,8 @@ import numpy.typing as npt
 from kfgraph.errors import Notice
 from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.marks import Losses, Marks
-from kfgraph.parse import stacks
+from kfgraph.parse import settle, stacks
+from kfgraph.parse.delay import Delays
 from kfgraph.parse.lanes import Lanes
 from kfgraph.parse.records import LOSS, RecordBatch
 
@@ -98,6 +99,8 @@ class Pairer:
         self._n_records = 0
         self._first_time = self._last_time = -1
         self.lanes = Lanes()
+        self.delays = Delays()
+        """Judges exits without a name; a reader of texts gives it ``Scanner.facts``."""
 
     def feed(self, batch: RecordBatch, n: int) -> None:
         """Pair the first ``n`` rows of ``batch``, which may be reused afterwards."""
@@ -127,6 +130,8 @@ class Pairer:
             *(_view(column) for column in places.values()),
             self.lanes,
             self._same_clock,
+            self.delays,
+            self.delays.begin(batch, n, nodes),
         ]
         self._n_nodes, self._n_places = stacks.pair(*arguments)
 
@@ -139,6 +144,7 @@ class Pairer:
         n = self._n_nodes
         nodes = {name: column[:n] for name, column in self._nodes.items()}
         self._nodes = {}
+        self.lanes.catch_up_all(_view(nodes["flags"]))
         links = [_view(nodes[name]) for name in ("depth", "parent", "previous", "last_child", "flags")]
         for lane, top in enumerate(self.lanes.tops()):
             while top >= 0:
@@ -149,7 +155,7 @@ class Pairer:
         order, new_row = np.empty(n, np.int64), np.empty(n, np.int32)
         ahead.fill(-1)
         begin = np.zeros(len(self.lanes.keys) + 1, np.int64)
-        stacks.arrange(n, *(_view(c) for c in (nodes["lane"], first, ahead, behind, begin, order, new_row)))
+        settle.arrange(n, *(_view(c) for c in (nodes["lane"], first, ahead, behind, begin, order, new_row)))
         for column in (ahead, behind, first):
             spares.add(column)
         for name, column in nodes.items():
@@ -162,8 +168,9 @@ class Pairer:
         settled: list[Any] = [
             *(_view(nodes[c]) for c in ("parent", "start", "duration", "call", "flags")),
             *(_view(column) for column in (new_row, level, end, self_ns, next_call)),
+            self._same_clock,
         ]
-        stacks.settle(n, *settled)
+        settle.settle(n, *settled)
         del settled, spares, next_call, nodes["call"]
         if not clock_is_ns:
             nodes["start"].fill(-1)
@@ -185,6 +192,7 @@ class Pairer:
             retval=nodes.get("retval"),
             caller=nodes.get("caller"),
         )
+        n_contradictions = _forget_contradictions(calls) if self.lanes.n_back else 0
         marks, losses = self._placed(calls, new_row, clock_is_ns)
         return Paired(
             calls,
@@ -192,7 +200,7 @@ class Pairer:
             self.lanes.keys,
             marks,
             losses,
-            _notices(calls, losses),
+            (*_notices(calls, losses), *_contradictions(n_contradictions, self.lanes.n_strange)),
             self._n_records,
             self._first_time if clock_is_ns else -1,
             self._last_time if clock_is_ns else -1,
@@ -338,6 +346,35 @@ _KINDS = (
     ),
 )
 """What a flag says of a call, of several calls."""
+
+
+def _forget_contradictions(calls: CallTable) -> int:
+    """Where times went back, a call can begin before its caller does: one of the two times is wrong. How many."""
+    child = np.flatnonzero((calls.parent >= 0) & ~calls.has(Flag.NO_ENTRY))
+    parent = calls.parent[child]
+    rebuilt = calls.has(Flag.NO_ENTRY)[parent]
+    wrong = child[(calls.start_ns[child] < calls.start_ns[parent]) & (calls.start_ns[child] >= 0) & ~rebuilt]
+    calls.start_ns[wrong] = -1
+    calls.flags[wrong] |= np.uint16(Flag.START_UNKNOWN)
+    return len(wrong)
+
+
+def _contradictions(n_starts: int, n_strange: int) -> list[Notice]:
+    kinds = (
+        (
+            "contradiction",
+            "call that would begin before its caller: when it began is not known",
+            "calls that would begin before their caller: when they began is not known",
+            n_starts,
+        ),
+        (
+            "exit-elsewhere",
+            "exit of another call than the one open at its depth: that one's end is not known, nor this one's entry",
+            "exits of other calls than those open at their depth: their ends are not known, nor the entries of these",
+            n_strange,
+        ),
+    )
+    return [Notice(code, many, n, one=one) for code, one, many, n in kinds if n]
 
 
 def _notices(calls: CallTable, losses: Losses) -> tuple[Notice, ...]:

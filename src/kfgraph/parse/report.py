@@ -37,6 +37,7 @@ def load(source: Input, *, buffer: str | None = None) -> Trace:
     """
     pairer = Pairer(retval=True, caller=True, args=True)
     scanner = ReportScanner(pairer.feed, buffer=(buffer or "").encode())
+    pairer.delays.facts = scanner.facts
     notices = scan(scanner, source.chunks())
     facts = scanner.facts()
     paired = pairer.finish(clock_is_ns=not facts["ticks"])

@@ -11,3 +11,13 @@ cpdef int abandon(
     int[::1] c_last,
     unsigned short[::1] c_flags,
 ) except -2
+
+
+cdef bint is_open(
+    int func,
+    int depth,
+    int node,
+    int[::1] c_func,
+    short[::1] c_depth,
+    int[::1] c_parent,
+) except -1

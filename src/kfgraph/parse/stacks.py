@@ -9,6 +9,7 @@ the end of its caller's children, ran deeper, and was not over before it began.
 
 from __future__ import annotations
 
+from kfgraph.parse.delay import Delays
 from kfgraph.parse.lanes import Lanes
 
 try:
@@ -27,12 +28,16 @@ _LOSS = cython.declare(cython.int, 4)
 _NO_ENTRY = cython.declare(cython.int, 1)
 _NO_EXIT = cython.declare(cython.int, 2)
 _CUT = cython.declare(cython.int, 4)
-_IN_TRACER = cython.declare(cython.int, 8)
 _DEPTH_JUMP = cython.declare(cython.int, 16)
 _MIGRATED = cython.declare(cython.int, 64)
 _HAS_RETVAL = cython.declare(cython.int, 128)
 _SELF_UNKNOWN = cython.declare(cython.int, 512)
-_START_UNKNOWN = cython.declare(cython.int, 1024)
+_STRETCHED = cython.declare(cython.int, 32768)
+"""Until the calls are settled: it lasted longer than its duration says, since time asleep is not in it."""
+_NEAR = cython.declare(cython.longlong, 5_000)
+"""An exit's time less its duration is that near to the time of its entry: the tracer's own delay, in ns."""
+_LONG_AGO = cython.declare(cython.longlong, 10_000_000)
+"""Records of a lane that go back by more are of another recording, in ns."""
 _DEEPEST = cython.declare(cython.int, 32_000)
 """What is deeper is taken to be as deep."""
 _DEEPEST_INTERRUPT = cython.declare(cython.int, 512)
@@ -81,11 +86,14 @@ def pair(
     p_is_loss: cython.uchar[::1],
     lanes: Lanes,
     same_clock: cython.bint,
+    delays: Delays,
+    timed: cython.bint,
 ) -> tuple[int, int]:
     """Pair ``n`` records into the node columns; the new numbers of nodes and of places.
 
     The first arrays are those of ``RecordBatch``, ``c_*`` the nodes', ``p_*`` the places' (marks and
-    losses); nodes and places must have room for ``n`` more.
+    losses); nodes and places must have room for ``n`` more. ``timed``: times and durations are both ns, so
+    an exit without a name has to agree with its entry's time.
     """
     i: cython.Py_ssize_t
     k: cython.int
@@ -103,9 +111,13 @@ def pair(
     flag: cython.int
     t: cython.longlong
     dur: cython.longlong
+    began: cython.longlong
     called: cython.longlong
     matched: cython.bint
     resumed: cython.bint
+    skipped: cython.bint
+    lossy: cython.bint = bool(lanes.gaps)
+    paired: cython.bint = lanes.any_pair
     has_retval: cython.bint = c_retval.shape[0] > 0
     has_caller: cython.bint = c_caller.shape[0] > 0
     has_arg: cython.bint = c_arg.shape[0] > 0
@@ -120,13 +132,15 @@ def pair(
     lane_time: cython.longlong[::1] = lanes.view("last_time")
     gap_end: cython.longlong[::1] = lanes.view("gap_end")
     cpu_gap_end: cython.longlong[::1] = lanes.view("cpu_gap_end")
+    lane_gaps: cython.int[::1] = lanes.view("n_gaps")
+    cpu_gaps: cython.int[::1] = lanes.view("cpu_n_gaps")
 
     for i in range(n):
         what = kind[i]
         c = cpu[i]
         if what == _LOSS:
-            lanes.lose(c, duration[i], c_flags)
-            any_loss = True
+            lanes.lose(c, duration[i])
+            any_loss = lossy = True
             continue
         p = pid[i]
         if cpu_pid[c + 1] == p:
@@ -142,8 +156,20 @@ def pair(
                 lane_last = lanes.view("last_node")
                 lane_time = lanes.view("last_time")
                 gap_end = lanes.view("gap_end")
+                lane_gaps = lanes.view("n_gaps")
         t = time[i]
         top = lane_top[lane]
+        if lossy:
+            if lane_cpu[lane] >= -1 and lane_gaps[lane] != cpu_gaps[lane_cpu[lane] + 1]:
+                lanes.catch_up(lane, c_flags)
+            lane_gaps[lane] = cpu_gaps[c + 1]
+        if t < lane_time[lane] and t >= 0:
+            lanes.n_back += 1
+            if timed and t + _LONG_AGO < lane_time[lane]:
+                # Another recording begins: nothing that is open will return in it.
+                while top >= 0:
+                    top = abandon(top, lane, lanes, lane_root, c_depth, c_parent, c_previous, c_last, c_flags)
+                lane_top[lane] = -1
         resumed = False
         if any_loss and c in lanes.pending:
             p_what[n_places] = lanes.resume(c, lane, t, c_flags)
@@ -160,6 +186,24 @@ def pair(
             d = c_depth[top] + 1 if top >= 0 else 0
         if d > _DEEPEST:
             d = _DEEPEST
+        skipped = False
+        if what == _EXIT and top >= 0 and d != c_depth[top] and d >= 0:
+            # Some write the depth of exits wrong: the function's name and the time tell the call.
+            f = func[i]
+            if f != 0:
+                matched = c_func[top] == f and not is_open(f, d, top, c_func, c_depth, c_parent)
+            else:
+                matched = not paired and d == c_depth[top] + 1
+            if matched and not c_flags[top] & _CUT:
+                t = time[i]
+                dur = duration[i]
+                matched = t < 0 or dur < 0 or c_start[top] < 0
+                if not matched:
+                    matched = -_NEAR <= t - dur - c_start[top] <= _NEAR
+                    if f != 0 and same_clock and calltime[i] > c_start[top]:
+                        matched = False
+                if matched:
+                    d = c_depth[top]
         # What runs deeper than this record, or beside this entry, has returned without our seeing it. But an
         # interrupt between the tracer's counting down and the exit record stands beside its call, and inside it.
         if d >= 0:
@@ -169,6 +213,7 @@ def pair(
                 if node < 0 or c_depth[node] < d:
                     k = d + 1
             while top >= 0 and c_depth[top] >= k:
+                skipped = True
                 top = abandon(top, lane, lanes, lane_root, c_depth, c_parent, c_previous, c_last, c_flags)
 
         if resumed:
@@ -194,7 +239,7 @@ def pair(
         f = func[i]
         if what == _EXIT:
             dur = duration[i]
-            called = calltime[i]
+            called = calltime[i] if calltime[i] != 0 else -1
             matched = False
             donor = -1
             if d < 0 and f != 0:
@@ -212,14 +257,25 @@ def pair(
                         matched = lanes.began_before_gap(top, called)
                     elif t >= 0 and dur >= 0:
                         matched = lanes.began_before_gap(top, t - dur)
+                if matched and timed and f == 0 and t >= 0 and dur >= 0 and c_start[top] >= 0:
+                    began = t - dur - c_start[top]
+                    if began > _NEAR or began < -_NEAR:
+                        k = delays.agree(top, t, dur, skipped, lane_last[lane])
+                        if k == 0:
+                            matched = False
+                        elif k > 1:
+                            c_flags[top] |= _STRETCHED if k == 2 else _SELF_UNKNOWN
                 if not matched:
                     # Its own exit is lost, and so is the entry of the call that returns here.
+                    if not c_flags[top] & _CUT:
+                        lanes.n_strange += 1
                     donor = top
                     top = abandon(top, lane, lanes, lane_root, c_depth, c_parent, c_previous, c_last, c_flags)
                     if d < 0:
                         break
             if matched:
                 node = top
+                paired = True
                 if c_func[node] == 0:
                     c_func[node] = f
                 top = c_parent[node]
@@ -254,7 +310,10 @@ def pair(
                     c_arg[node] = -1
                 # Adopt what ran inside it: the last children of its caller, deeper and not over before it began.
                 # Or those of the call that stood in its place, if they began inside it.
-                earlier = c_last[donor] if donor >= 0 else c_last[top] if top >= 0 else lane_root[lane]
+                earlier = c_last[top] if top >= 0 else lane_root[lane]
+                if donor >= 0:
+                    # What was moved out of it stands behind it, and would have to be taken in first.
+                    earlier = c_last[donor] if earlier == donor else -1
                 while earlier >= 0 and c_depth[earlier] > d and d >= 0:
                     if donor >= 0:
                         if c_start[earlier] < (called if same_clock and called >= 0 else c_start[node]):
@@ -277,7 +336,8 @@ def pair(
                     earlier = c_previous[earlier]
                 if donor >= 0:
                     c_previous[node] = c_last[top] if top >= 0 else lane_root[lane]
-                    c_last[donor] = earlier
+                    if c_previous[node] == donor:
+                        c_last[donor] = earlier
                 else:
                     c_previous[node] = earlier
                 if c_last[node] >= 0:
@@ -344,7 +404,24 @@ def pair(
                 c_retval[node] = 0
             lane_top[lane] = node
         c_flags[node] = flag
+    lanes.any_pair = paired
     return n_nodes, n_places
+
+
+def is_open(
+    func: cython.int,
+    depth: cython.int,
+    node: cython.int,
+    c_func: cython.int[::1],
+    c_depth: cython.short[::1],
+    c_parent: cython.int[::1],
+) -> cython.bint:
+    """Whether a call of ``func`` at ``depth`` is among ``node`` and its callers."""
+    while node >= 0 and c_depth[node] >= depth:
+        if c_depth[node] == depth and c_func[node] == func:
+            return True
+        node = c_parent[node]
+    return False
 
 
 def abandon(
@@ -383,113 +460,3 @@ def abandon(
         else:
             lane_root[lane] = last
     return parent
-
-
-def arrange(
-    n: cython.Py_ssize_t,
-    lane: cython.int[::1],
-    first: cython.int[::1],
-    ahead: cython.int[::1],
-    behind: cython.int[::1],
-    begin: cython.longlong[::1],
-    order: cython.longlong[::1],
-    new_row: cython.int[::1],
-) -> None:
-    """Pre-order, lane after lane: ``order`` gets the nodes, ``new_row`` each node's place among them.
-
-    Node numbers are in order of first record, so within a lane they are in pre-order but for those that
-    adopted: these come before their first child (``first``), a later adopter before an earlier one.
-    ``begin``, a row for each lane and one more, comes as zeros (first it counts, then it is where the lane's
-    next node goes), ``ahead`` filled with -1, ``behind`` as anything.
-    """
-    i: cython.Py_ssize_t
-    node: cython.int
-    for i in range(n):
-        begin[lane[i] + 1] += 1
-    for i in range(1, begin.shape[0]):
-        begin[i] += begin[i - 1]
-    for i in range(n):
-        node = first[i]
-        if node != i:
-            behind[i] = ahead[node]
-            ahead[node] = i
-    for i in range(n):
-        if first[i] != i:
-            continue
-        node = ahead[i]
-        while node >= 0:
-            order[begin[lane[node]]] = node
-            new_row[node] = begin[lane[node]]
-            begin[lane[node]] += 1
-            node = behind[node]
-        order[begin[lane[i]]] = i
-        new_row[i] = begin[lane[i]]
-        begin[lane[i]] += 1
-
-
-def settle(
-    n: cython.Py_ssize_t,
-    parent: cython.int[::1],
-    start: cython.longlong[::1],
-    duration: cython.longlong[::1],
-    call: cython.longlong[::1],
-    flags: cython.ushort[::1],
-    new_row: cython.int[::1],
-    level: cython.short[::1],
-    end: cython.int[::1],
-    self_ns: cython.longlong[::1],
-    next_call: cython.longlong[::1],
-) -> None:
-    """Parents' rows, levels, subtree ends, IN_TRACER and self times, for calls in pre-order.
-
-    ``parent`` comes as node numbers, whose rows ``new_row`` tells.
-    ``self_ns`` comes as zeros (it first gathers the children's sum), ``next_call`` as the largest
-    int64: the earliest calltime among the later siblings seen so far, kept at the parent.
-    """
-    i: cython.Py_ssize_t
-    p: cython.int
-    outside: cython.bint
-    for i in range(n):
-        p = parent[i]
-        if p >= 0:
-            p = new_row[p]
-            parent[i] = p
-        level[i] = level[p] + 1 if p >= 0 else 0
-        end[i] = i + 1
-    for i in range(n - 1, -1, -1):
-        # All of i's children have been visited: settle i, then tell its parent.
-        p = parent[i]
-        if duration[i] < 0 or flags[i] & _SELF_UNKNOWN:
-            self_ns[i] = -1
-        elif self_ns[i] > duration[i]:
-            # Only where the text is too coarse to see which child ran in the tracer.
-            self_ns[i] = -1
-            flags[i] |= _SELF_UNKNOWN
-        else:
-            self_ns[i] = duration[i] - self_ns[i]
-        if p < 0:
-            continue
-        if end[i] > end[p]:
-            end[p] = end[i]
-        if duration[i] < 0:
-            flags[p] |= _SELF_UNKNOWN
-            continue
-        outside = False
-        if call[i] >= 0:
-            if duration[p] >= 0 and call[p] >= 0:
-                outside = call[i] < call[p] or call[i] + duration[i] > call[p] + duration[p]
-            if call[i] + duration[i] > next_call[p]:
-                # A later sibling began before this one was over: this one hit the tracer at its entry.
-                outside = True
-            elif not outside:
-                next_call[p] = call[i]
-        elif duration[p] >= 0:
-            outside = duration[i] > duration[p] or (
-                start[i] >= 0 and start[p] >= 0 and start[i] > start[p] + duration[p] + 1000
-            )
-            if flags[i] & _DEPTH_JUMP and not flags[p] & _CUT:
-                outside = True
-        if outside:
-            flags[i] |= _IN_TRACER
-        else:
-            self_ns[p] += duration[i]

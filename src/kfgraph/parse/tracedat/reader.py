@@ -244,8 +244,6 @@ class Reading:
 
     def _calls(self, paired: Paired, symbols: SymbolTable, callers: npt.NDArray[np.int32]) -> CallTable:
         calls = paired.calls
-        if any(stream.went_back()[0] for stream in self.streams):
-            _forget_contradictions(calls)
         unnamed = ~symbols.resolved
         unnamed[0] = False
         if unnamed.any():
@@ -337,16 +335,6 @@ class Reading:
                 "loops": "compiled" if pages.COMPILED else "plain Python",
             },
         )
-
-
-def _forget_contradictions(calls: CallTable) -> None:
-    """Where a clock went back, a call can begin before its caller does: one of the two times is wrong."""
-    child = np.flatnonzero((calls.parent >= 0) & ~calls.has(Flag.NO_ENTRY))
-    parent = calls.parent[child]
-    rebuilt = calls.has(Flag.NO_ENTRY)[parent]
-    wrong = child[(calls.start_ns[child] < calls.start_ns[parent]) & (calls.start_ns[child] >= 0) & ~rebuilt]
-    calls.start_ns[wrong] = -1
-    calls.flags[wrong] |= np.uint16(Flag.START_UNKNOWN)
 
 
 def _is_number(field: Field | None) -> bool:

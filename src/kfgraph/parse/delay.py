@@ -1,0 +1,170 @@
+"""Whether an exit without a name can be that of the call that is open at its depth: the times decide.
+
+The exit's time less its duration is when the call began, but for the tracer's own delay between taking a
+time and writing the record. Where the two are further apart than ``stacks`` takes for that delay, this
+module looks for what stands between. Measured on the texts of real recordings, with the pairs that their
+trace.dat proves (tests/pairing/agreement.py):
+
+- An entry's record may be late. No wrong pair looks like that: the call that is open at a depth is the
+  youngest, so a wrong one began too early.
+- An exit's record may be late because an interrupt came between the return and the record: then the first
+  call after the return is the entry of an interrupt. Or because the machine stood still (a guest that was
+  stopped), then nothing at all was recorded since the return. But an exit that skips calls that are open
+  inside it shows that records are missing, and irq_enter returns in the interrupt, where its record may
+  have been left out.
+- A recording with nosleep-time has no time asleep in its durations: it passed after a call that waits.
+- Timestamps of the clock ``global`` stand still for milliseconds while another CPU is ahead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kfgraph.parse.records import LEAF, RecordBatch
+
+NO, YES, STRETCHED, SELF_UNKNOWN = range(4)
+"""Answers of ``agree``: the pair is none; it is one; it is one and slept; it is one and its times are coarse."""
+_NEAR = 5_000
+_ROUNDED = 1_500
+"""Times of a text are rounded to 1 us."""
+_STALL = 6_000_000
+"""The longest time between a return and its record, in ns: 5.5 ms in 3 million pairs."""
+_LATE_ENTRY = 10_000_000
+_SLEEPS = 1_000_000
+"""A call that waits and lasted that long has its time asleep in its duration."""
+_ENTERS = 1
+_INTERRUPT = 2
+_WAITS = 4
+_WAKES = 8
+_ENTERING = re.compile(rb"(?:irq|nmi)_enter(?:_\w+)?")
+_INTERRUPTS = re.compile(
+    rb"(?:irq|nmi)_enter(?:_\w+)?|_?_?sysvec_\w+|asm_\w+|do_IRQ|_?_?common_interrupt|smp_\w+_interrupt|exc_nmi"
+    rb"|do_(?:io|ext|airq|async)_?(?:irq|interrupt|extint)|do_extint|handle_arch_irq|gic_handle_irq|el[01]\w*(?:irq|interrupt)\w*"
+    rb"|generic_handle_arch_irq|riscv_intc_irq|handle_riscv_irq|do_interrupt_handler|default_do_nmi"
+)
+_WAITING = re.compile(rb"(?:__|io_|preempt_|rt_mutex_)?schedule(?:_\w+)?")
+_WAKING = re.compile(rb"finish_task_switch|schedule_tail")
+
+
+class Delays:
+    """The judge of one stream of records."""
+
+    def __init__(self) -> None:
+        self.facts: Callable[[], Mapping[str, Any]] | None = None
+        """``Scanner.facts``: the names so far, and whether times are ticks. None: exits prove themselves."""
+        self._n_names = 0
+        self._traits = bytearray()
+        self._stretch: dict[int, int] = {}
+        self._n_looked = 0
+        self._sleep_counts = False
+        self._stands: bool | None = None
+
+    def begin(self, batch: RecordBatch, n: int, nodes: dict[str, npt.NDArray[Any]]) -> bool:
+        """The next batch, and where its calls go; whether there are times to judge by."""
+        if self.facts is None:
+            return False
+        facts = self.facts()
+        if facts["ticks"]:
+            return False
+        for name in islice(facts["names"], self._n_names, None):
+            self._traits.append(_traits_of(name))
+        self._n_names = len(self._traits)
+        self._batch, self._n = batch, n
+        if self._stands is False:
+            self._stands = None
+        self._columns = nodes
+        names = ("func", "start", "duration", "last_child", "previous")
+        views: list[Any] = [nodes[name].data for name in names]
+        self._func, self._start, self._duration, self._last, self._previous = views
+        return True
+
+    def agree(self, node: int, time: int, duration: int, skipped: bool, youngest: int) -> int:
+        """Whether an exit at ``time`` that lasted ``duration`` can be that of ``node``.
+
+        ``skipped``: the exit leaves calls inside it open. ``youngest``: the lane's last call that began.
+        """
+        delta = time - duration - self._start[node]
+        if delta < 0:
+            if -delta <= _LATE_ENTRY:
+                return YES
+        elif not skipped:
+            if self._was_late(node, duration, delta, youngest):
+                return YES
+            if self._slept(node, time, delta):
+                return STRETCHED
+        if not skipped and abs(delta) <= _LATE_ENTRY and self._clock_stood():
+            return SELF_UNKNOWN
+        return NO
+
+    def _was_late(self, node: int, duration: int, delta: int, youngest: int) -> bool:
+        """An interrupt, or nothing at all, came between the return and the exit's record."""
+        returned = self._start[node] + duration
+        first, child = -1, self._last[node]
+        while child >= 0 and self._start[child] >= returned - _ROUNDED:
+            first, child = child, self._previous[child]
+        if child >= 0 and self._duration[child] >= 0 and self._start[child] + self._duration[child] > returned + _NEAR:
+            # It would have returned before its callee.
+            return False
+        if first < 0:
+            if youngest != node and self._start[youngest] >= returned - _ROUNDED:
+                # Something began deeper inside, after it would have returned.
+                return False
+            return delta <= _STALL and not self._traits[self._func[node]] & _ENTERS
+        return bool(self._traits[self._func[first]] & _INTERRUPT) and self._start[first] - returned <= _STALL
+
+    def _slept(self, node: int, time: int, delta: int) -> bool:
+        """The time that is missing in the duration passed while the task waited (nosleep-time)."""
+        waits = bool(self._traits[self._func[node]] & _WAITS)
+        asleep, following, wakes = 0, time, False
+        child = self._last[node]
+        while child >= 0:
+            traits = self._traits[self._func[child]]
+            stretch = self._stretch.get(child, 0)
+            over = self._start[child] + max(self._duration[child], 0) + stretch
+            if (waits or wakes or traits & _WAITS) and following - over > _ROUNDED:
+                asleep += following - over
+            asleep += stretch
+            following, wakes = self._start[child], bool(traits & _WAKES)
+            child = self._previous[child]
+        if waits:
+            asleep += following - self._start[node]
+        if abs(asleep - delta) > _NEAR + delta // 50 and not (waits and asleep > delta):
+            return False
+        if self._sleep_is_counted(node):
+            return False
+        self._stretch[node] = delta
+        return True
+
+    def _sleep_is_counted(self, end: int) -> bool:
+        """Whether a call before ``end`` that waits was seen to last: then durations have the time asleep in them."""
+        if not self._sleep_counts and end > self._n_looked:
+            waiting = np.frombuffer(self._traits, np.uint8) & _WAITS != 0
+            long = self._n_looked + np.flatnonzero(self._columns["duration"][self._n_looked : end] >= _SLEEPS)
+            self._n_looked = end
+            self._sleep_counts = bool(waiting[self._columns["func"][long]].any())
+        return self._sleep_counts
+
+    def _clock_stood(self) -> bool:
+        """Whether a call took time between two records of one CPU that have the same timestamp."""
+        if self._stands is None:
+            batch, n = self._batch, self._n
+            took = (batch.kind[: n - 1] == LEAF) & (batch.duration[: n - 1] >= _NEAR)
+            same = (batch.time[: n - 1] == batch.time[1:n]) & (batch.cpu[: n - 1] == batch.cpu[1:n])
+            self._stands = bool((took & same).any())
+        return self._stands
+
+
+def _traits_of(name: bytes) -> int:
+    """What a function's name says about the times of its records."""
+    plain = name.split(b" ", 1)[0].split(b".", 1)[0]
+    found = 0
+    for trait, pattern in ((_ENTERS, _ENTERING), (_INTERRUPT, _INTERRUPTS), (_WAITS, _WAITING), (_WAKES, _WAKING)):
+        if pattern.fullmatch(plain):
+            found |= trait
+    return found
