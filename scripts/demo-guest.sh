@@ -48,6 +48,6 @@ run trace --guest-kernel "$image" -o "$out/demo.dat" --force -- insmod "$out/foo
 status=$?
 # insmod fails, that is the point: 1 is its own status. 125 to 127 are kfgraph's.
 [ $status -lt 125 ] || cannot "the recording failed ($status)"
-run show "$out/demo.dat" --root load_module || exit
+run why "$out/demo.dat" || exit
 run show "$out/demo.dat" --root do_one_initcall --no-irq || exit
 run top "$out/demo.dat" --limit 10

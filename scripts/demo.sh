@@ -23,6 +23,10 @@ if [ -z "${trace:-}" ]; then
     printf '\nShowing a recorded one: insmod of a module whose init fails with -ENODEV (examples/README.md).\n'
     trace=examples/insmod-foo-fail19.dat
 fi
-run show "$trace" --root load_module || exit
+if [ -n "${DEMO_NATIVE:-}" ]; then
+    run show "$trace" --root load_module || exit
+else
+    run why "$trace" || exit
+fi
 [ -n "${DEMO_NATIVE:-}" ] || run show "$trace" --root do_one_initcall --no-irq || exit
 run top "$trace"
