@@ -35,13 +35,12 @@ command -v apt-get >/dev/null || fail "needs a Debian or Ubuntu machine (apt-get
 export DEBIAN_FRONTEND=noninteractive
 command -v debootstrap >/dev/null || { apt-get update -q && apt-get install -q -y debootstrap; } >&2
 
-# The mirror: MIRROR, else the one that this machine's apt has for Debian itself.
+# The mirror: MIRROR, else the one that this machine's apt has for Debian itself, else debootstrap's own default.
 debian_mirror() {
     apt-get indextargets --format '$(ORIGIN) $(SITE)' 'Created-By: Packages' 2>/dev/null |
         sed -n 's/^Debian \(.*\/debian\)\/*$/\1/p' | head -n 1
 }
 mirror=${MIRROR:-$(debian_mirror || true)}
-mirror=${mirror:-http://deb.debian.org/debian}
 
 # inside ROOT COMMAND...: with /proc, /sys and /dev of its own mount namespace, gone when the command is.
 inside() {
@@ -56,7 +55,7 @@ make_system() { # ROOT SUITE KERNEL-SUITE
     if [ ! -e "$root/.made" ]; then
         rm -rf "$root"
         mkdir -p "$root"
-        debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" "$mirror"
+        debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" ${mirror:+"$mirror"}
         touch "$root/.made"
     fi
     # The network and the certificates as they are here, a package index of one's own for pip too.
@@ -65,7 +64,10 @@ make_system() { # ROOT SUITE KERNEL-SUITE
     [ ! -e /etc/pip.conf ] || cp /etc/pip.conf "$root/etc/pip.conf"
     # It is thrown away after a crash: no fsync for every package, and no initrd, which a guest does not use.
     echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
-    [ "$suite" = "$kernel" ] || echo "deb $mirror $kernel main" >"$root/etc/apt/sources.list.d/kernel.list"
+    # The same mirror again, as debootstrap wrote it down.
+    [ "$suite" = "$kernel" ] ||
+        sed -n "s/^\(deb .*\) $suite main\>.*/\1 $kernel main/p" "$root/etc/apt/sources.list" |
+            head -n 1 >"$root/etc/apt/sources.list.d/kernel.list"
     inside "$root" apt-get update -q
     inside "$root" apt-get install -q -y --no-install-recommends make gcc libc6-dev xz-utils kmod procps \
         trace-cmd qemu-system-x86 busybox-static file python3 python3-venv python3-dev

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,22 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REQUIRE_ALL = os.environ.get("KFGRAPH_REQUIRE_ALL") == "1"
+
+
+def pytest_configure() -> None:
+    heed_signals()
+
+
+def heed_signals() -> None:
+    """Signals as a shell in the foreground gives them to what it starts: none is ignored, none is held back.
+
+    ``make test &`` in a script, nohup and some CI runners ignore SIGINT, SIGQUIT or SIGHUP, and what the tests start
+    would inherit it.
+    """
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD, signal.SIGTSTP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,19 @@ from .test_trace_run import companion
 pytestmark = pytest.mark.timeout(100)
 
 
-def ignoring(number: signal.Signals) -> dict[str, object]:
-    """Keywords for a process that is started to ignore a signal."""
-    return {"preexec_fn": lambda: signal.signal(number, signal.SIG_IGN)}
+def ignoring(*numbers: signal.Signals) -> dict[str, object]:
+    """Keywords for a process that is started to ignore signals."""
+    return {"preexec_fn": lambda: [signal.signal(number, signal.SIG_IGN) for number in numbers]}
+
+
+def signals_in(status: str, field: str) -> set[int]:
+    """The signals in ``SigIgn`` or ``SigBlk`` of a /proc/PID/status."""
+    (line,) = (line for line in status.splitlines() if line.startswith(field))
+    value = int(line.split()[1], 16)
+    return {number for number in range(1, 32) if value >> (number - 1) & 1}
+
+
+KEYS = (signal.SIGINT, signal.SIGQUIT)
 
 
 def test_a_wait_that_is_interrupted_past_its_deadline_brings_no_signal() -> None:
@@ -84,6 +94,41 @@ def test_what_nohup_has_it_ignore_is_ignored(lab: Lab) -> None:
     (lab.work / "go").touch()
     assert process.wait(20) == 4
     assert companion(lab).exit_status == 4
+
+
+def test_in_the_background_of_a_script_the_keys_do_nothing(lab: Lab) -> None:
+    """``kfgraph trace ... &`` in a script: the shell has SIGINT and SIGQUIT ignored, and so has what kfgraph runs."""
+    script = "cp /proc/self/status status; touch ready; while ! [ -e go ]; do sleep 0.05; done; exit 4"
+    process = lab.start("trace", "-q", "sh", "-c", script, **ignoring(*KEYS))
+    try:
+        lab.until((lab.work / "ready").exists)
+        own = Path(f"/proc/{process.pid}/status").read_text()
+        assert signals_in(own, "SigIgn") >= set(KEYS) and not signals_in(own, "SigBlk") & set(KEYS)
+        # What the command got: these two, and nothing else that Python ignores for itself.
+        assert signals_in((lab.work / "status").read_text(), "SigIgn") == set(KEYS)
+        assert signals_in((lab.work / "status").read_text(), "SigBlk") == set()
+        for number in KEYS * 2:
+            process.send_signal(number)
+            time.sleep(0.1)
+        assert process.poll() is None
+        (lab.work / "go").touch()
+        assert process.wait(20) == 4
+    finally:
+        end(process)
+    assert companion(lab).exit_status == 4 and companion(lab).partial == ""
+    assert (lab.work / "trace.dat").read_bytes() == lab.trace.read_bytes()
+    assert lab.fs.current_tracer == "nop"
+
+
+def test_what_ignores_the_keys_is_ended_by_sigterm(lab: Lab) -> None:
+    process = lab.start("trace", "-q", "sleep", "60", **ignoring(*KEYS))
+    try:
+        lab.until_recording()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 128 + signal.SIGTERM
+    finally:
+        end(process)
+    assert companion(lab).exit_status == 128 + signal.SIGTERM
 
 
 def test_a_parent_that_ignores_its_children_loses_no_status(lab: Lab) -> None:

@@ -6,6 +6,7 @@ import doctest
 import importlib.util
 import json
 import re
+import subprocess
 import textwrap
 from pathlib import Path
 
@@ -88,6 +89,26 @@ def test_the_readme_shows_what_the_commands_print() -> None:
     assert held and len(held) < len(blocks)
     for block in held:
         assert transcript.run(block["command"], REPOSITORY) == block["output"]
+
+
+def test_no_file_names_a_host_to_download_from() -> None:
+    """Where packages come from is a machine's own matter: debootstrap, apt and pip have their defaults."""
+    url = re.compile(rb"(?:https?|ftp|git|ssh)://(?!host\b|HOST\b|\*)([\w.-]+)")
+    host = re.compile(rb"(?i)\b((?:[\w-]+\.)*(?:deb|debian|ubuntu|pypi|pythonhosted|mirrors?|archive|registry|crates)"
+                      rb"(?:\.[\w-]+)*\.(?:org|com|net|io|dev))\b")  # fmt: skip
+    assert host.findall(b"deb.debian.org x.pythonhosted.org mirror.a.net MIRRORS.A.com archive.ubuntu.com the.archive")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True)
+    names = listed.stdout.decode().split("\0")[:-1] or pytest.skip("extra: not a git checkout")
+    found = {}
+    for name in names:
+        path = REPOSITORY / name
+        if path == Path(__file__) or not path.is_file() or name.startswith("tests/fixtures/"):
+            continue
+        data = path.read_bytes()
+        hosts = {*url.findall(data), *host.findall(data)}
+        if hosts:
+            found[name] = hosts
+    assert found == {}
 
 
 def test_the_change_log_knows_this_version() -> None:
