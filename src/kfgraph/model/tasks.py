@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+IDLE = "<idle>"
+"""What tracers call the idle tasks, of which each CPU has one."""
+
 
 @dataclass(frozen=True)
 class Task:
     """The owner of one lane.
 
-    ``pid`` is -1 where the text does not tell (then the lane is a CPU's). ``cpu`` is set for the
-    lanes that belong to a CPU (idle tasks, unknown pids) and -1 otherwise. ``comm`` is "" where it
-    is unknown (``<...>``).
+    An idle task (pid 0) is called ``<idle>``, whatever a trace calls it. ``pid`` is -1 where the text does not tell
+    (then the lane is a CPU's). ``cpu`` is set for the lanes that belong to a CPU (idle tasks, unknown pids) and -1
+    otherwise. ``comm`` is "" where it is unknown (``<...>``).
     """
 
     pid: int
@@ -26,6 +29,11 @@ class Task:
         if self.pid == 0:
             return f"{self.comm or '<idle>'}/{self.cpu}" if self.cpu >= 0 else self.comm or "<idle>"
         return f"{self.comm or '<...>'}-{self.pid}"
+
+
+def task_of(pid: int, comm: str, cpu: int) -> Task:
+    """The task that a trace calls ``comm``: "" and ``<...>`` are unknown, pid 0 is idle (``swapper/0`` elsewhere)."""
+    return Task(pid, IDLE if pid == 0 else "" if comm == "<...>" else comm, cpu)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from kfgraph.parse.input import Input, Readable, companion_of
 
 if TYPE_CHECKING:
     from kfgraph.model.trace import Trace
+    from kfgraph.parse.plaintext import PlainText
 
 __all__ = ["READERS", "Reader", "load"]
 
@@ -21,13 +22,13 @@ class Reader:
     """One way to read.
 
     ``sniff(head)`` says from the first 64 KiB whether this reader is for the input, and
-    ``load(source, buffer)`` reads it.
+    ``load(source, buffer)`` reads it. Text is looked at and read as plain text, see :mod:`kfgraph.parse.plaintext`.
     """
 
     name: str
     reads: str
     sniff: Callable[[bytes], bool]
-    load: Callable[[Input, str | None], Trace]
+    load: Callable[[Input | PlainText, str | None], Trace]
 
 
 # A reader is imported when there is something for it: each brings a loop and tables of its own.
@@ -50,23 +51,24 @@ def _is_ftrace(head: bytes) -> bool:
     return ftrace.sniff(head)
 
 
-def _load_dat(source: Input, buffer: str | None) -> Trace:
+def _load_dat(source: Input | PlainText, buffer: str | None) -> Trace:
     from kfgraph.parse import tracedat
 
+    assert isinstance(source, Input)
     with source.as_file() as path:
         trace = tracedat.read(path, buffer=buffer, name=source.name)
     return replace(trace, notices=(*source.notices(), *trace.notices))
 
 
-def _load_report(source: Input, buffer: str | None) -> Trace:
+def _load_report(source: Input | PlainText, buffer: str | None) -> Trace:
     from kfgraph.parse import rawreport, report
 
-    if _is_tracedat(source.head):
+    if isinstance(source, Input):
         return rawreport.load(source, buffer=buffer)
     return report.load(source, buffer=buffer)
 
 
-def _load_ftrace(source: Input, buffer: str | None) -> Trace:
+def _load_ftrace(source: Input | PlainText, buffer: str | None) -> Trace:
     from kfgraph.parse import ftrace
 
     if buffer:
@@ -119,7 +121,8 @@ def load(
         UsageError: no reader is called ``reader``.
     """
     with Input(path) as source:
-        trace = _reader_for(source, reader).load(source, buffer)
+        chosen, given = _reader_for(source, reader)
+        trace = chosen.load(given, buffer)
     file = companion_of(source.path)
     if file is not None:
         from kfgraph.parse import companion
@@ -132,22 +135,32 @@ def load(
     return trace
 
 
-def _reader_for(source: Input, name: str | None) -> Reader:
+def _reader_for(source: Input, name: str | None) -> tuple[Reader, Input | PlainText]:
+    """The reader, and what it reads: the bytes of a trace.dat, or the plain text of anything else."""
+    given: Input | PlainText = source
+    if not _is_tracedat(source.head):
+        from kfgraph.parse.plaintext import PlainText
+
+        given = PlainText(source)
     if name is not None:
         for reader in READERS:
             if reader.name == name:
-                if not reader.sniff(source.head):
+                if not reader.sniff(given.head):
                     raise InputError(f"{source.name}: nothing for the {name} reader, which reads {reader.reads}", "")
-                return reader
+                return reader, given
         names = ", ".join(reader.name for reader in READERS)
         raise UsageError(f"there is no reader {name!r}", f"the readers are {names}")
     for reader in READERS:
-        if reader.sniff(source.head):
-            return reader
+        if reader.sniff(given.head):
+            return reader, given
     for magic, what, hint in _OTHERS:
         if source.head.startswith(magic):
             raise InputError(f"{source.name}: {what}", hint)
     _refuse_part(source)
+    if not isinstance(given, Input) and given.look_on():
+        for reader in READERS:
+            if reader.sniff(given.head):
+                return reader, given
     raise InputError(
         f"{source.name}: not a trace that kfgraph can read",
         "it reads trace.dat, the text of `trace-cmd report`, the tracefs file `trace`, and `perf ftrace` text",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,9 @@ from kfgraph.errors import InputError, NoMatchError, Notice
 from kfgraph.model.args import TextArgs
 from kfgraph.model.calls import Flag
 from kfgraph.model.symbols import SymbolTable
-from kfgraph.model.tasks import Task, TaskTable
+from kfgraph.model.tasks import TaskTable, task_of
 from kfgraph.model.trace import Trace, TraceMeta
+from kfgraph.model.units import plural
 from kfgraph.parse.pairing import Paired
 from kfgraph.parse.scan import NO_RETVAL
 from kfgraph.parse.textfields import TextFields
@@ -80,7 +81,7 @@ def assemble(
         else TextArgs(paired.arg, Texts(facts["arg_text"], facts["arg_ends"])),
     )
     comms: dict[int, bytes] = facts["comms"]
-    tasks = TaskTable(tuple(Task(pid, _comm(comms.get(pid, b"")), cpu) for pid, cpu in paired.lanes))
+    tasks = TaskTable(tuple(task_of(pid, decode(comms.get(pid, b"")), cpu) for pid, cpu in paired.lanes))
     events, texts = tuple(map(decode, facts["events"])), Texts(facts["mark_text"], facts["mark_ends"])
     source = TextFields(events, paired.marks.name, texts)
     marks = replace(paired.marks, names=events, text=texts, source=source)
@@ -93,27 +94,42 @@ def assemble(
         last_ns=paired.last_time,
         details={**meta.details, "n_lines": facts["n_lines"], "n_coarse_durations": facts["n_coarse"]},
     )
-    return Trace(calls, symbols, tasks, marks, paired.losses, meta, (*notices, *_unread(facts), *paired.notices))
-
-
-def _comm(text: bytes) -> str:
-    return "" if text == b"<...>" else decode(text)
+    found = (*notices, *_unread(facts), *_timeless(facts["n_timeless"], paired.notices))
+    return Trace(calls, symbols, tasks, marks, paired.losses, meta, found)
 
 
 def _unread(facts: Mapping[str, Any]) -> list[Notice]:
     if not facts["n_unread"]:
         return []
-    first = decode(facts["first_unread"][:200])
+    details = {"first": decode(facts["first_unread"][:200])}
+    if facts["n_likely"]:
+        details |= {"n_like_records": facts["n_likely"], "first_like_a_record": decode(facts["first_likely"][:200])}
     text = "lines are no records of a function graph and were left out"
     one = "line is no record of a function graph and was left out"
-    return [Notice("unread-line", text, facts["n_unread"], details={"first": first}, one=one)]
+    return [Notice("unread-line", text, facts["n_unread"], details=details, one=one)]
+
+
+def _timeless(n: int, paired: Iterable[Notice]) -> Iterator[Notice]:
+    """What pairing says; but a call without a duration has its exit where no line gives durations."""
+    if n:
+        text = "calls without a duration: the text has none (funcgraph-duration was off)"
+        one = "call without a duration: the text has none (funcgraph-duration was off)"
+        yield Notice("no-duration", text, n, "echo 1 > options/funcgraph-duration", one=one)
+    for notice in paired:
+        if notice.code != "exit-missing" or not n:
+            yield notice
+        elif notice.n > n:
+            yield replace(notice, n=notice.n - n)
 
 
 def _instead(facts: Mapping[str, Any]) -> str:
-    """What a text without calls holds."""
+    """What a text without calls holds. What looks like a record and is not understood is shown."""
     events = [decode(event) for event in facts["events"][:3]]
     if "function" in events:
         return "a trace of the function tracer, which has no durations and no depth"
     if events:
         return f"no function_graph records in it, only other events ({', '.join(events)})"
+    if facts["n_likely"]:
+        n, first = facts["n_likely"], decode(facts["first_likely"][:200]).strip()
+        return f"{plural(n, 'line')} like records of function_graph, none of them understood; the first: {first!r}"
     return "no function_graph records in it"

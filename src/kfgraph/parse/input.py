@@ -83,6 +83,12 @@ class Input:
         while chunk := self._read(CHUNK):
             yield chunk
 
+    def look_on(self) -> bool:
+        """A megabyte more in ``head``, before ``chunks``: whether there was more."""
+        more = self._read(CHUNK)
+        self.head += more
+        return bool(more)
+
     @contextlib.contextmanager
     def as_file(self) -> Iterator[Path]:
         """A plain file with these bytes: the file itself, or a temporary copy for the time of the block."""

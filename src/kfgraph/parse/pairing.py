@@ -6,7 +6,9 @@ puts the nodes in pre-order, lane after lane.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -62,7 +64,8 @@ class Paired:
 class Pairer:
     """Pairs a stream of records, batch by batch.
 
-    ``retval``, ``caller`` and ``args`` say which optional columns the batches carry.
+    ``retval``, ``caller`` and ``args`` say which optional columns the batches carry. ``untold`` (column -> value) has
+    those that may say nothing: such a column is kept from the first batch on that has another value.
     ``same_clock``: timestamps and calltimes are of one clock (the tracer's local one). ``n_expected``
     calls get room at once (what is not used costs nothing).
     """
@@ -75,10 +78,13 @@ class Pairer:
         args: bool = False,
         same_clock: bool = True,
         n_expected: int = 0,
+        untold: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         columns: list[tuple[str, Any]] = list(_NODE_COLUMNS)
         self._optional = {"retval": retval, "caller": caller, "arg": args}
-        columns += [(name, _ABSENT[name].dtype.type) for name, on in self._optional.items() if on]
+        kept = [name for name, on in self._optional.items() if on and name not in untold]
+        columns += [(name, _ABSENT[name].dtype.type) for name in kept]
+        self._untold = dict(untold)
         self._nodes: dict[str, npt.NDArray[Any]] = {name: np.empty(0, dtype) for name, dtype in columns}
         self._n_nodes = 0
         self._n_expected = n_expected
@@ -114,6 +120,11 @@ class Pairer:
             self._last_time = int(times[-1])
         self.lanes.fit_cpus(int(batch.cpu[:n].max()))
         _grow(self._nodes, self._n_nodes, max(self._n_nodes + n, self._n_expected))
+        for name, nothing in list(self._untold.items()):
+            if (getattr(batch, name)[:n] != nothing).any():
+                del self._untold[name]
+                self._nodes[name] = np.empty(len(self._nodes["lane"]), _ABSENT[name].dtype)
+                self._nodes[name][: self._n_nodes] = nothing
         # A mark is one place, and the gap before it another.
         _grow(self._places, self._n_places, self._n_places + 2 * n)
         nodes, places = self._nodes, self._places

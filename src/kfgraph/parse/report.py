@@ -10,7 +10,8 @@ from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.parse.assemble import assemble
 from kfgraph.parse.input import Input
 from kfgraph.parse.pairing import Pairer
-from kfgraph.parse.scan import Scanner
+from kfgraph.parse.plaintext import PlainText
+from kfgraph.parse.scan import UNTOLD, Scanner
 from kfgraph.parse.scan_report import ReportScanner
 
 _MAX_LINE = 1 << 20
@@ -28,14 +29,14 @@ def sniff(head: bytes) -> bool:
     return not re.search(rb"^# tracer: ", head, re.MULTILINE) and bool(_LINE.search(head))
 
 
-def load(source: Input, *, buffer: str | None = None) -> Trace:
+def load(source: Input | PlainText, *, buffer: str | None = None) -> Trace:
     """Read report text; of several buffers the one named, the main one by default.
 
     Raises:
         InputError: not one line is a function_graph record.
         NoMatchError: no line is of that buffer.
     """
-    pairer = Pairer(retval=True, caller=True, args=True)
+    pairer = Pairer(retval=True, caller=True, args=True, untold=UNTOLD)
     scanner = ReportScanner(pairer.feed, buffer=(buffer or "").encode())
     pairer.delays.facts = scanner.facts
     notices = scan(scanner, source.chunks())

@@ -15,13 +15,18 @@ cdef class Scanner:
     cdef long long n_calls
     cdef long long n_retvals
     cdef long long n_callers
+    cdef long long n_timeless
     cdef long long n_cpus
     cdef bint ticks
     cdef bytes first_unread
+    cdef long long n_likely
+    cdef bytes first_likely
     # The line at hand.
     cdef bytes data
     cdef const unsigned char[::1] view
     cdef bint in_mark
+    cdef bint headed
+    cdef bint open_mark
     cdef long long value
     cdef int pid
     cdef int cpu
@@ -60,13 +65,14 @@ cdef class Scanner:
     cdef int row(self, int kind)
     cdef int mark(self, bytes name, bytes text)
     cdef int name(self, bytes text)
+    cdef int function(self, bytes text)
     cdef int comm(self, Py_ssize_t start, Py_ssize_t end)
     cdef Py_ssize_t spaces(self, Py_ssize_t i)
     cdef Py_ssize_t number(self, Py_ssize_t i)
     cdef Py_ssize_t register(self, Py_ssize_t i)
     cdef Py_ssize_t timestamp(self, Py_ssize_t i)
     cdef Py_ssize_t duration_column(self, Py_ssize_t i)
-    cdef bint body(self, Py_ssize_t i, Py_ssize_t end)
+    cdef bint body(self, Py_ssize_t i, Py_ssize_t end, int margin)
     cdef int tail(self, Py_ssize_t i, Py_ssize_t end, bint is_exit)
     cdef Py_ssize_t remark(self, Py_ssize_t i, Py_ssize_t end, bint is_exit)
     cdef int returned(self, Py_ssize_t i)

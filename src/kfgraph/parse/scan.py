@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from kfgraph.parse.records import RecordBatch
+from kfgraph.parse.shapes import LIKELY
+from kfgraph.parse.texts import event_of
 
 try:
     import cython
@@ -37,27 +39,9 @@ _MAX_DIGITS = cython.declare(cython.int, 18)
 _NO_RETVAL = cython.declare(cython.longlong, -0x7FFFFFFFFFFFFFFF)
 NO_RETVAL = -0x7FFFFFFFFFFFFFFF
 """In the retval column: the line told none."""
+UNTOLD = {"retval": NO_RETVAL, "caller": 0, "arg": -1}
+"""What the optional columns hold where a line tells nothing: see ``Pairer``."""
 _MAX_DEPTH = cython.declare(cython.int, 32767)
-
-
-def view_of(column: Any) -> memoryview:
-    """The buffer of a column: what both the compiled and the plain loop index fastest."""
-    return memoryview(column)
-
-
-def event_of(text: bytes) -> tuple[bytes, bytes]:
-    """(name, text) of a tracefs comment; the short forms of syscall events get their events' names."""
-    text = text.removeprefix(b"/*").removesuffix(b"*/").strip()
-    name, arrow, value = text.partition(b" -> ")
-    if arrow and name.startswith(b"sys_") and name.replace(b"_", b"a").isalnum():
-        return b"sys_exit_" + name[4:], value
-    name, bracket, value = text.partition(b"(")
-    if bracket and name.startswith(b"sys_") and name.replace(b"_", b"a").isalnum():
-        return b"sys_enter_" + name[4:], value.removesuffix(b")")
-    name, colon, value = text.partition(b":")
-    if colon and name.replace(b"_", b"a").isalnum():
-        return name, value.strip()
-    return b"comment", text
 
 
 class Scanner:
@@ -71,26 +55,24 @@ class Scanner:
     def __init__(self, sink: Callable[[RecordBatch, int], None], *, size: int = BATCH) -> None:
         batch = RecordBatch.empty(size, retval=True, caller=True, arg=True)
         self.sink, self.batch, self.size, self.n = sink, batch, size, 0
-        columns = {name: view_of(column) for name, column in vars(batch).items()}
+        columns: dict[str, Any] = {name: memoryview(column) for name, column in vars(batch).items()}
         self.c_kind, self.c_func = columns["kind"], columns["func"]
         self.c_pid, self.c_cpu = columns["pid"], columns["cpu"]
         self.c_time, self.c_depth = columns["time"], columns["depth"]
         self.c_context, self.c_duration = columns["context"], columns["duration"]
         self.c_calltime, self.c_retval = columns["calltime"], columns["retval"]
         self.c_caller, self.c_arg = columns["caller"], columns["arg"]
-        # Annotations for the type checker; scan.pxd has those that count.
         self.names: dict[bytes, int] = {b"": 0}
         self.events: dict[bytes, int] = {}
         self.comms: dict[int, bytes] = {}
         self.mark_text, self.mark_ends = bytearray(), array("q")
         self.arg_text, self.arg_ends = bytearray(), array("q")
         self.n_lines = self.n_unread = self.n_coarse = self.n_calls = self.n_retvals = self.n_callers = 0
-        self.n_cpus = -1
-        self.ticks = False
-        self.first_unread = b""
+        self.n_timeless = self.n_likely = 0
+        self.n_cpus, self.ticks, self.last_pid = -1, False, -2
+        self.first_unread = self.first_likely = b""
         self.data = self.view = b"\n"
-        self.in_mark = False
-        self.last_pid = -2
+        self.in_mark = self.headed = self.open_mark = False
 
     def feed(self, data: bytes) -> int:
         """Scan the whole lines of ``data``; return how many bytes that were."""
@@ -99,12 +81,12 @@ class Scanner:
         stop: cython.Py_ssize_t
         at: cython.Py_ssize_t
         breaks = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
-        ends: cython.longlong[:] = view_of(breaks.astype(np.int64, copy=False))
+        ends: cython.longlong[:] = memoryview(breaks.astype(np.int64, copy=False))  # type: ignore[arg-type]
         self.data = self.view = data
         for at in range(len(ends)):
             end = stop = ends[at]
             self.n_lines += 1
-            if stop > pos and data[stop - 1] == ord("\r"):
+            while stop > pos and data[stop - 1] == ord("\r"):
                 stop -= 1
             # Room for the row of this line, so that no line is cut by a full batch.
             if self.n >= self.size:
@@ -117,13 +99,23 @@ class Scanner:
 
     def leave(self, text: bytes) -> None:
         """A line that is no record: more of the event before it, whose text holds line breaks, or left out."""
-        if self.in_mark:
-            self.mark_text += b"\n" + text
+        more = self.continued(text) if self.in_mark and not self.headed else None
+        if more is not None:
+            self.mark_text += b"\n" + more
             self.mark_ends[len(self.mark_ends) - 1] = len(self.mark_text)
             return
+        self.in_mark = False
         if not self.n_unread:
             self.first_unread = text
         self.n_unread += 1
+        if LIKELY.search(text, 0, 400):
+            if not self.n_likely:
+                self.first_likely = text
+            self.n_likely += 1
+
+    def continued(self, text: bytes) -> bytes | None:
+        """What a line that does not begin as a record does adds to the event before it; None: it cannot be its."""
+        return text
 
     def flush(self) -> None:
         """Hand the gathered rows to the sink."""
@@ -133,24 +125,14 @@ class Scanner:
 
     def facts(self) -> dict[str, Any]:
         """What was gathered beside the rows."""
-        return {
-            "names": list(self.names),
-            "events": list(self.events),
-            "comms": self.comms,
-            "mark_text": self.mark_text,
-            "mark_ends": self.mark_ends,
-            "arg_text": self.arg_text,
-            "arg_ends": self.arg_ends,
-            "n_lines": self.n_lines,
-            "n_unread": self.n_unread,
-            "n_coarse": self.n_coarse,
-            "n_calls": self.n_calls,
-            "n_retvals": self.n_retvals,
-            "n_callers": self.n_callers,
-            "n_cpus": self.n_cpus,
-            "ticks": bool(self.ticks),
-            "first_unread": self.first_unread,
-        }
+        text = {"mark_text": self.mark_text, "mark_ends": self.mark_ends, "arg_text": self.arg_text}
+        lines = {"n_lines": self.n_lines, "n_unread": self.n_unread, "first_unread": self.first_unread}
+        likely = {"n_likely": self.n_likely, "first_likely": self.first_likely}
+        calls = {"n_calls": self.n_calls, "n_coarse": self.n_coarse, "n_timeless": self.n_timeless}
+        values = {"n_retvals": self.n_retvals, "n_callers": self.n_callers, "arg_ends": self.arg_ends}
+        rest = {"comms": self.comms, "n_cpus": self.n_cpus, "ticks": bool(self.ticks)}
+        names = {"names": list(self.names), "events": list(self.events)}
+        return {**names, **text, **lines, **likely, **calls, **values, **rest}
 
     def line(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """One line, ``end`` at its line break. False: not understood."""
@@ -165,6 +147,7 @@ class Scanner:
         self.context = _UNKNOWN_CONTEXT
         self.retval = _NO_RETVAL
         self.caller = self.func = 0
+        self.headed = False
         return 0
 
     def row(self, kind: cython.int) -> cython.int:
@@ -186,6 +169,8 @@ class Scanner:
         self.in_mark = kind == _MARK
         if kind <= _LEAF:
             self.n_calls += 1
+            if kind != _ENTRY and self.duration < 0:
+                self.n_timeless += 1
         return 0
 
     def mark(self, name: bytes, text: bytes) -> cython.int:
@@ -202,6 +187,16 @@ class Scanner:
         """The code of a function name."""
         code = self.names.get(text)
         if code is None:
+            code = self.names[text] = len(self.names)
+        return code
+
+    def function(self, text: bytes) -> cython.int:
+        """The same, and -1 for what can be none: what holds blanks or control characters before its module."""
+        code = self.names.get(text)
+        if code is None:
+            for c in text.partition(b" [")[0]:
+                if c <= ord(" ") or c == 127:
+                    return -1
             code = self.names[text] = len(self.names)
         return code
 
@@ -323,28 +318,30 @@ class Scanner:
 
     # ---- right of the bar
 
-    def body(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
-        """``f(args) {``, ``f();``, ``}`` and what may follow them -> a row."""
+    def body(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t, margin: cython.int) -> cython.bint:
+        """``f(args) {``, ``f();``, ``}`` and what may follow them -> a row; ``margin`` blanks stand before the
+        outermost call."""
         begin: cython.Py_ssize_t = i
         level: cython.int = 1
         kind: cython.int
         i = self.spaces(i)
-        # Two blanks, then two for each level.
-        if i - begin >= 2:
-            self.depth = min((i - begin - 2) // 2, _MAX_DEPTH)
+        # Two blanks for each level.
+        if i - begin >= margin:
+            self.depth = min((i - begin - margin) // 2, _MAX_DEPTH)
         if self.view[i] == ord("}"):
-            self.tail(i + 1, end, True)
-            self.row(_EXIT)
+            self.row(self.tail(i + 1, end, True))
             return True
         if self.view[i] == ord("/"):
-            return self.comment(i, end)
+            return self.view[i + 1] == ord("*") and self.comment(i, end)
         begin = i
         while i < end and self.view[i] != ord("(") and self.view[i] != ord(")"):
             i += 1
-        if i == end:
-            return False
         # trace-cmd 3.4 prints ") {" for a function without a symbol: the empty name, code 0.
-        self.func = self.name(self.data[begin:i])
+        if i == end or (self.view[i] == ord(")") and i > begin):
+            return False
+        self.func = self.function(self.data[begin:i])
+        if self.func < 0:
+            return False
         if self.view[i] == ord("("):
             i += 1
             begin = i
@@ -358,39 +355,49 @@ class Scanner:
                 i += 1
             if i == end:
                 return False
-            if i > begin:
-                self.arg = len(self.arg_ends)
-                self.arg_text += self.data[begin:i]
-                self.arg_ends.append(len(self.arg_text))
+        else:
+            begin = i
         kind = self.tail(i + 1, end, False)
         if kind < 0:
             return False
+        if i > begin:
+            self.arg = len(self.arg_ends)
+            self.arg_text += self.data[begin:i]
+            self.arg_ends.append(len(self.arg_text))
         self.row(kind)
         return True
 
     def tail(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t, is_exit: cython.bint) -> cython.int:
-        """``;``, ``{``, ``/* ... */``, ``(ret=0x0)``, ``(depth)`` -> ENTRY, LEAF or -1."""
-        kind: cython.int = -1
+        """``;``, ``{``, ``/* ... */``, ``(ret=0x0)``, ``(depth)``, ``(name)`` (2.6.34) -> ENTRY, LEAF, EXIT or -1."""
+        kind: cython.int = _EXIT if is_exit else -1
+        stop: cython.Py_ssize_t
         c: cython.int
         while i < end:
             c = self.view[i]
-            if c == ord(";"):
+            if c == ord(";") and kind < 0:
                 kind = _LEAF
-            elif c == ord("{"):
+            elif c == ord("{") and kind < 0:
                 kind = _ENTRY
             elif c == ord("/") and self.view[i + 1] == ord("*"):
                 i = self.remark(i + 2, end, is_exit)
                 continue
             elif c == ord("("):
-                if self.data[i + 1 : i + 5] == b"ret=":
-                    self.returned(i + 5)
-                elif self.number(i + 1) >= 0:
+                stop = self.number(i + 1)
+                if stop >= 0 and self.view[stop] == ord(")"):
                     self.depth = min(self.value, _MAX_DEPTH)
+                elif self.holds(i + 1, b"ret="):
+                    self.returned(i + 5)
+                    i = max(i, self.data.find(b")", i, end))
+                elif is_exit and not self.func:
+                    stop = self.data.find(b")", i, end)
+                    self.func = max(self.function(self.data[i + 1 : max(stop, i + 1)]), 0)
+                    i = max(i, stop)
             i += 1
         return kind
 
     def remark(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t, is_exit: cython.bint) -> cython.Py_ssize_t:
-        """``<-caller+0x1/0x2 [module]``, ``ret=0x0``, behind a brace also ``function [module]``, up to ``*/``."""
+        """``<-caller+0x1/0x2 [module]``, ``ret=0x0``, ``= 0x0`` (6.5 to 6.12), behind a brace also
+        ``function [module]``, up to ``*/``."""
         begin: cython.Py_ssize_t
         stop: cython.Py_ssize_t
         word: bytes
@@ -409,9 +416,17 @@ class Scanner:
             if word.startswith(b"<-"):
                 stop = word.find(b"+")
                 named = word[2:stop] if stop > 0 else word[2:]
+                if named == b"0":
+                    named = b""  # no address was recorded
+                    continue
                 names_caller = True
                 self.caller = self.name(named)
                 self.n_callers += 1
+            elif word == b"=":
+                i = self.spaces(i)
+                self.returned(i)
+                while i < end and self.view[i] != ord(" "):
+                    i += 1
             elif word.startswith(b"ret="):
                 self.returned(begin + 4)
             elif word.startswith(b"[") and named:
@@ -421,12 +436,16 @@ class Scanner:
                 else:
                     self.func = self.name(named)
             elif is_exit and not named:
-                named = word
+                named = word.removesuffix(b"()")
                 self.func = self.name(named)
 
     def returned(self, i: cython.Py_ssize_t) -> cython.int:
-        """A return value as text prints it: hex with its prefix, or decimal."""
-        if self.view[i] == ord("-") or (self.view[i] == ord("0") and self.view[i + 1] == ord("x")):
+        """A return value as text prints it: hex with its prefix, decimal, or of a bool."""
+        if self.view[i] == ord("t") and self.holds(i, b"true"):
+            self.value = 1
+        elif self.view[i] == ord("f") and self.holds(i, b"false"):
+            self.value = 0
+        elif self.view[i] == ord("-") or (self.view[i] == ord("0") and self.view[i + 1] == ord("x")):
             i = self.register(i)
         else:
             i = self.number(i)
@@ -437,14 +456,16 @@ class Scanner:
 
     def comment(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """``/* sys_write -> 0x2 */`` or ``/* event: text */`` in a function's place: another event."""
-        name, text = event_of(self.data[start:end])
-        self.mark(name, text)
+        text: bytes = self.data[start:end]
+        name, said = event_of(text)
+        self.mark(name, said)
+        self.open_mark = not text.rstrip().endswith(b"*/")
         return True
 
     def loss(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """``CPU:1 [1159 EVENTS DROPPED]``, ``CPU:1 [LOST 12 EVENTS]``, without a number too; ``CPU 0 is empty``."""
         i: cython.Py_ssize_t
-        text: bytes = self.data[start:end]
+        text: bytes = self.data[start:end].rstrip()
         if text.startswith(b"CPU ") and text.endswith(b" is empty"):
             return True
         if not text.startswith(b"CPU:") or b"EVENTS" not in text:

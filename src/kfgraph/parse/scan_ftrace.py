@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,19 +17,41 @@ except ImportError:
 
 COMPILED: bool = cython.compiled
 
+_UNKNOWN_CONTEXT = cython.declare(cython.int, 255)
+_LETTER = re.compile(rb"_-+=> (\S+)")
+_STACK = re.compile(rb" *(?:\S+(?: \S+)*)?-(\d{1,9}) +\[(\d{1,4})\] .{0,40}: <(|user )stack trace>\s*")
+_SWITCH = re.compile(rb"(\d{1,4})\) (.* => .*)")
+_AROUND = (b"Dumping ftrace buffer:", b"(ftrace buffer empty)", b"(Overruns: ", b"```", b"~~~")
+"""What stands around records and says nothing: ftrace_dump's lines, funcgraph-overrun's, the fences of a code block."""
+
 
 class FtraceScanner(Scanner):
-    """The tracefs file ``trace`` under function_graph, and ``perf ftrace``.
+    """The tracefs file ``trace`` under function_graph, or a latency tracer with display-graph, and ``perf ftrace``.
 
     ``header`` gathers the ``#`` lines. Where no column tells the task, a switch line tells who runs on
     the CPU from there on, and ``first_pids`` (cpu -> pid) who ran there before the first one.
+
+    ``has_time`` and ``has_cpu`` say which columns a record must have (1), must not have (0), or may have (-1): a line
+    without them is none, and what stands in their place no time, no CPU and no task. The header says it too.
+    ``is_bare``: records may be function and brace alone.
     """
 
-    def __init__(self, sink: Callable[[RecordBatch, int], None], *, size: int = BATCH) -> None:
+    def __init__(
+        self,
+        sink: Callable[[RecordBatch, int], None],
+        *,
+        size: int = BATCH,
+        has_time: int = -1,
+        has_cpu: int = -1,
+        is_bare: bool = False,
+    ) -> None:
         Scanner.__init__(self, sink, size=size)
         self.header: list[bytes] = []
         self.first_pids: dict[int, int] = {}
         self.cpu_pids: dict[int, int] = {}
+        self.has_time, self.has_cpu, self.is_bare = has_time, has_cpu, is_bare
+        self.relative = False
+        self.letters: list[bytes] = []
 
     def facts(self) -> dict[str, Any]:
         """What was gathered beside the rows."""
@@ -38,39 +61,151 @@ class FtraceScanner(Scanner):
         """One line of the file."""
         i: cython.Py_ssize_t = start
         j: cython.Py_ssize_t
+        first: cython.Py_ssize_t
+        margin: cython.int = 0
         c: cython.int = self.view[start]
         self.clear()
-        if c == ord("#"):
-            self.header.append(self.data[start:end])
-            return True
         if c == ord("C") and self.loss(start, end):
             return True
-        i = self.spaces(start)
-        if i >= end or (self.view[i] == ord("-") and self.view[i + 1] == ord("-")):
+        first = self.spaces(start)
+        if first >= end:
+            return True
+        c = self.view[first]
+        if c == ord("#") and not self.is_slow(first):
+            self.head(self.data[first:end])
+            return True
+        if c == ord("-") and self.view[first + 1] == ord("-"):
             return True  # the frame of a task switch
-        j = self.number(i)
+        j = self.number(first)
         if j >= 0 and self.view[j] == ord("."):
-            j = self.timestamp(i)
+            j = self.timestamp(first)
             if j >= 0 and self.view[self.spaces(j)] == ord("|"):
-                i = self.spaces(self.spaces(j) + 1)
+                i = self.spaces(j) + 1
+                margin = 2
+                self.headed = True
             else:
                 self.time = -1
-        j = self.number(i)
+        elif j >= 0 and self.view[self.spaces(j)] == ord("u"):
+            j = self.relative_time(self.spaces(j), end)
+            if j >= 0:
+                i = j
+                margin = 2
+                self.headed = True
+        if (self.has_time > 0 and margin == 0) or (self.has_time == 0 and margin > 0):
+            return self.aside(start, end)
+        j = self.number(self.spaces(i))
         if j >= 0 and self.view[j] == ord(")") and self.value <= 32767:
             self.cpu = self.value
             i = j + 1
-        if self.data.find(b"|", i, end) < 0:
-            return self.switch(self.data[i:end])
+            margin = 1
+            self.headed = True
+            if self.has_cpu == 0:
+                return self.aside(start, end)
+        elif self.has_cpu > 0:
+            return self.aside(start, end)
         j = self.task_column(i, end)
         if j >= 0:
             i = j
+            margin = 1
+            self.headed = True
         else:
             self.pid = self.cpu_pids.get(self.cpu, -1)
-        i = self.latency_column(i, end)
-        if self.view[self.spaces(i)] == ord("=") or self.view[self.spaces(i)] == ord("<"):
-            return True  # ==========> | and <========== |: the borders of an interrupt
-        i = self.duration_column(i)
-        return i >= 0 and self.body(i, end)
+        j = self.latency_column(i, end)
+        if j >= 0:
+            i = j
+            margin = 1
+        j = self.spaces(i)
+        c = self.view[j]
+        if c == ord("=") or c == ord("<"):
+            if self.holds(j, b"==========>") or self.holds(j, b"<=========="):
+                return True  # ==========> | and <========== |: the borders of an interrupt
+            return self.aside(start, end)
+        j = self.duration_column(i)
+        if j >= 0:
+            self.headed = True
+            return self.body(j, end, 2)
+        return self.flat(start, i, end, margin)
+
+    def flat(
+        self, start: cython.Py_ssize_t, i: cython.Py_ssize_t, end: cython.Py_ssize_t, margin: cython.int
+    ) -> cython.bint:
+        """What has no duration column: the function alone (funcgraph-duration off), or a switch line."""
+        j: cython.Py_ssize_t = self.spaces(i)
+        stop: cython.Py_ssize_t = self.data.find(b"(", j, end)
+        if not (self.headed or self.is_bare) or j >= end or self.data.find(b" => ", i, end) >= 0:
+            return self.aside(start, end)
+        if self.view[j] != ord("}") and self.view[j] != ord("/") and (stop < 0 or self.data.find(b"|", j, stop) >= 0):
+            return self.aside(start, end)
+        # No duration may be made of what is none.
+        self.duration = -1
+        return self.body(i, end, margin)
+
+    def aside(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """A line without the columns of a record: what is known to stand beside records, or False."""
+        text: bytes = self.data[start:end].strip()
+        if text.startswith(_AROUND):
+            return True
+        switch = _SWITCH.fullmatch(text)
+        if switch is not None:
+            # It has a CPU and two tasks whatever columns records have.
+            self.cpu = int(switch[1])
+            return self.switch(switch[2])
+        stack = _STACK.fullmatch(text) if text.endswith(b"stack trace>") else None
+        if stack is None:
+            return False
+        self.pid, self.cpu, self.time = int(stack[1]), int(stack[2]), -1
+        self.mark(stack[3].strip() + b"_stack" if stack[3] else b"kernel_stack", text.rpartition(b": ")[2])
+        self.open_mark = False
+        return True
+
+    def continued(self, text: bytes) -> bytes | None:
+        """A comment goes on until it is closed, a stack trace with arrows."""
+        if self.open_mark:
+            self.open_mark = not text.rstrip().endswith(b"*/")
+            return text if self.open_mark else text.rstrip().removesuffix(b"*/").rstrip()
+        return text if text.lstrip().startswith(b"=> ") else None
+
+    def head(self, text: bytes) -> None:
+        """A ``#`` line. One names the columns; slanted ones the latency letters."""
+        self.header.append(text)
+        if text.startswith(b"# tracer:"):
+            self.letters = []
+        elif b"FUNCTION CALLS" in text:
+            self.relative = b"REL TIME" in text
+            if self.n_calls:
+                self.has_time, self.has_cpu = int(b"TIME" in text), int(b" CPU" in text)
+        else:
+            letter = _LETTER.search(text)
+            if letter and letter[1] != b"CPU#":
+                self.letters.append(letter[1])
+
+    def is_slow(self, i: cython.Py_ssize_t) -> cython.bint:
+        """``# 1028.225 us |`` where no column stands before it: a duration, not a header."""
+        j: cython.Py_ssize_t = self.spaces(i + 1)
+        if j == i + 1 or not ord("0") <= self.view[j] <= ord("9"):
+            return False
+        j = self.duration_column(i)
+        self.duration = -1
+        return j >= 0
+
+    def relative_time(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """``us |`` behind the number at hand, where that is the time since the trace began (REL TIME): the header
+        says so, or another column follows. Else -1, for it is a duration."""
+        us: cython.longlong = self.value
+        j: cython.Py_ssize_t
+        if self.view[i + 1] != ord("s"):
+            return -1
+        i = self.spaces(i + 2)
+        if self.view[i] != ord("|"):
+            return -1
+        i += 1
+        if not self.relative:
+            j = self.number(self.spaces(i))
+            if not (j >= 0 and self.view[j] == ord(")")) and self.task_column(i, end) < 0:
+                return -1
+        if us <= 9_000_000_000_000:
+            self.time = us * 1000
+        return i
 
     def task_column(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """``bash-240    |``, if there: the first bar behind ``-digits``. A comm may hold bars."""
@@ -89,6 +224,8 @@ class FtraceScanner(Scanner):
             while i > start and ord("0") <= self.view[i - 1] <= ord("9"):
                 i -= 1
             if start < i < stop and self.view[i - 1] == ord("-") and self.number(i) == stop and self.value < 0x7FFFFFFF:
+                if not self.names_task(start, i - 1):
+                    return -1
                 self.pid = self.value
                 self.comm(start, i - 1)
                 return bar + 1
@@ -96,30 +233,52 @@ class FtraceScanner(Scanner):
                 return -1  # an empty column, or a duration
             bar += 1
 
+    def names_task(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """Whether this can be a comm: the kernel prints seven bytes of it, blanks only around it."""
+        start = self.spaces(start)
+        if end - start > 7:
+            # Other printers might cut later; but then without blanks, which a comm seldom has.
+            return end - start < 16 and self.data.find(b" ", start, end) < 0 and self.data.find(b"|", start, end) < 0
+        return self.data.find(b"  ", start, end) < 0
+
     def latency_column(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """``d.h2. |``, if there."""
+        """``d.h2. |``, if there; -1 where it is not."""
         begin: cython.Py_ssize_t = self.spaces(i)
         j: cython.Py_ssize_t = begin
         while j < end and self.view[j] != ord(" ") and self.view[j] != ord("|"):
             j += 1
-        if j - begin < 4 or j - begin > 7 or ord("0") <= self.view[begin] <= ord("9"):
-            return i
+        if j - begin < 4 or j - begin > 9 or ord("0") <= self.view[begin] <= ord("9"):
+            return -1
         if self.view[self.spaces(j)] != ord("|"):
-            return i
-        self.context = self.context_of(self.view[begin + 2])
+            return -1
+        self.context = self.context_in(begin, j - begin)
         return self.spaces(j) + 1
+
+    def context_in(self, begin: cython.Py_ssize_t, width: cython.Py_ssize_t) -> cython.int:
+        """The context, by the place that the header gives it; without a header only a field of known width tells.
+        (The header of function_graph leaves migrate-disable out, the letters do not.)"""
+        at: cython.Py_ssize_t
+        if not self.letters:
+            return self.context_of(self.view[begin + 2]) if width <= 5 else _UNKNOWN_CONTEXT
+        if not len(self.letters) <= width <= len(self.letters) + 1:
+            return _UNKNOWN_CONTEXT
+        for at in range(len(self.letters)):
+            if self.letters[at].startswith(b"hardirq"):
+                return self.context_of(self.view[begin + at])
+        return _UNKNOWN_CONTEXT
 
     def switch(self, text: bytes) -> bool:
         """`` bash-240    =>    cat-12  ``: who leaves the CPU and who comes."""
         cpu = self.cpu
         left, arrow, right = text.partition(b" => ")
-        pids = []
+        tasks = []
         for task in (left.strip(), right.strip()):
             comm, dash, pid = task.rpartition(b"-")
             if not (arrow and dash and pid.isdigit() and len(pid) < 10):
                 return False
-            self.comms.setdefault(int(pid), comm)
-            pids.append(int(pid))
-        self.first_pids.setdefault(cpu, pids[0])
-        self.cpu_pids[cpu] = pids[1]
+            tasks.append((int(pid), comm))
+        for number, comm in tasks:
+            self.comms.setdefault(number, comm)
+        self.first_pids.setdefault(cpu, tasks[0][0])
+        self.cpu_pids[cpu] = tasks[1][0]
         return True

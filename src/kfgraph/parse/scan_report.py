@@ -19,6 +19,7 @@ COMPILED: bool = cython.compiled
 # Literals, so that the compiled loop works on C integers; a test holds them to records.
 _ENTRY = cython.declare(cython.int, 0)
 _EXIT = cython.declare(cython.int, 1)
+_UNKNOWN_CONTEXT = cython.declare(cython.int, 255)
 _MAX_DEPTH = cython.declare(cython.int, 32767)
 
 
@@ -77,6 +78,8 @@ class ReportScanner(Scanner):
                 return True
             i = self.task(start, end)
             if i < 0:
+                # What says of itself to be a record belongs to no event before it.
+                self.headed = self.data.find(b"funcgraph_e", start, end) >= 0
                 return name != b"" and self.holds(start, b"cpus=")
         elif self.buffer:
             self.others[b""] = self.others.get(b"", 0) + 1
@@ -90,7 +93,9 @@ class ReportScanner(Scanner):
             return False
         i = self.timestamp(i)
         if i < 0 or self.view[i] != ord(":"):
+            self.headed = self.data.find(b"funcgraph_e", start, end) >= 0
             return False
+        self.headed = True
         if self.time_is_ticks:
             self.ticks = True
             self.last_time = self.time
@@ -118,7 +123,7 @@ class ReportScanner(Scanner):
         if self.holds(i, b"-->") or self.holds(i, b"<--"):
             return self.arrow(i + 3, end, kind)
         i = self.duration_column(i)
-        return i >= 0 and self.body(i, end)
+        return i >= 0 and self.body(i, end, 2)
 
     def event(self, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
         """ENTRY, EXIT, or -1 for the name of any other event."""
@@ -135,7 +140,8 @@ class ReportScanner(Scanner):
         i: cython.Py_ssize_t
         if end - start < 18:
             return -1
-        i = self.task_at(start + 16, True)
+        # It has 15 bytes at most, so a blank leads.
+        i = self.task_at(start + 16, True) if self.view[start] == ord(" ") else -1
         return i if i >= 0 else self.task_at(start + 8, False)
 
     def task(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
@@ -144,8 +150,21 @@ class ReportScanner(Scanner):
         dash: cython.Py_ssize_t = start
         while i < 0 and dash < end:
             i = self.task_at(dash, True)
+            if i >= 0 and not self.names_task(start, dash):
+                i = -1
             dash += 1
         return i
+
+    def names_task(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """Whether this can be a comm without its padding: 15 bytes at most, no two blanks beside each other."""
+        start = self.spaces(start)
+        if end - start > 15:
+            return False
+        while start + 1 < end:
+            if self.view[start] == ord(" ") and self.view[start + 1] == ord(" "):
+                return False
+            start += 1
+        return True
 
     def prefix(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Behind the name of a buffer, or the blanks in its place; ``start`` where there is neither."""
@@ -153,7 +172,8 @@ class ReportScanner(Scanner):
         if not self.width:
             # The first line with a name tells how wide all are.
             stop = self.data.find(b": ", start, end) + 2
-            if stop < start + 3 or b" " in self.data[start:stop].strip():
+            name = self.data[start:stop].strip().removesuffix(b":")
+            if stop < start + 3 or b" " in name or name.isdigit():
                 return start
             if self.columns(stop, end) < 0 and not self.holds(stop, b"cpus="):
                 return start
@@ -193,8 +213,23 @@ class ReportScanner(Scanner):
             i += 1
         if i - begin < 4:
             return -1
-        self.context = self.context_of(self.view[begin + 2])
-        return begin + 5 if self.view[i] == ord(":") else self.spaces(i)
+        if self.view[i] == ord(":"):
+            self.context = self.context_of(self.view[begin + 2])
+            return begin + 5
+        self.context = self.wide_context(begin, i - begin)
+        return self.spaces(i)
+
+    def wide_context(self, begin: cython.Py_ssize_t, width: cython.Py_ssize_t) -> cython.int:
+        """The context of a latency field without a header. The third letter tells it; RT kernels have one more before
+        it (need-resched-lazy): of six letters and more it is told where both readings agree, or one cannot be."""
+        third: cython.int = self.context_of(self.view[begin + 2])
+        fourth: cython.int
+        if width < 6 or 0 < third < _UNKNOWN_CONTEXT:
+            return third
+        fourth = self.context_of(self.view[begin + 3])
+        if 0 < fourth < _UNKNOWN_CONTEXT:
+            return fourth
+        return 0 if third == 0 or fourth == 0 else _UNKNOWN_CONTEXT
 
     def raw_flags(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """``0x34   1.234:``. Ticks are glued to the flags (``0x9981103968584:``): one digit or two are the flags,

@@ -14,6 +14,21 @@ def decode(text: bytes) -> str:
     return text.decode("utf-8", "backslashreplace")
 
 
+def event_of(text: bytes) -> tuple[bytes, bytes]:
+    """(name, text) of a tracefs comment; the short forms of syscall events get their events' names."""
+    text = text.strip().removeprefix(b"/*").removesuffix(b"*/").strip()
+    name, arrow, value = text.partition(b" -> ")
+    if arrow and name.startswith(b"sys_") and name.replace(b"_", b"a").isalnum():
+        return b"sys_exit_" + name[4:], value
+    name, bracket, value = text.partition(b"(")
+    if bracket and name.startswith(b"sys_") and name.replace(b"_", b"a").isalnum():
+        return b"sys_enter_" + name[4:], value.removesuffix(b")")
+    name, colon, value = text.partition(b":")
+    if colon and name.replace(b"_", b"a").isalnum():
+        return name, value.strip()
+    return b"comment", text
+
+
 class Texts(Sequence[str]):
     """Text i is ``data[ends[i - 1]:ends[i]]``, decoded when asked for."""
 

@@ -15,7 +15,7 @@ from kfgraph.errors import InputError, Notice
 from kfgraph.model.args import RawArgs
 from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.symbols import SymbolTable
-from kfgraph.model.tasks import Task, TaskTable
+from kfgraph.model.tasks import TaskTable, task_of
 from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.parse.pairing import Paired, Pairer
 from kfgraph.parse.records import ENTRY, EXIT, RecordBatch
@@ -296,7 +296,7 @@ class Reading:
             for line in _COMM.finditer(text):
                 if (pid := int(line[1])) in wanted and line[2] != b"<...>":
                     comms[pid] = decode(line[2])
-        return TaskTable(tuple(Task(pid, comms.get(pid, ""), cpu) for pid, cpu in lanes))
+        return TaskTable(tuple(task_of(pid, comms.get(pid, ""), cpu) for pid, cpu in lanes))
 
     def _statistics(self) -> tuple[int, int]:
         """(number of CPUs, records overwritten before they were read), -1 where the file does not say."""

@@ -1,0 +1,289 @@
+"""Text as the tracer printed it, of text as people keep it: quoted, numbered, stamped, coloured, re-encoded.
+
+A prefix that all lines share in kind (``> `` of a mail, ``[   12.345678] `` of dmesg, ``12:`` of grep, and these behind
+one another) is found out from the first lines, taken off, and said in a notice. What does not have it stays as it is:
+the scanners leave out what they do not understand. Nothing is taken off a text whose lines are read without that.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterator
+
+from kfgraph.errors import Notice
+from kfgraph.parse.input import Input
+from kfgraph.parse.shapes import BARE, common_indent, is_bare, is_record, likely_lines
+
+_SAMPLE = 100
+_DEEPEST = 4
+"""Prefixes behind one another that are looked for."""
+_MAX_LINE = 1 << 20
+_LOOK_ON = 16 << 20
+
+_CLOCK = rb"\d\d:\d\d:\d\d(?:[.,]\d+)?"
+_ISO = rb"\d{4}-\d\d-\d\d[T ]" + _CLOCK + rb"(?:Z| ?[+-]\d\d:?\d\d)?"
+_BSD = rb"[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?" + _CLOCK
+_PREFIXES = tuple(
+    # Each with a blank behind it, and without.
+    (re.compile(rb"^ ?(?:" + kind + rb")(?: |$)", re.MULTILINE), re.compile(rb"^ ?(?:" + kind + rb")", re.MULTILINE))
+    for kind in (
+        rb">+",
+        rb"(?:<\d{1,3}>)?\[ *\d+\.\d+(?: *<[ +\d.]+>)?\](?: ?\[ *[TC]\d+\])?",
+        rb"<\d{1,3}>",
+        rb"\[[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ " + _CLOCK + rb" \d{4}\]",
+        rb"\[(?: *\+\d+\.\d+|[A-Z][a-z]{2} *\d+ \d\d:\d\d)\]",
+        rb"(?:<\d{1,3}>)?(?:\d )?(?:" + _ISO + rb"|" + _BSD + rb")(?: \S{1,80})? kernel(?:\[\d+\])?:",
+        rb"\[?(?:" + _ISO + rb"|" + _BSD + rb"|" + _CLOCK + rb")\]?:?",
+        rb"(?:[^\s:|]{1,80} )?kernel(?:\[\d+\])?:",
+        rb"[a-z]{1,8} *:[a-z]{1,8} *:",
+        rb" *\d+(?:[:|-]|\.(?!\d)|\t| *\xe2\x94\x82| \||(?= )(?! us))",
+        rb"(?!\d+[:-])[^\s:|]{1,160}?[:-]\d+[:-]",
+        rb"(?!\d+:)[^\s:|]{1,160}:",
+        rb"(?:[|*;:%~]|//|--)",
+        rb" [|*]",
+        rb"[+#!-]",
+    )
+)
+_FENCE = re.compile(rb"^ *(?:```|~~~)[^\n]*\n?", re.MULTILINE)
+_INDENT = re.compile(rb"^( +)(?:# tracer:|cpus=\d|version = )", re.MULTILINE)
+_ANSI = re.compile(rb"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()][A-Z0-9])")
+_ENTITIES = ((b"&lt;", b"<"), (b"&gt;", b">"), (b"&quot;", b'"'), (b"&#39;", b"'"), (b"&nbsp;", b" "), (b"&amp;", b"&"))
+
+
+def _without_colours(data: bytes) -> bytes:
+    return _ANSI.sub(b"", data)
+
+
+def _without_entities(data: bytes) -> bytes:
+    for entity, character in _ENTITIES:
+        data = data.replace(entity, character)
+    return data
+
+
+def _with_plain_blanks(data: bytes) -> bytes:
+    return data.replace(b"\xc2\xa0", b" ")
+
+
+def _without_tabs(data: bytes) -> bytes:
+    return data.expandtabs(8)
+
+
+def _without_zeros(data: bytes) -> bytes:
+    return data.replace(b"\0", b"")
+
+
+_FORMS: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
+    ("terminal escape sequences", _without_colours),
+    ("HTML entities", _without_entities),
+    ("no-break spaces", _with_plain_blanks),
+    ("NUL bytes", _without_zeros),
+    ("tabs", _without_tabs),
+)
+"""What can stand in place of plain characters, and how they are got back."""
+_SILENT = frozenset(("tabs",))
+
+Step = re.Pattern[bytes] | Callable[[bytes], bytes]
+_Choice = tuple[re.Pattern[bytes], re.Pattern[bytes]] | Callable[[bytes], bytes]
+
+
+class PlainText:
+    """A text source with what hides its records taken off: ``head``, ``chunks`` and ``notices`` as of ``Input``."""
+
+    def __init__(self, source: Input) -> None:
+        self.name, self.path = source.name, source.path
+        self._source = source
+        self._encoding = _encoding_of(source.head)
+        self._n_mark = len(codecs.BOM_UTF8) if source.head.startswith(codecs.BOM_UTF8) else 0
+        self._lone_cr = False
+        self._steps: list[Step] = []
+        self._silent: list[Step] = []
+        self._n_prefixed = 0
+        self._prefix = b""
+        self.head = self._found_out(source.head)
+
+    def look_on(self) -> bool:
+        """Read on for the first record (a log begins long before it): whether more of the text came."""
+        if b"\0" in self._source.head[:4096] and not self._encoding:
+            return False
+        while (seen := len(self._source.head)) < _LOOK_ON and self._source.look_on():
+            # A whole number of lines and of characters earlier, so that a record between two reads is seen.
+            new = self._source.head[(seen - 4096) & ~1 :]
+            new = new[new.find(b"\n") + 1 :]
+            if self._encoding:
+                new = new[1:] if self._encoding == "utf-16-le" else new
+            if likely_lines(self._decoded(new), 1):
+                self.head = self._found_out(new)
+                return True
+        return False
+
+    def chunks(self) -> Iterator[bytes]:
+        """All of it, once, whole lines at a time where something has to be taken off."""
+        if not (self._encoding or self._steps or self._lone_cr):
+            yield from self._plain_chunks()
+            return
+        self._n_prefixed = 0
+        rest = b""
+        for text in self._plain_chunks():
+            data = rest + (text.replace(b"\r", b"\n") if self._lone_cr else text)
+            end = data.rfind(b"\n") + 1
+            if not end and len(data) > _MAX_LINE:
+                end = len(data)
+            rest = data[end:]
+            if end:
+                yield self._stripped(data[:end])
+        if rest:
+            yield self._stripped(rest)
+
+    def _plain_chunks(self) -> Iterator[bytes]:
+        """The chunks in UTF-8, or as they are, without the mark at the beginning."""
+        at = self._n_mark
+        if not self._encoding:
+            for chunk in self._source.chunks():
+                yield chunk[at:] if at else chunk
+                at = 0
+            return
+        decoder = codecs.getincrementaldecoder(self._encoding)("replace")
+        for chunk in self._source.chunks():
+            yield decoder.decode(chunk).encode("utf-8", "replace").removeprefix(codecs.BOM_UTF8)
+
+    def notices(self) -> list[Notice]:
+        """What was taken off, and what went wrong while reading."""
+        found = self._source.notices()
+        if self._n_prefixed:
+            shown = repr(self._prefix.decode("utf-8", "replace"))
+            text = f"lines began with what is no part of the trace, like {shown}: that was taken off"
+            found.append(Notice("text-prefix", text, self._n_prefixed, details={"first": shown}))
+        forms = [name for name, form in _FORMS if form in self._steps and name not in _SILENT]
+        if forms:
+            found.append(Notice("text-form", f"{' and '.join(forms)} were taken out of the text"))
+        return found
+
+    def _found_out(self, head: bytes) -> bytes:
+        """The head as it is read; sets what has to be taken off."""
+        head = self._decoded(head)
+        self._steps, self._silent = _steps_for(head), []
+        self._prefix = self._example(head)
+        end = head.rfind(b"\n") + 1
+        plain = self._stripped(head[:end]) + head[end:] if self._steps else head
+        first = likely_lines(plain, 1)
+        fence = _FENCE.search(plain)
+        more: list[Step] = []
+        if fence and first and fence.start() < plain.find(first[0]):
+            more.append(_FENCE)
+            plain = _FENCE.sub(b"", plain)
+        indent = _INDENT.search(plain)
+        n_blanks = len(indent[1]) if indent else common_indent(plain) if is_bare(plain) else 0
+        if n_blanks:
+            blanks = re.compile(rb"^ {%d}" % n_blanks, re.MULTILINE)
+            more.append(blanks)
+            plain = blanks.sub(b"", plain)
+        self._steps += more
+        self._silent = more
+        self._n_prefixed = 0
+        return plain
+
+    def _decoded(self, head: bytes) -> bytes:
+        if self._encoding:
+            head = head[: len(head) & ~1].decode(self._encoding, "replace").encode("utf-8", "replace")
+        head = head.removeprefix(codecs.BOM_UTF8)
+        self._lone_cr = b"\n" not in head and head.count(b"\r") > 1
+        return head.replace(b"\r", b"\n") if self._lone_cr else head
+
+    def _example(self, data: bytes) -> bytes:
+        """What is taken off the first line that has it."""
+        for line in data.split(b"\n"):
+            taken = b""
+            for step in self._steps:
+                found = step.match(line) if isinstance(step, re.Pattern) and step not in self._silent else None
+                taken += found[0] if found else b""
+                line = _applied(step, line)
+            if taken:
+                return taken[:80]
+        return b""
+
+    def _stripped(self, data: bytes) -> bytes:
+        most = 0
+        for step in self._steps:
+            if not isinstance(step, re.Pattern):
+                data = step(data)
+            elif step in self._silent:
+                data = step.sub(b"", data)
+            else:
+                data, n = step.subn(b"", data)
+                most = max(most, n)
+        self._n_prefixed += most
+        return data
+
+
+def _encoding_of(head: bytes) -> str:
+    """The name of an encoding that has to be undone: UTF-16 by its mark or by its zeros; "" for plain bytes."""
+    if head.startswith(codecs.BOM_UTF16_LE):
+        return "utf-16-le"
+    if head.startswith(codecs.BOM_UTF16_BE):
+        return "utf-16-be"
+    sample = head[:2048]
+    even, odd = sample[0::2], sample[1::2]
+    if len(odd) > 8:
+        if odd.count(0) > 0.9 * len(odd) and not even.count(0):
+            return "utf-16-le"
+        if even.count(0) > 0.9 * len(even) and not odd.count(0):
+            return "utf-16-be"
+    return ""
+
+
+def _steps_for(head: bytes) -> list[Step]:
+    """What makes most of the lines that look like records readable; nothing where they are so already."""
+    lines = likely_lines(head, _SAMPLE)
+    if not lines:
+        return []
+    is_readable: Callable[[bytes], object] = is_record
+    n, found = _search(lines, is_readable, _DEEPEST)
+    if not n:
+        is_readable = BARE.match
+        n, found = _search(lines, is_readable, _DEEPEST)
+    steps: list[Step] = []
+    everything = [line[:400].rstrip(b"\r") for line in head.split(b"\n")[: 4 * _SAMPLE]]
+    for choice in found:
+        if isinstance(choice, tuple):
+            # The blank belongs to the prefix where all that begin so have it: headings, too.
+            spaced, plain = (sum(bool(variant.match(line)) for line in everything) for variant in choice)
+            steps.append(choice[0] if spaced == plain else choice[1])
+        else:
+            steps.append(choice)
+        lines = [_applied(steps[-1], line) for line in lines]
+        everything = [_applied(steps[-1], line) for line in everything]
+    n = _count(lines, is_readable)
+    for _, form in _FORMS:
+        changed = [form(line) for line in lines]
+        if changed != lines and _count(changed, is_readable) > n:
+            n, lines = _count(changed, is_readable), changed
+            steps.append(form)
+    return steps
+
+
+def _search(lines: list[bytes], is_readable: Callable[[bytes], object], depth: int) -> tuple[int, list[_Choice]]:
+    """(how many lines become readable, by which steps), the fewest steps first."""
+    best: tuple[int, list[_Choice]] = (_count(lines, is_readable), [])
+    if not depth or best[0] >= 0.8 * len(lines):
+        return best
+    # What only writes characters in another way comes first: it takes nothing off.
+    choices: list[_Choice] = [*(form for _, form in _FORMS), *_PREFIXES]
+    for choice in choices:
+        changed = [_applied(choice[1] if isinstance(choice, tuple) else choice, line) for line in lines]
+        if 2 * sum(new != old for new, old in zip(changed, lines, strict=True)) < len(lines):
+            continue
+        n, more = _search(changed, is_readable, depth - 1)
+        if n > best[0]:
+            best = n, [choice, *more]
+            if n >= 0.95 * len(lines):
+                break
+    return best
+
+
+def _applied(step: Step, line: bytes) -> bytes:
+    return step.sub(b"", line, count=1) if isinstance(step, re.Pattern) else step(line)
+
+
+def _count(lines: list[bytes], is_readable: Callable[[bytes], object]) -> int:
+    return sum(bool(is_readable(line)) for line in lines)

@@ -1,0 +1,87 @@
+"""What lines of tracer text look like: enough to tell a record from what stands around it, and from what hides it.
+
+The scanners read; these patterns say whether there is something to read, with which columns, and behind what.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TIME = rb" *\d+\.\d+ +\|"
+_SINCE = rb" *\d+ us +\|(?= *\d+\)|[^|\n]*-\d+ *\|)"
+_CPU = rb" *\d{1,4}\)"
+_TASK = rb" *(?:[^\s|]{1,15}|[^\s|](?:[^\s|]| (?! )){0,5}[^\s|])-\d+ *\|"
+_LETTERS = rb" *[.\w#]{4,9} *\|"
+_DURATION = rb" *(?:[-+!#*@$] *)?(?:\d+(?:\.\d+)? us)? *\|"
+_NAME = rb"[\w.$]+(?: \[[^\]\s]+\])?"
+_BODY = rb" *(?:" + _NAME + rb"\([^\n]*\)(?: *[;{])|\}|/\*|\) \{)"
+_BORDER = rb" *(?:=+>|<=+)"
+
+GRAPH = re.compile(
+    rb"(?P<time>(?P<since>%b)|%b)?(?P<cpu>%b)?(?:%b)?(?:%b)?(?:%b%b|(?<=[)|])%b|%b)"
+    % (_SINCE, _TIME, _CPU, _TASK, _LETTERS, _DURATION, _BODY, _BODY, _BORDER)
+)
+"""A line of the tracefs file under function_graph, in any of its options but the barest."""
+
+BARE = re.compile(rb" *(?:" + _NAME + rb"\([^\n]*\)(?: \{|;)|\})(?: /\*[^\n]*\*/)?[ \r]*$")
+"""One with no column at all: function and brace."""
+
+REPORT = re.compile(
+    rb"(?:(?!\d+:)[^\s:]{1,80}: )? *(?:\S{1,16}|\S(?:[^\n ]| (?! )){0,13}\S)-\d+ +"
+    rb"(?:\[\d+\]|\d+[-.\w]*)[^\n:|]{0,40}: +(?:\(\+\d+\) +)?\w+:"
+)
+"""A line of ``trace-cmd report``."""
+
+LIKELY = re.compile(rb"\|[ \t]+[^ \t|]|funcgraph_e|fgraph_ret|\d\)[ \t].*[;{}/]|\) \{|\(\);|^[^\w|]*\}")
+"""What a record that cannot be read has all the same."""
+
+_ODD = re.compile(rb"\x1b\[|\xc2\xa0|&[lg]t;|\0|\|[ ]*\t")
+"""Characters that no record of a function has."""
+
+_HEADING = re.compile(rb"FUNCTION CALLS|\|[ |]+\|[ |]*$|=>|^\W*tracer:")
+
+
+def common_indent(head: bytes) -> int:
+    """How many blanks all lines begin with, empty ones left out."""
+    lines = [line for line in head.split(b"\n")[:500] if line.strip()]
+    return min((len(line) - len(line.lstrip(b" ")) for line in lines), default=0)
+
+
+def likely_lines(head: bytes, n: int) -> list[bytes]:
+    """The first ``n`` lines that look like records, headings left out."""
+    found = []
+    for line in head.split(b"\n"):
+        line = line[:400].rstrip(b"\r")
+        if LIKELY.search(line) and not _HEADING.search(line):
+            found.append(line)
+            if len(found) == n:
+                break
+    return found
+
+
+def is_record(line: bytes) -> bool:
+    """Whether a scanner can be expected to read this line as it is."""
+    if REPORT.match(line):
+        return b"funcgraph_e" not in line or not _ODD.search(line)
+    return bool(GRAPH.match(line)) and not _ODD.search(line.partition(b"(")[0])
+
+
+def is_bare(head: bytes) -> bool:
+    """Whether records are function and brace alone: the header names no other column, or no line is anything else."""
+    lines = [line[:400].rstrip(b"\r") for line in head.split(b"\n")[:500]]
+    named = [line for line in lines if line.lstrip().startswith(b"#") and b"FUNCTION CALLS" in line]
+    if named:
+        return not any(word in named[0] for word in (b"CPU", b"DURATION", b"TIME", b"TASK"))
+    lines = [line for line in lines[:-1] if line.strip() and not line.lstrip().startswith((b"#", b"```"))]
+    n_bare = sum(bool(BARE.match(line)) for line in lines)
+    return n_bare > 0 and n_bare == len(lines) and any(b"{" in line for line in lines)
+
+
+def columns_of(head: bytes) -> tuple[int, int]:
+    """(time, CPU): 1 where records have the column, 0 where they have not, -1 where that cannot be told."""
+    found = [match for match in map(GRAPH.match, likely_lines(head, 300)) if match]
+    if not found:
+        return -1, -1
+    shares = [sum(match[name] is not None for match in found) / len(found) for name in ("time", "cpu")]
+    time, cpu = (1 if share > 0.9 else 0 if share < 0.1 else -1 for share in shares)
+    return time, cpu
