@@ -16,10 +16,11 @@ Failures that are to be expected are :class:`kfgraph.errors.KfgraphError`. See d
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # typing itself takes longer to import than the rest of this
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from kfgraph.analyze.calltree import call_tree as call_tree
     from kfgraph.analyze.convert import to_anytree as to_anytree
     from kfgraph.analyze.convert import to_pandas as to_pandas
@@ -55,6 +56,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _WHERE:
+        import importlib
+
         return getattr(importlib.import_module(_WHERE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -17,7 +17,7 @@ from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.names import listed, matching
 from kfgraph.model.trace import Trace
-from kfgraph.model.units import plural
+from kfgraph.model.units import MOST_SECONDS, plural
 
 _NS = 1_000_000_000
 
@@ -198,6 +198,9 @@ def _one_of_the_cpus(calls: CallTable, cpus: Sequence[int]) -> None:
 
 def _in_window(trace: Trace, from_s: float | None, to_s: float | None) -> Bool:
     calls = trace.calls
+    for name, value in (("--from", from_s), ("--to", to_s)):
+        if value is not None and not abs(value) <= MOST_SECONDS:
+            raise UsageError(f"{name} {value:g} is no time in a trace", "both are seconds from the start of the trace")
     if from_s is not None and to_s is not None and from_s >= to_s:
         raise UsageError(f"--from {from_s:g} is not before --to {to_s:g}", "both count from the start of the trace")
     if calls.has(Flag.START_UNKNOWN).any():

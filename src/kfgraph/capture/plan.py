@@ -14,6 +14,7 @@ from kfgraph.model.spelling import shell_line
 
 FORK_EVENT, EXEC_EVENT = "sched:sched_process_fork", "sched:sched_process_exec"
 
+_MOST_KB = 1 << 40
 _KIB_IN = {"": 1, "K": 1, "M": 1024, "G": 1024**2}
 _MIB = 1024
 _BUFFER_LEAST_KB, _BUFFER_MOST_KB, _BUFFERS_MOST_KB = 4 * _MIB, 64 * _MIB, 2048 * _MIB
@@ -177,14 +178,16 @@ def parse_size_kb(text: str) -> int:
     """``64M``, ``512K``, ``1G``, ``8192`` (KiB) -> KiB.
 
     Raises:
-        ValueError: no size, or less than 4 KiB.
+        ValueError: no size, less than 4 KiB, or more than any machine has.
     """
-    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d+)?)\s*(?:([KMG])(?:I?B)?)?\s*", text, re.IGNORECASE)
+    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d+)?)\s*(?:([KMG])(?:I?B)?)?\s*", text, re.IGNORECASE | re.ASCII)
     if match is None:
         raise ValueError(f"{text!r} is not a size such as 512K, 64M or 1G")
     size = int(float(match[1]) * _KIB_IN[(match[2] or "").upper()])
     if size < 4:
         raise ValueError(f"{text!r} is less than one page (4K)")
+    if size > _MOST_KB:
+        raise ValueError(f"{text!r} is more memory than any machine has")
     return size
 
 

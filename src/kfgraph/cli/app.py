@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import importlib
 import io
 import os
-import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import IO, Any
 
+from kfgraph.cli import memory
 from kfgraph.cli.invocation import Invocation, running
-from kfgraph.cli.saying import fail, say
+from kfgraph.cli.saying import fail, say, write_lines
 from kfgraph.errors import Interrupted, KfgraphError, MachineError, UsageError
+from kfgraph.model.spelling import shell_line
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,11 @@ def main(args: Sequence[str] | None = None) -> int:
     Expected failures are one line and a hint, a closed pipe is no failure, Ctrl-C is 130, SIGTERM 143. A bug keeps
     its traceback under ``--debug`` and is one line otherwise.
     """
-    invocation = Invocation.of_process() if args is None else Invocation.of(args)
+    return _main(Invocation.of_process() if args is None else Invocation.of(args))
+
+
+def _main(invocation: Invocation, *, ready: Callable[[], object] = lambda: None) -> int:
+    """The boundary; ``ready`` is called where Ctrl-C can be answered."""
     debug = invocation.debug
     open_standard_streams()
     _never_fail_on_a_letter()
@@ -121,6 +127,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
+        ready()
         with running(invocation):
             return _run(list(invocation.argv))
     except KfgraphError as problem:
@@ -135,9 +142,13 @@ def main(args: Sequence[str] | None = None) -> int:
             raise
         drop(sys.stdout)
         return fail(MachineError(": ".join(filter(None, (problem.filename, problem.strerror or str(problem))))))
-    except MemoryError:
-        return fail(MachineError("not enough memory", "give a smaller trace; kfgraph info says what this one holds"))
     except Exception as bug:
+        # An import that is interrupted may make an error of its own of it.
+        if any(isinstance(cause, KeyboardInterrupt) for cause in memory.causes(bug)):
+            return 128 + signal.SIGINT
+        if memory.is_want_of_memory(bug):
+            hint = "give a smaller trace; kfgraph info says what this one holds"
+            return fail(MachineError("not enough memory", hint))
         if debug:
             raise
         say(f"bug: {type(bug).__name__}: {bug}", hint="run again with --debug and report the traceback")
@@ -168,13 +179,42 @@ def _run(argv: Sequence[str]) -> int:
         at = words.index("--")
         words, command_line = words[:at], words[at + 1 :]
         if not command_line:
-            raise UsageError("-- is followed by no command", f"kfgraph {shlex.join(words)} -- insmod foo.ko")
+            raise UsageError("-- is followed by no command", f"kfgraph {shell_line(words)} -- insmod foo.ko")
     return typed.run(words, command_line)
 
 
-def entry_point() -> None:
-    """The installed command ``kfgraph``."""
-    status = main()
+def _heed(problem: sys.UnraisableHookArgs) -> None:
+    """What Python can tell nobody, being in a finalizer or where a thread begins."""
+    if isinstance(problem.exc_value, KeyboardInterrupt):
+        _thread.interrupt_main()
+    elif isinstance(problem.exc_value, MemoryError) and "_bootstrap" in f"{problem.object!r} {problem.err_msg}":
+        # The thread that started this one would wait for it for ever.
+        os._exit(fail(MachineError("not enough memory")))
+    else:
+        sys.__unraisablehook__(problem)
+
+
+def entry_point(leave: Callable[..., None] | None = None) -> None:
+    """The installed command ``kfgraph``; ``leave`` is the handler that Ctrl-C has so far, if it is not Python's."""
+
+    def answer_ctrl_c() -> None:
+        sys.unraisablehook = _heed
+        if leave is not None and signal.getsignal(signal.SIGINT) is leave:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    try:
+        status = _main(Invocation.of_process(), ready=answer_ctrl_c)
+    except KeyboardInterrupt:  # another one, while the first was being answered
+        os._exit(128 + signal.SIGINT)
+    except SystemExit:  # a shell that completes
+        raise
+    except BaseException:
+        import traceback
+
+        write_lines(traceback.format_exc().splitlines())
+        os._exit(1)
+    if leave is not None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, leave)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

@@ -7,9 +7,14 @@ and stays the one who helps, completes and complains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import NoneType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+
+from kfgraph.model.units import parse_seconds, parse_whole
+
+NUMBERS: Mapping[Any, Callable[..., Any]] = {int: parse_whole, float: parse_seconds}
+"""How the numbers of all commands are read, whoever parses the command line. A float is a number of seconds."""
 
 
 class Option(NamedTuple):
@@ -90,6 +95,7 @@ def _declared(run: Callable[..., Any]) -> tuple[str, dict[str, _Meaning]]:
         base = next(k for k in (get_args(kind) if NoneType in get_args(kind) else [kind]) if k is not NoneType)
         many = get_origin(base) is list
         convert = get_args(base)[0] if many else base
+        convert = NUMBERS.get(convert, convert)
         for names in declared.names:
             for name, constant in zip(names.split("/"), (True, False), strict=False):
                 meanings[name] = _Meaning(parameter, convert, many, constant if convert is bool else None)

@@ -6,13 +6,12 @@ defaults stand in the command.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kfgraph.cli import invocation, notes
+from kfgraph.cli import invocation, memory, notes
 from kfgraph.cli.idle import Idle
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.spelling import shell_word
@@ -128,8 +127,7 @@ def open_trace(
     Raises:
         NoMatchError: it holds no function call, unless it ``may_be_empty``.
     """
-    # numpy's BLAS, which nothing here uses, would spin a thread beside the one that decompresses.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    memory.prepare_for_numpy()
     from kfgraph.parse import load
 
     trace = load(path, reader=reader, buffer=buffer, modules=modules or ())

@@ -42,8 +42,9 @@ def own_failures() -> Iterator[None]:
     except OSError as problem:
         if invocation.current().debug:
             raise
-        what = problem.filename or "the current directory"
-        raise CaptureError(f"{what}: {problem.strerror or problem}") from None
+        here = "the current directory" if isinstance(problem, FileNotFoundError) else ""
+        what = (problem.filename or here, problem.strerror or str(problem))
+        raise CaptureError(": ".join(filter(None, what))) from None
 
 
 def capture_options(

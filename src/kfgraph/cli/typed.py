@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import inspect
@@ -11,9 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_args
 
 import typer
+from typer.models import OptionInfo
 
 from kfgraph.cli.app import COMMANDS, Command
-from kfgraph.cli.fastparse import Operands, Option
+from kfgraph.cli.fastparse import NUMBERS, Operands, Option
 from kfgraph.errors import UsageError
 
 # typer carries click inside since 0.26 and imports it before: this is the class that it raises.
@@ -27,11 +29,18 @@ def run(argv: Sequence[str], command_line: Sequence[str] = ()) -> int:
         UsageError: it means nothing.
         KeyboardInterrupt, BrokenPipeError: as they came.
     """
+    streams = sys.stdout, sys.stderr
     try:
         result = build(argv, command_line=command_line)(args=list(argv), prog_name="kfgraph", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except typer.Exit as done:
         return done.exit_code
+    except SystemExit as left:
+        # click's answer to a reader that has gone, and to a shell that completes.
+        sys.stdout, sys.stderr = streams
+        if isinstance(left.__context__, BrokenPipeError):
+            raise BrokenPipeError from None
+        raise
     except typer.Abort:
         raise KeyboardInterrupt from None
     except _ReaderGone:
@@ -132,8 +141,36 @@ def _for_typer(annotation: Any) -> Any:
         option = typer.Option(
             *declared.names, help=declared.help, rich_help_panel=declared.panel, metavar=declared.metavar
         )
-        return Annotated[kind, option]
+        return Annotated[kind, _with_numbers(kind, option)]
+    if isinstance(declared, OptionInfo):
+        return Annotated[kind, _with_numbers(kind, declared)]
     return annotation
+
+
+def _with_numbers(kind: Any, option: OptionInfo) -> OptionInfo:
+    """The option, its numbers read as all commands read theirs: typer's own takes nan, inf and digits of any script."""
+    kinds = {kind, *get_args(kind), *(inner for part in get_args(kind) for inner in get_args(part))}
+    for number, parse in NUMBERS.items():
+        if number in kinds and bool not in kinds:
+            option = copy.copy(option)
+            option.parser = _told(functools.partial(parse, **_limits(option)))
+            option.min = option.max = None
+    return option
+
+
+def _limits(option: OptionInfo) -> dict[str, float]:
+    given = {"least": option.min, "most": option.max}
+    return {name: limit for name, limit in given.items() if limit is not None}
+
+
+def _told(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as problem:
+            raise typer.BadParameter(str(problem)) from None
+
+    return parsed
 
 
 def usage_hint(problem: Any, argv: Sequence[str]) -> str:

@@ -86,35 +86,71 @@ class Companion:
                 raise ValueError(f"companion format {data['format']!r} is not {FORMAT}")
             modules = tuple(
                 ModuleImage(
-                    name=str(m["name"]),
-                    path=str(m["path"]),
-                    build_id=str(m["build_id"]),
-                    vermagic=str(m["vermagic"]),
+                    name=_text(m["name"]),
+                    path=_text(m["path"]),
+                    build_id=_text(m["build_id"]),
+                    vermagic=_text(m["vermagic"]),
                     functions=tuple(
-                        ModuleFunction(str(f["name"]), str(f["section"]), int(f["offset"]), int(f["size"]))
-                        for f in m["functions"]
+                        ModuleFunction(_text(f["name"]), _text(f["section"]), _whole(f["offset"]), _whole(f["size"]))
+                        for f in _list(m["functions"])
                     ),
                 )
-                for m in data.get("modules", ())
+                for m in _list(data.get("modules", []))
             )
             probes = tuple(
-                ReturnProbe(str(p["group"]), str(p["event"]), str(p["function"]), str(p["module"]), int(p["n_missed"]))
-                for p in data.get("probes", ())
+                ReturnProbe(
+                    group=_text(p["group"]),
+                    event=_text(p["event"]),
+                    function=_text(p["function"]),
+                    module=_text(p["module"]),
+                    n_missed=_whole(p["n_missed"]),
+                )
+                for p in _list(data.get("probes", []))
             )
             status = data.get("exit_status")
             return cls(
-                kfgraph_version=str(data.get("kfgraph_version", "")),
-                argv=tuple(map(str, data.get("argv", ()))),
-                trace_cmd=tuple(map(str, data.get("trace_cmd", ()))),
-                options=dict(data.get("options", {})),
-                kernel=str(data.get("kernel", "")),
-                pids=tuple(map(int, data.get("pids", ()))),
-                follow=bool(data.get("follow", False)),
-                exit_status=None if status is None else int(status),
-                partial=str(data.get("partial", "")),
+                kfgraph_version=_text(data.get("kfgraph_version", "")),
+                argv=tuple(map(_text, _list(data.get("argv", [])))),
+                trace_cmd=tuple(map(_text, _list(data.get("trace_cmd", [])))),
+                options=_object(data.get("options", {})),
+                kernel=_text(data.get("kernel", "")),
+                pids=tuple(map(_whole, _list(data.get("pids", [])))),
+                follow=_truth(data.get("follow", False)),
+                exit_status=None if status is None else _whole(status),
+                partial=_text(data.get("partial", "")),
                 probes=probes,
                 modules=modules,
-                notes=tuple(map(str, data.get("notes", ()))),
+                notes=tuple(map(_text, _list(data.get("notes", [])))),
             )
         except (KeyError, TypeError, AttributeError) as problem:
             raise ValueError(f"not a companion file: {problem!r}") from problem
+
+
+def _list(value: Any) -> list[Any] | tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{value!r:.40} where a list should be")
+    return value
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{value!r:.40} where an object should be")
+    return dict(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} where a text should be")
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r:.40} where true or false should be")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
+        raise TypeError(f"{value!r:.40} where a whole number should be")
+    return value

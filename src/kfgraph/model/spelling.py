@@ -6,9 +6,7 @@ cursor, sets a title, turns a line around, or cannot be seen.
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -55,12 +53,16 @@ def spelt_out_lines(text: str) -> str:
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """``value`` as JSON in printable ASCII; the serializer leaves DEL as it is."""
+    import json
+
     return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
 
 
 def shell_word(word: str) -> str:
     """``word`` as it is typed into a shell; ``$'...'`` where it cannot be seen (bash, zsh, ksh, dash from 0.5.13)."""
     if word.isprintable() or not _unprintable().search(word):
+        import shlex
+
         return shlex.quote(word)
     spelt = _unprintable().sub(lambda found: _for_a_shell(found[0]), word.replace("\\", "\\\\").replace("'", "\\'"))
     return f"$'{spelt}'"

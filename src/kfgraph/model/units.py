@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 UNKNOWN_NS = -1
-_UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+_UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "μs": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+MOST_SECONDS = 1_000_000_000
+"""More than any trace lasts (31 years); times of more would not fit their columns."""
+_MOST_WHOLE = 1 << 62
 
 
 def format_ns(ns: int, *, digits: int = 3) -> str:
@@ -27,15 +30,58 @@ def parse_ns(text: str, *, default_unit: str = "") -> int:
     """``100us``, ``1.5 ms``, ``2s`` -> ns.
 
     Raises:
-        ValueError: no number, an unknown unit, or no unit and no ``default_unit``.
+        ValueError: no number, an unknown unit, no unit and no ``default_unit``, or more than MOST_SECONDS.
     """
-    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d*)?|\.\d+)\s*(ns|us|µs|ms|s|)\s*", text)
+    match = re.fullmatch(r"\s*([0-9]{1,18}(?:\.[0-9]*)?|\.[0-9]+)\s*(ns|us|µs|μs|ms|s|)\s*", text)
     if match is None:
         raise ValueError(f"{text!r} is not a time such as 100us, 1.5ms or 2s")
     unit = match[2] or default_unit
     if not unit:
         raise ValueError(f"{text!r} has no unit (ns, us, ms, s)")
-    return round(float(match[1]) * _UNITS[unit])
+    ns = round(float(match[1]) * _UNITS[unit])
+    if ns > MOST_SECONDS * _UNITS["s"]:
+        raise ValueError(f"{text!r} is too long a time")
+    return ns
+
+
+def parse_whole(text: str, *, least: int | None = None, most: int | None = None) -> int:
+    """A whole number as a user writes it: ASCII digits, a sign.
+
+    Raises:
+        ValueError: it is none, or not within ``least`` and ``most``; what does not fit 63 bits never is.
+    """
+    if not re.fullmatch(r"\s*[+-]?[0-9]+\s*", text):
+        raise ValueError(f"{text!r} is not a whole number")
+    # So many digits are too many for int() itself.
+    value = int(text) if len(text) < 100 else _MOST_WHOLE + 1
+    _within(text, value, least, _MOST_WHOLE if most is None else most)
+    return value
+
+
+def parse_seconds(text: str, *, least: float = 0, most: float | None = None) -> float:
+    """A time in seconds as a user writes it: ``1.5``, ``2e-6``, or with a unit ``1.5ms``.
+
+    Raises:
+        ValueError: it is none, or not within ``least`` and ``most`` or MOST_SECONDS.
+    """
+    number = re.fullmatch(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*", text)
+    if number is None:
+        try:
+            value = parse_ns(text) / _UNITS["s"]
+        except ValueError:
+            raise ValueError(f"{text!r} is not a number of seconds") from None
+    else:
+        value = float(number[1])
+    _within(text, value, least, MOST_SECONDS if most is None else most)
+    return value
+
+
+def _within(text: str, value: float, least: float | None, most: float) -> None:
+    shown = text if len(text) < 40 else f"{text[:36]}..."
+    if least is not None and value < least:
+        raise ValueError(f"{shown} is less than {least}")
+    if value > most or value < -_MOST_WHOLE:
+        raise ValueError(f"{shown} is too large" if value > most else f"{shown} is too small")
 
 
 def format_share(share: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from kfgraph.model.trace import Trace
 from kfgraph.parse import probes
 
 _MAX_SIZE = 64 << 20
+_MOST_SAID = 200
 # The point of no return of an exec is in begin_new_exec (flush_old_exec before 5.8): a failed one never comes there.
 _COMMITS = re.compile(r"(?:begin_new_exec|flush_old_exec)(?:\.\w+)*")
 _GIVES_BACK = re.compile(r"exit_mmap(?:\.\w+)*")
@@ -30,12 +32,13 @@ def attach(trace: Trace, file: Path) -> Trace:
     try:
         if file.stat().st_size > _MAX_SIZE:
             raise ValueError("too large")
-        data = json.loads(file.read_bytes())
+        data = json.loads(file.read_bytes(), parse_constant=_no_number, parse_float=_finite)
         if not isinstance(data, dict):
             raise ValueError("no object")
         companion = Companion.from_dict(data)
     except (OSError, ValueError, RecursionError) as problem:
-        text = f"{file.name} cannot be read ({problem}): which calls are the command's is not known"
+        why = str(problem)[:_MOST_SAID]
+        text = f"{file.name} cannot be read ({why}): which calls are the command's is not known"
         return replace(trace, notices=(*trace.notices, Notice("companion-unread", text)))
     # A trace that was made of a dead guest's parts does not say.
     meta = trace.meta if trace.meta.kernel else replace(trace.meta, kernel=companion.kernel)
@@ -50,6 +53,16 @@ def attach(trace: Trace, file: Path) -> Trace:
     trace = replace(trace, command_lanes=lanes)
     # A process that was attached to was past its exec: a later one of its own is its work.
     return flag_pre_exec(trace, companion.pids[0]) if companion.argv else trace
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number in JSON")
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is too large a number")
+    return number
 
 
 def command_pids(trace: Trace, companion: Companion) -> set[int]:
