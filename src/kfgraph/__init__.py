@@ -14,9 +14,8 @@ The public API, each name imported when first used::
 Failures that are to be expected are :class:`kfgraph.errors.KfgraphError`. See docs/api.md.
 """
 
-from __future__ import annotations
-
-TYPE_CHECKING = False  # typing itself takes longer to import than the rest of this
+# Nothing is imported here: what Ctrl-C meets before the first line of __main__.py is Python's to answer.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from typing import Any
@@ -54,7 +53,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name in _WHERE:
         import importlib
 

@@ -1,7 +1,5 @@
 """``python -m kfgraph`` and the installed command: ready for Ctrl-C before anything else is imported."""
 
-from __future__ import annotations
-
 import _signal  # type: ignore[import-not-found]  # the module signal takes a millisecond
 import os
 
