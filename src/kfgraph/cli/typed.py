@@ -164,9 +164,9 @@ def _limits(option: OptionInfo) -> dict[str, float]:
 
 
 def _told(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    def parsed(text: str) -> Any:
+    def parsed(text: Any) -> Any:
         try:
-            return parse(text)
+            return parse(text) if isinstance(text, str) else text  # a default is a number
         except ValueError as problem:
             raise typer.BadParameter(str(problem)) from None
 
