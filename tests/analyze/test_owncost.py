@@ -12,17 +12,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 import kfgraph
 from builder.tables import Call, call, calls, trace_of
 from kfgraph.analyze.calltree import call_tree
-from kfgraph.analyze.owncost import known_part
+from kfgraph.analyze.owncost import LABEL, known_part
 from kfgraph.analyze.select import select
+from kfgraph.analyze.syscalls import chosen_calls, summed, to_dict
 from kfgraph.export.jsonl import write_calls, write_nodes
 from kfgraph.model.calls import Flag
 from kfgraph.model.companion import Companion, ReturnProbe
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
+from kfgraph.render.info import InfoView
+from kfgraph.render.syscalls import SystemCallsView, own_cost_line
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "insmod-foo-fail19.dat"
 ROBUST = "blocking_notifier_call_chain_robust"
@@ -305,3 +309,42 @@ def test_the_failing_insmod_of_the_examples() -> None:
     assert "own_cost_ns" not in json_of(write_calls, without, root=[ROBUST])[0]
     assert "own_cost_ns" not in json_of(write_nodes, without, merge=True)[0]
     assert "own_cost_ns" not in kfgraph.to_pandas(without, root=[ROBUST])
+
+
+def loads() -> Trace:
+    """Two loads, one with probes, and a system call beside them."""
+    of_foo = call("__x64_sys_finit_module", 50, load("foo", 9_000, 600))
+    of_bar = call("__x64_sys_finit_module", 60, load("bar", 80, 9))
+    return probed(trace_of([of_foo, call("__x64_sys_read", 700), of_bar]), "foo")
+
+
+def test_system_calls_take_as_long_as_without_it() -> None:
+    trace = loads()
+    found = chosen_calls(trace)
+    cost = 9_600
+    assert [(one.name, one.duration_ns - one.total_ns) for one in found] == [
+        ("finit_module", cost),
+        ("read", 0),
+        ("finit_module", 0),
+    ]
+    assert [one.total_ns for one in found] == [50 + 100 + 2 + 9 + 1 + 5, 700, 60 + 100 + 80 + 2 + 9 + 1 + 5 + 9]
+    assert [one.name for one in chosen_calls(trace, slowest=1)] == ["read"]
+    read, finit = summed(trace, found)
+    assert (read.name, read.total_ns, finit.total_ns, finit.max_ns) == ("read", 700, 433, 266)
+    assert finit.hottest == "load_module"
+    record = to_dict(trace, found[0])
+    assert (record["duration_ns"], record["total_ns"]) == (9_767, 167)
+    said = f"{LABEL} took ≤ 9.600 us in 1 system call, in no time above"
+    assert [text.plain for text in own_cost_line(found)] == [said]
+    assert said in [text.plain for text in SystemCallsView(trace, found).lines(80)]
+    assert list(own_cost_line(found[1:])) == []
+
+
+def test_info_counts_it_apart() -> None:
+    trace = loads()
+    said = kfgraph.info(trace)
+    assert said.tasks[0].root_ns == 167 + 700 + 266
+    assert kfgraph.info(replace(trace, companion=None)).tasks[0].root_ns == 167 + 700 + 266 + 9_600
+    out = StringIO()
+    Console(file=out, width=120).print(InfoView(said))
+    assert "probes    1 return probe; setting them took ≤ 9.600 us, in no time above" in out.getvalue()

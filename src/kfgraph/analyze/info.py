@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from kfgraph.analyze.select import less_own_cost
 from kfgraph.model.calls import CONTEXTS, UNKNOWN_CONTEXT, Flag
 from kfgraph.model.trace import Trace
 
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """One lane. ``root_ns`` sums the known durations of its outermost calls; ``of_command``: it belongs to
-    the traced command (None where that is not known)."""
+    """One lane. ``root_ns`` sums the known durations of its outermost calls, less kfgraph's own cost;
+    ``of_command``: it belongs to the traced command (None where that is not known)."""
 
     pid: int
     comm: str
@@ -106,11 +107,12 @@ def info(trace: Trace) -> Info:
     calls = trace.calls
     n_lanes = len(trace.tasks)
     roots = calls.roots
-    finished = roots[calls.duration_ns[roots] >= 0]
+    total_ns, _ = less_own_cost(trace)
+    finished = roots[total_ns[roots] >= 0]
     n_calls = np.bincount(calls.lane, minlength=n_lanes)
     n_roots = np.bincount(calls.lane[roots], minlength=n_lanes)
     root_ns = np.zeros(n_lanes, np.int64)
-    np.add.at(root_ns, calls.lane[finished], calls.duration_ns[finished])
+    np.add.at(root_ns, calls.lane[finished], total_ns[finished])
     tasks = [
         TaskInfo(
             pid=task.pid,

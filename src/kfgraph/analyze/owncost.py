@@ -24,6 +24,7 @@ from kfgraph.kernel.loader import (
 )
 from kfgraph.model.calls import CallTable
 from kfgraph.model.trace import Trace
+from kfgraph.model.units import format_ns, plural
 
 LABEL = "kfgraph: setting return probes"
 """The name of its row."""
@@ -51,6 +52,21 @@ class OwnCost:
     def n_unknown(self) -> int:
         """The calls of which it is not known."""
         return int((self.ns < 0).sum())
+
+    def __str__(self) -> str:
+        """What a person reads where there is no room for a row."""
+        return f"{LABEL} took {self.at_most} in {plural(len(self), 'call')}"
+
+    @property
+    def at_most(self) -> str:
+        """``≤ 602.915 ms``, ``≤ ?`` where some of it is not known."""
+        return "≤ ?" if self.n_unknown else f"≤ {format_ns(self.known_ns)}"
+
+    def without(self, self_ns: Int64) -> Int64:
+        """The self times of all rows of the CallTable, less the cost."""
+        less = self_ns.copy()
+        less[self.rows[self.ns > 0]] = 0
+        return less
 
     def only(self, rows: Bool) -> OwnCost:
         """The part in these rows of the CallTable."""

@@ -137,8 +137,7 @@ def select(
     if len(cost) or dropped.any():
         total_ns = _less(calls, dropped, cost)
     if len(cost):
-        self_ns = self_ns.copy()
-        self_ns[cost.rows[cost.ns > 0]] = 0
+        self_ns = cost.without(self_ns)
     if n and not keep.any():
         raise NoMatchError("no call is left after these filters", "leave one of them out; kfgraph info shows the tasks")
 
@@ -153,6 +152,14 @@ def select(
     roots = roots[np.argsort(calls.start_ns[roots], kind="stable")]
     cost = cost.only(keep) if len(cost) else cost
     return Selection(trace, keep, parent, roots, total_ns, self_ns, cost, bool(root), tuple(notices))
+
+
+def less_own_cost(trace: Trace) -> tuple[Int64, Int64]:
+    """(total, self) of every call of the trace, as recorded but for kfgraph's own cost; -1 unknown."""
+    calls, cost = trace.calls, own_cost(trace)
+    if not len(cost):
+        return calls.duration_ns, calls.self_ns
+    return _less(calls, np.zeros(len(calls), np.bool_), cost), cost.without(calls.self_ns)
 
 
 def _of_lanes(calls: CallTable, lanes: Iterable[int]) -> Bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import numpy as np
 
-from kfgraph.analyze.forest import Int32
+from kfgraph.analyze.forest import Int32, Int64
 from kfgraph.analyze.retval import MAX_ERRNO, errors_of
-from kfgraph.analyze.select import lanes_asked_for
+from kfgraph.analyze.select import lanes_asked_for, less_own_cost
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.model.calls import Flag
@@ -33,7 +33,8 @@ class SystemCall:
     ``row`` is its handler's call (-1: not recorded), ``mark`` its entry event (-1: none). ``result`` is what it
     returned (None: not recorded), ``error`` the same where that is -1 to -4095, else 0; ``evidence`` says where
     it comes from: ``return value``, ``system call result`` or "". ``path`` is the file that it names, where
-    recorded; ``text`` its arguments as the trace has them. Times in ns of the trace clock, -1 unknown.
+    recorded; ``text`` its arguments as the trace has them. ``duration_ns`` is as recorded, ``total_ns`` is less
+    kfgraph's own cost (:mod:`kfgraph.analyze.owncost`). Times in ns of the trace clock, -1 unknown.
     """
 
     name: str
@@ -42,6 +43,7 @@ class SystemCall:
     mark: int
     start_ns: int
     duration_ns: int
+    total_ns: int
     result: int | None
     error: int
     evidence: str
@@ -129,31 +131,32 @@ def chosen_calls(
         if (not failed or call.error) and (not names or any(fnmatchcase(call.name, glob) for glob in names))
     ]
     if slowest is not None:
-        return sorted(calls, key=lambda call: -call.duration_ns)[:slowest]
+        return sorted(calls, key=lambda call: -call.total_ns)[:slowest]
     return sorted(calls, key=lambda call: (call.start_ns, call.lane, call.row))
 
 
 def summed(trace: Trace, calls: Sequence[SystemCall]) -> list[SystemCallSum]:
     """One sum for each system call, the one that took most time first."""
+    _, self_ns = less_own_cost(trace)
     of_name: dict[str, list[SystemCall]] = {}
     for call in calls:
         of_name.setdefault(call.name, []).append(call)
     sums = []
     for name, same in of_name.items():
-        finished = [call.duration_ns for call in same if call.duration_ns >= 0]
-        hottest, share = _hottest(trace, [call.row for call in same if call.row >= 0])
+        finished = [call.total_ns for call in same if call.total_ns >= 0]
+        hottest, share = _hottest(trace, self_ns, [call.row for call in same if call.row >= 0])
         n_errors = sum(bool(call.error) for call in same)
         total, most = sum(finished), max(finished, default=-1)
         sums.append(SystemCallSum(name, len(same), len(finished), n_errors, total, most, hottest, share))
     return sorted(sums, key=lambda one: (-one.total_ns, one.name))
 
 
-def _hottest(trace: Trace, rows: Sequence[int]) -> tuple[str, float]:
+def _hottest(trace: Trace, self_ns: Int64, rows: Sequence[int]) -> tuple[str, float]:
     calls = trace.calls
     if not rows:
         return "", 0.0
     inside = np.concatenate([np.arange(row, calls.end[row]) for row in rows])
-    own = np.bincount(calls.func[inside], weights=np.maximum(calls.self_ns[inside], 0), minlength=len(trace.symbols))
+    own = np.bincount(calls.func[inside], weights=np.maximum(self_ns[inside], 0), minlength=len(trace.symbols))
     return (trace.symbols.labels[int(own.argmax())], float(own.max() / own.sum())) if own.sum() > 0 else ("", 0.0)
 
 
@@ -164,6 +167,7 @@ def to_dict(trace: Trace, call: SystemCall) -> dict[str, object]:
         "system_call": call.name, "pid": task.pid if task.pid >= 0 else None, "comm": task.comm or None,
         "start_ns": call.start_ns if call.start_ns >= 0 else None,
         "duration_ns": call.duration_ns if call.duration_ns >= 0 else None,
+        "total_ns": call.total_ns if call.total_ns >= 0 else None,
         "result": call.result, "error": errno_name(-call.error, arch=trace.meta.arch) or None if call.error else None,
         "path": call.path, "arguments": call.text or None, "row": call.row if call.row >= 0 else None,
     }  # fmt: skip
@@ -183,7 +187,10 @@ def system_calls(trace: Trace, lanes: Iterable[int] | None = None) -> list[Syste
         entered = enters[trace.marks.lane[enters] == lane]
         left = exits[trace.marks.lane[exits] == lane]
         found += _of_lane(trace, lane, mine, mine_names, entered, left, errors)
-    return found
+    total_ns, _ = less_own_cost(trace)
+    if total_ns is trace.calls.duration_ns:
+        return found
+    return [replace(call, total_ns=int(total_ns[call.row])) if call.row >= 0 else call for call in found]
 
 
 def exit_codes(trace: Trace) -> dict[int, int]:
@@ -285,7 +292,7 @@ def _made(trace: Trace, name: str, lane: int, row: int, enter: int, result: int 
     path = (told[1] or told[2]) if told else None
     start = int(calls.start_ns[row]) if row >= 0 else int(marks.time_ns[enter]) if enter >= 0 else -1
     duration = int(calls.duration_ns[row]) if row >= 0 else -1
-    return SystemCall(name, lane, row, enter, start, duration, result, error, evidence, path, text)
+    return SystemCall(name, lane, row, enter, start, duration, duration, result, error, evidence, path, text)
 
 
 def _value(text: str) -> int | None:

@@ -67,12 +67,12 @@ def run(
             print(json_text(record))
     else:
         from kfgraph.render.console import stdout_console
-        from kfgraph.render.syscalls import SystemCallsView, sums_table
+        from kfgraph.render.syscalls import SystemCallsView, own_cost_line, sums_table
 
         shown = ROWS if limit is None else limit or None
         if count:
             total = sum(one.total_ns for one in sums)
-            stdout_console().print(sums_table(sums[:shown] if shown else sums, total))
+            stdout_console().print(sums_table(sums[:shown] if shown else sums, total), *own_cost_line(calls), sep="")
         else:
             stdout_console().print(SystemCallsView(loaded, calls, shown))
     notes.tell(idle, () if strict else [notice for notice in loaded.notices if not notice.flag])

@@ -9,6 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from kfgraph.analyze.info import Info, TaskInfo
+from kfgraph.analyze.owncost import OwnCost, own_cost
 from kfgraph.model.companion import Companion
 from kfgraph.model.spelling import shell_line, spelt_out
 from kfgraph.model.units import format_count, format_ns, plural
@@ -55,7 +56,7 @@ class InfoView:
         yield from self._tasks()
         yield from self._events()
         if trace.companion is not None:
-            yield from _recording(trace.companion)
+            yield from _recording(trace.companion, own_cost(trace))
         for i, notice in enumerate(trace.notices):
             hint = f" ({notice.hint})" if notice.hint else ""
             yield "" if i else "notices", f"{notice.sentence}{hint}", "yellow"
@@ -129,7 +130,7 @@ def _task(task: TaskInfo) -> str:
     return f"{task.label}: {plural(task.n_calls, 'call')}, {format_ns(task.root_ns)} in outermost calls{mark}"
 
 
-def _recording(companion: Companion) -> Iterator[tuple[str, str, str]]:
+def _recording(companion: Companion, cost: OwnCost) -> Iterator[tuple[str, str, str]]:
     status = companion.exit_status
     ended = "" if status is None else f" (exit status {status})"
     yield "command", f"{shell_line(companion.argv) or 'not told'}{ended}", ""
@@ -140,6 +141,7 @@ def _recording(companion: Companion) -> Iterator[tuple[str, str, str]]:
     if companion.probes:
         missed = sum(probe.n_missed for probe in companion.probes)
         said = f", {plural(missed, 'hit')} missed" if missed else ""
+        said += f"; setting them took {cost.at_most}, in no time above" if len(cost) else ""
         yield "probes", f"{plural(len(companion.probes), 'return probe')}{said}", ""
     for i, module in enumerate(companion.modules):
         named = plural(len(module.functions), "function")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from kfgraph.analyze.owncost import LABEL as OWN_COST
 from kfgraph.analyze.syscalls import SystemCall, SystemCallSum, shown_result
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
@@ -38,7 +39,7 @@ class SystemCallsView:
         tasks = {call.lane for call in calls}
         names = {lane: spelt_out(self.trace.tasks[lane].label) for lane in tasks}
         wide = max(map(len, names.values()), default=0) + 2 if len(tasks) > 1 else 0
-        took = [format_ns(call.duration_ns, digits=1) for call in calls]
+        took = [format_ns(call.total_ns, digits=1) for call in calls]
         results = [shown_result(call, self.trace.meta.arch) for call in calls]
         took_wide, result_wide = max(map(len, took), default=0), min(max(map(len, results), default=0), 20)
         for call, time, result in zip(calls, took, results, strict=True):
@@ -50,8 +51,18 @@ class SystemCallsView:
             room = max(width - line.cell_len, 12)
             line.append(cut_middle(spelt_out(call.worded), room), "bold" if call.error else "")
             yield line
+        yield from own_cost_line(calls)
         if len(calls) < len(self.calls):
             yield Text(f"… {plural(len(self.calls) - len(calls), 'more system call')} (--limit 0)", "dim")
+
+
+def own_cost_line(calls: Sequence[SystemCall]) -> Iterator[Text]:
+    """What the times of these calls lack, if they lack any."""
+    less = [call for call in calls if call.total_ns != call.duration_ns]
+    if less:
+        known = all(call.total_ns >= 0 for call in less)
+        time = format_ns(sum(call.duration_ns - call.total_ns for call in less)) if known else "?"
+        yield Text(f"{OWN_COST} took ≤ {time} in {plural(len(less), 'system call')}, in no time above", "dim")
 
 
 def sums_table(sums: Sequence[SystemCallSum], total_ns: int) -> Table:

@@ -11,7 +11,6 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from kfgraph.analyze.owncost import LABEL, OwnCost
 from kfgraph.analyze.top import Path, Top
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, format_share, plural
@@ -62,7 +61,7 @@ class TopView:
 
         columns = [
             Column("calls", count_cells(numbers.n_calls[rows]), ranks["calls"]),
-            Column("self", times(numbers.self_ns, at_most(result.own_cost)), ranks["self"], "bold"),
+            Column("self", times(numbers.self_ns, result.own_cost.at_most), ranks["self"], "bold"),
             Column("share", joined([share_block(shares)]), 2),
             Column("", [bar(max(share, 0.0) / longest, _BAR_WIDTH) for share in shares.tolist()], 7, "green"),
             Column("total", times(numbers.total_ns), ranks["total"]),
@@ -88,17 +87,11 @@ class TopView:
             yield Text(f"… {plural(result.n_rows - n, f'more {result.group}')}{share} (--limit 0)", style="dim")
         cost = result.own_cost
         if len(cost) and not result.has_own_cost:
-            where = f"in {plural(len(cost), 'call')}, in no row and no share (--own-cost)"
-            yield Text(f"{LABEL} took {at_most(cost)} {where}", style="dim")
+            yield Text(f"{cost}, in no row and no share (--own-cost)", style="dim")
         if n := result.n_unfinished:
             yield Text(f"{plural(n, 'call')} never ended: counted, their time is unknown", style="yellow")
         if n := result.n_self_unknown - result.n_unfinished:
             yield Text(f"{plural(n, 'call')} with records missing inside: their self time is unknown", style="yellow")
-
-
-def at_most(cost: OwnCost) -> str:
-    """``≤ 602.915 ms``, ``≤ ?`` where some of it is not known."""
-    return "≤ ?" if cost.n_unknown else f"≤ {format_ns(cost.known_ns)}"
 
 
 def time_cells(ns: npt.NDArray[np.int64]) -> list[str]:
