@@ -189,6 +189,9 @@ def test_what_is_left_out_has_no_cost_and_totals_do_not_depend_on_the_window() -
     trace = probed(trace_of([before, call("load_module", 5, call("a", 1), call(ROBUST, 2_000, cpu=1))]), "foo")
     assert select(trace).own_cost.ns.tolist() == [2_000]
     assert select(trace, pre_exec=True).own_cost.ns.tolist() == [30, 2_000]
+    # With the whole of a dropped call goes its cost, once.
+    early = call("load_module", 5, call(ROBUST, 2_000, call("down_read", 40), flags=Flag.PRE_EXEC))
+    assert select(probed(trace_of([early]), "foo")).total_ns[0] == 5
     on_one = select(trace, cpu=[0])
     assert (len(on_one.own_cost), on_one.total_ns[2]) == (0, 6)
     assert select(trace, root=["a"]).own_cost.ns.tolist() == []

@@ -213,3 +213,15 @@ def test_styles_say_the_same_as_the_plain_text() -> None:
     ]
     (pieces,) = [p for p in view.lines() if "≤900" in p[0][0]]
     assert {style for _, style in pieces} == {"dim"}
+
+
+def test_of_two_costs_in_one_place_the_inner_one_comes_first() -> None:
+    robust = call(ROBUST, 900_000, call("down_read", 20), call("up_read", 20))
+    trace = probed(call("load_module", 5, robust, call(CHAIN, 100_000)))
+    lines = screen(tree_view(call_tree(trace, root=["load_module"]), FoldOptions(min_ns=30), width=120))
+    assert tree_of(lines)[:4] == [
+        "load_module … 1 call",
+        f"├▸{ROBUST} … 2 calls",
+        f"│ ├ {LABEL}",
+        f"├ {LABEL} in {CHAIN}",
+    ]
