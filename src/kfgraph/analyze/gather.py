@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,16 +18,39 @@ class Gathered:
     """``tree`` with some subtrees gathered: behind a node's other children stand groups, each the sum of calls
     of one function, with groups of their callees below them.
 
-    ``node_of`` gives the node that each node of the tree before is part of now, ``next_kept`` the first node at
-    or after it that is no part of a group (len(tree): none). ``is_group`` are the groups; ``is_rest`` holds,
-    once for a group, what of its callees is in no group of its own.
+    ``is_group`` are the groups; ``is_rest`` holds, once for a group, what of its callees is in no group of its own.
+    ``kept_nodes`` are the nodes of the tree before that are part of neither, in their order; ``nodes`` those that
+    begin something that is, ``now`` where they are.
     """
 
     tree: TreeTable
-    node_of: Int32
-    next_kept: Int32
     is_group: Bool
     is_rest: Bool
+    kept_nodes: Int64
+    nodes: Int32
+    now: Int64
+    n_before: int
+
+    @cached_property
+    def kept_now(self) -> Int64:
+        """Where the ``kept_nodes`` are."""
+        return np.flatnonzero(~(self.is_group | self.is_rest))
+
+    @cached_property
+    def node_of(self) -> Int32:
+        """The node that each node of the tree before is part of now."""
+        of = np.full(self.n_before, -1, np.int32)
+        of[self.kept_nodes] = self.kept_now
+        of[self.nodes] = self.now
+        # What is below the node of a rest is part of it: the last node before that is anything.
+        known = np.where(of >= 0, np.arange(self.n_before, dtype=np.int32), np.int32(0))
+        return of[np.maximum.accumulate(known)]
+
+    @cached_property
+    def next_kept(self) -> Int32:
+        """For each node of the tree before, the first one at or after it that is in no group (len(tree): none)."""
+        following = np.searchsorted(self.kept_nodes, np.arange(self.n_before))
+        return np.append(self.kept_now, len(self.tree))[following].astype(np.int32)
 
 
 @dataclass
@@ -132,6 +156,8 @@ def _built(tree: TreeTable, tops: Int32, groups: _Groups) -> Gathered:
     def summed(column: Int64, *, whole: bool) -> Int64:
         """Sums over the members of each group; of a rest over its nodes, or all that is below them too."""
         out = np.zeros(n_groups, np.int64)
+        if not column.any():
+            return out
         np.add.at(out, into, column[members])
         if not whole:
             np.add.at(out, left_in, column[left])
@@ -140,6 +166,8 @@ def _built(tree: TreeTable, tops: Int32, groups: _Groups) -> Gathered:
         return out
 
     def known(column: Int64, *, whole: bool) -> Int64:
+        if column.min(initial=0) >= 0:
+            return summed(column, whole=whole)
         some = summed((column >= 0).astype(np.int64), whole=whole) > 0
         return np.where(some, summed(np.maximum(column, 0), whole=whole), -1)
 
@@ -215,20 +243,14 @@ def _built(tree: TreeTable, tops: Int32, groups: _Groups) -> Gathered:
         },
         **columns,
     )
-    node_of = kept_at[:n].copy()
-    node_of[nodes] = group_at[number]
-    # What is below the node of a rest is part of it: the last node before that is anything.
-    known_at = kept.copy()
-    known_at[nodes] = True
-    node_of = node_of[np.maximum.accumulate(np.where(known_at, np.arange(n), 0))]
-    following = np.minimum.accumulate(np.where(np.append(kept, True), np.arange(n + 1), n)[::-1])[::-1]
-    next_kept = kept_at[following][:n]
     is_group = np.zeros(n_new, np.bool_)
     is_group[group_at] = ~is_rest
     rest = np.zeros(n_new, np.bool_)
     rest[group_at] = is_rest
-    out = replace(out, own_cost_ns=sum_costs(tree.own_cost_ns, node_of, n_new))
-    return Gathered(out, node_of.astype(np.int32), next_kept.astype(np.int32), is_group, rest)
+    made = Gathered(out, is_group, rest, kept_nodes, nodes, group_at[number], n)
+    if not tree.own_cost_ns.any():
+        return replace(made, tree=replace(out, own_cost_ns=np.zeros(n_new, np.int64)))
+    return replace(made, tree=replace(out, own_cost_ns=sum_costs(tree.own_cost_ns, made.node_of, n_new)))
 
 
 def _in_order(parent: Int64, level: Int64, weight: Int64, first: Int64) -> tuple[Int64, Int64]:

@@ -15,7 +15,7 @@ from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, covered
 from kfgraph.analyze.gather import Gathered, gather
 from kfgraph.model.tree import TreeTable
 from kfgraph.render.choice import FoldOptions, Why, asked_for, reasons, root_of
-from kfgraph.render.repeats import fold_repeats, unfolded
+from kfgraph.render.repeats import Repeats, fold_repeats, unfolded
 
 __all__ = ["FoldOptions", "Folded", "Kind", "Why", "fold"]
 
@@ -50,14 +50,13 @@ class Kind(enum.IntEnum):
 class Folded:
     """The rows to show, top to bottom, as equal-length columns; and what they leave out.
 
-    ``tree`` has its runs folded: ``times[i]`` members are in node i's run, ``node_of`` maps the nodes
-    of the tree before. Nodes that ``is_sum`` stand for calls of one function that do not stand together, behind
-    the other callees of their caller; ``next_kept`` gives the first node at or after each node of the tree before
-    that is none of them. A CALL row shows ``node``; a REST row stands for the hidden children of ``node`` (-1: for
-    hidden roots), at their ``level``. ``hidden_calls``, ``hidden_ns``, ``hidden_losses`` and ``hidden_events`` are,
-    for a REST row, what it stands for; for a CALL row, what of its children is hidden without a REST row. ``why``
-    is the first reason of it. ``share`` is of the root's total; ``hot`` a parent's slowest child, ``hot_path`` those
-    reached from the root through hot ones only. LOSS, EVENT and OWN_COST rows stand in the call ``node`` and say
+    ``tree`` has its runs folded: ``times[i]`` members are in node i's run. Nodes that ``is_sum`` stand for calls of
+    one function that do not stand together, behind the other callees of their caller. A CALL row shows ``node``; a
+    REST row stands for the hidden children of ``node`` (-1: for hidden roots), at their ``level``. ``hidden_calls``,
+    ``hidden_ns``, ``hidden_losses`` and ``hidden_events`` are, for a REST row, what it stands for; for a CALL row,
+    what of its children is hidden without a REST row. ``why`` is the first reason of it. ``share`` is of the root's
+    total; ``hot`` a parent's slowest child, ``hot_path`` those reached from the root through hot ones only.
+    LOSS, EVENT and OWN_COST rows stand in the call ``node`` and say
     ``texts[text]``; ``hidden_ns`` of an OWN_COST row is the cost (-1: not known). ``n_errors_hidden`` calls failed and
     are on no row; ``readable_ns`` is a least time with which a few screens would show all (0: whatever it is).
     """
@@ -65,8 +64,8 @@ class Folded:
     tree: TreeTable
     times: Int64
     is_sum: Bool
-    node_of: Int32
-    next_kept: Int32
+    repeats: Repeats
+    gathered: Gathered | None
     visible: Bool
     n_errors_hidden: int
     readable_ns: int
@@ -91,6 +90,18 @@ class Folded:
 
     def __len__(self) -> int:
         return len(self.kind)
+
+    @property
+    def node_of(self) -> Int32:
+        """The node that each node of the tree before is part of."""
+        of = self.repeats.node_of
+        return of if self.gathered is None else self.gathered.node_of[of]
+
+    @property
+    def next_kept(self) -> Int32:
+        """For each node of the tree before, the first at or after it that is no sum (len(tree): none)."""
+        of = self.repeats.node_of
+        return of if self.gathered is None else self.gathered.next_kept[of]
 
     @property
     def n_hidden(self) -> int:
@@ -128,7 +139,7 @@ def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) 
     """
     repeats = fold_repeats(tree) if options.repeats else unfolded(tree)
     n_errors = int(failures(tree).sum())
-    tree, node_of, next_kept = repeats.tree, repeats.node_of, repeats.node_of
+    tree, made = repeats.tree, None
     why, asked_ns = reasons(tree, options)
     at = np.zeros(0, np.int32) if places is None else repeats.node_of[places]
     forced, wanted = asked_for(tree, options, why, at)
@@ -143,20 +154,23 @@ def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) 
         much = _much_hidden(choice, visible)
         if fit is not None and much.any():
             limit = min(max(LOOP_ROWS, fit.n_forced + _GROUPS), limit or 0)
-            _fill(choice, fit, limit // 2, reason, asked_ns)
+            _fill(choice, fit, limit // 2, reason, asked_ns, least_share=_LITTLE)
             visible = choice.visible()
             much |= _much_hidden(choice, visible)
         gathered = _gathered(choice, visible, much, wanted, limit)
         if gathered is not None:
-            choice, of = gathered
-            node_of, next_kept = of.node_of[node_of], of.next_kept[next_kept]
+            choice, made = gathered
             visible = choice.visible()
-    return _rows(choice, node_of, next_kept, visible, n_errors=n_errors, readable_ns=_readable_ns(repeats.tree, fit))
+    return _rows(choice, repeats, made, visible, n_errors=n_errors, readable_ns=_readable_ns(repeats.tree, fit))
 
 
-def _fill(choice: _Choice, fit: Fit, limit: int, reason: Why, asked_ns: Int64) -> None:
-    """Hide all but the slowest nodes, so that ``limit`` rows suffice."""
+def _fill(choice: _Choice, fit: Fit, limit: int, reason: Why, asked_ns: Int64, *, least_share: float = 0) -> None:
+    """Hide all but the slowest nodes, so that ``limit`` rows suffice; and what took less than that share of its root."""
     chosen, fastest_ns = fit.choose(limit)
+    if least_share and len(chosen):
+        tree = choice.tree
+        of_root = tree.floor_ns[tree.roots][root_of(tree)[chosen]] * least_share
+        chosen = chosen[tree.floor_ns[chosen] >= of_root]
     choice.why[fit.candidates] = reason
     choice.why[chosen] = Why.SHOWN
     choice.least_ns = np.maximum(asked_ns, fastest_ns)
@@ -211,9 +225,10 @@ def _gathered(
     cut = _cut(choice, visible)
     wanted = wanted & ~visible
     # kfgraph's own cost is said with the call that holds it: that stays a call.
-    n_costs, n_wanted = (np.append(0, np.cumsum(some)) for some in (tree.own_cost_ns != 0, wanted))
-    holds_cost = n_costs[tree.end[cut]] > n_costs[cut]
-    cut = cut[~holds_cost | (n_wanted[tree.end[cut]] > n_wanted[cut])]
+    if tree.own_cost_ns.any():
+        n_costs, n_wanted = (np.append(0, np.cumsum(some)) for some in (tree.own_cost_ns != 0, wanted))
+        holds_cost = n_costs[tree.end[cut]] > n_costs[cut]
+        cut = cut[~holds_cost | (n_wanted[tree.end[cut]] > n_wanted[cut])]
     parent = tree.parent[cut]
     never = np.iinfo(np.int64).max
     if not len(cut):
@@ -228,15 +243,14 @@ def _gathered(
     why = np.full(n_new, int(choice.why[cut].max()), np.uint8)
     times = new.count.copy()
     least_ns = np.full(n_new, never, np.int64)
-    kept = ~(made.is_group | made.is_rest)
-    old = np.zeros(n_new, np.int64)
-    old[made.node_of] = np.arange(len(tree))
+    kept = made.kept_now
     for column, before in ((why, choice.why), (times, choice.times), (least_ns, choice.least_ns)):
-        column[kept] = before[old[kept]]
+        column[kept] = before[made.kept_nodes]
     holds = np.zeros(n_new, np.bool_)
-    holds[made.node_of[wanted]] = True
-    n_before = np.append(0, np.cumsum(holds))
-    holds = n_before[new.end] > n_before[:-1]
+    if wanted.any():
+        holds[made.node_of[wanted]] = True
+        n_before = np.append(0, np.cumsum(holds))
+        holds = n_before[new.end] > n_before[:-1]
     groups = np.flatnonzero(made.is_group)
     order = groups[np.lexsort((groups, -new.floor_ns[groups], ~holds[groups]))]
     room = _GROUPS
@@ -244,8 +258,8 @@ def _gathered(
         # Each parent of groups, and each that showed a count before, may have a row of what is left.
         opened = np.zeros(n_new, np.bool_)
         opened[new.parent[groups]] = True
-        opened[made.node_of[tree.parent[cut]]] = True
-        room = limit - int(visible.sum()) - int((opened & kept).sum())
+        opened[kept[np.searchsorted(made.kept_nodes, parent)]] = True
+        room = limit - int(visible.sum()) - int(opened[kept].sum())
     shown = np.zeros(n_new, np.bool_)
     shown[kept] = True
     n_shown = 0
@@ -259,7 +273,7 @@ def _gathered(
 
 
 def _rows(
-    choice: _Choice, node_of: Int32, next_kept: Int32, visible: Bool, *, n_errors: int, readable_ns: int
+    choice: _Choice, repeats: Repeats, gathered: Gathered | None, visible: Bool, *, n_errors: int, readable_ns: int
 ) -> Folded:
     """The rows. What is hidden at a node gets a row of its own where something else of it shows and it
     took at least ``least_ns``; else it is counted on the node's own row."""
@@ -302,8 +316,8 @@ def _rows(
         tree=tree,
         times=times,
         is_sum=choice.is_sum,
-        node_of=node_of,
-        next_kept=next_kept,
+        repeats=repeats,
+        gathered=gathered,
         visible=visible,
         n_errors_hidden=n_errors - int(failures(tree)[shown].sum()),
         readable_ns=readable_ns,

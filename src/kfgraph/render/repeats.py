@@ -72,6 +72,8 @@ def fold_repeats(tree: TreeTable) -> Repeats:
         return out
 
     def known_sum(column: Int64) -> Int64:
+        if column.min(initial=0) >= 0:
+            return summed(column)
         known = summed((column >= 0).astype(np.int64)) > 0
         return np.where(known, summed(np.maximum(column, 0)), -1)
 
@@ -94,7 +96,7 @@ def fold_repeats(tree: TreeTable) -> Repeats:
         self_ns=known_sum(tree.self_ns),
         floor_ns=summed(tree.floor_ns),
         count=summed(tree.count),
-        n_unfinished=summed(tree.n_unfinished),
+        n_unfinished=summed(tree.n_unfinished) if tree.n_unfinished.any() else np.zeros(len(kept), np.int64),
         min_ns=np.where(max_ns < 0, -1, low),
         max_ns=max_ns,
         row=tree.row[kept],
