@@ -165,7 +165,7 @@ def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) 
 
 
 def _fill(choice: _Choice, fit: Fit, limit: int, reason: Why, asked_ns: Int64, *, least_share: float = 0) -> None:
-    """Hide all but the slowest nodes, so that ``limit`` rows suffice; and what took less than that share of its root."""
+    """Hide all but the slowest nodes, so that ``limit`` rows suffice, and what took less than a share of its root."""
     chosen, fastest_ns = fit.choose(limit)
     if least_share and len(chosen):
         tree = choice.tree

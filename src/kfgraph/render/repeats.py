@@ -85,7 +85,8 @@ def fold_repeats(tree: TreeTable) -> Repeats:
     low = np.where(min_ns < 0, np.iinfo(np.int64).max, min_ns)
     np.minimum.at(low, node_of[known], tree.min_ns[known])
     np.maximum.at(max_ns, into, tree.max_ns[rest])
-    np.bitwise_or.at(flags, into, tree.flags[rest])
+    flagged = tree.flags[rest] != 0
+    np.bitwise_or.at(flags, into[flagged], tree.flags[rest[flagged]])
     folded = replace(
         tree,
         parent=parent,
