@@ -146,7 +146,7 @@ def slow_groups(tree: TreeTable, top: list[int], least_ns: int) -> dict[tuple[st
         for name, same in by_name.items():
             total = int(tree.floor_ns[same].sum())
             if total >= max(least_ns, 1):
-                found[*path, name] = (int(tree.count[same].sum()), total)
+                found[(*path, name)] = (int(tree.count[same].sum()), total)
                 look([c for c in range(len(tree)) if tree.parent[c] in same], (*path, name))
 
     look(top, ())

@@ -361,3 +361,14 @@ def test_a_failing_insmod_fits_every_width(repository: Path) -> None:
             shown = text(tree_view(call_tree(trace), options, width=width))
             assert shown.count("= -19 ENODEV") == len(functions), shown
             assert all(cell_len(line) <= width for line in shown.splitlines())
+
+
+def test_errors_leave_room_for_what_is_slow_and_for_loops() -> None:
+    failed = [call(f"__x64_sys_c{i}", 10, call(f"inner{i}", 5)) for i in range(20)]
+    slow = call("__x64_sys_fsync", 5, call("schedule", 3_000_000))
+    reads = [call("__x64_sys_read", 900 + i % 7, *[call("vfs_read", 100)] * (i % 3)) for i in range(2_000)]
+    trace = failing(*failed, slow, *reads, values={f"__x64_sys_c{i}": -2 for i in range(20)})
+    shown = rows(tree_view(call_tree(trace), FoldOptions(), width=100))
+    assert sum("= -2 ENOENT" in row for row in shown) == 20
+    assert "schedule" in shown
+    assert any(row.startswith("__x64_sys_read × 2,000") for row in shown), shown

@@ -154,7 +154,7 @@ def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) 
         much = _much_hidden(choice, visible)
         if fit is not None and much.any():
             limit = min(max(LOOP_ROWS, fit.n_forced + _GROUPS), limit or 0)
-            _fill(choice, fit, limit // 2, reason, asked_ns, least_share=_LITTLE)
+            _fill(choice, fit, (fit.n_forced + limit) // 2, reason, asked_ns, least_share=_LITTLE)
             visible = choice.visible()
             much |= _much_hidden(choice, visible)
         gathered = _gathered(choice, visible, much, wanted, limit)
@@ -255,11 +255,11 @@ def _gathered(
     order = groups[np.lexsort((groups, -new.floor_ns[groups], ~holds[groups]))]
     room = _GROUPS
     if limit is not None:
-        # Each parent of groups, and each that showed a count before, may have a row of what is left.
-        opened = np.zeros(n_new, np.bool_)
-        opened[new.parent[groups]] = True
-        opened[kept[np.searchsorted(made.kept_nodes, parent)]] = True
-        room = limit - int(visible.sum()) - int(opened[kept].sum())
+        # What is hidden has a row where something of the same caller shows, and where groups come.
+        some = much.copy()
+        some[tree.parent[visible & (tree.parent >= 0)]] = True
+        hidden = _sums_at(parent, tree.floor_ns[cut], len(tree))
+        room = limit - int(visible.sum()) - int((some & (hidden > 0) & (hidden >= choice.least_ns)).sum())
     shown = np.zeros(n_new, np.bool_)
     shown[kept] = True
     n_shown = 0
