@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kfgraph.errors import InputError
@@ -183,3 +184,33 @@ def test_comms_hold_anything(comm: str) -> None:
 def test_the_kernel_and_the_cpus_of_a_latency_header() -> None:
     trace = load_checked(FIXTURES / "6.1-ftrace-abstime-proc-latency.txt.xz")
     assert (trace.meta.kernel, trace.meta.n_cpus) == ("6.1.0-56-amd64", 1)
+
+
+def test_what_waits_for_its_task_is_held_narrow_and_comes_back_whole() -> None:
+    """A switch line after more calls than a batch holds names the task of all of them."""
+    three = " 0)   1.000 us    |  f(); /* ret=0x123456789a */\n 1)          |  g() {\n 1) $ 3000000000 us |  }\n"
+    text = f"# tracer: function_graph\n{three * 30_000} 0)  bash-240    =>   cat-12\n 0)   2.000 us    |  h();\n"
+    trace = read(text)
+    assert [(task.pid, task.comm, task.cpu) for task in trace.tasks.tasks] == [
+        (240, "bash", -1), (-1, "", 1), (12, "cat", -1)
+    ]  # fmt: skip
+    counts = dict.fromkeys(("f", "g", "h"), 0)
+    for name, lane, duration, retval in rows(trace, "lane", "duration_ns", "retval"):
+        counts[name] += 1
+        wanted = {"f": (0, 1_000, 0x123456789A), "g": (1, 3_000_000_000_000, 0), "h": (2, 2_000, 0)}[name]
+        assert (lane, duration, retval) == wanted
+    assert counts == {"f": 30_000, "g": 30_000, "h": 1}
+
+
+@pytest.mark.parametrize("first", [0, 1, 40_000])
+def test_a_column_that_comes_late_is_kept_from_there(first: int) -> None:
+    """Return values, callers and arguments that no line has cost nothing; the first that has one brings them."""
+    text = " 0)   1.000 us    |  f();\n" * first + " 0)   1.000 us    |  g(a=1); /* <-h+0x1/0x2 ret=0x7 */\n"
+    calls = read(text + " 0)   1.000 us    |  f();\n").calls
+    assert calls.retval is not None and calls.caller is not None and calls.args is not None
+    assert np.flatnonzero(calls.retval).tolist() == [first] and calls.retval[first] == 7
+    assert np.flatnonzero(calls.caller).tolist() == [first]
+    assert np.flatnonzero(calls.has(Flag.HAS_RETVAL)).tolist() == [first]
+    assert [calls.args.text(row) for row in (first, first + 1)] == ["a=1", None]
+    none = read(" 0)   1.000 us    |  f();\n").calls
+    assert (none.retval, none.caller, none.args) == (None, None, None)

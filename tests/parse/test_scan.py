@@ -65,11 +65,22 @@ LINES = [
     b"   79.548452 |   0)    bash-240    |  ...1. | + 15.228 us   |  f(); /* <-g+0x1/0x2 ret=0x1 */",
     b" 0)               |  /* sys_write -> 0x2 */",
     b" 0)  bash-240    =>   cat-12",
+    b" 0)   1.000 us    |  f(); /* = -517 */",
+    b" 0)   1.000 us    |  } (f [mod])",
+    b" 1)   f() {",
+    b"     2750 us |   0)   sh-901      |  d..1 | # 2747.100 us |  }",
+    b"#                                     || / _---=> hardirq/softirq",
+    b"#     TIME        CPU  TASK/PID       ||||     DURATION                  FUNCTION CALLS",
+    b"  200.000012 |   1)    cat-77     |  d..h1.. |               |    f() {",
+    b"            bash-240     [000] .....   147.536649: <stack trace>",
+    b" => f",
+    b"          insmod-94    [000] d.Lh1..    65.413742: funcgraph_entry:        1.500 us   |  f(); (ret=true)",
     b"cpus=2",
 ]
 PIECES = [
     *(bytes([byte]) for byte in b" \n\r\0-|(){};[]:.\xff"),
-    *(b"", b"/*", b"*/", b"9" * 30, b"0x", b"f" * 20, b"us", b"ret=", b"<-", b"func=", b"=> ", b"  |  "),
+    *(b"", b"/*", b"*/", b"9" * 30, b"0x", b"f" * 20, b"us", b"ret=", b"<-", b"func=", b"=> ", b"  |  ", b"> "),
+    *(b"us |", b"(trunc)", b"d..h1.. |"),
 ]
 
 

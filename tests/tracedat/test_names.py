@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder.tracedat import MODULE, Cpu, Extra, Kernel, trace_dat
+from kfgraph.analyze.select import select
 from kfgraph.parse.tracedat import read
 
 BPF, BUILTIN = 0xFFFFFFFFC0100000, 0xFFFFFFFFC0400000
@@ -52,3 +53,20 @@ def test_a_module_ends_where_the_list_of_modules_says(tmp_path: Path) -> None:
     gone = [f"0x{address:x}" for address in addresses[2:4]]
     assert with_list == ["core [mod]", "core [mod]", *gone, "mod_init [mod]"]
     assert labels(tmp_path, addresses, symbols) == [*["core [mod]"] * 4, "mod_init [mod]"]
+
+
+@pytest.mark.parametrize("comms", [{}, {0: "<idle>"}, {0: "swapper/0"}, {0: "<...>"}])
+def test_idle_tasks_are_called_idle_as_in_text(comms: dict[int, str], tmp_path: Path) -> None:
+    cpus = [Cpu(Kernel(), number) for number in (0, 1)]
+    for cpu in cpus:
+        cpu.entry(1_000, 0, BPF, 0)
+        cpu.exit(1_005, 0, BPF, 0, 0, 5)
+    file = tmp_path / "trace.dat"
+    extra = Extra(comms=comms)
+    file.write_bytes(trace_dat(Kernel(), cpus, symbols={BPF: ("t", "f", "")}, compression="zstd", extra=extra))
+    trace = read(file)
+    assert [(task.comm, task.cpu, task.label) for task in trace.tasks.tasks] == [
+        ("<idle>", 0, "<idle>/0"), ("<idle>", 1, "<idle>/1")
+    ]  # fmt: skip
+    assert select(trace, task=["<idle>"]).keep.tolist() == [True, True]
+    assert select(trace, task=["<idle>/1"]).keep.tolist() == [False, True]

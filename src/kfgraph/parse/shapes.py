@@ -32,7 +32,9 @@ REPORT = re.compile(
 )
 """A line of ``trace-cmd report``."""
 
-LIKELY = re.compile(rb"\|[ \t]+[^ \t|]|funcgraph_e|fgraph_ret|\d\)[ \t].*[;{}/]|\) \{|\(\);|^[^\w|]*\}")
+LIKELY = re.compile(
+    rb"\|[ \t]+[^ \t|]|funcgraph_e|fgraph_ret|\d\)[ \t]+(?:[\w.$]{1,80}\(|\}|/\*)|\) \{|\(\);|^[^\w|]*\}"
+)
 """What a record that cannot be read has all the same."""
 
 _ODD = re.compile(rb"\x1b\[|\xc2\xa0|&[lg]t;|\0|\|[ ]*\t")
