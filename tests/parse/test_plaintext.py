@@ -258,3 +258,13 @@ def test_how_the_bytes_arrive_does_not_matter() -> None:
         trace = load(Pieces(data, 4_099))
         same(trace, read(TEXTS["report"] * 700))
         assert [n.n for n in trace.notices if n.code == "text-prefix"] == [text.count("\n")]
+
+
+@pytest.mark.parametrize("name", ["default", "abstime and proc"])
+def test_a_line_without_the_columns_of_the_others_is_no_record(name: str) -> None:
+    """Its CPU would be unknown, its time gone."""
+    text = TEXTS[name]
+    line = "   1.000 us    |  other();" if name == "default" else "   0)  insmod-302    |   1.000 us    |  other();"
+    trace = read(text + line + "\n")
+    same(trace, read(text))
+    assert [notice.n for notice in trace.notices if notice.code == "unread-line"] == [1]

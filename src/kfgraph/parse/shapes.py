@@ -86,4 +86,9 @@ def columns_of(head: bytes) -> tuple[int, int]:
         return -1, -1
     shares = [sum(match[name] is not None for match in found) / len(found) for name in ("time", "cpu")]
     time, cpu = (1 if share > 0.9 else 0 if share < 0.1 else -1 for share in shares)
+    named = re.search(rb"^ *#[^\n]*FUNCTION CALLS", head, re.MULTILINE)
+    if named:
+        # Of few lines one is much: there the heading decides.
+        time = int(b"TIME" in named[0]) if time < 0 else time
+        cpu = int(b" CPU" in named[0]) if cpu < 0 else cpu
     return time, cpu
