@@ -68,7 +68,7 @@ def judge(answer: Why, truth: Truth) -> str:
     return "wrong but sure" if answer.birth.sure else "wrong"
 
 
-def live_rule(trace: Trace, *, root: str = "do_init_module") -> str:
+def live_rule(trace: Trace, *, root: str = "do_one_initcall") -> str:
     """The deepest frame by the rule of a live tool, "" where nothing fails."""
     seen, calls = Outcomes(trace), trace.calls
     rows = [int(r) for r in np.flatnonzero(calls.parent < 0)]
@@ -76,19 +76,22 @@ def live_rule(trace: Trace, *, root: str = "do_init_module") -> str:
     marked: list[int] = []
     saved: list[int] = []
     for row in rows[-1:]:
-        order = sorted(range(row, int(calls.end[row])), key=lambda r: (int(calls.end[r]), -r))
-        for r in order:  # in the order of the exits
-            if not seen.known(r):
-                continue
-            failed = bool(seen.errors[r]) or seen.words(r) == "NULL"
-            if not failed:
-                if marked and calls.parent[r] == calls.parent[marked[-1]]:
+        inside = range(row, int(calls.end[row]))
+        # Entries in table order; a call's exit comes before the entry of what follows its subtree.
+        moves = sorted([(r, 1, r) for r in inside] + [(int(calls.end[r]), 0, -r) for r in inside])
+        for _, is_entry, number in moves:
+            r = abs(number)
+            if is_entry:
+                if marked and calls.parent[marked[-1]] == calls.parent[r]:
                     saved, marked = marked, []
-                else:
-                    marked = []
+                continue
+            if not seen.known(r) or not seen.returns(r)[0]:
+                continue
+            if not (seen.errors[r] or seen.words(r) == "NULL"):
+                marked = []
             elif marked and calls.parent[marked[-1]] == r:
                 marked.append(r)
-            elif saved and calls.parent[saved[-1]] == r:
+            elif not marked and saved and calls.parent[saved[-1]] == r:
                 marked, saved = [*saved, r], []
             else:
                 marked = [r]

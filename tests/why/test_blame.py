@@ -223,3 +223,20 @@ def test_the_json_has_what_its_page_says() -> None:
     assert data["failure"]["function"] == "foo_init" and data["failure"]["name"] == "ENODEV"
     assert data["birth"]["function"] == "foo_read" and data["birth"]["error"] == "ENODEV"
     assert [step["function"] for step in data["chain"]] == ["foo_init", "foo_read"]
+
+
+def test_a_caller_that_changes_the_error_after_the_clean_up_is_seen_through() -> None:
+    """As 7.2's loader makes -EBUSY of an init's -EEXIST."""
+    init = call("do_one_initcall", 5, call("foo_add", retval=error(17)), retval=error(17))
+    tree = call(
+        "do_init_module", 5, call("kmalloc", retval=0x1000), init, call("free_module", retval=3),
+        call("__wake_up", retval=0), retval=error(16),
+    )  # fmt: skip
+    found = answer(tree)
+    assert ways(found) == [("do_init_module", -16), ("do_one_initcall", -17), ("foo_add", -17)]
+    assert found.birth.sure
+    # What is not known to be a part of giving up makes it unsure.
+    tree = call("foo_init", 5, call("foo_led", retval=error(5)), call("foo_blink", retval=0), retval=error(22))
+    found = answer(tree)
+    assert (found.birth.step.function, found.birth.sure) == ("foo_led", False)
+    assert [step.function for step in found.candidates] == ["foo_led", "foo_init"]

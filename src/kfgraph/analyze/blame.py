@@ -261,6 +261,7 @@ def _was_handed(trace: Trace, seen: Outcomes, row: int) -> bool:
 def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], error: int) -> _Step:
     """No callee returned this error: did the last thing that failed become it?"""
     unknown_after: list[int] = []
+    passed = ""
     for i in range(len(children) - 1, -1, -1):
         child, kind = children[i], kinds[i]
         name = seen.name(child)
@@ -271,16 +272,29 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
             continue
         if unknown_after:
             break
+        if kind is Kind.FINE and not unwinding.does_work(name):
+            # By its name it may be a part of giving up; that is no proof.
+            passed = passed or name
+            continue
+        doubts = (f"{passed} ran after {name} had failed, and succeeded",) if passed else ()
         if kind is Kind.OTHER:
-            evidence = "it failed last, nothing that can fail ran after it, and its caller gave up"
-            return _Step(child, evidence)
+            evidence = "it failed last, and its caller gave up"
+            return _Step(child, evidence, sure=not passed, doubts=doubts, candidates=_above(seen, child, passed))
         if kind is Kind.NULL and (-error == ENOMEM or unwinding.allocates(name) or seen.typed(child)):
             weak = -error != ENOMEM
-            return _Step(child, "it returned NULL, and its caller gave up right after", sure=not weak)
+            evidence = "it returned NULL, and its caller gave up right after"
+            return _Step(
+                child, evidence, sure=not (weak or passed), doubts=doubts, candidates=_above(seen, child, passed)
+            )
         if kind is Kind.FALSE and -error in (EPERM, EACCES):
             return _Step(child, "it returned false, and its caller gave up right after", sure=False)
         break
     return _Step(first=tuple(unknown_after[:1]), candidates=tuple(unknown_after[1:2]))
+
+
+def _above(seen: Outcomes, child: int, passed: str) -> tuple[int, ...]:
+    """Where a link is not sure, its caller is a candidate."""
+    return (int(seen.trace.calls.parent[child]),) if passed else ()
 
 
 def _same_nothing(trace: Trace, seen: Outcomes, row: int) -> int:

@@ -29,7 +29,7 @@ _NEUTRAL = re.compile(
     r"_{0,3}(?:raw_)?(?:spin|read|write|seq|mutex|rwsem|rt_mutex|local|rcu|srcu)_?(?:un)?(?:try)?lock\w*|_raw_\w*(?:un)?lock\w*|"
     r"down_(?:read|write)\w*|down|mutex_is_locked|__?cond_resched\w*|preempt_\w+|rcu_\w+|__?might_\w+|"
     r"__?(?:const_)?(?:u|n)delay|delay_\w+|msleep\w*|usleep_range\w*|schedule\w*|ktime_get\w*|jiffies\w*|"
-    r"__fentry__|ftrace_\w+|kasan_\w+|kmsan_\w+|__kcsan\w*|lockdep_\w+|lock_(?:acquire|release)\w*|"
+    r"__?wake_up\w*|complete(?:_all)?|swake_up\w*|__fentry__|ftrace_\w+|kasan_\w+|kmsan_\w+|__kcsan\w*|lockdep_\w+|lock_(?:acquire|release)\w*|"
     r"finish_task_switch\w*|prandom_\w+|get_random_\w+|refcount_\w+|__get_task_comm|mem(?:set|cpy|cmp|move|chr\w*)|"
     r"str(?:n?cmp|n?casecmp|n?len|n?cpy|lcpy|scpy\w*|n?cat|lcat|r?chr\w*|str|sep|spn|cspn|pbrk|im|skip\w*)|"
     r"(?:v|sc|vsc)?s?n?printf|sort\w*"

@@ -1,4 +1,4 @@
-/* truth: {"error": -17, "error_alternatives": [-17, -16], "birth": ["start_creating", "debugfs_start_creating", "simple_start_creating"], "chain": ["dd_init", "debugfs_create_dir"]} a directory of this name is there */
+/* truth: {"error": -17, "error_alternatives": [-17, -16], "birth": ["start_creating", "debugfs_start_creating", "simple_start_creating", "lookup_one_qstr_excl"], "chain": ["dd_init", "debugfs_create_dir"]} a directory of this name is there */
 #include "corpus.h"
 #include <linux/debugfs.h>
 static struct dentry *dd_dir;
