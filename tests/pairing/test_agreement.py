@@ -242,6 +242,33 @@ def test_a_clock_that_stands_still_judges_no_pair() -> None:
     assert tree(report(*moved))[0] == ("f", -1, -1, -1)
 
 
+def test_a_record_without_time_does_not_hide_that_times_go_back() -> None:
+    trace = read(
+        "   1.000500 |   0)    cat-5     |               |  f() {\n"
+        "        0)    cat-5     |   1.000 us    |    g();\n"
+        "   1.000300 |   0)    cat-5     |   1.000 us    |    h();\n"
+    )
+    assert trace.calls.start_ns.tolist()[-1] == -1
+    assert notices(trace)["contradiction"] == 1
+
+
+def test_the_exit_of_another_cpus_idle_task_in_a_leafs_line() -> None:
+    lines = (
+        ("001", "000001", "entry", "", "  f() {"),
+        ("000", "000002", "entry", "", "  f() {"),
+        ("000", "000003", "entry", "20.000 us", "    g();"),
+        ("000", "000005", "exit", "2.100 us", "    }"),
+        ("000", "000009", "exit", "7.000 us", "  }"),
+    )
+    trace = read(
+        "".join(
+            f"          <idle>-0     [{cpu}]   100.{time}: funcgraph_{kind}: {duration:>15}   |{what}\n"
+            for cpu, time, kind, duration, what in lines
+        )
+    )
+    assert sorted(tree(trace)) == [("f", -1, -1, -1), ("f", -1, 7, 4), ("g", 1, 2, 2)]
+
+
 def test_ticks_and_texts_without_time_pair_by_depth() -> None:
     ticks = read(
         "cat-5 [000]981103560806: funcgraph_entry:        |  f() {\n"

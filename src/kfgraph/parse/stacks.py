@@ -36,6 +36,8 @@ _STRETCHED = cython.declare(cython.int, 32768)
 """Until the calls are settled: it lasted longer than its duration says, since time asleep is not in it."""
 _NEAR = cython.declare(cython.longlong, 5_000)
 """An exit's time less its duration is that near to the time of its entry: the tracer's own delay, in ns."""
+_ROUNDED = cython.declare(cython.longlong, 1_500)
+"""Times of a text are rounded to 1 us."""
 _LONG_AGO = cython.declare(cython.longlong, 10_000_000)
 """Records of a lane that go back by more are of another recording, in ns."""
 _DEEPEST = cython.declare(cython.int, 32_000)
@@ -107,6 +109,7 @@ def pair(
     node: cython.int
     child: cython.int
     donor: cython.int
+    leaf: cython.int
     earlier: cython.int
     flag: cython.int
     t: cython.longlong
@@ -163,7 +166,7 @@ def pair(
             if lane_cpu[lane] >= -1 and lane_gaps[lane] != cpu_gaps[lane_cpu[lane] + 1]:
                 lanes.catch_up(lane, c_flags)
             lane_gaps[lane] = cpu_gaps[c + 1]
-        if t < lane_time[lane] and t >= 0:
+        if 0 <= t < lane_time[lane]:
             lanes.n_back += 1
             if timed and t + _LONG_AGO < lane_time[lane]:
                 # Another recording begins: nothing that is open will return in it.
@@ -178,7 +181,8 @@ def pair(
         elif lane_cpu[lane] != c and lane_time[lane] < cpu_gap_end[c + 1]:
             lanes.arrive(c, lane, c_flags)
         lane_cpu[lane] = c
-        lane_time[lane] = t
+        if t >= 0:
+            lane_time[lane] = t
         cpu_time[c + 1] = t
 
         d = depth[i] if what != _MARK else -1
@@ -193,13 +197,14 @@ def pair(
             if f != 0:
                 matched = c_func[top] == f and not is_open(f, d, top, c_func, c_depth, c_parent)
             else:
-                matched = not paired and d == c_depth[top] + 1
+                matched = not paired and d == c_depth[top] + 1 and pid[i] != 0
             if matched and not c_flags[top] & _CUT:
                 t = time[i]
                 dur = duration[i]
                 matched = t < 0 or dur < 0 or c_start[top] < 0
                 if not matched:
-                    matched = -_NEAR <= t - dur - c_start[top] <= _NEAR
+                    began = t - dur - c_start[top]
+                    matched = -_NEAR <= began <= _NEAR if f != 0 else -_ROUNDED <= began <= _ROUNDED
                     if f != 0 and same_clock and calltime[i] > c_start[top]:
                         matched = False
                 if matched:
@@ -241,7 +246,7 @@ def pair(
             dur = duration[i]
             called = calltime[i] if calltime[i] != 0 else -1
             matched = False
-            donor = -1
+            donor = leaf = -1
             if d < 0 and f != 0:
                 # No depth to go by: the innermost open call of this function.
                 node = top
@@ -273,7 +278,17 @@ def pair(
                     top = abandon(top, lane, lanes, lane_root, c_depth, c_parent, c_previous, c_last, c_flags)
                     if d < 0:
                         break
-            if matched:
+            if not matched and p == 0 and timed and f == 0 and donor < 0 and t >= 0 and dur >= 0:
+                earlier = c_last[top] if top >= 0 else lane_root[lane]
+                if earlier >= 0 and c_depth[earlier] == d and c_last[earlier] < 0 and c_duration[earlier] >= 0:
+                    began = t - dur - c_start[earlier]
+                    if -_NEAR <= began <= _NEAR and not c_flags[earlier] & _NO_ENTRY:
+                        # Every idle task is pid 0: the text took another CPU's exit for the one of this leaf.
+                        leaf = earlier
+            if leaf >= 0:
+                node = leaf
+                c_exit_cpu[node] = c
+            elif matched:
                 node = top
                 paired = True
                 if c_func[node] == 0:
@@ -348,6 +363,10 @@ def pair(
                     c_previous[child] = -1
                 if top >= 0:
                     c_last[top] = node
+                    earlier = c_previous[node]
+                    if timed and earlier >= 0 and c_start[earlier] + c_duration[earlier] > c_start[node] >= 0:
+                        # One of the two did not last as long as its text says.
+                        c_flags[top] |= _SELF_UNKNOWN
                 else:
                     lane_root[lane] = node
             c_duration[node] = dur
