@@ -12,8 +12,8 @@ import numpy as np
 from kfgraph.analyze.forest import Int32, Int64
 from kfgraph.analyze.retval import MAX_ERRNO, errors_of
 from kfgraph.analyze.select import lanes_asked_for, less_own_cost
+from kfgraph.analyze.sysexits import exits_of, handlers
 from kfgraph.kernel.errnos import errno_name
-from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 
@@ -176,17 +176,19 @@ def to_dict(trace: Trace, call: SystemCall) -> dict[str, object]:
 def system_calls(trace: Trace, lanes: Iterable[int] | None = None) -> list[SystemCall]:
     """The system calls of ``lanes`` (None: of all), task after task, each in time order."""
     wanted = range(len(trace.tasks)) if lanes is None else sorted(lanes)
-    handlers, names = _handlers(trace)
-    lane_of = trace.calls.lane[handlers]
+    rows, names = handlers(trace)
+    lane_of = trace.calls.lane[rows]
+    exit_of = dict(zip(*(column.tolist() for column in exits_of(trace, rows, names)), strict=True))
     errors = errors_of(trace.calls, trace.symbols).codes
     enters, exits = _event_marks(trace, _ENTER), _event_marks(trace, _EXIT)
     found: list[SystemCall] = []
     for lane in wanted:
-        mine = handlers[lane_of == lane]
+        mine = rows[lane_of == lane]
         mine_names = [names[int(code)] for code in trace.calls.func[mine]]
         entered = enters[trace.marks.lane[enters] == lane]
         left = exits[trace.marks.lane[exits] == lane]
-        found += _of_lane(trace, lane, mine, mine_names, entered, left, errors)
+        left_of = [exit_of.get(row, -1) for row in mine.tolist()]
+        found += _of_lane(trace, lane, mine, mine_names, entered, left, left_of, errors)
     total_ns, _ = less_own_cost(trace)
     if total_ns is trace.calls.duration_ns:
         return found
@@ -205,21 +207,6 @@ def exit_codes(trace: Trace) -> dict[int, int]:
     return codes
 
 
-def _handlers(trace: Trace) -> tuple[Int32, dict[int, str]]:
-    """(rows of system call handlers that no other handler called, function code -> system call)."""
-    names = {code: found for code, name in enumerate(trace.symbols.names) if (found := system_call_of(name))}
-    calls = trace.calls
-    is_handler = np.zeros(len(trace.symbols), np.bool_)
-    is_handler[list(names)] = True
-    rows = np.flatnonzero(is_handler[calls.func]).astype(np.int32)
-    if len(rows):
-        # Outermost: __x64_sys_x calls __se_sys_x, which calls __do_sys_x.
-        reach = np.maximum.accumulate(calls.end[rows])
-        first = np.append(True, rows[1:] >= reach[:-1])
-        rows = rows[first]
-    return rows, names
-
-
 def _event_marks(trace: Trace, kind: str) -> Int32:
     """The marks that tell of system calls entered (or left), in time order."""
     marks = trace.marks
@@ -228,20 +215,24 @@ def _event_marks(trace: Trace, kind: str) -> Int32:
 
 
 def _of_lane(
-    trace: Trace, lane: int, rows: Int32, names: list[str], entered: Int32, left: Int32, errors: np.ndarray
+    trace: Trace,
+    lane: int,
+    rows: Int32,
+    names: list[str],
+    entered: Int32,
+    left: Int32,
+    left_of: list[int],
+    errors: np.ndarray,
 ) -> list[SystemCall]:
-    calls, marks = trace.calls, trace.marks
-    # A call's entry event stands before its handler, its exit event behind the handler's subtree.
+    marks = trace.marks
+    # A call's entry event stands before its handler.
     enter_of = _nearest_before(marks.row[entered], rows)
-    exit_of = _nearest_after(marks.row[left], calls.end[rows], rows)
     found = []
-    used_enter, used_exit = set[int](), set[int]()
+    used_enter, used_exit = set[int](), set(left_of)
     for i, row in enumerate(rows.tolist()):
         enter = int(entered[enter_of[i]]) if enter_of[i] >= 0 else -1
-        exit_ = int(left[exit_of[i]]) if exit_of[i] >= 0 else -1
         used_enter.add(enter)
-        used_exit.add(exit_)
-        result, evidence = _result(trace, row, exit_, int(errors[row]))
+        result, evidence = _result(trace, row, left_of[i], int(errors[row]))
         found.append(_made(trace, names[i], lane, row, enter, result, evidence))
     # Where only a part of the kernel was traced there are events without a handler.
     alone = [mark for mark in left.tolist() if mark not in used_exit]
@@ -262,14 +253,6 @@ def _nearest_before(places: Int32, rows: Int32) -> np.ndarray:
     at = np.searchsorted(places, rows, side="right") - 1
     previous = np.append(-1, rows[:-1]) if len(rows) else rows
     ok = (at >= 0) & (np.append(places, 0)[at] > previous) if len(rows) else np.zeros(0, np.bool_)
-    return np.where(ok, at, -1)
-
-
-def _nearest_after(places: Int32, ends: Int32, rows: Int32) -> np.ndarray:
-    """For each handler the index of the first place behind it that is before the next handler, -1 for none."""
-    at = np.searchsorted(places, ends, side="left")
-    following = np.append(rows[1:], np.iinfo(np.int32).max) if len(rows) else rows
-    ok = (at < len(places)) & (np.append(places, 0)[np.minimum(at, len(places))] <= following)
     return np.where(ok, at, -1)
 
 

@@ -15,27 +15,28 @@ from kfgraph.model.trace import Trace
 _RETURNED = re.compile(r"(?:.*\bret=|NR -?\d+ = |->\s*)?(?P<value>-?0x[0-9a-f]+|-?\d+)\s*")
 
 
-def failed_system_calls(trace: Trace) -> tuple[Int32, npt.NDArray[np.int16]]:
-    """(rows of handlers, the error that the event of the system call's exit says it returned).
+def handlers(trace: Trace) -> tuple[Int32, dict[int, str]]:
+    """(rows of system call handlers that no other handler called, function code -> system call)."""
+    names = {code: found for code, name in enumerate(trace.symbols.names) if (found := system_call_of(name))}
+    is_handler = np.zeros(len(trace.symbols), np.bool_)
+    is_handler[list(names)] = True
+    # __x64_sys_x calls __se_sys_x, which calls __do_sys_x.
+    return outermost(np.flatnonzero(is_handler[trace.calls.func]).astype(np.int32), trace.calls.end), names
+
+
+def exits_of(trace: Trace, rows: Int32, names: dict[int, str]) -> tuple[Int32, Int32]:
+    """(handlers of ``rows``, the mark of the event that says what each returned), for those that have one.
 
     ``sys_exit_NAME`` belongs to the last handler of NAME that ended before it in its task, ``sys_exit`` to the
-    last handler of any; no other exit, and no other entry, may stand between. What has no handler's call
-    before it is left out: its function was not traced.
+    last handler of any; no other exit, and no other entry, may stand between.
     """
     marks, calls = trace.marks, trace.calls
-    none = np.zeros(0, np.int32), np.zeros(0, np.int16)
+    none = np.zeros(0, np.int32), np.zeros(0, np.int32)
     exits = [name == "sys_exit" or name.startswith("sys_exit_") for name in marks.names]
-    if not any(exits) or not len(calls):
+    if not any(exits) or not len(rows):
         return none
     is_exit = np.array(exits)[marks.name]
     is_border = is_exit | np.array([name.startswith("sys_enter") for name in marks.names])[marks.name]
-    called = np.array([system_call_of(name) for name in trace.symbols.names], np.object_)
-    rows = np.flatnonzero((called != "")[calls.func]).astype(np.int32)
-    rows = outermost(rows, calls.end)
-    if not len(rows):
-        return none
-    found: list[int] = []
-    errors: list[int] = []
     borders = np.flatnonzero(is_border)
     # By task and place; of one place in the order of time.
     borders = borders[np.lexsort((borders, marks.row[borders], marks.lane[borders]))]
@@ -47,14 +48,20 @@ def failed_system_calls(trace: Trace) -> tuple[Int32, npt.NDArray[np.int16]]:
     same_lane = (before >= 0) & (marks.lane[before] == marks.lane[ends])
     clear = ~same_lane | (marks.row[before] <= handler)
     fits = (at >= 0) & (calls.lane[handler] == marks.lane[ends]) & (calls.end[handler] <= marks.row[ends]) & clear
-    for mark, row in zip(ends[fits].tolist(), handler[fits].tolist(), strict=True):
-        name = marks.names[marks.name[mark]]
-        if name != "sys_exit" and name != f"sys_exit_{called[calls.func[row]]}":
-            continue
-        if error := error_said(marks.text[mark]):
-            found.append(row)
-            errors.append(error)
-    return np.array(found, np.int32), np.array(errors, np.int16)
+    called = np.array([f"sys_exit_{names.get(code, '')}" for code in range(len(trace.symbols))], np.object_)
+    told = np.array(marks.names, np.object_)[marks.name[ends]]
+    fits &= (told == "sys_exit") | (told == called[calls.func[handler]])
+    return handler[fits].astype(np.int32), ends[fits].astype(np.int32)
+
+
+def failed_system_calls(trace: Trace) -> tuple[Int32, npt.NDArray[np.int16]]:
+    """(rows of handlers, the error that the event of the system call's exit says it returned).
+
+    What has no handler's call before it is left out: its function was not traced.
+    """
+    rows, marks = exits_of(trace, *handlers(trace))
+    errors = np.array([error_said(trace.marks.text[mark]) for mark in marks.tolist()], np.int16)
+    return rows[errors != 0], errors[errors != 0]
 
 
 def error_said(text: str) -> int:
