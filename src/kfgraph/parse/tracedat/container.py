@@ -11,10 +11,12 @@ from bisect import bisect_right
 from copy import copy
 
 from kfgraph.errors import InputError, NoMatchError, Notice
+from kfgraph.parse.tracedat.codec import Codec
 from kfgraph.parse.tracedat.layout import (
     COMPRESSED,
     LIMITS,
     MAGIC,
+    MAX_CHUNK,
     MAX_CPUS,
     MAX_OPTIONS,
     MAX_PAGE,
@@ -27,7 +29,7 @@ from kfgraph.parse.tracedat.layout import (
 )
 from kfgraph.parse.tracedat.notes import Notes
 from kfgraph.parse.tracedat.recover import find_sections, recover_buffers, restore_hint
-from kfgraph.parse.tracedat.source import MAX_CHUNK, Codec, Damage, Fields, Source, most_stored
+from kfgraph.parse.tracedat.source import Damage, Fields, Source, most_stored
 from kfgraph.parse.tracedat.version6 import read_version_6
 
 _USED = frozenset(int(option) for option in Option)

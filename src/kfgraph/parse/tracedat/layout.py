@@ -14,6 +14,9 @@ MAX_CPUS = 1 << 13
 MAX_PAGE = 1 << 20
 """Pages are of 4 to 64 KiB, sub-buffers (a kernel option) of a few times that."""
 
+MAX_CHUNK = 16 << 20
+"""A chunk of trace data that says it is larger is damaged (trace-cmd writes 10 pages a chunk)."""
+
 
 class Option(enum.IntEnum):
     """Ids of options and sections."""
