@@ -22,7 +22,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "src")]
 
 import numpy as np  # noqa: E402 - before instrumentation: it is not what is tested
 
-with atheris.instrument_imports(include=["kfgraph.parse.tracedat"]):
+with atheris.instrument_imports(include=["kfgraph.parse.tracedat", "kfgraph.tracefile"]):
     from kfgraph.parse.tracedat import feed, names, raw, reader
 
 from fuzz import inputs  # noqa: E402
@@ -30,11 +30,11 @@ from kfgraph.errors import InputError  # noqa: E402
 from kfgraph.parse.pairing import Pairer  # noqa: E402
 from kfgraph.parse.records import RecordBatch  # noqa: E402
 from kfgraph.parse.tracedat.clock import read_time_base  # noqa: E402
-from kfgraph.parse.tracedat.container import Container  # noqa: E402
 from kfgraph.parse.tracedat.formats import parse_page_layout, read_formats  # noqa: E402
 from kfgraph.parse.tracedat.kallsyms import Kallsyms  # noqa: E402
-from kfgraph.parse.tracedat.layout import Option  # noqa: E402
-from kfgraph.parse.tracedat.source import Damage, Fields  # noqa: E402
+from kfgraph.tracefile.container import Container  # noqa: E402
+from kfgraph.tracefile.layout import Option  # noqa: E402
+from kfgraph.tracefile.source import Damage, Fields  # noqa: E402
 from tracedat.twin import plain_loops  # noqa: E402
 
 WHOLE_EVERY = 16

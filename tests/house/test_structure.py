@@ -23,12 +23,13 @@ ALLOWED = {
     "programs": set(),
     "model": {"errors", "model"},
     "kernel": {"errors", "model", "kernel"},
-    "capture": {"errors", "programs", "model", "kernel", "capture"},
-    "parse": {"errors", "programs", "model", "kernel", "parse"},
+    "tracefile": {"errors", "model", "kernel", "tracefile"},
+    "capture": {"errors", "programs", "model", "kernel", "tracefile", "capture"},
+    "parse": {"errors", "programs", "model", "kernel", "tracefile", "parse"},
     "analyze": {"errors", "model", "kernel", "analyze"},
     "render": {"errors", "model", "kernel", "analyze", "render"},
     "export": {"errors", "model", "kernel", "analyze", "export"},
-    "cli": {"errors", "model", "kernel", "capture", "parse", "analyze", "render", "export", "cli"},
+    "cli": {"errors", "model", "kernel", "tracefile", "capture", "parse", "analyze", "render", "export", "cli"},
     "__main__": {"cli"},
 }
 # The version is a fact of the package, not of a room; results print themselves through the package's public door.

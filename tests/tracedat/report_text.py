@@ -11,9 +11,9 @@ from pathlib import Path
 
 from kfgraph.parse.records import ENTRY, EXIT, LOSS
 from kfgraph.parse.tracedat import read, records
-from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.names import Names
 from kfgraph.parse.tracedat.raw import Record
+from kfgraph.tracefile.container import Container
 
 ERRNO = 4095
 

@@ -13,9 +13,9 @@ import pytest
 
 from kfgraph.parse.records import ENTRY, EXIT, LOSS
 from kfgraph.parse.tracedat import records
-from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.names import Names
 from kfgraph.parse.tracedat.raw import Record
+from kfgraph.tracefile.container import Container
 from tracedat.report_text import Printer
 
 FILES = {

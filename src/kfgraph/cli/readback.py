@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kfgraph.capture.recorder import Verdict
 from kfgraph.errors import KfgraphError
-from kfgraph.parse.tracedat.container import Container
+from kfgraph.tracefile.container import Container
 
 
 def look_at(path: Path) -> Verdict:

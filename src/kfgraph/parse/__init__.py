@@ -173,7 +173,7 @@ def _refuse_part(source: Input) -> None:
     Raises:
         InputError: this is one.
     """
-    from kfgraph.parse.tracedat.recover import part_of, restore_hint
+    from kfgraph.tracefile.recover import part_of, restore_hint
 
     main = None if source.path is None else part_of(source.path)
     if main is None:

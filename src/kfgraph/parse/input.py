@@ -156,7 +156,7 @@ def _open(path: Path) -> IO[bytes]:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         return path.open("rb")
     except FileNotFoundError:
-        from kfgraph.parse.tracedat.recover import restore_hint
+        from kfgraph.tracefile.recover import restore_hint
 
         if hint := restore_hint(str(path)):
             raise InputError(f"{path}: no such file, only the parts that a killed recorder left", hint) from None

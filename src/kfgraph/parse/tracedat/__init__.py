@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.feed import Prefetcher
-from kfgraph.parse.tracedat.source import Damage
+from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.source import Damage
 
 if TYPE_CHECKING:
     from kfgraph.model.trace import Trace

@@ -8,9 +8,9 @@ from typing import Any
 
 from kfgraph.kernel.btf import Btf, Prototype, Type
 from kfgraph.model.symbols import Returned, SymbolTable
-from kfgraph.parse.tracedat.container import Container
-from kfgraph.parse.tracedat.layout import Option
-from kfgraph.parse.tracedat.source import Damage
+from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.layout import Option
+from kfgraph.tracefile.source import Damage
 
 
 class Prototypes:

@@ -9,9 +9,9 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kfgraph.parse.tracedat.container import Container
-from kfgraph.parse.tracedat.layout import MAX_CPUS, Option
-from kfgraph.parse.tracedat.source import Damage, Fields
+from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.layout import MAX_CPUS, Option
+from kfgraph.tracefile.source import Damage, Fields
 
 _IN_NS = frozenset(("local", "global", "uptime", "perf", "mono", "mono_raw", "boot", "tai", "tsc2nsec"))
 _UNITS = {"counter": "events", "x86-tsc": "cycles", "ppc-tb": "ticks"}

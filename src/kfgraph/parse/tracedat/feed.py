@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from kfgraph.parse.tracedat.codec import Codec
-from kfgraph.parse.tracedat.container import Container
-from kfgraph.parse.tracedat.layout import MAX_CHUNK, Buffer, Chunk, CpuData
-from kfgraph.parse.tracedat.source import Damage
+from kfgraph.tracefile.codec import Codec
+from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.layout import MAX_CHUNK, Buffer, Chunk, CpuData
+from kfgraph.tracefile.source import Damage
 
 _AHEAD_BYTES = 24 << 20
 """What all CPUs together may hold decompressed, beside what is being decoded."""

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from kfgraph.parse.tracedat.layout import MAX_FORMATS
-from kfgraph.parse.tracedat.source import Damage, Fields, whole
+from kfgraph.tracefile.layout import MAX_FORMATS
+from kfgraph.tracefile.source import Damage, Fields, whole
 
 _MAX_BLOCK = 1 << 20
 """A format block is a page or two; one that is larger than this is none."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.parse.tracedat.source import whole
+from kfgraph.tracefile.source import whole
 
 _NEWLINE, _SPACE, _DOLLAR = 10, 32, 36
 _NIBBLE = np.full(256, 255, np.uint8)

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.errors import InputError
-from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.feed import expanded
-from kfgraph.parse.tracedat.layout import Buffer
-from kfgraph.parse.tracedat.source import Damage
+from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.layout import Buffer
+from kfgraph.tracefile.source import Damage
 
 Int64 = npt.NDArray[np.int64]
 

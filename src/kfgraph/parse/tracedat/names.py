@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from kfgraph.errors import Notice
 from kfgraph.model.symbols import SymbolTable
-from kfgraph.parse.tracedat.container import Container
 from kfgraph.parse.tracedat.feed import Future
 from kfgraph.parse.tracedat.kallsyms import MOST_LINES, Kallsyms, Symbol, loaded_modules, module_at
-from kfgraph.parse.tracedat.layout import Option
-from kfgraph.parse.tracedat.notes import Notes
-from kfgraph.parse.tracedat.source import Damage, Fields
+from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.layout import Option
+from kfgraph.tracefile.notes import Notes
+from kfgraph.tracefile.source import Damage, Fields
 
 
 class Names:

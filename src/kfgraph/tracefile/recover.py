@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from kfgraph.errors import Notice
 from kfgraph.model.spelling import shell_line, shell_word
-from kfgraph.parse.tracedat.layout import COMPRESSED, MAX_CPUS, SECTIONS, Buffer, CpuData, Option, plain_chunks
-from kfgraph.parse.tracedat.source import Damage, Source, whole
+from kfgraph.tracefile.layout import COMPRESSED, MAX_CPUS, SECTIONS, Buffer, CpuData, Option, plain_chunks
+from kfgraph.tracefile.source import Damage, Source, whole
 
 if TYPE_CHECKING:
-    from kfgraph.parse.tracedat.container import Container
+    from kfgraph.tracefile.container import Container
 
 _MOST_SECTIONS = 256
 _BLOCK = 1 << 20

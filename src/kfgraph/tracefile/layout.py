@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from kfgraph.parse.tracedat.source import Source
+from kfgraph.tracefile.source import Source
 
 MAGIC = b"\x17\x08\x44tracing"
 COMPRESSED = 1

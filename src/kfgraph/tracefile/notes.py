@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from kfgraph.errors import Notice
-from kfgraph.parse.tracedat.source import Damage
+from kfgraph.tracefile.source import Damage
 
 _KINDS = {
     "cut-file": ("place where the file ends early", "places where the file ends early"),

@@ -11,8 +11,8 @@ from bisect import bisect_right
 from copy import copy
 
 from kfgraph.errors import InputError, NoMatchError, Notice
-from kfgraph.parse.tracedat.codec import Codec
-from kfgraph.parse.tracedat.layout import (
+from kfgraph.tracefile.codec import Codec
+from kfgraph.tracefile.layout import (
     COMPRESSED,
     LIMITS,
     MAGIC,
@@ -27,10 +27,10 @@ from kfgraph.parse.tracedat.layout import (
     Option,
     plain_chunks,
 )
-from kfgraph.parse.tracedat.notes import Notes
-from kfgraph.parse.tracedat.recover import find_sections, recover_buffers, restore_hint
-from kfgraph.parse.tracedat.source import Damage, Fields, Source, most_stored
-from kfgraph.parse.tracedat.version6 import read_version_6
+from kfgraph.tracefile.notes import Notes
+from kfgraph.tracefile.recover import find_sections, recover_buffers, restore_hint
+from kfgraph.tracefile.source import Damage, Fields, Source, most_stored
+from kfgraph.tracefile.version6 import read_version_6
 
 _USED = frozenset(int(option) for option in Option)
 _OPTION_COST, _UNUSED_COST = 128, 64

@@ -6,8 +6,8 @@ import threading
 import zlib
 from typing import Any
 
-from kfgraph.parse.tracedat.layout import MAX_CHUNK, Chunk
-from kfgraph.parse.tracedat.source import Damage, Source
+from kfgraph.tracefile.layout import MAX_CHUNK, Chunk
+from kfgraph.tracefile.source import Damage, Source
 
 _MAX_WINDOW = 64 << 20
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kfgraph.parse.tracedat.layout import MAX_CPUS, MAX_FORMATS, MAX_OPTIONS, Buffer, Option
-from kfgraph.parse.tracedat.recover import add_leftovers
-from kfgraph.parse.tracedat.source import Damage
+from kfgraph.tracefile.layout import MAX_CPUS, MAX_FORMATS, MAX_OPTIONS, Buffer, Option
+from kfgraph.tracefile.recover import add_leftovers
+from kfgraph.tracefile.source import Damage
 
 if TYPE_CHECKING:
-    from kfgraph.parse.tracedat.container import Container
+    from kfgraph.tracefile.container import Container
 
 
 def read_version_6(container: Container) -> None:
