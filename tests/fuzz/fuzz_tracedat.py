@@ -3,7 +3,7 @@
     pip install atheris
     python tests/fuzz/fuzz_tracedat.py -runs=5000000 NEW_CORPUS tests/fixtures/fuzz
 
-The first byte of an input says what the rest is: a whole file (its container is read), the pages of one
+The first byte of an input says what the rest is: a whole file (its contents are read), the pages of one
 CPU (decoded, paired and checked), kallsyms, or an event format. Every 16th execution reads the whole file
 that the input stands for. The page loop runs uncompiled, so that its branches count. The only
 outcomes allowed are a Trace that passes ``check()``, an InputError, and between the rooms a Damage.
@@ -32,7 +32,7 @@ from kfgraph.parse.records import RecordBatch  # noqa: E402
 from kfgraph.parse.tracedat.clock import read_time_base  # noqa: E402
 from kfgraph.parse.tracedat.formats import parse_page_layout, read_formats  # noqa: E402
 from kfgraph.parse.tracedat.kallsyms import Kallsyms  # noqa: E402
-from kfgraph.tracefile.container import Container  # noqa: E402
+from kfgraph.tracefile.contents import read_contents  # noqa: E402
 from kfgraph.tracefile.layout import Option  # noqa: E402
 from kfgraph.tracefile.source import Damage, Fields  # noqa: E402
 from tracedat.twin import plain_loops  # noqa: E402
@@ -61,22 +61,22 @@ def use_plain_loops() -> None:
 
 
 def container(path: Path) -> None:
-    """The container and everything in it but the pages."""
+    """The contents of the file, and all that it has but the pages."""
     try:
-        it = Container(path)
+        it = read_contents(path)
     except InputError:
         return
     try:
         for option in (Option.PRINTK, Option.KALLSYMS, Option.CMDLINES, Option.BTF, Option.MODULES):
             it.section(option)
-        it.text_option(Option.UNAME)
+        it.options.text(Option.UNAME)
         read_formats(it.section(Option.FTRACE_EVENTS), it.section(Option.EVENT_FORMATS))
-        parse_page_layout(it.section(Option.HEADER_INFO), it.long_size)
-        read_time_base(it, it.clock)
+        parse_page_layout(it.section(Option.HEADER_INFO), it.header.long_size)
+        read_time_base(it, it.options.clock)
         for buffer in it.buffers:
             for data in buffer.cpus:
                 for chunk in data.chunks[:4]:
-                    assert len(it.codec.chunk(data.source, chunk)) <= chunk.size
+                    assert len(it.header.codec.chunk(data.source, chunk)) <= chunk.size
     except Damage:
         pass
     finally:
@@ -90,13 +90,13 @@ class Pages:
         self.readings = []
         for number in range(len(inputs.KERNELS)):
             path.write_bytes(inputs.file_of(bytes([number << 2 | 1])))
-            self.readings.append(reader.Reading(feed.Prefetcher(Container(path))))
+            self.readings.append(reader.Reading(feed.Prefetcher(read_contents(path))))
         self.batch = RecordBatch.empty(64, retval=True, caller=True, arg=True)
         self.raw = raw.RawColumns(64)
 
     def decode(self, number: int, data: bytes) -> None:
         reading = self.readings[number]
-        big = reading.container.big_endian
+        big = reading.contents.big_endian
         stream = reader.streams.Stream(3, big_endian=big, page_size=inputs.PAGE, header=reading.page.data_offset)
         decoder = reader.pages.Decoder(
             [stream],

@@ -13,7 +13,7 @@ from kfgraph.parse.records import ENTRY, EXIT, LOSS
 from kfgraph.parse.tracedat import read, records
 from kfgraph.parse.tracedat.names import Names
 from kfgraph.parse.tracedat.raw import Record
-from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.contents import read_contents
 
 ERRNO = 4095
 
@@ -39,9 +39,9 @@ class Printer:
         import numpy as np
 
         addresses = sorted({r.caller for r in records(self.path) if r.caller})
-        container = Container(self.path)
-        found = Names(container)._kallsyms.result().resolve(np.array(addresses, np.uint64))
-        container.close()
+        contents = read_contents(self.path)
+        found = Names(contents)._kallsyms.result().resolve(np.array(addresses, np.uint64))
+        contents.close()
         return {address: symbol.name for address, symbol in zip(addresses, found, strict=True) if symbol}
 
     def head(self, record: Record, name: str) -> str:

@@ -15,7 +15,7 @@ from kfgraph.parse.records import ENTRY, EXIT, LOSS
 from kfgraph.parse.tracedat import records
 from kfgraph.parse.tracedat.names import Names
 from kfgraph.parse.tracedat.raw import Record
-from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.contents import read_contents
 from tracedat.report_text import Printer
 
 FILES = {
@@ -123,9 +123,9 @@ def compare(
 
 def kinds_of_symbols(path: Path) -> dict[str, set[str]]:
     """Name -> the types that its symbols have in the file's kallsyms."""
-    container = Container(path)
-    text = Names(container)._kallsyms.result()._text.decode()
-    container.close()
+    contents = read_contents(path)
+    text = Names(contents)._kallsyms.result()._text.decode()
+    contents.close()
     kinds: dict[str, set[str]] = {}
     for line in text.splitlines():
         _, kind, name = line.split("\t")[0].split()

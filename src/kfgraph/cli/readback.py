@@ -6,21 +6,21 @@ from pathlib import Path
 
 from kfgraph.capture.recorder import Verdict
 from kfgraph.errors import KfgraphError
-from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.contents import read_contents
 
 
 def look_at(path: Path) -> Verdict:
     """Walk through a trace.dat's sections and the list of its data; the data itself is not read."""
     try:
-        container = Container(path)
+        contents = read_contents(path)
     except (KfgraphError, OSError) as problem:
         return Verdict(usable=False, lacks=getattr(problem, "message", "") or str(problem))
     try:
         # A file without data is filled from the parts beside it; here it is to be told what is in the file.
-        inside = [cpu for buffer in container.buffers for cpu in buffer.cpus if cpu.source is container.source]
-        lacks = "; ".join(notice.text for notice in container.notices)
+        inside = [cpu for buffer in contents.buffers for cpu in buffer.cpus if cpu.source is contents.source]
+        lacks = "; ".join(notice.text for notice in contents.notices)
         if not any(cpu.chunks for cpu in inside):
             return Verdict(usable=False, lacks=lacks or "no CPU has data in it", empty=not lacks)
         return Verdict(usable=True, lacks=lacks)
     finally:
-        container.close()
+        contents.close()

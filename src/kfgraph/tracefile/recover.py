@@ -3,95 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kfgraph.errors import Notice
 from kfgraph.model.spelling import shell_line, shell_word
+from kfgraph.tracefile.cpulists import CpuLists
+from kfgraph.tracefile.header import Header
 from kfgraph.tracefile.layout import COMPRESSED, MAX_CPUS, SECTIONS, Buffer, CpuData, Option, plain_chunks
+from kfgraph.tracefile.notes import Notes
+from kfgraph.tracefile.options import Options, Place
 from kfgraph.tracefile.source import Damage, Source, whole
-
-if TYPE_CHECKING:
-    from kfgraph.tracefile.container import Container
 
 _MOST_SECTIONS = 256
 _BLOCK = 1 << 20
 
 
-def find_sections(container: Container) -> tuple[int, bool] | None:
-    """Note the sections that stand one after another from the header on, for a file whose list of them is not there.
+@dataclass
+class Found:
+    """Sections that were found without a list, and where the main buffer's data begins (-1: it is not there)."""
 
-    Returns where the main buffer's data begins, and whether it is compressed; None if it is not there.
+    places: dict[Option, Place] = field(default_factory=dict)
+    data_at: int = -1
+    data_compressed: bool = False
+
+
+def find_sections(header: Header, options: Options, notes: Notes) -> Found:
+    """The sections that stand one after another from the head on, for a file whose list of them is not there.
+
+    ``options`` gets those of an options section among them, if it is empty.
     """
-    offset = container.after_header
+    found = Found()
+    offset = header.after
     for _ in range(_MOST_SECTIONS):
-        head = container.fields(offset, 16)
+        head = header.fields(offset, 16)
         if head.left() < 16:
-            return None
+            break
         option, flags = head.number(2, "a section header"), head.number(2, "a section header")
         head.number(4, "a section header")
         size = head.number(8, "a section header")
         compressed = bool(flags & COMPRESSED)
         if option in SECTIONS:
-            container.places.setdefault(Option(option), (offset + 16, False, size, compressed))
-        elif option == Option.DONE and not container.options:
+            found.places.setdefault(Option(option), Place(offset + 16, size=size, compressed=compressed))
+        elif option == Option.DONE and not options.items:
             try:
-                container.read_options_section(offset)
+                options.add_section(offset)
             except Damage as damage:
-                container.notes.damage("options", damage)
+                notes.damage("options", damage)
         elif option == Option.BUFFER:
-            return offset + 16, compressed
-        if option > Option.MODULES or size == 0 or size > container.source.size - offset:
-            return None
+            found.data_at, found.data_compressed = offset + 16, compressed
+            break
+        if option > Option.MODULES or size == 0 or size > header.source.size - offset:
+            break
         offset += 16 + size
-    return None
+    return found
 
 
-def recover_buffers(container: Container, found: tuple[int, bool] | None) -> None:
-    """The main buffer of a file without its list of buffers, from files beside it or from the data itself."""
-    if add_leftovers(container):
-        return
-    if found is None:
-        container.miss("cut-file", "the list of its buffers is missing, and their data", container.source.size)
-        return
-    offset, compressed = found
-    buffer = Buffer("", container.clock, container.page_size)
-    start = -(-offset // container.page_size) * container.page_size
-    if compressed:
-        while start + 4 < container.source.size and len(buffer.cpus) < MAX_CPUS:
-            chunks, end = container.chunks(start, container.source.size, len(buffer.cpus), container.page_size)
+def recovered_buffers(header: Header, clock: str, found: Found, cpus: CpuLists, notes: Notes) -> list[Buffer]:
+    """The buffers of a file without its list of them, from files beside it or from the data itself."""
+    size = header.source.size
+    if beside := leftover_buffers(header, clock, notes):
+        return beside
+    if found.data_at < 0:
+        notes.add("cut-file", "the list of its buffers is missing, and their data", offset=size)
+        return []
+    buffer = Buffer("", clock, header.page_size)
+    start = -(-found.data_at // header.page_size) * header.page_size
+    if found.data_compressed:
+        while start + 4 < size and len(buffer.cpus) < MAX_CPUS:
+            chunks, end = cpus.chunks(start, size, len(buffer.cpus), header.page_size)
             if not chunks:
                 break
-            buffer.cpus.append(CpuData(len(buffer.cpus), chunks, container.source))
-            start = -(-end // container.page_size) * container.page_size
+            buffer.cpus.append(CpuData(len(buffer.cpus), chunks, header.source))
+            start = -(-end // header.page_size) * header.page_size
     else:
-        begins = list(_where_stamps_go_back(container, start))
+        begins = list(_where_stamps_go_back(header, start))
         for cpu, (begin, end) in enumerate(pairwise(begins)):
-            chunks = plain_chunks(begin, end - begin, container.page_size)
-            buffer.cpus.append(CpuData(cpu, chunks, container.source))
+            chunks = plain_chunks(begin, end - begin, header.page_size)
+            buffer.cpus.append(CpuData(cpu, chunks, header.source))
     if not buffer.cpus:
-        container.miss("cut-file", "the list of CPUs is missing, and their data", container.source.size)
-        return
-    container.buffers.append(buffer)
+        notes.add("cut-file", "the list of CPUs is missing, and their data", offset=size)
+        return []
     taken = (
         f"what stands before it was taken for CPUs 0 to {len(buffer.cpus) - 1} of the main buffer"
         if len(buffer.cpus) > 1
         else "what stands before it was taken for one CPU of the main buffer"
     )
-    container.miss("cut-file", f"the list of CPUs at the end of the file is missing; {taken}", container.source.size)
+    notes.add("cut-file", f"the list of CPUs at the end of the file is missing; {taken}", offset=size)
+    return [buffer]
 
 
-def _where_stamps_go_back(container: Container, start: int) -> Iterator[int]:
+def _where_stamps_go_back(header: Header, start: int) -> Iterator[int]:
     """Where each CPU's pages begin, and where the last end: a page before the one before it is another CPU's."""
-    page_size, order = container.page_size, "big" if container.big_endian else "little"
-    size = container.source.size
+    page_size, order = header.page_size, "big" if header.big_endian else "little"
+    size = header.source.size
     stamp, n_cpus, at = -1, 0, start
     while at + 16 < size:
-        block = container.source.read(at, _BLOCK)
+        block = header.source.read(at, _BLOCK)
         for pos in range(0, len(block) - 15, page_size):
             last, stamp = stamp, int.from_bytes(block[pos : pos + 8], order)  # type: ignore[arg-type]
-            used = int.from_bytes(block[pos + 8 : pos + 8 + container.long_size], order) & 0x7FFFFFF  # type: ignore[arg-type]
+            used = int.from_bytes(block[pos + 8 : pos + 8 + header.long_size], order) & 0x7FFFFFF  # type: ignore[arg-type]
             if used > page_size or stamp == 0:
                 # Another section's head, or what was never written.
                 if n_cpus:
@@ -146,25 +158,23 @@ def part_of(path: Path) -> Path | None:
     return shorter if not main.exists() and shorter.exists() else main
 
 
-def add_leftovers(container: Container) -> bool:
-    """The buffers of the per-CPU files beside the file, which are pages and nothing else; whether there are any."""
+def leftover_buffers(header: Header, clock: str, notes: Notes) -> list[Buffer]:
+    """The buffers of the per-CPU files beside the file, which are pages and nothing else."""
     buffers: dict[str, Buffer] = {}
     n_files = 0
-    for name, cpu, path in leftovers(container.source.path):
+    for name, cpu, path in leftovers(header.source.path):
         try:
             source = Source(path, grows=True)
         except OSError as error:
-            container.miss("leftover-unread", f"{path}: {error.strerror}", container.source.size)
+            notes.add("leftover-unread", f"{path}: {error.strerror}", offset=header.source.size)
             continue
         n_files += 1
-        buffer = buffers.setdefault(name, Buffer(name, container.clock or "local", container.page_size))
+        buffer = buffers.setdefault(name, Buffer(name, clock or "local", header.page_size))
         if source.size:
-            buffer.cpus.append(CpuData(cpu, plain_chunks(0, source.size, container.page_size), source))
+            buffer.cpus.append(CpuData(cpu, plain_chunks(0, source.size, header.page_size), source))
         else:
             source.close()
-    container.buffers += buffers.values()
-    if not buffers:
-        return False
-    text = f"the recorder did not finish this file: the data of {n_files} per-CPU files beside it was read"
-    container.notes.say(Notice("leftover-files", text, details={"n_files": n_files}))
-    return True
+    if buffers:
+        text = f"the recorder did not finish this file: the data of {n_files} per-CPU files beside it was read"
+        notes.say(Notice("leftover-files", text, details={"n_files": n_files}))
+    return list(buffers.values())

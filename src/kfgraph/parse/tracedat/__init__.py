@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from kfgraph.parse.tracedat.feed import Prefetcher
-from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.contents import read_contents
 from kfgraph.tracefile.source import Damage
 
 if TYPE_CHECKING:
@@ -28,18 +28,18 @@ def read(path: str | os.PathLike[str], *, buffer: str | None = None, name: str =
         InputError: it is none, is damaged beyond reading (the offset is named), or is a latency trace.
         NoMatchError: it has no buffer of that name.
     """
-    container = Container(path, name=name)
+    contents = read_contents(path, name=name)
     try:
-        with closing(Prefetcher(container, buffer)) as prefetcher:
+        with closing(Prefetcher(contents, buffer)) as prefetcher:
             # This and numpy take as long to import as the first chunks to decompress: now both are under way.
             from kfgraph.parse.tracedat.reader import Reading
 
             return Reading(prefetcher).trace()
     except Damage as damage:
-        container.close()
-        raise damage.as_error(container.name) from None
+        contents.close()
+        raise damage.as_error(contents.name) from None
     except BaseException:
-        container.close()
+        contents.close()
         raise
 
 
@@ -52,11 +52,11 @@ def records(path: str | os.PathLike[str], *, buffer: str | None = None) -> Itera
     from kfgraph.parse.tracedat.raw import records_of
     from kfgraph.parse.tracedat.reader import Reading
 
-    container = Container(path)
+    contents = read_contents(path)
     try:
-        with closing(Prefetcher(container, buffer)) as prefetcher:
+        with closing(Prefetcher(contents, buffer)) as prefetcher:
             yield from records_of(Reading(prefetcher))
     except Damage as damage:
-        raise damage.as_error(container.name) from None
+        raise damage.as_error(contents.name) from None
     finally:
-        container.close()
+        contents.close()

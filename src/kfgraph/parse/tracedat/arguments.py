@@ -8,7 +8,7 @@ from typing import Any
 
 from kfgraph.kernel.btf import Btf, Prototype, Type
 from kfgraph.model.symbols import Returned, SymbolTable
-from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.contents import Contents
 from kfgraph.tracefile.layout import Option
 from kfgraph.tracefile.source import Damage
 
@@ -21,9 +21,9 @@ class Prototypes:
     """
 
     def __init__(
-        self, container: Container, symbols: SymbolTable, *, long_size: int, data: bytes | None = None
+        self, contents: Contents, symbols: SymbolTable, *, long_size: int, data: bytes | None = None
     ) -> None:
-        self._file = container.sections_alone()
+        self._file = contents.sections_alone()
         self._symbols = symbols
         self.long_size = long_size
         self._data = data

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.contents import Contents
 from kfgraph.tracefile.layout import MAX_CPUS, Option
 from kfgraph.tracefile.source import Damage, Fields
 
@@ -79,19 +79,19 @@ def _cut_divide(a: int, b: int) -> int:
     return a // b if a >= 0 else -(-a // b)
 
 
-def read_time_base(container: Container, clock: str) -> TimeBase:
+def read_time_base(contents: Contents, clock: str) -> TimeBase:
     """The time base of a buffer with this trace clock."""
     base = TimeBase(clock or "local")
     for option, factor in ((Option.DATE, 1000), (Option.OFFSET, 1)):
-        for fields in container.all_options(option):
+        for fields in contents.options.all(option):
             base.offset += factor * _c_number(fields.data)
     try:
-        tsc = container.first_option(Option.TSC2NSEC)
+        tsc = contents.options.first(Option.TSC2NSEC)
         if tsc is not None:
             base.mult, base.shift = tsc.number(4, "the TSC multiplier"), tsc.number(4, "the TSC shift")
             if base.shift > 32:
                 raise Damage(tsc.offset, f"a TSC shift of {base.shift}")
-        shifts = container.first_option(Option.TIME_SHIFT)
+        shifts = contents.options.first(Option.TIME_SHIFT)
         if shifts is not None:
             shifts.number(8, "the peer's trace id")
             base.flags = shifts.number(4, "the time shift's flags")

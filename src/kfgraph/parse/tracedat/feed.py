@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from kfgraph.tracefile.codec import Codec
-from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.contents import Contents
 from kfgraph.tracefile.layout import MAX_CHUNK, Buffer, Chunk, CpuData
 from kfgraph.tracefile.source import Damage
 
@@ -65,16 +65,16 @@ class Piece(NamedTuple):
 
 
 class Prefetcher:
-    """One buffer of a container, its data on its way from the moment that this is made.
+    """One buffer of a trace.dat, its data on its way from the moment that this is made.
 
     Raises:
         NoMatchError: there is no buffer of that name.
         InputError, Damage: there is nothing to read in it.
     """
 
-    def __init__(self, container: Container, buffer: str | None = None) -> None:
-        self.container = container
-        self.buffer: Buffer = container.buffer_named(buffer)
+    def __init__(self, contents: Contents, buffer: str | None = None) -> None:
+        self.contents = contents
+        self.buffer: Buffer = contents.buffer_named(buffer)
         cpus = self.buffer.cpus
         largest = [max((chunk.size for chunk in data.chunks), default=0) for data in cpus]
         n_stored = sum(chunk.stored for data in cpus for chunk in data.chunks)
@@ -82,7 +82,7 @@ class Prefetcher:
             what = f"chunks of up to {max(largest)} bytes on {len(cpus)} CPUs, more than any trace has"
             raise Damage(cpus[largest.index(max(largest))].chunks[0].offset, what)
         group_bytes = min(_GROUP_BYTES, _AHEAD_BYTES // (2 * max(len(cpus), 1)))
-        self._lines = [_Line(container, data, group_bytes) for data in cpus]
+        self._lines = [_Line(contents, data, group_bytes) for data in cpus]
         self._wanted: _Line | None = None
         self._held = 0
         self._closed = False
@@ -151,9 +151,9 @@ class Prefetcher:
 class _Line:
     """The groups of one CPU's chunks: ``ready`` are those expanded, ``n_left`` those that are not."""
 
-    def __init__(self, container: Container, data: CpuData, group_bytes: int) -> None:
+    def __init__(self, contents: Contents, data: CpuData, group_bytes: int) -> None:
         self.ready: deque[list[Piece]] = deque()
-        self._container = container
+        self._contents = contents
         self._data = data
         self._groups = _groups(data.chunks, group_bytes)
         self._at = 0
@@ -166,7 +166,7 @@ class _Line:
     def expand_one(self) -> list[Piece]:
         """The next group; to be called by one thread only."""
         group = self._groups[len(self._groups) - self.n_left]
-        parts = expanded(self._container.codec, self._data, group)
+        parts = expanded(self._contents.header.codec, self._data, group)
         pieces = []
         for chunk, part in zip(group, parts, strict=True):
             pieces.append(Piece(self._at, chunk.size, part))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from kfgraph.errors import InputError
 from kfgraph.parse.tracedat.feed import expanded
-from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.contents import Contents
 from kfgraph.tracefile.layout import Buffer
 from kfgraph.tracefile.source import Damage
 
@@ -58,14 +58,14 @@ class FileRecords:
         InputError: where one is asked for and the file was written to since, or is gone.
     """
 
-    def __init__(self, container: Container, buffer: Buffer, places: Int64) -> None:
+    def __init__(self, contents: Contents, buffer: Buffer, places: Int64) -> None:
         """``places`` as ``Decoder.mark_places`` has them."""
-        self._name = container.name
-        self._codec = container.codec
+        self._name = contents.name
+        self._codec = contents.header.codec
         self._cpus = buffer.cpus
         self._begins = [[0, *accumulate(chunk.size for chunk in data.chunks)] for data in buffer.cpus]
         self._places = places
-        self._big_endian = container.big_endian
+        self._big_endian = contents.big_endian
         self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
 
     def __reduce__(self) -> tuple[Any, ...]:

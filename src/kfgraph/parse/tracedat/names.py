@@ -11,7 +11,7 @@ from kfgraph.errors import Notice
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.parse.tracedat.feed import Future
 from kfgraph.parse.tracedat.kallsyms import MOST_LINES, Kallsyms, Symbol, loaded_modules, module_at
-from kfgraph.tracefile.container import Container
+from kfgraph.tracefile.contents import Contents
 from kfgraph.tracefile.layout import Option
 from kfgraph.tracefile.notes import Notes
 from kfgraph.tracefile.source import Damage, Fields
@@ -20,8 +20,8 @@ from kfgraph.tracefile.source import Damage, Fields
 class Names:
     """The names of one buffer's addresses. kallsyms is read in a thread, while the pages are decoded."""
 
-    def __init__(self, container: Container, buffer: str = "") -> None:
-        self._container = container
+    def __init__(self, contents: Contents, buffer: str = "") -> None:
+        self._contents = contents
         self._buffer = buffer
         self.notes = Notes()
         self._kallsyms = Future(self._read)
@@ -36,7 +36,7 @@ class Names:
             )
             return Kallsyms(b"")
         try:
-            section = self._container.section(Option.KALLSYMS)
+            section = self._contents.section(Option.KALLSYMS)
             text = _sized(section, 4)
             if section is not None and np.count_nonzero(np.frombuffer(text, np.uint8) == ord("\n")) > MOST_LINES:
                 raise Damage(section.offset, f"more than {MOST_LINES} lines")
@@ -47,7 +47,7 @@ class Names:
 
     def _of_an_earlier_boot(self) -> bool:
         """Whether the buffer outlived a reboot: its last_boot_info tells where the kernel was then."""
-        infos = (fields.data.partition(b":") for fields in self._container.all_options(Option.LAST_BOOT))
+        infos = (fields.data.partition(b":") for fields in self._contents.options.all(Option.LAST_BOOT))
         return any(name == self._buffer.encode() and b"[kernel]" in text for name, _, text in infos)
 
     def table(
@@ -111,7 +111,7 @@ class Names:
 
     def _modules(self) -> list[tuple[int, int, str]]:
         try:
-            section = self._container.section(Option.MODULES)
+            section = self._contents.section(Option.MODULES)
         except Damage as damage:
             self.notes.damage("damaged-section", damage, part="modules")
             return []

@@ -49,23 +49,23 @@ _OVERRUN = re.compile(rb"^[ \t]*overrun[ \t]*:[ \t]*([0-9]{1,18})[ \t]*$", re.MU
 
 
 class Reading:
-    """One buffer of a container, decoded.
+    """One buffer of a trace.dat, decoded.
 
     Raises:
         InputError, Damage: it cannot be.
     """
 
     def __init__(self, prefetcher: Prefetcher) -> None:
-        self.container = container = prefetcher.container
+        self.contents = contents = prefetcher.contents
         self.buffer = prefetcher.buffer
         self.pieces = [prefetcher.pieces(which) for which in range(len(self.buffer.cpus))]
-        self.times = read_time_base(container, self.buffer.clock)
-        self.notes = Notes(container.notices)
+        self.times = read_time_base(contents, self.buffer.clock)
+        self.notes = Notes(contents.notices)
         if self.times.damage is not None:
             self.notes.damage("damaged-clock", self.times.damage)
         self.formats = read_formats(self._section(Option.FTRACE_EVENTS), None)
         self._note_formats(self.formats)
-        self.page = parse_page_layout(self._section(Option.HEADER_INFO), container.long_size)
+        self.page = parse_page_layout(self._section(Option.HEADER_INFO), contents.header.long_size)
         self.graph = {name: self.formats.named(name) for name in _GRAPH_EVENTS}
         self._check_graph()
         self.has_retval = self._has("funcgraph_exit", "retval")
@@ -81,7 +81,7 @@ class Reading:
             self.streams,
             routes=self.routes,
             layout=self._layout(),
-            big_endian=container.big_endian,
+            big_endian=contents.big_endian,
             long_size=self.page.commit_size,
             calltime_offset=self.times.offset if self.times.is_local else 0,
         )
@@ -89,7 +89,7 @@ class Reading:
     def _section(self, option: Option) -> Any:
         """A section, or None with a notice where it is damaged."""
         try:
-            return self.container.section(option)
+            return self.contents.section(option)
         except Damage as damage:
             self.notes.damage("damaged-section", damage, part=option.name.lower())
             return None
@@ -107,7 +107,7 @@ class Reading:
                 field = event.common.get(common)
                 if field is not None and (field.offset, field.size) != place:
                     raise InputError(
-                        f"{self.container.name}: {common} is {field.size} bytes at {field.offset} of a record, "
+                        f"{self.contents.name}: {common} is {field.size} bytes at {field.offset} of a record, "
                         f"which no known kernel has (at byte {event.offset})",
                         "--reader report reads the file through trace-cmd",
                     )
@@ -136,7 +136,7 @@ class Reading:
     def _stream(self, cpu: int) -> streams.Stream:
         return streams.Stream(
             cpu,
-            big_endian=self.container.big_endian,
+            big_endian=self.contents.big_endian,
             page_size=self.buffer.page_size,
             header=self.page.data_offset,
             offset=self.times.offset,
@@ -180,7 +180,7 @@ class Reading:
         else:
             if len(piece.part) < piece.size:
                 self.notes.add("cut-file", f"CPU {self.buffer.cpus[which].cpu}'s data breaks off")
-            stream.feed(words_of(piece.part, big_endian=self.container.big_endian), piece.at)
+            stream.feed(words_of(piece.part, big_endian=self.contents.big_endian), piece.at)
 
     def trace(self) -> Trace:
         """Decode and pair everything."""
@@ -190,12 +190,12 @@ class Reading:
             caller=self.has_caller,
             args=self.has_args,
             same_clock=self.times.is_local,
-            n_expected=min(n_bytes, _RATIO * self.container.source.size) // _BYTES_A_CALL,
+            n_expected=min(n_bytes, _RATIO * self.contents.source.size) // _BYTES_A_CALL,
         )
         for batch, n in self.batches():
             pairer.feed(batch, n)
         # Its thread had been in the way of those that decompress.
-        names = Names(self.container, self.buffer.name)
+        names = Names(self.contents, self.buffer.name)
         paired = pairer.finish(clock_is_ns=self.times.unit == "ns")
         del pairer
         symbols, callers = names.table(self.decoder.functions(), self.decoder.callers())
@@ -205,7 +205,7 @@ class Reading:
         tasks = self._tasks(paired.lanes)
         n_cpus, n_overrun = self._statistics()
         self.notes.merge(names.notes.all())
-        others = [b.name for b in self.container.buffers if b is not self.buffer and b.cpus]
+        others = [b.name for b in self.contents.buffers if b is not self.buffer and b.cpus]
         if others:
             shown = ", ".join(name[:80] or "(main)" for name in others[:10]) + (", ..." if len(others) > 10 else "")
             self.notes.say(
@@ -227,11 +227,11 @@ class Reading:
             notices=(*self.notes.all(), *paired.notices),
         )
         if not len(marks) and symbols.prototypes is None:
-            self.container.close()
+            self.contents.close()
         return trace
 
     def _with_prototypes(self, symbols: SymbolTable) -> SymbolTable:
-        if Option.BTF not in self.container.places and not self.has_args:
+        if Option.BTF not in self.contents.places and not self.has_args:
             return symbols
         # Imported where there are any: BTF is a format of its own.
         from kfgraph.parse.tracedat.arguments import Prototypes
@@ -239,7 +239,7 @@ class Reading:
         # With arguments it is needed, and if it is damaged, that is told now.
         section = self._section(Option.BTF) if self.has_args else None
         data = None if not self.has_args else b"" if section is None else section.data
-        prototypes = Prototypes(self.container, symbols, long_size=self.page.commit_size, data=data)
+        prototypes = Prototypes(self.contents, symbols, long_size=self.page.commit_size, data=data)
         return replace(symbols, prototypes=prototypes)
 
     def _calls(self, paired: Paired, symbols: SymbolTable, callers: npt.NDArray[np.int32]) -> CallTable:
@@ -275,9 +275,9 @@ class Reading:
         if unknown:
             n = int(np.isin(marks.name, unknown).sum())
             self.notes.add("unknown-event", f"type {unknown[0]}", n=n)
-        records = FileRecords(self.container, self.buffer, self.decoder.mark_places())
+        records = FileRecords(self.contents, self.buffer, self.decoder.mark_places())
         layouts = {number: events[number] for number in wanted if number in events}
-        form: dict[str, Any] = {"big_endian": self.container.big_endian, "long_size": self.page.commit_size}
+        form: dict[str, Any] = {"big_endian": self.contents.big_endian, "long_size": self.page.commit_size}
         texts = MarkTexts(records, layouts, **form)
         source = MarkFields(records, [layouts.get(number) for number in types.tolist()], **form)
         names = tuple(events[number].name if number in events else f"type-{number}" for number in types.tolist())
@@ -300,19 +300,19 @@ class Reading:
 
     def _statistics(self) -> tuple[int, int]:
         """(number of CPUs, records overwritten before they were read), -1 where the file does not say."""
-        options = self.container.all_options(Option.CPUSTAT)
+        options = self.contents.options.all(Option.CPUSTAT)
         overruns = [int(line[1]) for fields in options for line in _OVERRUN.finditer(fields.data)]
-        count = self.container.first_option(Option.CPUCOUNT)
+        count = self.contents.options.first(Option.CPUCOUNT)
         n_cpus = count.number(4, "the CPU count") if count is not None and count.left() >= 4 else len(self.buffer.cpus)
         return n_cpus, sum(overruns) if overruns else -1
 
     def _meta(self, paired: Paired, n_cpus: int, n_overrun: int) -> TraceMeta:
-        container = self.container
+        contents = self.contents
         # sysname nodename release machine
-        uname = container.text_option(Option.UNAME).split()
-        version = container.text_option(Option.VERSION).split()
+        uname = contents.options.text(Option.UNAME).split()
+        version = contents.options.text(Option.VERSION).split()
         return TraceMeta(
-            path=container.name,
+            path=contents.name,
             reader="dat",
             kernel=uname[2] if len(uname) > 2 else "",
             host=uname[1] if len(uname) > 1 else "",
@@ -325,11 +325,11 @@ class Reading:
             first_ns=paired.first_time,
             last_ns=paired.last_time,
             n_overrun=n_overrun,
-            buffers=tuple(b.name for b in container.buffers),
+            buffers=tuple(b.name for b in contents.buffers),
             details={
-                "file_version": container.version,
-                "compression": container.codec.name,
-                "byte_order": "big" if container.big_endian else "little",
+                "file_version": contents.header.version,
+                "compression": contents.header.codec.name,
+                "byte_order": "big" if contents.big_endian else "little",
                 "long_size": self.page.commit_size,
                 "page_size": self.buffer.page_size,
                 "loops": "compiled" if pages.COMPILED else "plain Python",
