@@ -395,9 +395,13 @@ def test_nothing_is_left_where_there_is_no_trace_to_bring_back(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("began", "restored"), [(True, True), (True, False), (False, False)])
+WHOLE = (Path(__file__).parents[2] / "examples" / "insmod-fail19.dat").read_bytes()
+BROKEN = b"\x17\x08\x44tracing..."
+
+
+@pytest.mark.parametrize(("began", "restored"), [(True, WHOLE), (True, BROKEN), (True, b""), (False, b"")])
 def test_what_a_dead_guest_had_written_is_saved_by_a_second(
-    began: bool, restored: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    began: bool, restored: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     boots: list[list[str]] = []
 
@@ -422,7 +426,7 @@ def test_what_a_dead_guest_had_written_is_saved_by_a_second(
             "trace.dat.cpu10": b"ten",
         }
         if restored:
-            (share / "trace.dat").write_bytes(b"\x17\x08\x44tracing...")
+            (share / "trace.dat").write_bytes(restored)
         return GuestResult("done", 0 if restored else 1, (), (), image, more["machine"], 1.0, 2.0)
 
     monkeypatch.setattr(virtme, "boot", boot)
@@ -435,12 +439,12 @@ def test_what_a_dead_guest_had_written_is_saved_by_a_second(
         return
     files = [f"/run/kfgraph/trace.dat{cpu}" for cpu in ("", ".cpu0", ".cpu2", ".cpu10")]
     assert boots[1] == ["trace-cmd", "restore", "-o", *files]
-    if not restored:
+    if restored != WHOLE:
         assert list(tmp_path.iterdir()) == []
         lost = "; its recording was still in its memory and is lost: --buffer 4M keeps less there"
         assert caught.value.hint == f"its last words are above; this machine is untouched{lost}"
         return
-    assert (tmp_path / "t.dat").read_bytes() == b"\x17\x08\x44tracing..."
+    assert (tmp_path / "t.dat").read_bytes() == WHOLE
     companion = Companion.from_dict(json.loads((tmp_path / "t.dat.kfgraph.json").read_text()))
     assert companion.partial == "the guest's kernel (6.1.0-fake) panicked: so it was"
     assert (companion.argv, companion.pids) == (("true",), (117,))

@@ -11,13 +11,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from kfgraph.capture.child import PR_SET_PDEATHSIG, SignalMask, signal_name, with_sbin
-from kfgraph.capture.output import MAGIC
 from kfgraph.capture.processes import living
 from kfgraph.capture.tracefs import Tracefs
+from kfgraph.capture.verify import Verdict, verify
 from kfgraph.errors import CaptureError, MachineError
 from kfgraph.model.spelling import shell_word
 from kfgraph.programs import Bounds, Overrun, run
@@ -202,37 +201,13 @@ def _records(fs: Tracefs, pids: set[str]) -> bool:
     return pids <= set(fs.read("set_ftrace_pid").split()) and fs.current_tracer == "function_graph" and fs.tracing_on
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a trace file is worth. ``lacks`` is "" if nothing is missing; ``usable``: there is something to keep.
-
-    ``empty``: it is sound and has no data, which is right where nothing was recorded.
-    """
-
-    usable: bool
-    lacks: str = ""
-    empty: bool = False
-
-
-Look = Callable[[Path], Verdict]
-"""How a file is judged. The reader of traces knows best, and is no part of this room: the command line hands it in."""
-
-
-def look_at_magic(path: Path) -> Verdict:
-    """The least: does it begin as a trace does?"""
-    with contextlib.suppress(OSError), path.open("rb") as handle:
-        if handle.read(len(MAGIC)) == MAGIC:
-            return Verdict(usable=True)
-    return Verdict(usable=False, lacks="there is no trace file")
-
-
-def salvage(recorder: str, target: Path, *, look: Look) -> Verdict:
+def salvage(recorder: str, target: Path) -> Verdict:
     """Make the best of what a recorder left at ``target`` and in its files for each CPU beside it.
 
     The parts win over a file that lacks something. They stay where they are. The kernel's event formats and
     symbols, which trace-cmd writes at the end, are those of this machine still.
     """
-    found = look(target)
+    found = verify(target)
     parts = parts_of(target)
     if (found.usable and not found.lacks) or not holds_data(parts):
         return found
@@ -246,7 +221,7 @@ def salvage(recorder: str, target: Path, *, look: Look) -> Verdict:
     n_bytes = sum(part.stat().st_size for part in parts)
     with contextlib.suppress(Overrun):  # then it is looked at what there is
         run(argv, Bounds(seconds=60 + n_bytes / (1 << 20), n_bytes=1 << 20), together=True)
-    restored = look(target)
+    restored = verify(target)
     if restored.usable and (not restored.lacks or not found.usable):
         return restored
     target.unlink(missing_ok=True)

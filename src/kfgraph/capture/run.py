@@ -17,12 +17,10 @@ from kfgraph.capture.output import OutputFile
 from kfgraph.capture.plan import CaptureOptions, CapturePlan
 from kfgraph.capture.processes import living
 from kfgraph.capture.recorder import (
-    Look,
     Recorder,
     by_hand,
     find_recorder,
     holds_data,
-    look_at_magic,
     parts_of,
     salvage,
 )
@@ -30,6 +28,7 @@ from kfgraph.capture.recording import Progress, Recording, Tell, Watcher, unhear
 from kfgraph.capture.session import Session
 from kfgraph.capture.stats import CpuStats, read_stats
 from kfgraph.capture.tracefs import Snapshot, Tracefs
+from kfgraph.capture.verify import verify
 from kfgraph.errors import CaptureError, Interrupted
 from kfgraph.model.companion import Companion
 
@@ -49,13 +48,12 @@ def record(
     *,
     fs: Tracefs,
     watcher: Watcher | None = None,
-    look: Look = look_at_magic,
     tell: Tell = unheard,
 ) -> Recording:
     """Record with this kernel, and leave the tracer as it was found.
 
-    ``look`` judges what the recorder wrote. ``tell`` takes sentences that the user needs whatever comes after: what
-    was done about a killed run, and after a failure what could not be put back.
+    ``tell`` takes sentences that the user needs whatever comes after: what was done about a killed run, and after a
+    failure what could not be put back.
 
     Raises:
         CaptureError: it could not be recorded, or not so with this kernel; its subclasses: the command cannot be run.
@@ -63,7 +61,7 @@ def record(
         Interrupted: before the command was released.
     """
     prepare.check_permission(fs)
-    return carry_out(prepare.make_plan(options, fs=fs), fs=fs, watcher=watcher, look=look, tell=tell)
+    return carry_out(prepare.make_plan(options, fs=fs), fs=fs, watcher=watcher, tell=tell)
 
 
 def carry_out(
@@ -71,7 +69,6 @@ def carry_out(
     *,
     fs: Tracefs,
     watcher: Watcher | None = None,
-    look: Look = look_at_magic,
     tell: Tell = unheard,
 ) -> Recording:
     """Record by this plan, as :func:`record`."""
@@ -79,7 +76,7 @@ def carry_out(
         held_back = signals.heeded(_ASKING) | {signal.SIGCHLD}
         mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, held_back))
         stack.callback(_unblock, held_back, mask)
-        return _Capture(plan, fs, watcher, look, tell, held_back, mask).run(stack)
+        return _Capture(plan, fs, watcher, tell, held_back, mask).run(stack)
 
 
 def _unblock(held_back: frozenset[signal.Signals], mask: SignalMask) -> None:
@@ -94,7 +91,6 @@ class _Capture:
         plan: CapturePlan,
         fs: Tracefs,
         watcher: Watcher | None,
-        look: Look,
         tell: Tell,
         held_back: frozenset[signal.Signals],
         mask: SignalMask,
@@ -104,7 +100,6 @@ class _Capture:
         self.held_back = held_back
         self.fs = fs
         self.watcher = watcher
-        self.look = look
         self.tell = tell
         self.mask = mask
         self.child: Child | None = None
@@ -123,7 +118,7 @@ class _Capture:
         program = find_recorder()
         self.output = OutputFile(options.output, force=options.force)
         stack.callback(self.output.discard)
-        for sentence in sessions.restore_leftovers(look=self.look):
+        for sentence in sessions.restore_leftovers():
             self.tell(sentence)
         argv = options.command.argv if options.command else ("-p", ",".join(map(str, options.pids)))
         session = Session(fs, argv=argv, folder=self.output.temporary.parent)
@@ -261,8 +256,8 @@ class _Capture:
             self._report(now)
             self.recorder.look_at_readers()
             if now >= self.settled_at:
-                # There is nothing to see yet. But now is the time to import what the last look takes.
-                self.look(self.output.temporary)
+                # There is nothing to see yet. But now is the time to import what verifying takes.
+                verify(self.output.temporary)
                 self.settled_at = float("inf")
             if self._signalled(self._next_wake(now, until)):
                 return
@@ -344,7 +339,7 @@ class _Capture:
             self.recorder.look_at_readers()
             self.recorder.stop(wait=wait)
         # It may say that all went well and leave a file without data: when the disk is full, for one.
-        found = self.look(self.output.temporary)
+        found = verify(self.output.temporary)
         right = not found.lacks or (found.empty and not any(cpu.n_events for cpu in stats))
         lacks = "" if right else f"trace-cmd's file lacks data: {found.lacks}"
         reason = self.partial or self.recorder.failure or self.recorder.lost_readers or lacks
@@ -356,7 +351,7 @@ class _Capture:
             hint = "-o FILE writes somewhere else"
         self.recorder.kill()
         self.partial = reason
-        if salvage(program, self.output.temporary, look=self.look).usable:
+        if salvage(program, self.output.temporary).usable:
             return
         if holds_data(parts_of(self.output.temporary)):
             self.output.keep()

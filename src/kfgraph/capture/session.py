@@ -22,16 +22,14 @@ from kfgraph.capture import probes, tracefs
 from kfgraph.capture.output import give_to_caller
 from kfgraph.capture.processes import Process
 from kfgraph.capture.recorder import (
-    Look,
-    Verdict,
     by_hand,
     find_recorder,
     holds_data,
-    look_at_magic,
     parts_of,
     salvage,
 )
 from kfgraph.capture.tracefs import Snapshot, Tracefs
+from kfgraph.capture.verify import Verdict
 from kfgraph.errors import CaptureError, MachineError
 
 _STATE, _LOCK = "session.json", "lock"
@@ -189,7 +187,7 @@ def find_leftovers() -> Leftovers | None:
     return None if found.owner.alive else found
 
 
-def restore_leftovers(*, look: Look = look_at_magic) -> list[str]:
+def restore_leftovers() -> list[str]:
     """Clear what ``find_leftovers`` finds; sentences that say what was done, none if there was nothing.
 
     What the killed run had recorded is saved where it can be, and else kept; the sentences say where it is.
@@ -206,10 +204,10 @@ def restore_leftovers(*, look: Look = look_at_magic) -> list[str]:
         if found is None:
             return []
         locks.callback(os.close, _lock_tracer(Tracefs(found.tracefs_root)))  # another user may record now
-        return _restore(found, look)
+        return _restore(found)
 
 
-def _restore(found: Leftovers, look: Look) -> list[str]:
+def _restore(found: Leftovers) -> list[str]:
     said = [f"put back what {found.text.removesuffix(' left the tracer changed')} had changed in the tracer"]
     if found.recorder and found.recorder.alive:
         # Its own end of a recording first: it may be writing the last of the file.
@@ -225,7 +223,7 @@ def _restore(found: Leftovers, look: Look) -> list[str]:
     if failed := _put_back(fs, found.snapshot, found.instances):
         said.append("could not put back " + ", ".join(failed))
     (state_folder() / _STATE).unlink(missing_ok=True)
-    return [*said, *_save_recording(found.folder, look)]
+    return [*said, *_save_recording(found.folder)]
 
 
 def _put_back(fs: Tracefs, snapshot: Snapshot, instances: Iterable[str]) -> list[str]:
@@ -236,11 +234,11 @@ def _put_back(fs: Tracefs, snapshot: Snapshot, instances: Iterable[str]) -> list
     ]
 
 
-def _save_recording(folder: Path, look: Look) -> Iterator[str]:
+def _save_recording(folder: Path) -> Iterator[str]:
     """Save what lies in a killed run's folder; the folder goes if there is nothing."""
     recording = folder / "trace.dat"
     try:
-        verdict = salvage(find_recorder(), recording, look=look)
+        verdict = salvage(find_recorder(), recording)
     except MachineError as problem:  # no trace-cmd any more
         verdict = Verdict(usable=False, lacks=problem.message)
     if verdict.usable:

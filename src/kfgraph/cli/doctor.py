@@ -32,13 +32,12 @@ def run(
     Exit 0 if kfgraph trace works in at least one way, 3 if in neither.
     """
     from kfgraph.capture import doctor, session
-    from kfgraph.cli.readback import look_at
     from kfgraph.model.health import GUEST, NATIVE
     from kfgraph.parse.compiled import compiled_loops
 
     if fix:
         try:
-            done = session.restore_leftovers(look=look_at)
+            done = session.restore_leftovers()
         except (CaptureError, OSError) as problem:
             raise MachineError(f"cannot put the tracer back: {problem}", hint="run it as root") from problem
         for sentence in done or ["nothing was left by a killed run"]:

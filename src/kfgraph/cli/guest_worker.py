@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from kfgraph.capture.guest import worker
-from kfgraph.cli.readback import look_at
 
 if __name__ == "__main__":
-    sys.exit(worker.main(Path(sys.argv[1]), look=look_at))
+    sys.exit(worker.main(Path(sys.argv[1])))

@@ -23,7 +23,6 @@ from kfgraph.cli import checking
 from kfgraph.cli.app import drop
 from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
-from kfgraph.cli.readback import look_at
 from kfgraph.cli.saying import say, write_lines
 from kfgraph.errors import UsageError
 from kfgraph.kernel import images
@@ -63,7 +62,6 @@ def record(options: CaptureOptions, choice: GuestChoice, *, quiet: bool) -> Reco
             out=cast(IO[bytes], _Output(sys.stdout.buffer, line)),
             err=cast(IO[bytes], _Output(sys.stderr.buffer, line)),
             on_stage=line.update,
-            look=look_at,
         )
     except GuestFailure as failure:
         line.end()

@@ -8,7 +8,6 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kfgraph.capture.child import Command, find_command, find_user, signal_name, with_sbin
@@ -16,7 +15,7 @@ from kfgraph.capture.plan import CaptureOptions, parse_size_kb
 from kfgraph.capture.prepare import make_plan
 from kfgraph.capture.probes import definition
 from kfgraph.capture.processes import tasks_of
-from kfgraph.capture.recorder import PROGRAM, Verdict
+from kfgraph.capture.recorder import PROGRAM
 from kfgraph.capture.recording import Progress, Recording, Watcher
 from kfgraph.capture.run import record
 from kfgraph.capture.tracefs import neutral, take_snapshot
@@ -204,7 +203,7 @@ def trace(
             line = LiveLine(sys.stderr, wanted=not quiet)
             try:
                 watcher = _Progress(line).watcher(while_recording=progress)
-                recording = record(options, fs=checking.machine(), watcher=watcher, look=_look_at, tell=say)
+                recording = record(options, fs=checking.machine(), watcher=watcher, tell=say)
             finally:
                 line.take_back()
                 line.clear()
@@ -234,13 +233,6 @@ def _warnings(recording: Recording) -> list[str]:
     missed = sum(p.n_missed for p in recording.companion.probes)
     said = [f"return probes missed {plural(missed, 'call')}"] if missed else []
     return said + [f"could not be put back in the tracer: {name}" for name in recording.not_restored]
-
-
-def _look_at(path: Path) -> Verdict:
-    # The reader is needed at the end only.
-    from kfgraph.cli.readback import look_at
-
-    return look_at(path)
 
 
 class _Progress:

@@ -20,8 +20,9 @@ from kfgraph.capture.guest.virtme import GuestResult
 from kfgraph.capture.loads import find_loads
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.plan import CaptureOptions, CapturePlan, default_buffer_kb
-from kfgraph.capture.recorder import PROGRAM, Look, find_recorder, look_at_magic
+from kfgraph.capture.recorder import PROGRAM, find_recorder
 from kfgraph.capture.recording import Recording
+from kfgraph.capture.verify import verify
 from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound, Interrupted
 from kfgraph.kernel.images import KernelImage
 from kfgraph.model.companion import Companion
@@ -51,7 +52,6 @@ def record_in_guest(
     out: IO[bytes] | None = None,
     err: IO[bytes] | None = None,
     on_stage: OnStage | None = None,
-    look: Look = look_at_magic,
 ) -> GuestRecording:
     """Record in a guest that boots ``image``; the trace lies at ``options.output`` afterwards.
 
@@ -59,7 +59,6 @@ def record_in_guest(
     HUP) goes to the command in the guest; while that boots, and at the third time, it ends the guest.
     ``on_stage`` is called often with "booting", "preparing", "running", "done", "copying" or "rescuing", and the
     seconds so far.
-    ``look`` judges what is saved of a guest that died.
 
     Raises:
         CaptureError: kfgraph's own failure, inside or outside; a guest that died, hung or ran out of time
@@ -96,7 +95,7 @@ def record_in_guest(
             recording = _bring_back(result, folder / "share", output)
         except GuestFailure as failure:
             if result.stage == "running":
-                if _rescue(options, failure, folder / "share", output, on_stage, look):
+                if _rescue(options, failure, folder / "share", output, on_stage):
                     failure.hint = f"what it had recorded until shortly before is in {options.output}"
                 else:
                     lost = "its recording was still in its memory and is lost: --buffer 4M keeps less there"
@@ -179,7 +178,6 @@ def _rescue(
     share: Path,
     output: OutputFile,
     on_stage: OnStage | None,
-    look: Look,
 ) -> bool:
     """Make a trace of what a dead guest's recorder had written; True if there is one at its place now.
 
@@ -204,7 +202,7 @@ def _rescue(
         on_stage=on_stage and (lambda _, seconds: on_stage("rescuing", seconds)),
     )
     found = folder / "share" / worker.TRACE
-    if restored.status != 0 or not look(found).usable:
+    if restored.status != 0 or not verify(found).usable:
         return False
     found.replace(output.temporary)
     output.commit(replace(known, partial=failure.message))

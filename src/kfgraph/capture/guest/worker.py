@@ -16,7 +16,6 @@ from pathlib import Path
 from kfgraph.capture import tracefs
 from kfgraph.capture.guest.agent import put
 from kfgraph.capture.plan import CaptureOptions
-from kfgraph.capture.recorder import Look, look_at_magic
 from kfgraph.capture.recording import Watcher
 from kfgraph.capture.run import record
 from kfgraph.capture.tracefs import Tracefs
@@ -29,8 +28,8 @@ DRAIN_PERCENT = 1
 """How full a buffer is when the recorder begins to read it, in a guest."""
 
 
-def main(folder: Path, *, look: Look = look_at_magic) -> int:
-    """Record; the exit status that ``kfgraph trace`` passes on. ``look`` judges what the recorder wrote."""
+def main(folder: Path) -> int:
+    """Record; the exit status that ``kfgraph trace`` passes on."""
     options = CaptureOptions.from_dict(json.loads((folder / OPTIONS).read_text()))
 
     def begins(companion: Companion) -> None:
@@ -41,7 +40,7 @@ def main(folder: Path, *, look: Look = look_at_magic) -> int:
     try:
         fs = tracefs.find()
         _write_out_early(fs)
-        recording = record(options, fs=fs, watcher=Watcher(None, begins), look=look)
+        recording = record(options, fs=fs, watcher=Watcher(None, begins))
     except (KfgraphError, KeyboardInterrupt) as problem:
         message, hint = getattr(problem, "message", "interrupted"), getattr(problem, "hint", "")
         code = problem.exit_code if isinstance(problem, CaptureError) else CaptureError.exit_code

@@ -1,16 +1,30 @@
-"""Whether what a recorder wrote can be loaded: the look that a recording is given before it is put in its place."""
+"""Whether what a recorder wrote can be loaded: checked before a recording is put in its place."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from kfgraph.capture.recorder import Verdict
 from kfgraph.errors import KfgraphError
-from kfgraph.tracefile.contents import read_contents
 
 
-def look_at(path: Path) -> Verdict:
+@dataclass(frozen=True)
+class Verdict:
+    """What a trace file is worth. ``lacks`` is "" if nothing is missing; ``usable``: there is something to keep.
+
+    ``empty``: it is sound and has no data, which is right where nothing was recorded.
+    """
+
+    usable: bool
+    lacks: str = ""
+    empty: bool = False
+
+
+def verify(path: Path) -> Verdict:
     """Walk through a trace.dat's sections and the list of its data; the data itself is not read."""
+    # Imported while a recording goes on, and not before it begins.
+    from kfgraph.tracefile.contents import read_contents
+
     try:
         contents = read_contents(path)
     except (KfgraphError, OSError) as problem:
