@@ -16,7 +16,8 @@ import pytest
 from builder.tables import call, trace_of
 from builder.text import report_text
 from builder.tracedat import TEXT, Cpu, Extra, Kernel, trace_dat
-from kfgraph.cli.app import COMMANDS, main
+from kfgraph.cli.app import main
+from kfgraph.cli.commands import COMMANDS
 from kfgraph.cli.idle import option_name, without_effect
 from kfgraph.cli.saying import say
 from kfgraph.errors import Notice

@@ -16,7 +16,8 @@ import kfgraph as api
 from builder.tables import call, trace_of
 from builder.tracedat import dat_of
 from kfgraph.capture.plan import parse_size_kb
-from kfgraph.cli.app import COMMANDS, main
+from kfgraph.cli.app import main
+from kfgraph.cli.commands import COMMANDS
 from kfgraph.cli.idle import option_name
 from kfgraph.errors import UsageError
 from kfgraph.model.units import parse_ns, parse_seconds, parse_whole

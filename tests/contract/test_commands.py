@@ -15,7 +15,8 @@ import pytest
 from builder.tables import call, deep, trace_of, wide
 from builder.text import report_text
 from kfgraph.analyze.top import BY, GROUPS
-from kfgraph.cli.app import COMMANDS, main
+from kfgraph.cli.app import main
+from kfgraph.cli.commands import COMMANDS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAMES = [command.name for command in COMMANDS]

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from builder.tracedat import TEXT, Cpu, Extra, Kernel, trace_dat
-from kfgraph.cli.app import COMMANDS, main
+from kfgraph.cli.app import main
+from kfgraph.cli.commands import COMMANDS
 from kfgraph.export.csv import cell
 from kfgraph.model.spelling import json_text, shell_line, spelt_out
 

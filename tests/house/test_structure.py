@@ -125,6 +125,68 @@ def test_no_module_outgrows_its_room(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES
 
 
+def imported_files(path: Path) -> set[Path]:
+    """The files of this package that a file imports, anywhere in it: in functions and under TYPE_CHECKING too.
+
+    Not counted is what ``kfgraph/__init__.py`` imports: the public API names everything, and rooms have the version
+    from it.
+    """
+    found = set()
+    if path == SOURCE / "__init__.py":
+        return found
+    for _, module, name in imports(ast.parse(path.read_text()), path):
+        parts = module.split(".")
+        if parts[0] != "kfgraph":
+            continue
+        for place in (SOURCE.joinpath(*parts[1:], name), SOURCE.joinpath(*parts[1:])):
+            file = next((f for f in (place.with_suffix(".py"), place / "__init__.py") if f.is_file()), None)
+            if file is not None:
+                found.add(file)
+                break
+    return found - {path}
+
+
+def circles() -> list[list[str]]:
+    """Groups of files that import one another, straight or by way of others."""
+    edges = {path: imported_files(path) for path in SOURCE.rglob("*.py")}
+
+    def reached(start: Path) -> set[Path]:
+        seen: set[Path] = set()
+        ahead = list(edges[start])
+        while ahead:
+            path = ahead.pop()
+            if path not in seen:
+                seen.add(path)
+                ahead += edges[path]
+        return seen
+
+    reach = {path: reached(path) for path in edges}
+    groups = {
+        frozenset(other for other in reach[path] if path in reach[other]) for path in edges if path in reach[path]
+    }
+    return sorted(sorted(str(path.relative_to(SOURCE)) for path in group) for group in groups)
+
+
+def test_no_files_import_one_another_in_a_circle() -> None:
+    assert circles() == []
+
+
+def test_the_test_of_circles_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.SOURCE", tmp_path)
+    files = {
+        "__init__.py": "from kfgraph.model import a",
+        "model/__init__.py": "",
+        "model/a.py": "from kfgraph import __version__\ndef f():\n    from kfgraph.model import b",
+        "model/b.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .c import x",
+        "model/c.py": "import kfgraph.model.a",
+        "model/d.py": "from kfgraph.model.a import f\nfrom kfgraph import model",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert circles() == [["model/a.py", "model/b.py", "model/c.py"]]
+
+
 def loaded_by(statement: str) -> set[str]:
     code = f"{statement}\nimport sys\nprint(*sorted(m for m in sys.modules if '.' not in m))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -133,6 +195,9 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_chunks_are_on_their_way_before_numpy_is_imported() -> None:
     assert "numpy" not in loaded_by("import kfgraph.parse, kfgraph.parse.tracedat.feed")
+    everything = ", ".join(f"kfgraph.tracefile.{path.stem}" for path in (SOURCE / "tracefile").glob("[a-z]*.py"))
+    assert "kfgraph.tracefile.contents" in everything
+    assert "numpy" not in loaded_by(f"import {everything}, kfgraph.capture.verify")
 
 
 def test_the_command_line_starts_light() -> None:

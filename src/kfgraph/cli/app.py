@@ -1,112 +1,22 @@
-"""The command line: the list of commands, and the one error boundary."""
+"""The command line: one command is run, inside the one error boundary."""
 
 from __future__ import annotations
 
 import _thread
 import contextlib
 import importlib
-import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
-from typing import IO, Any
 
-from kfgraph.cli import memory
+from kfgraph.cli import memory, streams
+from kfgraph.cli.commands import COMMANDS
 from kfgraph.cli.invocation import Invocation, running
 from kfgraph.cli.saying import fail, say, write_lines
 from kfgraph.errors import Interrupted, KfgraphError, MachineError, UsageError
 from kfgraph.model.spelling import shell_line
-
-
-@dataclass(frozen=True)
-class Command:
-    """One command: ``module`` holds the function ``run``; ``passthrough``: its operand is a command line, and its
-    options are declared so that plain ones are understood without typer. ``takes_command``: what stands behind the
-    first ``--`` is a command line, which ``run`` gets as ``command``.
-
-    ``summary`` begins the docstring of ``run``: the list of commands needs it and not the module.
-    """
-
-    name: str
-    module: str
-    summary: str
-    passthrough: bool = False
-    takes_command: bool = False
-
-
-COMMANDS = (
-    Command(
-        "trace",
-        "kfgraph.cli.trace",
-        "Run COMMAND and record the kernel functions it runs; its exit status is passed on.",
-        passthrough=True,
-    ),
-    Command(
-        "why",
-        "kfgraph.cli.why",
-        "Why the command failed: which call failed, where the error was born, and how it came up.",
-        takes_command=True,
-    ),
-    Command(
-        "show",
-        "kfgraph.cli.show",
-        "The call tree below a function, or of every task: who called whom, and how long each call took.",
-    ),
-    Command(
-        "top",
-        "kfgraph.cli.top",
-        "Which functions the time went into: calls, self and total time, percentiles, and the hot paths.",
-    ),
-    Command(
-        "errors",
-        "kfgraph.cli.errorlist",
-        "Every call that returned an error: where it began, how far it came up, and who handled it.",
-    ),
-    Command(
-        "syscalls",
-        "kfgraph.cli.syscalls",
-        "The system calls of the command, as strace shows them: arguments, result, time; -c sums them up.",
-    ),
-    Command(
-        "info",
-        "kfgraph.cli.info",
-        "What a trace is: kernel, clock, tasks, calls, losses, and how it was recorded.",
-    ),
-    Command(
-        "doctor",
-        "kfgraph.cli.doctor",
-        "Check whether tracing works here, natively and in a guest, each obstacle with its remedy.",
-    ),
-)
-
-
-def open_standard_streams() -> None:
-    """Where a standard stream was closed (``2>&-``), read and write nothing: else a file would get its number."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
-
-
-def _never_fail_on_a_letter() -> None:
-    """Where the locale cannot write a letter (a tree line, a name from the trace), write ``?`` for it."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
-def drop(stream: IO[Any]) -> None:
-    """Point a stream that cannot be written to elsewhere: what comes, and the flush at exit, goes nowhere, silently."""
-    with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-        os.dup2(nowhere.fileno(), stream.fileno())
-
-
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -121,8 +31,8 @@ def main(args: Sequence[str] | None = None) -> int:
 def _main(invocation: Invocation, *, ready: Callable[[], object] = lambda: None) -> int:
     """The boundary; ``ready`` is called where Ctrl-C can be answered."""
     debug = invocation.debug
-    open_standard_streams()
-    _never_fail_on_a_letter()
+    streams.open_standard_streams()
+    streams.never_fail_on_a_letter()
     # Ignored, as some parents leave it, no child's end could be waited for.
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -135,12 +45,12 @@ def _main(invocation: Invocation, *, ready: Callable[[], object] = lambda: None)
     except KeyboardInterrupt as stop:
         return 128 + (stop.number if isinstance(stop, Interrupted) else signal.SIGINT)
     except BrokenPipeError:
-        drop(sys.stdout)
+        streams.drop(sys.stdout)
         return 0
     except OSError as problem:
         if debug:
             raise
-        drop(sys.stdout)
+        streams.drop(sys.stdout)
         return fail(MachineError(": ".join(filter(None, (problem.filename, problem.strerror or str(problem))))))
     except Exception as bug:
         # An import that is interrupted may make an error of its own of it.

@@ -74,10 +74,8 @@ def parse(run: Callable[..., Any], words: Sequence[str]) -> dict[str, Any] | Non
     return found
 
 
-def takes_value(name: str) -> bool:
-    """Whether ``kfgraph trace`` has an option of this name whose next word is its value."""
-    from kfgraph.cli.trace import run
-
+def takes_value(run: Callable[..., Any], name: str) -> bool:
+    """Whether the command has an option of this name whose next word is its value."""
     meaning = _declared(run)[1].get(name)
     return meaning is not None and meaning.constant is None
 

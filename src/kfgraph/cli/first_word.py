@@ -148,6 +148,7 @@ def _translated(
 ) -> Iterator[tuple[Sequence[str], bool]]:
     """(words, are they for trace-cmd), one option or operand at a time; what is not known is carried over."""
     from kfgraph.cli.fastparse import takes_value
+    from kfgraph.cli.trace import run
 
     rest = list(words)
     while rest:
@@ -162,7 +163,7 @@ def _translated(
             name, equals, value = word[:2], "=", word[2:]  # -iFILE
         habit = habits.get(name)
         if habit is None:
-            more = [rest.pop(0)] if rest and not equals and operands_end and takes_value(name) else []
+            more = [rest.pop(0)] if rest and not equals and operands_end and takes_value(run, name) else []
             yield [word, *more], False
             continue
         given = ""

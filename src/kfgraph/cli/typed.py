@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args
 import typer
 from typer.models import OptionInfo
 
-from kfgraph.cli.app import COMMANDS, Command
+from kfgraph.cli.commands import COMMANDS, Command
 from kfgraph.cli.fastparse import NUMBERS, Operands, Option
 from kfgraph.errors import UsageError
 
