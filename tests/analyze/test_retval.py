@@ -10,12 +10,14 @@ import pytest
 
 import kfgraph
 from builder.tables import Call, call, trace_of
+from kfgraph.analyze.errorlist import errors
 from kfgraph.analyze.retval import decoded, errors_of, values_of
 from kfgraph.kernel.btf import Btf
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
 from kfgraph.kernel.returns import Fails, error_name, fails, is_sure, known, plain_name
 from kfgraph.model.symbols import Returned
 from kfgraph.model.trace import Trace
+from kfgraph.render.errorlist import ErrorsView
 
 WHOLE = 1 << 64
 TYPES = {
@@ -198,6 +200,22 @@ def test_names_of_errors() -> None:
     assert [error_name(n, sure=False) for n in (-1, -2)] == ["", "ENOENT"]
     assert error_name(-110, sure=True, arch="mips64") == ""
     assert [is_sure(-1, how) for how in Fails] == [False, False, False, True]
+
+
+def test_the_list_of_errors_names_a_minus_one_only_where_it_is_sure() -> None:
+    trace = trace_of([
+        call("compute", 1, call("f", 1, retval=err(1)), retval=0),
+        call("__x64_sys_kill", 1, retval=err(1, half=False)),
+        call("g", 1, retval=err(19)),
+    ])  # fmt: skip
+    rows = errors(trace, unsure=True)
+    assert [(row.function, row.to_dict()["error"], row.sure) for row in rows] == [
+        ("f", None, False), ("__x64_sys_kill", "EPERM", True), ("g", "ENODEV", False),
+    ]  # fmt: skip
+    words = [word for line in ErrorsView(trace, rows).lines(80) for word in line.plain.split()]
+    assert [word for word in words if word.startswith("-")] == ["-1", "-EPERM", "-ENODEV?"]
+    assert [row.function for row in errors(trace, ret=1)] == ["__x64_sys_kill"]
+    assert errors(trace, ret=[1], unsure=True) == errors(trace, ret=1, unsure=True) == rows[:2]
 
 
 def test_a_failing_insmod_fails_for_sure_from_top_to_bottom(repository: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import anytree
 import numpy as np
 import pandas as pd
@@ -77,6 +79,38 @@ def test_one_value_is_as_good_as_a_list_of_one() -> None:
     assert len(kfgraph.to_pandas(trace, root=None, task=None, pid=None, cpu=None)) == len(trace.calls)
     with pytest.raises(NoMatchError, match="no call of 'insmod' in this trace"):
         kfgraph.top(trace, root="insmod")
+
+
+def test_one_name_is_as_good_as_a_list_for_the_other_questions(repository) -> None:
+    from kfgraph.analyze.errorlist import errors
+    from kfgraph.analyze.syscalls import chosen_calls
+    from kfgraph.analyze.why import why
+
+    path = repository / "examples" / "insmod-foo-fail19.dat"
+    trace = kfgraph.load(path)
+    assert why(trace, root="do_one_initcall") == why(trace, root=["do_one_initcall"])
+    found = errors(trace, root="do_one_initcall", module="foo", ret=19)
+    assert [(row.function, row.error) for row in found] == [("foo_read_id [foo]", -19)]
+    assert found == errors(trace, root=["do_one_initcall"], module=["foo"], ret=[19])
+    assert errors(trace, module="o") == []
+    failed = kfgraph.load(repository / "examples" / "cat-enoent.dat")
+    pid = failed.tasks[0].pid
+    opened = chosen_calls(failed, names="openat", pid=pid)
+    assert [call.error for call in opened] == [0, 0, -2]
+    assert chosen_calls(failed, names=["openat"], task="cat") == opened
+    with pytest.raises(NoMatchError, match="no task with pid 0"):
+        chosen_calls(failed, pid=0)
+
+
+def test_one_module_file_is_as_good_as_a_list(tmp_path: Path, repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kfgraph.parse import vanished
+
+    given: list[list[str]] = []
+    monkeypatch.setattr(vanished, "attach", lambda trace, modules: given.append(modules) or trace)
+    path = repository / "examples" / "insmod-foo-fail19.dat"
+    for modules in ("foo.ko", ["foo.ko"], Path("foo.ko"), (Path("foo.ko"),), ()):
+        kfgraph.load(path, modules=modules)
+    assert given == [["foo.ko"]] * 4
 
 
 def test_return_values_and_errors_in_the_frame() -> None:

@@ -12,7 +12,8 @@ from kfgraph.analyze.forest import Bool, Int32
 from kfgraph.analyze.retval import errors_of
 from kfgraph.analyze.select import Filters, select
 from kfgraph.errors import NoMatchError
-from kfgraph.kernel.errnos import errno_name
+from kfgraph.kernel.returns import error_name
+from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace
 
 _MOST_ABOVE = 4
@@ -40,14 +41,20 @@ class ErrorRow:
     def to_dict(self, arch: str = "") -> dict[str, Any]:
         """What ``kfgraph errors --json`` prints."""
         return {
-            "function": self.function, "value": self.error, "error": errno_name(-self.error, arch=arch) or None,
+            "function": self.function, "value": self.error,
+            "error": error_name(self.error, sure=self.sure, arch=arch) or None,
             "n_calls": self.n_calls, "row": self.row, "start_ns": self.start_ns if self.start_ns >= 0 else None,
             "path": list(self.path), "top": self.top, "handler": self.handler or None, "sure": self.sure,
         }  # fmt: skip
 
 
 def errors(
-    trace: Trace, *, ret: Sequence[int] = (), module: Sequence[str] = (), unsure: bool = False, **filters: Any
+    trace: Trace,
+    *,
+    ret: int | Sequence[int] = (),
+    module: str | Sequence[str] = (),
+    unsure: bool = False,
+    **filters: Any,
 ) -> list[ErrorRow]:
     """The errors that began in the selected calls, in the order of their first sight.
 
@@ -55,13 +62,14 @@ def errors(
     or junk (the function's type is not known) are left out where nobody handed them on.
 
     Args:
-        ret: only these errors (positive numbers).
-        module: only functions of these modules.
+        ret: only this error, or these (positive numbers).
+        module: only functions of this module, or of these.
         filters: as for :func:`kfgraph.analyze.select.select`.
 
     Raises:
         NoMatchError: the trace holds no return values, or a filter leaves nothing.
     """
+    ret, module = listed(ret), listed(module)
     calls = trace.calls
     if calls.retval is None:
         raise NoMatchError(

@@ -15,6 +15,7 @@ from kfgraph.analyze.select import lanes_asked_for, less_own_cost
 from kfgraph.analyze.sysexits import exits_of, handlers
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.calls import Flag
+from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace
 
 _ENTER, _EXIT = "sys_enter", "sys_exit"
@@ -107,11 +108,11 @@ def shown_result(call: SystemCall, arch: str = "") -> str:
 def chosen_calls(
     trace: Trace,
     *,
-    names: Sequence[str] = (),
+    names: str | Sequence[str] = (),
     failed: bool = False,
     slowest: int | None = None,
-    task: Sequence[str] = (),
-    pid: Sequence[int] = (),
+    task: str | Sequence[str] = (),
+    pid: int | Sequence[int] = (),
     all_tasks: bool = False,
 ) -> list[SystemCall]:
     """The system calls that pass every filter, in time order; with ``slowest`` the N slowest, slow to fast.
@@ -119,6 +120,7 @@ def chosen_calls(
     Raises:
         NoMatchError: there is no such task.
     """
+    names, task, pid = listed(names), listed(task), listed(pid)
     if task or pid:
         lanes: list[int] | None = lanes_asked_for(trace, task, pid)
     elif trace.command_lanes is not None and not all_tasks:

@@ -18,6 +18,7 @@ from kfgraph.errors import NoMatchError
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.syscalls import meaning, system_call_of
 from kfgraph.kernel.unwinding import decides_nothing, plain, waits
+from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
 
@@ -143,17 +144,18 @@ class Why:
         }  # fmt: skip
 
 
-def why(trace: Trace, *, root: Sequence[str] = (), error: int = 0, all_tasks: bool = False) -> Why:
+def why(trace: Trace, *, root: str | Sequence[str] = (), error: int = 0, all_tasks: bool = False) -> Why:
     """Why the command of ``trace`` failed; with ``root`` or ``error``, why that function failed, or this error came.
 
     Args:
-        root: names or globs: the first of their calls that returned an error.
+        root: one or several names or globs: the first of their calls that returned an error.
         error: the errno (positive): the last call that returned it, outermost.
         all_tasks: also tasks that are not the command's.
 
     Raises:
         NoMatchError: no call of ``root``, or none that returned ``error``.
     """
+    root = listed(root)
     seen = Outcomes(trace)
     if root or error:
         return _of_function(trace, seen, root, error, all_tasks)

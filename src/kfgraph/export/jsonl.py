@@ -15,6 +15,7 @@ from kfgraph.model.calls import CONTEXTS, Flag
 from kfgraph.model.spelling import json_text
 
 _CHUNK = 16_384
+_REGISTER = '"%#x"'
 
 
 def write_calls(call_tree: CallTree, out: TextIO) -> None:
@@ -137,7 +138,7 @@ def _recorded(call_tree: CallTree, nodes: npt.NDArray[np.intp]) -> Callable[[int
             columns = zip(*(column[part].tolist() for column in returned), strict=True)
             more = [
                 f', "retval": {value if known else "null"}, '
-                f'"retval_raw": {_register(register) if recorded else "null"}{said[error]}'
+                f'"retval_raw": {_REGISTER % register if recorded else "null"}{said[error]}'
                 for value, known, recorded, register, error in columns
             ]
         if len(cost):
@@ -149,10 +150,6 @@ def _recorded(call_tree: CallTree, nodes: npt.NDArray[np.intp]) -> Callable[[int
         return more
 
     return texts
-
-
-def _register(value: int) -> str:
-    return f'"0x{value:x}"'
 
 
 def _error(error: int, sure: bool, arch: str) -> str:

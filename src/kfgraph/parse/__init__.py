@@ -102,16 +102,15 @@ def load(
     *,
     reader: str | None = None,
     buffer: str | None = None,
-    modules: Sequence[str | os.PathLike[str]] = (),
+    modules: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
 ) -> Trace:
     """Read a trace: a file, ``-`` for standard input, or an open binary file or pipe.
 
     gzip, xz and zstd are seen through. ``reader`` forces one of READERS by name, ``buffer`` names one
     of several trace buffers in a trace.dat (the main one by default). A companion file beside the
-    trace (``TRACE.kfgraph.json``) is used where there is one. ``modules`` are files of kernel
-    modules (.ko, .xz, .zst, .gz, or a directory of them): they name functions of modules that were gone when the trace
-    was written. What cannot be read becomes a Notice
-    as long as there is something that can.
+    trace (``TRACE.kfgraph.json``) is used where there is one. ``modules`` is a file of a kernel
+    module, or several (.ko, .xz, .zst, .gz, or a directory of them): they name functions of modules that were gone when
+    the trace was written. What cannot be read becomes a Notice as long as there is something that can.
 
     Raises:
         InputError: not a trace, empty, a directory, missing, damaged beyond use, or a text without a
@@ -131,7 +130,8 @@ def load(
     if modules:
         from kfgraph.parse import vanished
 
-        trace = vanished.attach(trace, [os.fspath(module) for module in modules])
+        files = [modules] if isinstance(modules, (str, os.PathLike)) else modules
+        trace = vanished.attach(trace, [os.fspath(module) for module in files])
     return trace
 
 

@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from kfgraph.analyze.errorlist import ErrorRow
-from kfgraph.kernel.errnos import errno_name
+from kfgraph.kernel.returns import error_name
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
@@ -36,8 +36,8 @@ class ErrorsView:
         first = self.trace.meta.first_ns
         for row in shown:
             at = f"{(row.start_ns - first) / 1e9:.6f}" if row.start_ns >= first >= 0 else "?"
-            name = errno_name(-row.error, arch=self.trace.meta.arch) or str(-row.error)
-            value = f"-{name}{'' if row.sure else '?'}"
+            name = error_name(row.error, sure=row.sure, arch=self.trace.meta.arch)
+            value = f"-{name or -row.error}{'' if row.sure or not name else '?'}"
             line = Text(f"{at:>11}  {row.n_calls:>7,}  ", no_wrap=True)
             line.append(f"{value:>13}  ", "red" if row.sure else "")
             room = max(width - line.cell_len, 20)
