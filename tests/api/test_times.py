@@ -32,6 +32,7 @@ TRACES = {
     "examples/insmod-dummy.report.txt.xz": "do_init_module",
     "examples/insmod-lossy.report.txt.xz": "load_module",
     "tests/fixtures/traces/s390x-true.dat": "vfs_read",
+    "tests/fixtures/text/6.1-report-pipe-syscalls.txt.xz": "do_sys_openat2",
     "tests/fixtures/text/6.12-report-l-insmod.txt.xz": "*_module",
     "tests/fixtures/text/7.2-retval-ftrace-abstime-proc-latency.txt.xz": "vfs_*",
 }
@@ -76,7 +77,17 @@ def agree(trace: Trace, **filters: Any) -> None:
     known = frame["total_ns"].notna()
     assert (frame["total_ns"][known] <= frame["duration_ns"][known]).all()
 
+    assert ("error" in frame) == any("error" in line for line in lines.values())
+    if "error" in frame:
+        words = [None if word != word else word for word in frame["error"].astype(object)]
+        assert words == [lines[row]["error"] for row in rows.tolist()]
+        assert frame["error_sure"].tolist() == [lines[row]["error_sure"] for row in rows.tolist()]
+
     merged = call_tree(trace, merge=True, **filters)
+    if "error" in frame:
+        sure = [node["n_errors"] for node in json_of(merged) if node["error_sure"]]
+        assert sum(sure) == int(frame["error_sure"].sum())
+        assert merged.to_pandas()["n_errors"].tolist() == [node["n_errors"] for node in json_of(merged)]
     totals: Counter[Any] = Counter()
     selfs: Counter[Any] = Counter()
     for node in json_of(merged):
@@ -125,6 +136,22 @@ def test_every_door_has_the_same_times(name: str, which: int, loaded: Callable[[
                 door(trace, **filters)
         return
     agree(trace, **filters)
+
+
+def test_an_error_that_only_an_event_tells_is_in_every_door(tmp_path: Path) -> None:
+    report = tmp_path / "report.txt"
+    report.write_text(
+        "cpus=1\n"
+        "  sh-1 [000] 5.000001: funcgraph_entry:               |  __x64_sys_openat() {\n"
+        "  sh-1 [000] 5.000002: funcgraph_entry:    2.000 us   |    do_sys_openat2();\n"
+        "  sh-1 [000] 5.000009: funcgraph_exit:     8.000 us   |  }\n"
+        "  sh-1 [000] 5.000010: sys_exit_openat:      0xfffffffffffffffe\n"
+    )
+    trace = kfgraph.load(report)
+    frame = kfgraph.to_pandas(trace)
+    assert trace.calls.retval is None and "retval" not in frame
+    assert frame.loc[frame["error_sure"], ["function", "error"]].to_numpy().tolist() == [["__x64_sys_openat", "ENOENT"]]
+    agree(trace)
 
 
 def test_interrupts_are_in_the_duration_and_not_in_the_total(loaded: Callable[[str], Trace]) -> None:

@@ -63,9 +63,10 @@ class CallTree:
 
         Columns: label (as the tree shows it), function and module (``<NA>`` for a task's node), level,
         parent, n_calls, n_unfinished, total_ns, self_ns, avg_ns, min_ns, max_ns, flags, row (the call's row in
-        ``trace.calls``, ``<NA>`` for a node that stands for several or for none), and where return values were
-        recorded and the tree is not merged error and error_sure, as in :func:`kfgraph.to_pandas`. Times are ns, sums
-        over the calls whose value is known; unknown is ``<NA>``.
+        ``trace.calls``, ``<NA>`` for a node that stands for several or for none), and where errors
+        were recorded error and error_sure, as in :func:`kfgraph.to_pandas`, of a merged tree the most frequent error,
+        and n_errors, the calls that returned one. Times are ns, sums over the calls whose value is known; unknown is
+        ``<NA>``.
         """
         from kfgraph.analyze.treeframe import tree_frame
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.retval import errors_of, values_of
+from kfgraph.analyze.errors import error_columns
+from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import Filters, select
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import CONTEXTS, Flag
@@ -30,7 +31,8 @@ def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
     it leaves out, and without kfgraph's own cost), self_ns (less that cost), level, parent (a row; of the selection:
     the nearest selected caller), context, flags (see :class:`kfgraph.Flag`). Where the trace has return values:
     retval (the value that the function's type makes of the register, an error always negative), retval_raw (the
-    register), error (its name, None for no error) and error_sure (False: it looks like one, see docs/show.md).
+    register), error (its name, None for no error) and error_sure (False: it looks like one, see docs/show.md),
+    the last two also where only the exit events of system calls tell errors.
     Where the selection has any: own_cost_ns, kfgraph's own, at most. Times are ns of the trace clock; unknown is
     ``<NA>``.
 
@@ -84,12 +86,13 @@ def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
         columns["retval"] = numbers(values, ~has)
         registers = pd.Series(calls.retval[rows].astype(np.uint64), dtype="UInt64", index=rows)
         columns["retval_raw"] = registers.mask((flags & Flag.HAS_RETVAL) == 0)
-        errors = errors_of(calls, symbols)
-        said = 2 * errors.codes[rows].astype(np.int64) + errors.sure[rows]
+    told = error_columns(trace, rows.astype(np.int32))
+    if told:
+        said = 2 * told["error"].astype(np.int64) + told["error_sure"]
         keys, which = np.unique(said, return_inverse=True)
         pairs = [divmod(key, 2) for key in keys.tolist()]
         columns["error"] = words(which, [error_name(e, sure=bool(s), arch=trace.meta.arch) or None for e, s in pairs])
-        columns["error_sure"] = errors.sure[rows]
+        columns["error_sure"] = told["error_sure"]
     if len(selection.own_cost):
         cost_ns = selection.own_cost.of(rows.astype(np.int32))
         columns["own_cost_ns"] = numbers(cost_ns, cost_ns < 0)

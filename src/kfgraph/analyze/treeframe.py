@@ -60,4 +60,6 @@ def tree_frame(tree: TreeTable, trace: Trace) -> pd.DataFrame:
         pairs = [divmod(key, 2) for key in keys.tolist()]
         columns["error"] = words(which, [error_name(e, sure=bool(s), arch=trace.meta.arch) or None for e, s in pairs])
         columns["error_sure"] = sure
+    if "n_errors" in tree.extras:
+        columns["n_errors"] = tree.extras["n_errors"]
     return pd.DataFrame(columns, index=pd.RangeIndex(len(tree), name="node"))

@@ -25,7 +25,8 @@ def write_calls(call_tree: CallTree, out: TextIO) -> None:
     outermost call; the parent of a root is null. ``duration_ns`` is as recorded, ``total_ns`` is what the selection
     counts, ``self_ns`` is less kfgraph's own cost; what is unknown is null. ``retval`` (the value by the function's
     type), ``retval_raw`` (the register), ``error`` (its name), ``error_sure``, and ``args`` are there if the trace
-    recorded any, ``own_cost_ns`` if there is any in the selection.
+    recorded any (an error also where only the exit event of a system call tells it), ``own_cost_ns`` if there is any
+    in the selection.
     """
     trace, tree = call_tree.trace, call_tree.tree
     calls = trace.calls
@@ -77,7 +78,8 @@ def write_nodes(call_tree: CallTree, out: TextIO) -> None:
 
     ``node`` and ``parent`` number the nodes; ``task`` is set instead of ``function`` on the nodes above
     the calls of a task. Times are sums over the calls whose value is known, null where none is. ``own_cost_ns``,
-    kfgraph's own in the node itself, is there if there is any in the tree.
+    kfgraph's own in the node itself, is there if there is any in the tree. Where errors were recorded, ``n_errors``
+    counts the calls that returned one, ``error`` is the most frequent, ``error_sure`` says whether they are.
     """
     tree, trace = call_tree.tree, call_tree.trace
     symbols, costs = list(_symbols(call_tree)), bool(tree.own_cost_ns.any())
@@ -104,6 +106,11 @@ def write_nodes(call_tree: CallTree, out: TextIO) -> None:
         }
         if costs:
             record["own_cost_ns"] = _known(tree.own_cost_ns[node])
+        if "n_errors" in tree.extras:
+            error, sure = int(tree.extras["error"][node]), bool(tree.extras["error_sure"][node])
+            record["n_errors"] = int(tree.extras["n_errors"][node])
+            record["error"] = error_name(error, sure=sure, arch=trace.meta.arch) or None
+            record["error_sure"] = sure
         out.write(("\n" if node == 0 else ",\n") + json_text(record))
     out.write("\n]\n")
 
@@ -122,14 +129,15 @@ def _recorded(call_tree: CallTree, nodes: npt.NDArray[np.intp]) -> Callable[[int
     """(first, last) -> ``, "retval": ..., "args": ...`` of those ``nodes``, as far as there are such columns."""
     trace, tree = call_tree.trace, call_tree.tree
     calls, rows = trace.calls, tree.row[nodes]
-    cost, returned = call_tree.selection.own_cost, None
+    cost, returned, errors = call_tree.selection.own_cost, None, None
     if calls.retval is not None:
         values, has = values_of(calls, trace.symbols, rows)
         recorded, registers = calls.has(Flag.HAS_RETVAL)[rows], calls.retval[rows].astype(np.uint64)
+        returned = values, has, recorded, registers
+    if "error" in tree.extras:
         # Twice the error number, and one more where it is sure.
         errors = 2 * tree.extras["error"][nodes].astype(np.int64) + tree.extras["error_sure"][nodes]
         said = {key: _error(key >> 1, bool(key & 1), trace.meta.arch) for key in np.unique(errors).tolist()}
-        returned = values, has, recorded, registers, errors
 
     def texts(first: int, last: int) -> list[str]:
         part = slice(first, last)
@@ -137,10 +145,11 @@ def _recorded(call_tree: CallTree, nodes: npt.NDArray[np.intp]) -> Callable[[int
         if returned is not None:
             columns = zip(*(column[part].tolist() for column in returned), strict=True)
             more = [
-                f', "retval": {value if known else "null"}, '
-                f'"retval_raw": {_REGISTER % register if recorded else "null"}{said[error]}'
-                for value, known, recorded, register, error in columns
+                f', "retval": {value if known else "null"}, "retval_raw": {_REGISTER % raw if recorded else "null"}'
+                for value, known, recorded, raw in columns
             ]
+        if errors is not None:
+            more = [f"{also}{said[error]}" for also, error in zip(more, errors[part].tolist(), strict=True)]
         if len(cost):
             costs = _nullable(cost.of(rows[part]))
             more = [f'{also}, "own_cost_ns": {value}' for also, value in zip(more, costs, strict=True)]

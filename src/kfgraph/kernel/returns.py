@@ -12,6 +12,7 @@ import re
 
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
+from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.model.symbols import Returned
 
 # C types by the BTF of Linux 7.2; in older kernels these return the same, or another type that holds no error.
@@ -65,12 +66,6 @@ _KNOWN = {
 }
 # strcmp, cmp_name, btf_sec_info_cmp, percpu_counter_compare; not nft_cmp_init, ip_vs_in_icmp, generic_ci_d_compare.
 _COMPARES = re.compile(r"_*(?:cmp|compare)_\w+|(?!_*bpf_)\w*(?:(?<!i)cmp|(?<!_d_)compare)")
-# System calls return long, and what is below 0 is always an error (include/linux/syscalls.h). The wrappers of the
-# architectures; plain sys_ names up to 4.16 and on arm, where the drawing functions of framebuffers look like them.
-_SYSCALL = re.compile(
-    r"(?:__(?:x64|ia32|x32|arm64|s390x?|riscv|loongarch|powerpc|do|se)_)?(?:compat_)?(?:sys|SyS)_"
-    r"(?!imageblit|fillrect|copyarea)\w+"
-)
 _LOADER = frozenset(LOADER_FUNCTIONS)
 
 
@@ -111,7 +106,8 @@ def fails(name: str, module: str, returned: Returned | None) -> Fails:
         return Fails.NEVER
     # .isra may have lost its return value, .part is another function.
     as_written = name == plain or name[len(plain) :].startswith(".constprop.")
-    if not module and as_written and (plain in _LOADER or _SYSCALL.fullmatch(plain)):
+    # System calls return long, and what is below 0 is always an error (include/linux/syscalls.h).
+    if not module and as_written and (plain in _LOADER or system_call_of(plain)):
         return Fails.ALWAYS
     if returned is None or not as_written:
         return Fails.MAYBE
