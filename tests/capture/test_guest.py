@@ -27,6 +27,8 @@ from kfgraph.capture.guest.virtme import GuestResult
 from kfgraph.capture.plan import CaptureOptions
 from kfgraph.capture.recording import Recording
 from kfgraph.capture.stats import CpuStats
+from kfgraph.cli import checking
+from kfgraph.cli.invocation import Invocation, running
 from kfgraph.errors import CaptureError, CommandNotFound, InputError, MachineError
 from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
@@ -550,3 +552,33 @@ def test_ctrl_c_while_it_boots_ends_the_guest_and_later_goes_to_the_command() ->
         ctrl_c()
         with pytest.raises(KeyboardInterrupt):
             signals.take("running")
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [
+        ("kfgraph doctor lists what is missing; kfgraph trace --guest records in a virtual machine",
+         "another kernel may do: --guest-kernel list"),
+        ("boot a distribution's kernel, or use --guest", "another kernel may do: --guest-kernel list"),
+        ("kfgraph trace --guest-kernel list", "kfgraph trace --guest-kernel list"),
+        ("wait for it to end, or stop it", "wait for it to end, or stop it"),
+    ],
+)  # fmt: skip
+def test_a_hint_from_inside_a_guest_does_not_ask_for_one(inside: str, outside: str) -> None:
+    failure = host._failure({"message": "no tracer", "hint": inside, "exit_code": 125})
+    assert (failure.message, failure.hint) == ("in the guest: no tracer", outside)
+
+
+@pytest.mark.parametrize(
+    ("line", "typed"),
+    [
+        (["trace", "-f", "true"], "kfgraph trace --guest -f true"),
+        (["--debug", "trace", "true"], "kfgraph --debug trace --guest true"),
+        (["why", "t.dat", "--", "insmod", "foo.ko"], "kfgraph why --guest t.dat -- insmod foo.ko"),
+        (["trace", "-p", "1"], "otherwise"),
+    ],
+)
+def test_the_same_line_for_a_guest(line: list[str], typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    with running(Invocation.of(line)):
+        assert checking._in_a_guest("otherwise") == typed

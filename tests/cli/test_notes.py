@@ -7,6 +7,7 @@ import importlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,9 @@ from kfgraph.cli.commands import COMMANDS
 from kfgraph.cli.idle import option_name, without_effect
 from kfgraph.cli.saying import say
 from kfgraph.errors import Notice
+from kfgraph.model.units import format_bytes, format_size
 from kfgraph.parse import load
+from kfgraph.render.capture import CaptureSummary, progress_line, summary
 
 F, G, LOST_IN = TEXT + 0x100, TEXT + 0x200, TEXT + 0x300
 SYMBOLS = {TEXT: ("T", "_stext", ""), F: ("T", "whole", ""), G: ("T", "leaf", ""), LOST_IN: ("T", "lossy", "")}
@@ -249,3 +252,36 @@ def test_every_counted_notice_of_a_text_has_a_number(tmp_path: Path) -> None:
     assert "1 line is no record" in " ".join(kfgraph("info", str(path))[1].split())
     said = json.loads(kfgraph("info", "--json", str(path))[1])["notices"]
     assert [(notice["code"], notice["n"]) for notice in said] == [("unread-line", 1)]
+
+
+def test_sizes_of_a_damaged_file_are_no_sizes() -> None:
+    assert [format_bytes(n) for n in (0, 1, 1_234, -1, (1 << 64) - 1)] == [
+        "0 bytes", "1 byte", "1,234 bytes", "an impossible number of bytes", "an impossible number of bytes"
+    ]  # fmt: skip
+    assert [format_size(n) for n in (0, 512, 1 << 20, -5, (1 << 64) - 1)] == ["0 B", "512 B", "1.0 MiB", "?", "?"]
+
+
+def test_a_section_that_says_it_is_as_large_as_can_be(tmp_path: Path) -> None:
+    cpu = Cpu(Kernel(), 0)
+    cpu.entry(1_000, 1, F, 0)
+    cpu.exit(2_000, 1, F, 0, 1_000, 2_000)
+    data = trace_dat(Kernel(), [cpu], symbols=SYMBOLS)
+    # The section's size of 8 bytes, kallsyms' own of 4, and its text.
+    at = data.index(f"{TEXT:016x} T _stext".encode()) - 12
+    path = tmp_path / "t.dat"
+    for size in (b"\xff" * 8, b"\xff" * 7 + b"\x7f"):
+        path.write_bytes(data[:at] + size + data[at + 8 :])
+        code, out, err = kfgraph("info", str(path))
+        assert code in (0, 5)
+        assert "an impossible number of bytes" in " ".join((out + err).split())
+        assert not re.search(r"\d{15,}|-\d+ (byte|B)", out + err)
+
+
+def test_a_count_of_one_in_summaries() -> None:
+    result = CaptureSummary("t", 1, 1, 1, 1, lost=((0, 1, 9),), n_probes=1, n_unprobed=1)
+    lines = [line.plain for line in summary(result)]
+    assert "  CPU 0 lost 1 event, 10% of what happened there" in lines
+    assert "  1 return probe; 1 more function has none: --returns GLOB chooses" in lines
+    assert lines[0].startswith("kfgraph: t: 1 call of 1 task, 1 B, recorded 1 ns")
+    said = progress_line(stage="recording", elapsed_s=1, n_bytes=0, n_events=1, per_second=1, n_lost=0)
+    assert said == "recording, 1 s, 0 B, 1 event, 1/s"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import importlib
+import inspect
 import io
 import json
 import os
@@ -27,6 +29,7 @@ EVIL = (
     "\u202egpj.exe", "\u2066iso", "lrm\u200ehere", "\u200frlm", "alm\u061c", "\u200bzero", "line\u2028end", "\u2029p",
     "\U000e0041\U000e0042tag", "\ufeffbom", "fill\u3164er", "=HYPERLINK(1)", "+1", "-2", "@SUM(1)", "＝1",
     "'quoted", "[red]markup[/red]", 'q"uote,comma', "<b>", "{0}%s",
+    "__x64_sys_\x1b[41mred",
 )  # fmt: skip
 RAW = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u3164\ud800-\udfff\U000e0000-\U000e0fff]"
@@ -84,10 +87,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+READING = [
+    command.name
+    for command in COMMANDS
+    if "trace" in inspect.signature(importlib.import_module(command.module).run).parameters
+]
 LINES = [
-    *[[command, file] for command in ("show", "top", "info")
+    *[[command, file] for command in READING
       for file in ("evil.dat", "with.dat", "broken.dat", "tracer.txt", "buffers.txt", "report.txt", "empty\x1b[41m.dat",
                    "missing\x1b[41m\u202e")],
+    *[[command, *words, "evil.dat"] for command in READING if command != "info"
+      for words in (["--json"], ["--root", "red\x1b[41m"], ["--task", "red"], ["--module", "\x1b[41m\u202e.ko"],
+                    ["--ret", "\x1b[41m"], ["--of", "red\x1b[41m"], ["--name", "\x1b[41m"], ["--count"], ["--all"],
+                    ["--text"], ["--unsure"], ["--failed"], ["--nosuch\x1b[41m"])],
+    ["why", "--", "no\x1b[41m\u202esuch"], ["why", "--", "./\x1b[41m\udcff"], ["errors", "evil.dat", "\x1b[41m"],
     ["info", "-v", "with.dat"], ["info", "--json", "with.dat"], ["info", "--json", "-v", "broken.dat"],
     ["info", "--strict", "broken.dat"], ["show", "--strict", "evil.dat"],
     ["show", "--all", "-e", "*", "evil.dat"], ["show", "--json", "evil.dat"], ["show", "--merge", "evil.dat"],
@@ -159,7 +172,9 @@ def test_nothing_raw_in_a_pipe(args, folder, monkeypatch) -> None:
 
 @pytest.mark.parametrize("args", [
     ["show", "evil.dat"], ["show", "-e", "*", "with.dat"], ["show", "--root", "zero", "evil.dat"], ["top", "evil.dat"],
-    ["info", "with.dat"], ["info", "tracer.txt"], ["show", "report.txt"], ["top", "--csv", "evil.dat"],
+    ["info", "with.dat"], ["info", "tracer.txt"], ["why", "evil.dat"], ["errors", "--unsure", "evil.dat"],
+    ["syscalls", "evil.dat"], ["syscalls", "-c", "evil.dat"], ["why", "--all", "evil.dat"],
+    ["show", "report.txt"], ["top", "--csv", "evil.dat"],
     ["evil\x1b[41m.dat"], ["show", "--opt\x1b[41m\u202e"],
 ], ids=lambda args: spelt_out(" ".join(args)))  # fmt: skip
 def test_nothing_raw_on_a_terminal(args, folder) -> None:
@@ -169,6 +184,7 @@ def test_nothing_raw_on_a_terminal(args, folder) -> None:
 
 def test_names_are_spelt_out_and_all_there(folder, monkeypatch) -> None:
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "400")
     out = in_process("top", "--limit", "0", "evil.dat")[1]
     assert [name for name in EVIL if spelt_out(name) not in out] == []
     assert in_process("show", "--root", "gpj", "evil.dat")[2].endswith("  hint: did you mean \\u202egpj.exe?\n")

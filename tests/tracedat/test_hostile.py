@@ -177,7 +177,7 @@ def test_no_guess_at_the_tracer_where_the_formats_are_damaged(
         with pytest.raises(NoMatchError, match="no function call") as caught:
             open_trace(str(file))
         assert ("-p function_graph?" in caught.value.hint) == guesses
-        assert ("the first: event formats: " in capsys.readouterr().err) == (not guesses)
+        assert ("cannot be read: event formats: " in capsys.readouterr().err) == (not guesses)
 
 
 def test_common_fields_elsewhere_are_refused_with_the_byte(tmp_path: Path) -> None:

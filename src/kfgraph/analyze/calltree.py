@@ -81,7 +81,8 @@ class CallTree:
         tree = self.tree
         names = list(dict.fromkeys(tree.labels[code] for code in tree.label[tree.roots[:1000]].tolist()))
         more = ", …" if len(names) > 3 else ""
-        return f"<CallTree {', '.join(names[:3])}{more}: {len(tree):,} nodes, {plural(len(tree.roots), 'root')}>"
+        nodes, roots = plural(len(tree), "node"), plural(len(tree.roots), "root")
+        return f"<CallTree {', '.join(names[:3])}{more}: {nodes}, {roots}>"
 
 
 def call_tree(

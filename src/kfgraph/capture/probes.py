@@ -26,6 +26,7 @@ from kfgraph.kernel.loader import (
 )
 from kfgraph.kernel.unwinding import gives_back
 from kfgraph.model.companion import ReturnProbe
+from kfgraph.model.units import plural
 
 if TYPE_CHECKING:
     from kfgraph.kernel.module import Module
@@ -92,7 +93,7 @@ def plan_probes(
     chosen, notes = _choose(functions, modules, globs, blacklist, imports, n_asked=len(asked))
     n_cut = max(0, len(chosen) - MAX_PROBES)
     if n_cut:
-        notes.append(f"no return probe on {n_cut} more functions: at most {MAX_PROBES} are set")
+        notes.append(f"no return probe on {plural(n_cut, 'more function')}: at most {MAX_PROBES} are set")
     probes = tuple(_named(chosen[:MAX_PROBES]))
     if not probes:
         return ProbePlan(notes=tuple(notes))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from itertools import takewhile
 
 from kfgraph.capture import doctor, prepare, tracefs
 from kfgraph.cli import invocation
@@ -38,10 +37,11 @@ def _with_sudo(problem: KfgraphError) -> str:
 def _in_a_guest(otherwise: str) -> str:
     """This run's command line for a guest; processes that run here are not to be had there."""
     program, *arguments = invocation.current().line
-    if "-p" in arguments or "--pid" in arguments:
+    at = next((i for i, word in enumerate(arguments) if word in ("trace", "why")), None)
+    if at is None or "-p" in arguments or "--pid" in arguments:
         return otherwise
-    before = list(takewhile(lambda word: word != "trace", arguments))
-    return shell_line([*own_words(program, os.environ), *before, "trace", "--guest", *arguments[len(before) + 1 :]])
+    before, after = arguments[: at + 1], arguments[at + 1 :]
+    return shell_line([*own_words(program, os.environ), *before, "--guest", *after])
 
 
 def check_machine(*, dry_run: bool) -> None:

@@ -9,6 +9,7 @@ _UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "μs": 1_000, "ms": 1_000_000, "s"
 MOST_SECONDS = 1_000_000_000
 """More than any trace lasts (31 years); times of more would not fit their columns."""
 _MOST_WHOLE = 1 << 62
+_MOST_BYTES = 1 << 50
 
 
 def format_ns(ns: int, *, digits: int = 3) -> str:
@@ -90,13 +91,20 @@ def format_share(share: float) -> str:
 
 
 def format_size(n_bytes: int) -> str:
-    """Bytes -> ``512 B``, ``1.4 KiB``, ``23.0 MiB``."""
+    """Bytes -> ``512 B``, ``1.4 KiB``, ``23.0 MiB``; ``?`` for what no file and no memory has."""
+    if not 0 <= n_bytes <= _MOST_BYTES:
+        return "?"
     size = float(n_bytes)
     for unit in ("B", "KiB", "MiB"):
         if size < 1024:
             return f"{int(size)} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"
+
+
+def format_bytes(n_bytes: int) -> str:
+    """``1 byte``, ``1,234 bytes``; a number that a damaged file says is no size is not shown as one."""
+    return plural(n_bytes, "byte") if 0 <= n_bytes <= _MOST_BYTES else "an impossible number of bytes"
 
 
 def format_count(n: int) -> str:

@@ -61,7 +61,7 @@ def summary(result: CaptureSummary) -> list[Text]:
     for cpu, n_lost, n_recorded in result.lost:
         share = n_lost / max(1, n_lost + n_recorded)
         lines.append(
-            Text(f"  CPU {cpu} lost {format_count(n_lost)} events, {share:.0%} of what happened there", "bold red")
+            Text(f"  CPU {cpu} lost {plural(n_lost, 'event')}, {share:.0%} of what happened there", "bold red")
         )
     lines += [Text(f"  against it: {advice}") for advice in result.advice]
     root = f" --root {shell_word(result.next_root)}" if result.next_root else ""
@@ -88,6 +88,6 @@ def progress_line(*, stage: str, elapsed_s: float, n_bytes: int, n_events: int, 
         return f"{words.get(stage, stage)}, {elapsed_s:.0f} s, {format_size(n_bytes)}"
     lost = f", {format_count(n_lost)} lost" if n_lost else ""
     return (
-        f"recording, {elapsed_s:.0f} s, {format_size(n_bytes)}, {format_count(n_events)} events, "
+        f"recording, {elapsed_s:.0f} s, {format_size(n_bytes)}, {plural(n_events, 'event')}, "
         f"{format_count(round(per_second))}/s{lost}"
     )

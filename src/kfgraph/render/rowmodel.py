@@ -79,7 +79,7 @@ class RowModel:
     before: Mapping[int, str] = field(default_factory=dict)
     after: Mapping[int, str] = field(default_factory=dict)
     options: Mapping[Why, str] = field(default_factory=dict)
-    roots: str = "matches"
+    root_noun: str = "match"
     arch: str = ""
 
     def __len__(self) -> int:
@@ -186,7 +186,7 @@ class RowModel:
             option = f" ({self._option(row)})"
             time = f", {format_ns(int(folded.hidden_ns[row]))}"
             n_roots = int((folded.tree.parent < 0).sum()) - int((folded.level[folded.kind == Kind.CALL] == 0).sum())
-            more = f"{n_roots:,} more {self.roots}, " if node < 0 else ""
+            more = f"{plural(n_roots, f'more {self.root_noun}')}, " if node < 0 else ""
             return self._cut(level, False, f"… {more}{self._hidden(row)}", time + option, option, whole=True)
         text = folded.texts[folded.text[row]]
         if kind is Kind.OWN_COST:

@@ -97,8 +97,8 @@ class TreeView:
             start_ns = np.where(tree.row < 0, columns.BLANK, np.where(at < 0, columns.UNKNOWN, at - first))
         before, after = self._around_roots()
         options = {why: option for why, (option, _) in self._ways_back.items()}
-        roots = "tasks" if self.call_tree.by_task else "matches"
-        return RowModel(folded, self._layout(start_ns), start_ns, before, after, options, roots, trace.meta.arch)
+        root_noun = "task" if self.call_tree.by_task else "match"
+        return RowModel(folded, self._layout(start_ns), start_ns, before, after, options, root_noun, trace.meta.arch)
 
     def _around_roots(self) -> tuple[dict[int, str], dict[int, str]]:
         """What stands before and behind the names of several matches: their number and task."""

@@ -6,6 +6,7 @@ import threading
 import zlib
 from typing import Any
 
+from kfgraph.model.units import format_bytes
 from kfgraph.tracefile.layout import MAX_CHUNK, Chunk
 from kfgraph.tracefile.source import Damage, Source
 
@@ -44,7 +45,7 @@ class Codec:
             Damage: the size is beyond ``limit``, or the data is not what it says.
         """
         if declared > limit:
-            raise Damage(offset, f"a block says it holds {declared} bytes, more than any trace has")
+            raise Damage(offset, f"a block says it holds {format_bytes(declared)}, more than any trace has")
         if self.name == "zlib":
             result = self._zlib(data, declared, offset)
         elif self.name == "zstd":
@@ -52,7 +53,7 @@ class Codec:
         else:
             raise Damage(offset, "a compressed block in a file without compression")
         if len(result) != declared:
-            raise Damage(offset, f"a block says it holds {declared} bytes and holds {len(result)}")
+            raise Damage(offset, f"a block says it holds {format_bytes(declared)} and holds {len(result)}")
         return result
 
     def _zlib(self, data: bytes, declared: int, offset: int) -> bytes:
@@ -72,7 +73,7 @@ class Codec:
             # trace-cmd's frames tell no content size; one that tells another is damage.
             told = zstandard.frame_content_size(data)
             if told not in (-1, declared):
-                raise Damage(offset, f"a block says it holds {declared} bytes, its frame {told}")
+                raise Damage(offset, f"a block says it holds {format_bytes(declared)}, its frame {format_bytes(told)}")
             return bytes(decompressor.decompress(data, max_output_size=declared)) if declared else b""
         except zstandard.ZstdError as error:
             raise Damage(offset, f"a block cannot be decompressed ({error})") from None

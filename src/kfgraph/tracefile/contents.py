@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass, field, replace
 
 from kfgraph.errors import InputError, NoMatchError, Notice
+from kfgraph.model.units import format_bytes
 from kfgraph.tracefile.header import Header, read_header
 from kfgraph.tracefile.layout import COMPRESSED, LIMITS, Buffer, Option
 from kfgraph.tracefile.notes import Notes
@@ -107,7 +108,7 @@ class Contents:
         if compressed:
             return header.fields_of(header.expand(offset, limit), offset)
         if size > limit:
-            raise Damage(offset, f"section {option.name} of {size} bytes, more than any trace has")
+            raise Damage(offset, f"section {option.name} of {format_bytes(size)}, more than any trace has")
         return header.fields(offset, size)
 
 

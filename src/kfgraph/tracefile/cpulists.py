@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 
+from kfgraph.model.units import format_bytes
 from kfgraph.tracefile.header import Header
 from kfgraph.tracefile.layout import MAX_CHUNK, Buffer, Chunk, CpuData, plain_chunks
 from kfgraph.tracefile.notes import Notes
@@ -58,7 +59,7 @@ class CpuLists:
         buffer.numbers.add(cpu)
         if start > source.size or size > source.size - start:
             kept = max(0, source.size - start)
-            self._notes.add("cut-file", f"{size - kept} bytes of the data of CPU {cpu} are missing", offset=start)
+            self._notes.add("cut-file", f"{format_bytes(size - kept)} of the data of CPU {cpu} missing", offset=start)
             size = kept
         if not size:
             return
@@ -97,7 +98,7 @@ class CpuLists:
             self._n_expanded += size
             is_too_much = self._n_chunks > most or self._n_expanded > most_expanded
             if is_too_much or size > min(MAX_CHUNK, 16 * page_size) or not 0 < stored <= most_stored(size):
-                what = f"a chunk of CPU {cpu} says that it holds {size} bytes in {stored}"
+                what = f"a chunk of CPU {cpu} says that it holds {format_bytes(size)} in {stored}"
                 notes.add("damaged-chunk", what, offset=offset)
                 break
             chunks.append(Chunk(offset + 8, stored, size, True))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kfgraph.errors import InputError
+from kfgraph.model.units import format_bytes
 from kfgraph.tracefile.codec import Codec
 from kfgraph.tracefile.layout import MAGIC, MAX_PAGE
 from kfgraph.tracefile.source import Damage, Fields, Source, most_stored
@@ -47,10 +48,10 @@ class Header:
         head = self.fields(offset, 8)
         stored, size = head.number(4, "a compressed block"), head.number(4, "a compressed block")
         if stored > most_stored(limit):
-            raise Damage(offset, f"a compressed block of {stored} bytes, more than any trace has")
+            raise Damage(offset, f"a compressed block of {format_bytes(stored)}, more than any trace has")
         data = self.source.read(offset + 8, stored)
         if len(data) < stored:
-            raise Damage(offset, f"a compressed block of {stored} bytes runs past the end of the file")
+            raise Damage(offset, f"a compressed block of {format_bytes(stored)} runs past the end of the file")
         return self.codec.expand(data, size, offset, limit=limit)
 
 
@@ -95,5 +96,5 @@ def checked_page_size(size: int, offset: int) -> int:
         Damage: they cannot.
     """
     if not 64 <= size <= MAX_PAGE or size & (size - 1):
-        raise Damage(offset, f"a page size of {size} bytes")
+        raise Damage(offset, f"a page size of {format_bytes(size)}")
     return size

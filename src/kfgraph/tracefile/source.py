@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kfgraph.errors import InputError
+from kfgraph.model.units import format_bytes
 
 _MAX_NAME = 4096
 _MAX_DIGITS = 18
@@ -152,7 +153,7 @@ class Fields:
     def take(self, size: int, what: str) -> bytes:
         """The next ``size`` bytes."""
         if size < 0 or size > self.left():
-            raise Damage(self.offset, f"{what} of {size} bytes runs past the end")
+            raise Damage(self.offset, f"{what} of {format_bytes(size)} runs past the end")
         part = self.data[self.pos : self.pos + size]
         self.pos += size
         return part

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kfgraph.model.units import format_bytes
 from kfgraph.tracefile.cpulists import CpuLists
 from kfgraph.tracefile.header import Header
 from kfgraph.tracefile.layout import MAX_CPUS, MAX_FORMATS, MAX_OPTIONS, Buffer, Option
@@ -108,7 +109,7 @@ def _sections(header: Header) -> Iterator[tuple[Option, Place]]:
     for option, width in ((Option.KALLSYMS, 4), (Option.PRINTK, 4), (Option.CMDLINES, 8)):
         size = header.fields(offset, width).number(width, f"the size of {option.name.lower()}")
         if size > header.source.size:
-            raise Damage(offset, f"{option.name.lower()} of {size} bytes")
+            raise Damage(offset, f"{option.name.lower()} of {format_bytes(size)}")
         yield option, Place(offset, size=width + size)
         offset += width + size
 
@@ -138,7 +139,7 @@ def _add_options(header: Header, options: Options, offset: int) -> tuple[bytes, 
                 break
             size = header.fields(offset, 4).number(4, "an option")
             if size > MAX_OPTIONS:
-                raise Damage(offset, f"an option of {size} bytes")
+                raise Damage(offset, f"an option of {format_bytes(size)}")
             options.add(option, header.fields(offset + 4, size).take(size, "an option"), offset + 4)
             offset += 4 + size
         word = header.source.read(offset, 10)

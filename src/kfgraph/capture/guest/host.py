@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import sys
@@ -249,6 +250,8 @@ def _failure(told: dict[str, Any]) -> CaptureError:
     hint = str(told.get("hint", ""))
     # What it kept there went with it.
     hint = "-o FILE writes somewhere else" if str(virtme.SHARE) in hint else hint
+    # It is one already.
+    hint = "another kernel may do: --guest-kernel list" if re.search(r"--guest(?!-)", hint) else hint
     return kind(f"in the guest: {told.get('message', '')}", hint=hint)
 
 

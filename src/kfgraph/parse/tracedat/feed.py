@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from kfgraph.model.units import format_bytes, plural
 from kfgraph.tracefile.codec import Codec
 from kfgraph.tracefile.contents import Contents
 from kfgraph.tracefile.layout import MAX_CHUNK, Buffer, Chunk, CpuData
@@ -79,7 +80,8 @@ class Prefetcher:
         largest = [max((chunk.size for chunk in data.chunks), default=0) for data in cpus]
         n_stored = sum(chunk.stored for data in cpus for chunk in data.chunks)
         if sum(largest) > max(_MOST_BYTES, _RATIO * n_stored):
-            what = f"chunks of up to {max(largest)} bytes on {len(cpus)} CPUs, more than any trace has"
+            where = plural(len(cpus), "CPU")
+            what = f"chunks of up to {format_bytes(max(largest))} on {where}, more than any trace has"
             raise Damage(cpus[largest.index(max(largest))].chunks[0].offset, what)
         group_bytes = min(_GROUP_BYTES, _AHEAD_BYTES // (2 * max(len(cpus), 1)))
         self._lines = [_Line(contents, data, group_bytes) for data in cpus]
