@@ -23,12 +23,13 @@ import pwd
 import select
 import shutil
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from kfgraph.capture.signals import SignalMask
 from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound, UsageError
 
 # linux/ptrace.h
@@ -39,7 +40,6 @@ _LAST_NUMBER = 4095  # nothing is mapped below (vm.mmap_min_addr)
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 KEYS = (signal.SIGINT, signal.SIGQUIT)
 """What a terminal's keys send, to all that run in its foreground."""
-SignalMask = set[int | signal.Signals]
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where insmod and trace-cmd are; a plain user's PATH may lack them."""
 _SYSCALL_STOP = signal.SIGTRAP | 0x80
@@ -136,8 +136,8 @@ def find_user(name: str, *, env: Mapping[str, str]) -> User:
 class Child:
     """The command's process, from the hold to the exit status.
 
-    ``pid`` is the command's. Once it has ended, ``killed_by`` is the signal that ended it: the status alone does not
-    tell that from an exit with 128 and more.
+    ``pid`` is the command's. ``released``: it was let go, and is no longer to be killed. Once it has ended,
+    ``killed_by`` is the signal that ended it: the status alone does not tell that from an exit with 128 and more.
     """
 
     def __init__(self, command: Command, *, signal_mask: SignalMask) -> None:
@@ -148,6 +148,7 @@ class Child:
         """
         self.command = command
         self.killed_by = 0
+        self.released = False
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
         self._libc.ptrace.restype = ctypes.c_long
@@ -305,6 +306,7 @@ class Child:
 
     def release(self) -> None:
         """Let it go: its exec, and all that follows, is its own. Does not wait for the exec, which may hang."""
+        self.released = True
         if self.held_in_exec:
             if not self._ptrace(_DETACH, 0):
                 os.waitpid(self.pid, 0)  # its tracer is told of its end before its keeper is
@@ -342,6 +344,24 @@ class Child:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
+
+
+@contextlib.contextmanager
+def held(command: Command | None, *, signal_mask: SignalMask) -> Iterator[Child | None]:
+    """The command's process, held until it is released; killed on the way out if it never was. None: no command.
+
+    Raises:
+        CaptureError: as :class:`Child`.
+    """
+    if command is None:
+        yield None
+        return
+    child = Child(command, signal_mask=signal_mask)
+    try:
+        yield child
+    finally:
+        if not child.released:
+            child.abandon()
 
 
 def _read_file(name: str, n_bytes: int, offset: int = 0) -> bytes:

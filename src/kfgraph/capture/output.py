@@ -21,7 +21,10 @@ _FOLDER_PREFIX = ".kfgraph-"
 
 
 class OutputFile:
-    """Where the recording goes. ``temporary`` is the path for the recorder."""
+    """Where the recording goes. ``folder`` is for the recorder, ``temporary`` the path of its file there.
+
+    A context manager: what is not in place when it is left, and is not to be kept, is removed.
+    """
 
     def __init__(self, path: str, *, force: bool = False) -> None:
         """Make the folder for the recorder beside the file.
@@ -35,13 +38,19 @@ class OutputFile:
         self._force = force
         self._refuse()
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=self.path.parent))
+            self.folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=self.path.parent))
         except OSError as problem:
             raise CaptureError(
                 f"cannot write {path}: {self.path.parent}: {problem.strerror}", hint="-o FILE writes somewhere else"
             ) from problem
-        self.temporary = self._folder / "trace.dat"
+        self.temporary = self.folder / "trace.dat"
         self._kept = False
+
+    def __enter__(self) -> OutputFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
 
     def _refuse(self) -> None:
         _refuse_to_overwrite(self.path, self.shown, force=self._force)
@@ -52,26 +61,27 @@ class OutputFile:
         """Bytes written so far, parts included; 0 when there is nothing."""
         total = 0
         with contextlib.suppress(OSError):
-            for part in self._folder.iterdir():
+            for part in self.folder.iterdir():
                 total += part.stat().st_size if part.is_file() else 0
         return total
 
     def keep(self) -> None:
         """Leave the folder where it is, for whoever called sudo: what is in it may be saved by hand."""
         self._kept = True
-        give_to_caller(self._folder)
+        give_to_caller(self.folder)
 
     def free_bytes(self) -> int:
         """Room left on its file system."""
-        return shutil.disk_usage(self._folder).free
+        return shutil.disk_usage(self.folder).free
 
     def commit(self, companion: Companion) -> None:
-        """Put the recording and its companion in place.
+        """Put the recording and its companion in place. Whatever happens, the recording is not thrown away.
 
         Raises:
             CaptureError: it cannot be moved there, or something that is no trace has come there since; the hint says
                 where it is.
         """
+        self._kept = True
         try:
             self._refuse()  # again: the command may have written there
         except CaptureError as problem:
@@ -80,7 +90,7 @@ class OutputFile:
         except OSError as problem:
             message = f"cannot look at what is at {self.shown} now: {problem.strerror}"
             raise CaptureError(message, hint=self._kept_hint()) from problem
-        draft = self._folder / "companion"
+        draft = self.folder / "companion"
         try:
             try:
                 draft.write_text(json.dumps(companion.to_dict(), indent=1) + "\n")
@@ -95,7 +105,7 @@ class OutputFile:
             raise CaptureError(
                 f"cannot put the recording at {self.shown}: {problem.strerror}", hint=self._kept_hint()
             ) from problem
-        self.discard()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _kept_hint(self) -> str:
         self.keep()
@@ -105,7 +115,7 @@ class OutputFile:
         """Remove what is not in place yet, unless it is to be kept."""
         if self._kept:
             return
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _refuse_foreign_companion(beside: Path, *, force: bool) -> None:

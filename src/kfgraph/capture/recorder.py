@@ -1,4 +1,4 @@
-"""``trace-cmd record`` as a process: started, ready, stopped, and saved from when it was killed."""
+"""``trace-cmd record`` as a process: started, ready, stopped."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kfgraph.capture.child import PR_SET_PDEATHSIG, SignalMask, signal_name, with_sbin
+from kfgraph.capture.child import PR_SET_PDEATHSIG, signal_name, with_sbin
 from kfgraph.capture.processes import living
+from kfgraph.capture.salvage import hold_parts
+from kfgraph.capture.signals import SignalMask
 from kfgraph.capture.tracefs import Tracefs
-from kfgraph.capture.verify import Verdict, verify
 from kfgraph.errors import CaptureError, MachineError
-from kfgraph.model.spelling import shell_word
-from kfgraph.programs import Bounds, Overrun, run
 
 PROGRAM = "trace-cmd"
 _POLL_S = 0.01
 _LONGEST_POLL_S = 0.25
 _READY_TIMEOUT_S = 180.0
 _FLUSH_S = 5.0
-_HELD = "parts"
 
 
 def find_recorder() -> str:
@@ -43,7 +41,10 @@ def find_recorder() -> str:
 
 
 class Recorder:
-    """The running recorder. It has a session of its own, so no Ctrl-C of the terminal reaches it."""
+    """The running recorder. It has a session of its own, so no Ctrl-C of the terminal reaches it.
+
+    A context manager: leaving it by an exception kills the recorder.
+    """
 
     def __init__(self, argv: Sequence[str], *, output: Path, signal_mask: SignalMask) -> None:
         """Start it. It writes to ``output``; what it prints goes into a file beside that."""
@@ -72,6 +73,13 @@ class Recorder:
         self.pid = self._process.pid
         self._readers: frozenset[int] = frozenset()
         self._killed: frozenset[int] = frozenset()
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.kill()
 
     @property
     def running(self) -> bool:
@@ -199,63 +207,3 @@ def telling_line(output: str) -> str:
 def _records(fs: Tracefs, pids: set[str]) -> bool:
     # trace-cmd switches tracing_on last, and off first: it must be read last.
     return pids <= set(fs.read("set_ftrace_pid").split()) and fs.current_tracer == "function_graph" and fs.tracing_on
-
-
-def salvage(recorder: str, target: Path) -> Verdict:
-    """Make the best of what a recorder left at ``target`` and in its files for each CPU beside it.
-
-    The parts win over a file that lacks something. They stay where they are. The kernel's event formats and
-    symbols, which trace-cmd writes at the end, are those of this machine still.
-    """
-    found = verify(target)
-    parts = parts_of(target)
-    if (found.usable and not found.lacks) or not holds_data(parts):
-        return found
-    kept = target.with_name("unfinished.dat")
-    if found.usable:
-        target.replace(kept)
-    else:
-        target.unlink(missing_ok=True)  # the room may be needed
-    # Empty ones too: trace-cmd counts the CPUs by the order of their files.
-    argv = [recorder, "restore", "-o", str(target), *map(str, parts)]
-    n_bytes = sum(part.stat().st_size for part in parts)
-    with contextlib.suppress(Overrun):  # then it is looked at what there is
-        run(argv, Bounds(seconds=60 + n_bytes / (1 << 20), n_bytes=1 << 20), together=True)
-    restored = verify(target)
-    if restored.usable and (not restored.lacks or not found.usable):
-        return restored
-    target.unlink(missing_ok=True)
-    if found.usable:
-        kept.replace(target)
-    return found
-
-
-def hold_parts(target: Path) -> None:
-    """Give the recorder's files for each CPU a second name, which it does not know.
-
-    At its end it deletes them whether or not it could copy them (3.1.6 on a full disk: exit status 0, no data).
-    """
-    held = target.with_name(_HELD)
-    with contextlib.suppress(OSError):  # a file system without links
-        held.mkdir(exist_ok=True)
-        for part in parts_of(target):
-            (held / part.name).hardlink_to(part)
-
-
-def parts_of(target: Path) -> list[Path]:
-    """The recorder's files for each CPU, in order: those that it left, or that were held."""
-    folders = (target.with_name(_HELD), target.parent)
-    found = {part.name: part for folder in folders for part in folder.glob(f"{target.name}.cpu*")}
-    numbered = {int(digits): p for name, p in found.items() if (digits := name.rpartition("cpu")[2]).isdecimal()}
-    return [numbered[cpu] for cpu in sorted(numbered)]
-
-
-def holds_data(parts: Sequence[Path]) -> bool:
-    """Is there anything in them?"""
-    return any(part.stat().st_size for part in parts)
-
-
-def by_hand(target: Path) -> str:
-    """What to type where there is more room, for the parts beside ``target``."""
-    words = " ".join(shell_word(str(part)) for part in parts_of(target))
-    return f"trace-cmd restore -o trace.dat {words}"

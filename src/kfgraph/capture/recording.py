@@ -1,8 +1,8 @@
-"""What comes of a recording, and what is told of it while it goes on."""
+"""What comes of a recording."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,6 @@ from kfgraph.capture.plan import with_tuples
 from kfgraph.capture.stats import CpuStats
 from kfgraph.errors import CaptureError
 from kfgraph.model.companion import Companion
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What goes on: ``stage`` is "arming", "recording" or "finishing"."""
-
-    stage: str
-    elapsed_s: float
-    n_bytes: int
-    stats: tuple[CpuStats, ...]
 
 
 @dataclass(frozen=True)
@@ -73,24 +63,3 @@ class Recording:
             "companion": Companion.from_dict(data["companion"]),
         }
         return cls(path=path, **values)
-
-
-@dataclass(frozen=True)
-class Watcher:
-    """Who is told what goes on, twice a second; ``while_recording``: also while the command has the terminal.
-
-    ``hand_over`` is called right before the command runs, with what is known of the recording by then, and may write.
-    ``show`` None: nobody looks on, so nothing is counted for it.
-    """
-
-    show: Callable[[Progress], None] | None
-    hand_over: Callable[[Companion], None]
-    while_recording: bool = False
-
-
-Tell = Callable[[str], None]
-"""Takes a sentence for the user."""
-
-
-def unheard(_: str) -> None:
-    """Where nobody listens."""

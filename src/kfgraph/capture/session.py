@@ -21,13 +21,9 @@ from typing import Any
 from kfgraph.capture import probes, tracefs
 from kfgraph.capture.output import give_to_caller
 from kfgraph.capture.processes import Process
-from kfgraph.capture.recorder import (
-    by_hand,
-    find_recorder,
-    holds_data,
-    parts_of,
-    salvage,
-)
+from kfgraph.capture.progress import Tell, unheard
+from kfgraph.capture.recorder import find_recorder
+from kfgraph.capture.salvage import by_hand, holds_data, parts_of, salvage
 from kfgraph.capture.tracefs import Snapshot, Tracefs
 from kfgraph.capture.verify import Verdict
 from kfgraph.errors import CaptureError, MachineError
@@ -61,23 +57,22 @@ class Leftovers:
 
 
 class Session:
-    """The lock, and the state file. A context manager: leaving it puts the tracer back."""
+    """The lock, and the state file.
 
-    def __init__(self, fs: Tracefs, *, argv: tuple[str, ...], folder: Path) -> None:
-        """``folder`` is where the recorder writes.
+    A context manager: entering it clears what a killed run left and takes the tracer, leaving it puts the tracer back.
+    """
 
-        Raises:
-            CaptureError: another kfgraph records now.
+    def __init__(self, fs: Tracefs, *, argv: tuple[str, ...], folder: Path, tell: Tell = unheard) -> None:
+        """``argv`` is what is recorded, ``folder`` is where the recorder writes.
+
+        ``tell`` takes what was done about a killed run, and after a failure what cannot be put back; ``failed`` holds
+        that too.
         """
         self._fs = fs
+        self._tell = tell
         self._state = state_folder() / _STATE
+        self._locks: list[int] = []
         self.failed: list[str] = []
-        self._locks = [_take_lock()]
-        try:
-            self._locks.append(_lock_tracer(fs))
-        except CaptureError:
-            os.close(self._locks[0])
-            raise
         self._note: dict[str, Any] = {
             "boot": _boot_id(),
             "owner": vars(Process.of(os.getpid())),
@@ -87,6 +82,30 @@ class Session:
             "recorder": None,
             "instances": [],
         }
+
+    def __enter__(self) -> Session:
+        """Take the tracer.
+
+        Raises:
+            CaptureError: another kfgraph records now, or another program uses the tracer.
+            MachineError: the kernel has no function_graph.
+        """
+        for sentence in restore_leftovers():
+            self._tell(sentence)
+        try:
+            self._locks.append(_take_lock())
+            self._locks.append(_lock_tracer(self._fs))
+            tracefs.check_usable(self._fs)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._end()
+        if kind is not None:
+            for name in self.failed:
+                self._tell(f"could not be put back in the tracer: {name}")
 
     def begin(self) -> Snapshot:
         """Take the snapshot and write the state file: from here on things may change."""
@@ -106,8 +125,8 @@ class Session:
         draft.write_text(json.dumps(self._note))
         draft.replace(self._state)
 
-    def end(self) -> None:
-        """Put the tracer back, forget the state, free the lock. ``failed``: what could not be put back. Once only."""
+    def _end(self) -> None:
+        """Put the tracer back, forget the state, free the locks."""
         if "snapshot" in self._note:
             try:
                 self.failed = _put_back(self._fs, self._snapshot, self._note["instances"])

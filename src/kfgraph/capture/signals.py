@@ -13,6 +13,7 @@ import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+SignalMask = set[int | signal.Signals]
 _SIGSET_BYTES = 128
 _SIGINFO_INTS = 32  # si_signo, si_errno, si_code, and 116 bytes that depend on these
 _SI_KERNEL = 0x80  # asm-generic/siginfo.h
@@ -28,6 +29,11 @@ class Received:
 
     number: int
     from_kernel: bool
+
+    @property
+    def is_of_child(self) -> bool:
+        """Does it only say that a child has ended or stopped?"""
+        return self.number == signal.SIGCHLD
 
 
 def heeded(numbers: Iterable[signal.Signals]) -> frozenset[signal.Signals]:
@@ -55,3 +61,33 @@ def take(numbers: Iterable[signal.Signals], timeout_s: float = 0.0) -> Received 
     if reason in (errno.EAGAIN, errno.EINTR):
         return None
     raise OSError(reason, os.strerror(reason))
+
+
+class HeldSignals:
+    """A context manager: ``requests`` (to end) and SIGCHLD are held back, those that this process heeds.
+
+    ``mask`` is the signal mask from before. What comes and is not taken is forgotten on the way out.
+    """
+
+    mask: SignalMask
+
+    def __init__(self, requests: Iterable[signal.Signals]) -> None:
+        self._requests = heeded(requests)
+        self._all = self._requests | {signal.SIGCHLD}
+
+    def __enter__(self) -> HeldSignals:
+        self.mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, self._all))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while take(self._all) is not None:
+            pass  # meant for what is over
+        signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+
+    def take(self, timeout_s: float = 0.0) -> Received | None:
+        """One of them, a child's end included; None if none comes in that time."""
+        return take(self._all, timeout_s)
+
+    def take_request(self) -> Received | None:
+        """One that asks to end; None if there is none."""
+        return take(self._requests)

@@ -15,8 +15,9 @@ from kfgraph.capture.plan import CaptureOptions, parse_size_kb
 from kfgraph.capture.prepare import make_plan
 from kfgraph.capture.probes import definition
 from kfgraph.capture.processes import tasks_of
+from kfgraph.capture.progress import Progress, Watcher
 from kfgraph.capture.recorder import PROGRAM
-from kfgraph.capture.recording import Progress, Recording, Watcher
+from kfgraph.capture.recording import Recording
 from kfgraph.capture.run import record
 from kfgraph.capture.tracefs import neutral, take_snapshot
 from kfgraph.cli import checking, invocation

@@ -71,9 +71,8 @@ def record_in_guest(
         raise CaptureError("-p: the processes of this machine are not in the guest", hint="give a command to run there")
     find_recorder()
     machine = machine or find_machine()
-    output = OutputFile(options.output, force=options.force)
-    try:
-        folder = output.temporary.parent / "guest"
+    with OutputFile(options.output, force=options.force) as output:
+        folder = output.folder / "guest"
         folder.mkdir()
         with _Signals() as asked:
             result = virtme.boot(
@@ -102,8 +101,6 @@ def record_in_guest(
                     lost = "its recording was still in its memory and is lost: --buffer 4M keeps less there"
                     failure.hint = f"{failure.hint}; {lost}"
             raise
-    finally:
-        output.discard()
     return GuestRecording(recording, result)
 
 
@@ -191,7 +188,7 @@ def _rescue(
         return False
     # trace-cmd counts the CPUs by the order of their files.
     names = sorted(parts, key=lambda name: int(name.rpartition("cpu")[2]))
-    folder = output.temporary.parent / "rescue"
+    folder = output.folder / "rescue"
     target = virtme.SHARE / worker.TRACE
     restored = virtme.boot(
         [find_recorder(), "restore", "-o", str(target), *(str(virtme.SHARE / name) for name in names)],

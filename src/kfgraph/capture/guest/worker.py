@@ -16,7 +16,7 @@ from pathlib import Path
 from kfgraph.capture import tracefs
 from kfgraph.capture.guest.agent import put
 from kfgraph.capture.plan import CaptureOptions
-from kfgraph.capture.recording import Watcher
+from kfgraph.capture.progress import Watcher
 from kfgraph.capture.run import record
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.errors import CaptureError, KfgraphError
