@@ -109,6 +109,15 @@ def test_a_value_is_what_its_type_makes_of_the_register(name: str, register: int
     assert decoded(TYPES.get(name), trace.calls.retval[:1]).tolist() == [value]  # type: ignore[index]
 
 
+def test_a_register_that_was_not_recorded_is_no_error() -> None:
+    trace = typed(call("int_f", 1, retval=err(2)), call("int_f", 1, retval=err(2)))
+    flags = trace.calls.flags.copy()
+    flags[1] = 0
+    trace = replace(trace, calls=trace.calls.with_columns(flags=flags))
+    assert said(trace) == [("int_f", -2, True)]
+    assert values_of(trace.calls, trace.symbols, np.arange(2))[1].tolist() == [True, False]
+
+
 def test_what_returns_nothing_has_no_value() -> None:
     trace = typed(call("void_f", retval=err(2)), call("kfree", retval=err(2)), call("int_f", retval=1))
     values, has = values_of(trace.calls, trace.symbols, np.array([2, 0, 1]))

@@ -64,7 +64,7 @@ def test_the_frame_of_a_selection_keeps_the_rows_of_the_trace() -> None:
 
 def test_one_value_is_as_good_as_a_list_of_one() -> None:
     trace = trace_of(
-        [call("a", 1, call("b", 2, call("c", 3), cpu=0), cpu=1), call("b", 3, cpu=1)], [call("a", 5)],
+        [call("a", 1, call("b", 2, call("cde", 3), cpu=0), cpu=1), call("b", 3, cpu=1)], [call("a", 5)],
         tasks=[Task(7, "insmod"), Task(0, "swapper", 0)],
     )  # fmt: skip
     for name, one in (("root", "b"), ("root", "[ab]"), ("task", "insmod"), ("task", "insmod-7"), ("pid", 7), ("pid", 0),
@@ -73,8 +73,8 @@ def test_one_value_is_as_good_as_a_list_of_one() -> None:
         assert 0 < len(expected) < len(trace.calls) or one == "[ab]"
         pd.testing.assert_frame_equal(kfgraph.to_pandas(trace, **{name: one}), expected)
         assert kfgraph.top(trace, **{name: one}).records() == kfgraph.top(trace, **{name: (one,)}).records()
-        tree = kfgraph.call_tree(trace, **{name: one}, hide="c")
-        assert tree.tree.row.tolist() == kfgraph.call_tree(trace, **{name: {one}}, hide=["c"]).tree.row.tolist()
+        tree = kfgraph.call_tree(trace, **{name: one}, hide="cde")
+        assert tree.tree.row.tolist() == kfgraph.call_tree(trace, **{name: {one}}, hide=["cde"]).tree.row.tolist()
         assert tree.n_hidden == int(2 in expected.index)
     assert len(kfgraph.to_pandas(trace, root=None, task=None, pid=None, cpu=None)) == len(trace.calls)
     with pytest.raises(NoMatchError, match="no call of 'insmod' in this trace"):
