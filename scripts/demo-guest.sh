@@ -19,13 +19,13 @@ kernel=$(.venv/bin/python - <<'PYTHON'
 import sys
 from pathlib import Path
 
-from kfgraph.capture import guest
+from kfgraph.capture.guest import machine
 from kfgraph.errors import MachineError
 from kfgraph.kernel.images import list_images
 
 try:
-    guest.find_machine()
-    guest.choose_image()
+    machine.find_machine()
+    machine.choose_image()
 except MachineError as problem:
     sys.exit(f"{problem.message} ({problem.hint})")
 for image in list_images():

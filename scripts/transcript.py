@@ -54,9 +54,9 @@ def run(command: str, folder: Path) -> str:
 
 def main() -> None:
     """Run every command of README.md and put its output in place."""
-    from kfgraph.capture import guest
+    from kfgraph.capture.guest import machine
 
-    release = guest.choose_image().release
+    release = machine.choose_image().release
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         foo = ["make", "-C", str(REPOSITORY / "examples" / "foo"), f"KVER={release}", f"OUT={folder}"]

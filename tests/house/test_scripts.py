@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
 import os
 import re
 import shutil
@@ -81,3 +84,33 @@ def test_the_example_of_the_api_runs() -> None:
         [sys.executable, str(REPOSITORY / "examples" / "report.py")], capture_output=True, text=True, check=True
     )
     assert "5,694 calls" in done.stdout and "do_init_module ×1" in done.stdout
+
+
+def _embedded() -> list[tuple[str, str]]:
+    """(name, source) of every piece of Python outside the package: files, and what shell scripts hold."""
+    found = []
+    for folder in ("scripts", "benchmarks", "examples"):
+        for path in sorted((REPOSITORY / folder).iterdir()):
+            if path.suffix == ".py":
+                found.append((f"{folder}/{path.name}", path.read_text()))
+            elif path.suffix == ".sh":
+                pieces = re.findall(r"<<-?'?PYTHON'?\n(.*?)\nPYTHON", path.read_text(), re.DOTALL)
+                found += [(f"{folder}/{path.name}", piece) for piece in pieces]
+    return found
+
+
+@pytest.mark.parametrize(("name", "source"), _embedded(), ids=lambda value: value if len(value) < 60 else "")
+def test_what_scripts_take_from_the_package_is_there(name, source) -> None:
+    tree = ast.parse(source)
+    modules: dict[str, object] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "kfgraph":
+            for alias in node.names:
+                module = importlib.import_module(node.module)
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
+                modules[alias.asname or alias.name] = getattr(module, alias.name)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            thing = modules[node.value.id]
+            assert not inspect.ismodule(thing) or hasattr(thing, node.attr), f"{name}: {node.value.id}.{node.attr}"
