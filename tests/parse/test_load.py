@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zstandard
 
@@ -307,3 +308,34 @@ def test_a_fixture_reads_the_same_packed_and_unpacked(tmp_path: Path) -> None:
     plain = tmp_path / "plain.txt"
     plain.write_bytes(unpack(packed))
     assert rows(load_checked(packed), "start_ns", "duration_ns") == rows(load_checked(plain), "start_ns", "duration_ns")
+
+
+@pytest.mark.parametrize("name", ["trace.dat", "report.txt"])
+def test_the_columns_of_a_loaded_trace_are_not_written_to(name: str, tmp_path: Path) -> None:
+    example = Path(__file__).parents[2] / "examples" / "insmod-foo-fail19.dat"
+    path = tmp_path / name
+    if name == "trace.dat":
+        path.write_bytes(example.read_bytes())
+        # A companion replaces columns: those are read-only too.
+        companion = example.with_name(f"{example.name}.kfgraph.json")
+        path.with_name(f"{name}.kfgraph.json").write_bytes(companion.read_bytes())
+    else:
+        path.write_text(
+            "cpus=1\n"
+            "  bash-123 [000] 100.000000000: funcgraph_entry:                   |  f() {\n"
+            "  bash-123 [000] 100.000002000: sys_exit:             NR 257 = -2\n"
+            "CPU:0 [5 EVENTS DROPPED]\n"
+            "  bash-123 [000] 100.000003000: funcgraph_exit:         3.000 us   |  }\n"
+        )
+    trace = load(path)
+    assert len(trace.calls) and len(trace.marks) and len(trace.losses) == (name == "report.txt")
+    tables = (trace.calls, trace.marks, trace.losses, trace.symbols)
+    columns = [item for table in tables for item in vars(table).items()]
+    arrays = [(key, value) for key, value in columns if isinstance(value, np.ndarray)]
+    assert len(arrays) > 25
+    assert [key for key, value in arrays if value.flags.writeable] == []
+    with pytest.raises(ValueError, match="read-only"):
+        trace.calls.flags[0] = 0
+    changed = trace.calls.with_columns(flags=trace.calls.flags | np.uint16(1))
+    changed.flags[0] = 7
+    assert trace.calls.flags[0] != 7

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from kfgraph.errors import Notice
 from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.marks import Losses, Marks
@@ -73,6 +75,17 @@ class Trace:
     def n_unfinished(self) -> int:
         """Calls without a known end."""
         return int(self.calls.has(Flag.NO_EXIT).sum())
+
+    def read_only(self) -> Trace:
+        """This trace, its columns not to be written to from here on; ``with_columns`` replaces one.
+
+        What is computed from a trace may be kept, and what wrote into a column of it would be wrong elsewhere.
+        """
+        tables = (self.calls, self.marks, self.losses, self.symbols)
+        for column in (value for table in tables for value in vars(table).values()):
+            if isinstance(column, np.ndarray):
+                column.flags.writeable = False
+        return self
 
     def __rich__(self) -> str:
         # Plain words: the one-line summary that a notebook or a REPL shows.

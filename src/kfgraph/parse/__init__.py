@@ -111,6 +111,7 @@ def load(
     trace (``TRACE.kfgraph.json``) is used where there is one. ``modules`` is a file of a kernel
     module, or several (.ko, .xz, .zst, .gz, or a directory of them): they name functions of modules that were gone when
     the trace was written. What cannot be read becomes a Notice as long as there is something that can.
+    The columns of the tables are not to be written to: numpy refuses that.
 
     Raises:
         InputError: not a trace, empty, a directory, missing, damaged beyond use, or a text without a
@@ -132,7 +133,7 @@ def load(
 
         files = [modules] if isinstance(modules, (str, os.PathLike)) else modules
         trace = vanished.attach(trace, [os.fspath(module) for module in files])
-    return trace
+    return trace.read_only()
 
 
 def _reader_for(source: Input, name: str | None) -> tuple[Reader, Input | PlainText]:
