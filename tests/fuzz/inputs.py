@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from builder import tracedat as build
 from kfgraph.errors import InputError
 from kfgraph.parse.tracedat import read, records
@@ -57,6 +59,14 @@ def outcome(path: Path) -> str:
     trace.check()
     for i in range(min(len(trace.marks), 16)):
         assert isinstance(trace.marks.text[i], str)
+    for event in trace.marks.names[:8]:
+        names = trace.marks.field_names(event)[:32]
+        for column in trace.marks.fields(event, *names, "common_pid"):
+            if column is not None:
+                assert len(column.values) == len(column.known) == len(column) > 0
+                # Not all where two events have one name, and one of them has no such field.
+                assert np.isin(column.rows, trace.marks.named(event)).all() and (np.diff(column.rows) > 0).all()
+                _ = column.values[-1]
     if trace.calls.args is not None:
         for row in range(min(len(trace.calls), 16)):
             trace.calls.args.text(row)
