@@ -96,6 +96,18 @@ def test_a_recording_that_could_not_be_put_in_place_is_not_thrown_away(tmp_path:
     assert output.temporary.read_bytes() == b"whole"
 
 
+def test_nor_where_a_bug_is_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def trouble(*_: object) -> None:
+        raise Trouble
+
+    monkeypatch.setattr(Companion, "to_dict", trouble)
+    output = OutputFile(str(tmp_path / "trace.dat"))
+    with pytest.raises(Trouble), output:
+        output.temporary.write_bytes(b"whole")
+        output.commit(Companion())
+    assert output.temporary.read_bytes() == b"whole"
+
+
 def test_a_session_puts_back_and_says_after_a_failure_what_it_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,8 +20,8 @@ from kfgraph.capture import loads
 from kfgraph.capture.child import Command, User
 from kfgraph.capture.guest import agent, checks, host, kvm, virtme
 from kfgraph.capture.guest import machine as machines
-from kfgraph.capture.guest.console import find_trouble
-from kfgraph.capture.guest.failure import GuestFailure, last_words
+from kfgraph.capture.guest.dmesg import find_trouble
+from kfgraph.capture.guest.guest_failure import GuestFailure, last_words
 from kfgraph.capture.guest.machine import Machine
 from kfgraph.capture.guest.virtme import GuestResult
 from kfgraph.capture.plan import CaptureOptions

@@ -16,7 +16,7 @@ from kfgraph.model.trace import Trace
 
 SOURCE = Path(kfgraph.__file__).parent
 # These are programs of their own.
-PROGRAMS = {"cli/guest_worker.py", "capture/guest/agent.py"}
+PROGRAMS = {"capture/guest/worker.py", "capture/guest/agent.py"}
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import IO, TextIO, cast
 
 from kfgraph.capture.guest import checks, host, virtme
 from kfgraph.capture.guest import machine as machines
-from kfgraph.capture.guest.failure import GuestFailure, last_words
+from kfgraph.capture.guest.guest_failure import GuestFailure, last_words
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.plan import CaptureOptions
 from kfgraph.capture.recording import Recording

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from kfgraph.capture import signals
 from kfgraph.capture.guest import virtme, worker
-from kfgraph.capture.guest.failure import GuestFailure
+from kfgraph.capture.guest.guest_failure import GuestFailure
 from kfgraph.capture.guest.machine import Machine, find_machine
 from kfgraph.capture.guest.virtme import GuestResult
 from kfgraph.capture.loads import find_loads
@@ -31,8 +31,6 @@ from kfgraph.model.units import plural
 
 OnStage = Callable[[str, float], None]
 _ASKED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
-# Started there by name; it gives capture.guest.worker what is no part of this room.
-_WORKER = "kfgraph.cli.guest_worker"
 _RESCUE_LIMIT_S = 240.0
 
 
@@ -76,7 +74,7 @@ def record_in_guest(
         folder.mkdir()
         with _Signals() as asked:
             result = virtme.boot(
-                [sys.executable, "-m", _WORKER, str(virtme.SHARE)],
+                [sys.executable, "-m", worker.__name__, str(virtme.SHARE)],
                 image,
                 folder,
                 machine=machine,

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from kfgraph.capture.guest import agent
-from kfgraph.capture.guest.console import console_lines, find_trouble
+from kfgraph.capture.guest.dmesg import console_lines, find_trouble
 from kfgraph.capture.guest.machine import Machine, find_machine
 from kfgraph.errors import CaptureError, MachineError
 from kfgraph.kernel.images import KernelImage

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from pathlib import Path
 
 from kfgraph.capture import tracefs
@@ -54,3 +55,7 @@ def _write_out_early(fs: Tracefs) -> None:
     # What the recorder has read outlives this kernel, what is in its buffer does not.
     with contextlib.suppress(OSError):
         fs.write("buffer_percent", str(DRAIN_PERCENT))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

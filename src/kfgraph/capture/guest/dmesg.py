@@ -1,4 +1,4 @@
-"""The guest's console: its lines, and where in them trouble begins."""
+"""What the guest's kernel said on its console, and where in that trouble begins."""
 
 from __future__ import annotations
 
