@@ -148,14 +148,18 @@ def test_a_session_that_may_not_begin_keeps_no_lock(tmp_path: Path, monkeypatch:
 
 
 def test_held_signals_are_taken_or_forgotten_and_the_mask_is_as_before() -> None:
+    requests = {signal.SIGTERM, signal.SIGHUP}
+
     def to_us(number: int) -> None:
         # To this thread, in which it is blocked: a test runner may have others.
         signal.pthread_kill(threading.get_ident(), number)
 
+    delivered: list[int] = []
+    handlers = {number: signal.signal(number, lambda n, _: delivered.append(n)) for number in requests}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with signals.HeldSignals({signal.SIGTERM}) as held_back:
+    with signals.HeldSignals(requests) as held_back:
         assert held_back.mask == before
-        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before | {signal.SIGTERM, signal.SIGCHLD}
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before | {*requests, signal.SIGCHLD}
         to_us(signal.SIGTERM)
         got = held_back.take_request()
         assert got is not None and (got.number, got.is_of_child) == (signal.SIGTERM, False)
@@ -163,5 +167,9 @@ def test_held_signals_are_taken_or_forgotten_and_the_mask_is_as_before() -> None
         assert held_back.take_request() is None
         got = held_back.take()
         assert got is not None and got.is_of_child
-        to_us(signal.SIGTERM)  # would end the tests
+        for number in requests:
+            to_us(number)
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    assert delivered == []
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
