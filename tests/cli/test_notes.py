@@ -87,6 +87,29 @@ def test_a_match_of_several_is_told_about_alone(lossy) -> None:
     )
 
 
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One task: ``whole``, a loss, ``lossy``."""
+    cpu = Cpu(Kernel(), 0)
+    for func, at in ((F, 1_000), (LOST_IN, 20_000)):
+        cpu.entry(at, 11, func, 0)
+        cpu.exit(at + 500, 11, func, 0, at, at + 500)
+        if func == F:
+            cpu.lose(7)
+    path = tmp_path_factory.mktemp("beside") / "beside.dat"
+    path.write_bytes(trace_dat(Kernel(), [cpu], symbols=SYMBOLS, extra=Extra(comms={11: "one"})))
+    return str(path)
+
+
+def test_a_loss_beside_a_root_concerns_its_task_and_not_the_root(beside) -> None:
+    assert [notice.code for notice in load(beside).notices] == ["lost-records"]
+    for options in (["--root", "whole"], ["--root", "lossy"], ["--root", "whole", "--root", "lossy"]):
+        assert kfgraph("show", beside, *options)[2] == "" == kfgraph("top", beside, *options)[2]
+    for options in ([], ["--task", "one"], ["--merge"]):
+        assert kfgraph("show", beside, *options)[2].startswith("kfgraph: 1 place where the tracer lost records (")
+    assert kfgraph("show", beside, "--to", "0.000001")[2].startswith("kfgraph: 1 place"), "just behind what is shown"
+
+
 def test_strict_is_about_the_whole_trace(lossy) -> None:
     code, out, err = kfgraph("show", lossy, "--root", "whole", "--strict")
     assert code == 5 and "leaf" in out

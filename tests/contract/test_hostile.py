@@ -17,12 +17,15 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from rich.table import Table
+from rich.text import Text
 
 from builder.tracedat import TEXT, Cpu, Extra, Kernel, trace_dat
 from kfgraph.cli.app import main
 from kfgraph.cli.commands import COMMANDS
 from kfgraph.export.csv import cell
 from kfgraph.model.spelling import json_text, shell_line, spelt_out
+from kfgraph.render.console import stdout_console
 
 EVIL = (
     "\x1b]0;owned\x07", "\x1b[41mred", "a\x9b31mb", "\x08\x08back", "cr\rhidden", "del\x7f",
@@ -228,6 +231,18 @@ def test_what_is_spelt_out_is_what_unicode_calls_control_format_or_separator() -
     # What is left is invisible, or is no character.
     assert {unicodedata.category(chr(c)) for c in spelt - must} <= {"Mn", "Lo", "Cn"}
     assert spelt_out("\x1b\u202e\udcff\ud800\U000e0041\tü─") == "\\x1b\\u202e\\xff\\ud800\\U000e0041\\tü─"
+
+
+def test_the_console_lets_nothing_through_that_a_view_forgot(monkeypatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    console = stdout_console()
+    console.print(Text("a\x1b[41m\u202e\nb"), "\x9b31m")
+    table = Table("\x1b[2J")
+    table.add_row("cell\u2066")
+    console.print(table)
+    assert not RAW.findall(out.getvalue())
+    assert out.getvalue().startswith("a\\x1b[41m\\u202e\nb \\x9b31m\n") and "cell" in out.getvalue()
 
 
 def test_json_is_printable_ascii() -> None:

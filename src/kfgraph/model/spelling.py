@@ -52,10 +52,10 @@ def spelt_out_lines(text: str) -> str:
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
-    """``value`` as JSON in printable ASCII; the serializer leaves DEL as it is."""
+    """``value`` as JSON in printable ASCII."""
     import json
 
-    return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
+    return json.dumps(value, indent=indent, ensure_ascii=True)
 
 
 def shell_word(word: str) -> str:
