@@ -136,6 +136,8 @@ def test_a_file_that_was_written_over_gives_no_wrong_texts(compression: str, pat
             with pytest.raises(InputError, match=r"is not what it was when it was loaded \(at byte \d+\)") as caught:
                 each.marks.text[0]
             assert str(path) in caught.value.message
+            with pytest.raises(InputError, match=r"is not what it was when it was loaded \(at byte \d+\)"):
+                each.marks.field("one", "n")
     path.unlink()
     with pytest.raises(InputError, match="is not what it was"):
         pickle.loads(state).marks.text[0]
@@ -163,3 +165,5 @@ def test_files_of_a_running_recorder_may_grow(tmp_path: Path) -> None:
     part.write_bytes(b"")
     with pytest.raises(InputError, match="is not what it was"):
         late.marks.text[0]
+    with pytest.raises(InputError, match="is not what it was"):
+        late.marks.field("one", "n")
