@@ -87,6 +87,12 @@ class Trace:
                 column.flags.writeable = False
         return self
 
+    @property
+    def n_unprinted(self) -> int:
+        """Those of them that did end: the text prints no duration (funcgraph-duration was off)."""
+        n = sum(notice.n for notice in self.notices if notice.code == "no-duration")
+        return min(n, self.n_unfinished)
+
     def __rich__(self) -> str:
         # Plain words: the one-line summary that a notebook or a REPL shows.
         return repr(self)

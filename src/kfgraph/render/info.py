@@ -73,8 +73,11 @@ class InfoView:
         if not info.n_calls:
             return text
         text += f", {plural(info.n_roots, 'root')}, up to {plural(info.max_level + 1, 'level')} deep"
-        if info.trace.n_unfinished:
-            text += f", {format_count(info.trace.n_unfinished)} unfinished"
+        n_unprinted = info.trace.n_unprinted
+        if n_unprinted:
+            text += f", durations of {format_count(n_unprinted)} not printed"
+        if n_unfinished := info.trace.n_unfinished - n_unprinted:
+            text += f", {format_count(n_unfinished)} unfinished"
         if info.n_unresolved:
             text += f", {plural(info.n_unresolved, 'function')} without a name"
         return text

@@ -72,7 +72,9 @@ class TopView:
             Column("max", times(numbers.max_ns), ranks["max"]),
         ]
         if numbers.n_unfinished.any():
-            columns.insert(1, Column("unfinished", count_cells(numbers.n_unfinished[rows]), 11))
+            # Which of them ended is not known of each where the text prints no durations.
+            name = "no duration" if result.selection.trace.n_unprinted else "unfinished"
+            columns.insert(1, Column(name, count_cells(numbers.n_unfinished[rows]), 11))
         names = [result.labels[i] for i in rows.tolist()]
         styles = [""] * n + ["dim"] * result.has_own_cost
         return Table(columns, result.group, names, how_to_see="--csv, --json", row_styles=styles)
@@ -89,7 +91,12 @@ class TopView:
         if len(cost) and not result.has_own_cost:
             yield Text(f"{cost}, in no row and no share (--own-cost)", style="dim")
         if n := result.n_unfinished:
-            yield Text(f"{plural(n, 'call')} never ended: counted, their time is unknown", style="yellow")
+            trace = result.selection.trace
+            why = "never ended"
+            if trace.n_unprinted:
+                some = trace.n_unfinished > trace.n_unprinted
+                why = "never ended, or their durations were not printed" if some else "without a printed duration"
+            yield Text(f"{plural(n, 'call')} {why}: counted, their time is unknown", style="yellow")
         if n := result.n_self_unknown - result.n_unfinished:
             yield Text(f"{plural(n, 'call')} with records missing inside: their self time is unknown", style="yellow")
 

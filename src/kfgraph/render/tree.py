@@ -202,7 +202,7 @@ class TreeView:
         if bool(folded.hot.any()):
             scale.append("▸ slowest callee")
         flags = int(np.bitwise_or.reduce(tree.flags[calls]))
-        said = [f"{mark} {meaning}" for flag, mark, meaning in FLAG_MARKS if flags & flag]
+        said = [f"{mark} {self._meaning(flag, meaning)}" for flag, mark, meaning in FLAG_MARKS if flags & flag]
         if flags & Flag.NO_EXIT or bool((tree.total_ns[calls] < 0).any()):
             said.append("≥ at least: what is known of its callees")
         if (folded.kind == Kind.OWN_COST).any():
@@ -214,6 +214,15 @@ class TreeView:
             if bool((errors & ~sure).any()):
                 said.append("= -N NAME? or = -N looks like an error: what the function returns is not known")
         return _filled(scale, self.width) + _filled(said, self.width)
+
+    def _meaning(self, flag: Flag, meaning: str) -> str:
+        """What a mark means in this trace."""
+        trace = self.call_tree.trace
+        if flag is not Flag.NO_EXIT or not trace.n_unprinted:
+            return meaning
+        return "its duration was not printed" + (
+            ", or its exit not recorded" if trace.n_unfinished > trace.n_unprinted else ""
+        )
 
     def summary(self) -> list[str]:
         """What is not shown, and what brings it back."""
