@@ -11,6 +11,7 @@ import numpy as np
 from kfgraph.analyze.errors import error_columns, merged_columns
 from kfgraph.analyze.forest import (
     Bool,
+    Int16,
     Int32,
     Int64,
     by_level,
@@ -159,6 +160,8 @@ def _tree_of(chosen: Selection) -> TreeTable:
     """The selected calls as a tree; without named roots, under one node for each task."""
     trace, keep = chosen.trace, chosen.keep
     calls, n = trace.calls, len(trace.calls)
+    if not chosen.named and keep.all():
+        return _under_tasks(_whole(chosen), chosen)
     if chosen.named:
         rows = ranges(chosen.roots, calls.end[chosen.roots])
         rows = rows[keep[rows]]
@@ -176,16 +179,33 @@ def _tree_of(chosen: Selection) -> TreeTable:
     top = parent < 0
     # A root's level is 0: what lay above it is not part of the tree.
     level = level - level[np.maximum.accumulate(np.where(top, np.arange(len(rows)), 0))] if len(rows) else level
-    total_ns = chosen.total_ns[rows]
-    flags = calls.flags[rows]
-    flags[top] &= np.uint16(0xFFFF ^ Flag.IN_TRACER)
-    tree = TreeTable(
+    end = np.arange(len(rows), dtype=np.int32) + size
+    tree = _table(chosen, rows, rows, parent=parent, end=end, level=level.astype(np.int16))
+    return tree if chosen.named else _under_tasks(tree, chosen)
+
+
+def _whole(chosen: Selection) -> TreeTable:
+    """All calls of the trace as a tree: no column moves."""
+    calls = chosen.trace.calls
+    rows = np.arange(len(calls), dtype=np.int32)
+    return _table(chosen, rows, slice(None), parent=chosen.parent, end=calls.end, level=calls.level)
+
+
+def _table(
+    chosen: Selection, rows: Int32, taken: Int32 | slice, *, parent: Int32, end: Int32, level: Int16
+) -> TreeTable:
+    """The calls ``rows`` of the trace, which ``taken`` takes out of its columns, with that structure."""
+    trace, calls = chosen.trace, chosen.trace.calls
+    total_ns = chosen.total_ns[taken]
+    flags = calls.flags[taken].copy()
+    flags[parent < 0] &= np.uint16(0xFFFF ^ Flag.IN_TRACER)
+    return TreeTable(
         parent=parent,
-        end=np.arange(len(rows), dtype=np.int32) + size,
-        level=level.astype(np.int16),
-        label=calls.func[rows],
+        end=end,
+        level=level,
+        label=calls.func[taken],
         total_ns=total_ns,
-        self_ns=chosen.self_ns[rows],
+        self_ns=chosen.self_ns[taken],
         floor_ns=floors(parent, level, total_ns, (flags & Flag.IN_TRACER) == 0),
         count=np.ones(len(rows), np.int64),
         n_unfinished=(((flags & Flag.NO_EXIT) != 0) | (total_ns < 0)).astype(np.int64),
@@ -197,17 +217,19 @@ def _tree_of(chosen: Selection) -> TreeTable:
         own_cost_ns=chosen.own_cost.of(rows),
         extras=error_columns(trace, rows),
     )
-    return tree if chosen.named else _under_tasks(tree, trace)
 
 
-def _under_tasks(tree: TreeTable, trace: Trace) -> TreeTable:
+def _under_tasks(tree: TreeTable, chosen: Selection) -> TreeTable:
     """``tree`` (rows in table order) with a node above the calls of each task."""
+    trace = chosen.trace
     lane = trace.calls.lane[tree.row]
     first = np.flatnonzero(np.append(True, lane[1:] != lane[:-1])[: len(lane)]).astype(np.int32)
     if not len(first):
         return tree
     n = len(tree)
-    shift = np.cumsum(np.isin(np.arange(n), first), dtype=np.int32)
+    shift = np.zeros(n, np.int32)
+    shift[first] = 1
+    shift = np.cumsum(shift, dtype=np.int32)
     nodes = first + np.arange(len(first), dtype=np.int32)
     top = tree.parent < 0
     total = np.add.reduceat(np.where(top, tree.floor_ns, 0), first)
@@ -215,25 +237,37 @@ def _under_tasks(tree: TreeTable, trace: Trace) -> TreeTable:
     none, nothing = np.full(len(first), -1), np.zeros(len(first))
     parent = np.where(top, nodes[shift - 1], tree.parent + shift[np.maximum(tree.parent, 0)])
 
-    def with_nodes(column: Any, values: Any) -> Any:
-        return np.insert(column, first, np.asarray(values, column.dtype))
+    # A lane's calls stay together: whole pieces are copied.
+    size = np.diff(np.append(first, n))
+    pieces = list(zip(nodes.tolist(), first.tolist(), size.tolist(), strict=True))
 
+    def with_nodes(column: Any, values: Any) -> Any:
+        out = np.empty(n + len(first), column.dtype)
+        out[nodes] = values
+        for node, begin, length in pieces:
+            out[node + 1 : node + 1 + length] = column[begin : begin + length]
+        return out
+
+    own_cost_ns = np.zeros(n + len(first), np.int64)
+    if len(chosen.own_cost):
+        own_cost_ns = with_nodes(tree.own_cost_ns, nothing)
+    total_ns, min_ns = with_nodes(tree.total_ns, np.where(unknown, -1, total)), with_nodes(tree.min_ns, none)
     return replace(
         tree,
         parent=with_nodes(parent.astype(np.int32), none),
         end=with_nodes(tree.end + shift[tree.end - 1], np.append(nodes[1:], n + len(first))),
         level=with_nodes(tree.level + np.int16(1), nothing),
         label=with_nodes(tree.label, len(tree.labels) + lane[first]),
-        total_ns=with_nodes(tree.total_ns, np.where(unknown, -1, total)),
+        total_ns=total_ns,
         self_ns=with_nodes(tree.self_ns, nothing),
         floor_ns=with_nodes(tree.floor_ns, total),
         count=with_nodes(tree.count, nothing),
         n_unfinished=with_nodes(tree.n_unfinished, nothing),
-        min_ns=with_nodes(tree.min_ns, none),
-        max_ns=with_nodes(tree.max_ns, none),
+        min_ns=min_ns,
+        max_ns=min_ns,
         row=with_nodes(tree.row, none),
         flags=with_nodes(tree.flags, nothing),
-        own_cost_ns=with_nodes(tree.own_cost_ns, nothing),
+        own_cost_ns=own_cost_ns,
         labels=tree.labels + tuple(task.label for task in trace.tasks.tasks),
         extras={name: with_nodes(column, nothing) for name, column in tree.extras.items()},
     )

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kfgraph.analyze.forest import Bool, Int64
+from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.model.tree import TreeTable
 
 
@@ -26,12 +26,14 @@ class Fit:
 
     @cached_property
     def _children(self) -> tuple[Int64, Int64]:
-        """(how many children each node has, how long they took)."""
+        """(how many children each node has in which a row can be, how long they took)."""
         tree = self._tree
-        child = tree.parent >= 0
-        ns = np.zeros(len(tree), np.int64)
-        np.add.at(ns, tree.parent[child], tree.floor_ns[child])
-        return np.bincount(tree.parent[child], minlength=len(tree)), ns
+        child = children_of(tree, tree.parent[np.concatenate((self._always, self._slow))])
+        parent = tree.parent[child]
+        ns, n_children = np.zeros(len(tree), np.int64), np.zeros(len(tree), np.int64)
+        np.add.at(ns, parent, tree.floor_ns[child])
+        np.add.at(n_children, parent, 1)
+        return n_children, ns
 
     def _n_rows(self, k: int) -> int:
         """How many rows the ``k`` slowest take, the forced ones and those that count what is left out with them."""
@@ -56,6 +58,14 @@ class Fit:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if self._n_rows(middle) <= max_rows else (low, middle - 1)
         return slow[:low], int(self._tree.floor_ns[slow[max(low - 1, 0)]]) if len(slow) else 0
+
+
+def children_of(tree: TreeTable, nodes: Int32) -> Int64:
+    """The children of the nodes, ascending; -1 has none."""
+    wanted = np.zeros(len(tree) + 1, np.bool_)
+    wanted[nodes] = True
+    wanted[-1] = False
+    return np.flatnonzero(wanted[tree.parent])
 
 
 def _slowest(tree: TreeTable, nodes: Int64, n_wanted: int) -> Int64:

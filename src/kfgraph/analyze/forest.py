@@ -50,9 +50,9 @@ def outermost(rows: Int32, end: Int32) -> Int32:
 
 def by_level(rows: Int32, level: Int16) -> list[Int32]:
     """The rows grouped by level, the deepest group first."""
-    order = np.argsort(level[rows], kind="stable")[::-1]
-    ordered = rows[order]
-    steps = np.flatnonzero(np.diff(level[ordered])) + 1
+    levels = level[rows]
+    ordered = rows[np.argsort(levels, kind="stable")[::-1]]
+    steps = np.cumsum(np.bincount(levels)[::-1])[:-1]
     return [group for group in np.split(ordered, steps) if len(group)]
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.errors import chains, failed
 from kfgraph.analyze.fit import within
-from kfgraph.analyze.forest import Bool, Int32, Int64, covered
+from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered
 from kfgraph.errors import NoMatchError
 from kfgraph.model.names import matching
 from kfgraph.model.tree import TreeTable
@@ -95,7 +96,7 @@ def reasons(tree: TreeTable, options: FoldOptions) -> tuple[npt.NDArray[np.uint8
     least_ns = np.full(n, options.min_ns or 0, np.int64)
     if options.min_share is not None and n:
         of_root = np.ceil(tree.floor_ns[roots] * options.min_share).astype(np.int64)
-        least_ns = np.maximum(least_ns, of_root[root_of(tree)])
+        least_ns = np.maximum(least_ns, np.repeat(of_root, tree.end[roots] - roots))
     why[(tree.floor_ns < least_ns) & ~top] = Why.MIN
     if options.depth is not None:
         why[tree.level > options.depth] = Why.DEPTH
@@ -140,8 +141,9 @@ def asked_for(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8],
         why[ways] = Why.SHOWN
         forced |= ways
     limit = max((options.max_rows or ROWS) // 2, _LEAST_ROOM) if options.repeats else None
-    closed = np.flatnonzero(np.isin(why, _FIRM)).astype(np.int32)
-    reached = covered(closed, tree.end[closed], len(tree)) == 0
+    is_firm = np.zeros(len(Why), np.bool_)
+    is_firm[list(_FIRM)] = True
+    reached = open_ways(tree, ~is_firm[why])
 
     def force(nodes: Int64, *, all_or_none: bool = False) -> None:
         ways, n_done = within(tree, nodes, forced, limit)
@@ -207,9 +209,29 @@ def _above(tree: TreeTable, nodes: Bool) -> Bool:
     return above
 
 
-def root_of(tree: TreeTable) -> Int64:
-    """The ordinal of each node's root."""
-    return np.cumsum(tree.parent < 0) - 1
+def root_of(tree: TreeTable, nodes: npt.NDArray[Any]) -> Int64:
+    """The ordinal of the root of each of the nodes."""
+    if len(nodes) < len(tree) // 8:
+        return np.searchsorted(tree.roots, nodes, side="right") - 1
+    ordinal: Int64 = (np.cumsum(tree.parent < 0) - 1)[nodes]
+    return ordinal
+
+
+def open_ways(tree: TreeTable, opened: Bool) -> Bool:
+    """The nodes that are ``opened``, and so are all above them."""
+    n, n_opened = len(tree), np.count_nonzero(opened)
+    if n_opened == n:
+        return opened
+    if n_opened > n // 8:
+        closed = np.flatnonzero(~opened).astype(np.int32)
+        inside: Bool = covered(closed, tree.end[closed], n) == 0
+        return inside
+    ways = np.zeros(n + 1, np.bool_)
+    # Above a root.
+    ways[n] = True
+    for group in reversed(by_level(np.flatnonzero(opened).astype(np.int32), tree.level)):
+        ways[group] = ways[tree.parent[group]]
+    return ways[:n]
 
 
 _FIRM = (Why.DEPTH, Why.COLLAPSED, Why.OFF_PATH, Why.MORE_ROOTS, Why.OTHER_MATCH)

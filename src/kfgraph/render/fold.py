@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.errors import failures
-from kfgraph.analyze.fit import Fit
+from kfgraph.analyze.fit import Fit, children_of
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, covered
 from kfgraph.analyze.gather import Gathered, gather
 from kfgraph.model.tree import TreeTable
-from kfgraph.render.choice import FoldOptions, Why, asked_for, reasons, root_of
+from kfgraph.render.choice import FoldOptions, Why, asked_for, open_ways, reasons, root_of
 from kfgraph.render.repeats import Repeats, fold_repeats, unfolded
 
 __all__ = ["FoldOptions", "Folded", "Kind", "Why", "fold"]
@@ -126,9 +126,7 @@ class _Choice:
 
     def visible(self) -> Bool:
         """The nodes that show: neither hidden nor below a hidden one."""
-        hidden = np.flatnonzero(self.why).astype(np.int32)
-        n = len(self.tree)
-        return np.ones(n, np.bool_) if not len(hidden) else covered(hidden, self.tree.end[hidden], n) == 0
+        return open_ways(self.tree, self.why == Why.SHOWN)
 
 
 def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) -> Folded:
@@ -169,7 +167,7 @@ def _fill(choice: _Choice, fit: Fit, limit: int, reason: Why, asked_ns: Int64, *
     chosen, fastest_ns = fit.choose(limit)
     if least_share and len(chosen):
         tree = choice.tree
-        of_root = tree.floor_ns[tree.roots][root_of(tree)[chosen]] * least_share
+        of_root = tree.floor_ns[tree.roots][root_of(tree, chosen)] * least_share
         chosen = chosen[tree.floor_ns[chosen] >= of_root]
     choice.why[fit.candidates] = reason
     choice.why[chosen] = Why.SHOWN
@@ -194,7 +192,7 @@ def _much_hidden(choice: _Choice, visible: Bool) -> Bool:
     parent = tree.parent[cut]
     hidden = _sums_at(parent, tree.floor_ns[cut], len(tree))
     roots_ns = tree.floor_ns[tree.roots]
-    root_ns = np.maximum(roots_ns, roots_ns.sum() // 5)[root_of(tree)[cut]]
+    root_ns = np.maximum(roots_ns, roots_ns.sum() // 5)[root_of(tree, cut)]
     cut = cut[(hidden[parent] > root_ns * _MUCH) & (hidden[parent] > choice.least_ns[parent])]
     if not len(cut):
         return much
@@ -204,7 +202,7 @@ def _much_hidden(choice: _Choice, visible: Bool) -> Bool:
     )
     total = _sums_at(which, tree.floor_ns[cut], len(keys))
     at = (keys // len(tree.labels)).astype(np.int64)
-    root_ns = np.maximum(roots_ns, roots_ns.sum() // 5)[root_of(tree)[at]]
+    root_ns = np.maximum(roots_ns, roots_ns.sum() // 5)[root_of(tree, at)]
     worth = (n_members > 1) & (total >= choice.least_ns[at]) & (total >= root_ns * _LITTLE)
     grouped = _sums_at(at[worth], total[worth], len(tree))
     much[at] = grouped[at] > root_ns * _MUCH
@@ -233,7 +231,7 @@ def _gathered(
     never = np.iinfo(np.int64).max
     if not len(cut):
         return None
-    little = (tree.floor_ns[tree.roots][root_of(tree)[parent]] * _LITTLE).astype(np.int64)
+    little = (tree.floor_ns[tree.roots][root_of(tree, parent)] * _LITTLE).astype(np.int64)
     least = np.where(much[parent], np.maximum(choice.least_ns[parent], little), never)
     made = gather(tree, cut, wanted, least)
     if made is None:
@@ -306,12 +304,12 @@ def _rows(
     where = np.concatenate((shown, end))
     # Before the node at the same place, the deepest first.
     order = np.lexsort((-level, ~is_rest, where)) if len(rest) else np.arange(len(shown))
-    floor = np.maximum(tree.floor_ns[tree.roots], 0)
-    whole = floor[root_of(tree)] if n else floor
+    floor = np.append(np.maximum(tree.floor_ns[tree.roots], 0), 0)
     shown_ns = np.concatenate((tree.floor_ns[shown], hidden_ns[rest]))
-    whole_ns = np.append(whole, 0)[node]
+    whole_ns = floor[np.where(node < 0, -1, root_of(tree, node))]
     share = np.where(whole_ns > 0, shown_ns / np.maximum(whole_ns, 1), -1.0)
-    hot, hot_path = _hot(tree)
+    hot, hot_path = _hot(tree, shown)
+    no_heat = np.zeros(len(rest), np.bool_)
     return Folded(
         tree=tree,
         times=times,
@@ -330,8 +328,8 @@ def _rows(
         hidden_events=np.zeros(len(order), np.int64),
         why=np.concatenate((reason[shown], reason[rest]))[order],
         share=share[order],
-        hot=np.append(hot, False)[np.where(is_rest, n, node)][order],
-        hot_path=np.append(hot_path, False)[np.where(is_rest, n, node)][order],
+        hot=np.append(hot, no_heat)[order],
+        hot_path=np.append(hot_path, no_heat)[order],
         text=np.full(len(order), -1, np.int32),
     )
 
@@ -345,19 +343,22 @@ def _readable_ns(tree: TreeTable, fit: Fit | None) -> int:
     return 1 + (found or int(np.partition(tree.floor_ns, n - READABLE)[n - READABLE]))
 
 
-def _hot(tree: TreeTable) -> tuple[Bool, Bool]:
-    """(the slowest child of each parent, those reached from a root through such children only).
+def _hot(tree: TreeTable, shown: Int32) -> tuple[Bool, Bool]:
+    """(which of the nodes ``shown`` are the slowest child of their parent, which of them are reached from a root
+    through such children only); what leads to one of them is one of them.
 
     Of equally slow children the first is hot; one without any time is not.
     """
     n = len(tree)
-    child = np.flatnonzero(tree.parent >= 0)
+    child = children_of(tree, tree.parent[shown])
+    parent, floor_ns = tree.parent[child], tree.floor_ns[child]
     most = np.zeros(n, np.int64)
-    np.maximum.at(most, tree.parent[child], tree.floor_ns[child])
-    best = child[(tree.floor_ns[child] == most[tree.parent[child]]) & (tree.floor_ns[child] > 0)][::-1]
-    hottest = np.full(n, -1, np.int64)
-    hottest[tree.parent[best]] = best
-    hot = np.zeros(n, np.bool_)
-    hot[hottest[hottest >= 0]] = True
-    cold = np.flatnonzero(~hot & (tree.parent >= 0)).astype(np.int32)
-    return hot, covered(cold, tree.end[cold], n) == 0
+    np.maximum.at(most, parent, floor_ns)
+    best = (floor_ns == most[parent]) & (floor_ns > 0)
+    hottest = np.full(n + 1, -1, np.int32)
+    # The last assignment counts.
+    hottest[parent[best][::-1]] = child[best][::-1]
+    hot: Bool = hottest[tree.parent[shown]] == shown
+    cold = np.flatnonzero(~hot & (tree.parent[shown] >= 0)).astype(np.int32)
+    end = np.searchsorted(shown, tree.end[shown[cold]]).astype(np.int32)
+    return hot, covered(cold, end, len(shown)) == 0

@@ -72,10 +72,13 @@ def fold_repeats(tree: TreeTable) -> Repeats:
         return out
 
     def known_sum(column: Int64) -> Int64:
-        if column.min(initial=0) >= 0:
-            return summed(column)
-        known = summed((column >= 0).astype(np.int64)) > 0
-        return np.where(known, summed(np.maximum(column, 0)), -1)
+        # Unknown is -1: the few of those are added back.
+        out = summed(column)
+        unknown = np.flatnonzero(column < 0)
+        if len(unknown):
+            at, n_unknown = np.unique(node_of[unknown], return_counts=True)
+            out[at] = np.where(n_unknown < n_nodes[at], out[at] + n_unknown, -1)
+        return out
 
     n_nodes = np.bincount(node_of, minlength=len(kept))
     parent = np.where(tree.parent[kept] < 0, -1, n_before[tree.parent[kept]]).astype(np.int32)
