@@ -268,3 +268,57 @@ def test_a_line_without_the_columns_of_the_others_is_no_record(name: str) -> Non
     trace = read(text + line + "\n")
     same(trace, read(text))
     assert [notice.n for notice in trace.notices if notice.code == "unread-line"] == [1]
+
+
+TRIMMED = """cat-5     [001]  100.000100: funcgraph_entry:                   |  demo_a() {
+<idle>-0    [000]  100.000101: funcgraph_entry:        0.400 us   |  demo_i();
+cat-5     [001]  100.000103: funcgraph_entry:        0.400 us   |    demo_kept();
+cat-5     [001]  100.000110: funcgraph_exit:       + 10.000 us  |  }
+"""
+TRIMMED_PROC = """cat-5    |               |  demo_a() {
+cat-5    |   0.400 us    |    demo_kept();
+cat-5    | + 10.000 us   |  }
+"""
+IN_COMMS = [">", ">>", "> >", "JD>", "{n}:", "{n}", "{n}.", "*", "+", "|", "#", "-", "//", "8)"]
+IN_COMMS += ["[12.34567{n}]", "a.txt:{n}:"]
+
+
+@pytest.mark.parametrize("prefix", IN_COMMS)
+def test_a_prefix_becomes_no_part_of_a_task_name_where_padding_is_gone(prefix: str) -> None:
+    for text in (TRIMMED, "cpus=2\n" + TRIMMED, TRIMMED_PROC):
+        if text == TRIMMED_PROC and prefix in ("|", "8)", "+", "#", "*"):
+            continue  # these are columns of it
+        trace = read(each_line(lambda n: prefix.format(n=n) + " ")(text))
+        same(trace, read(text))
+        assert {task.comm for task in trace.tasks.tasks} <= {"cat", "<idle>"}
+        (notice,) = trace.notices
+        assert (notice.code, notice.n) == ("text-prefix", text.count("\n"))
+        assert notice.details["first"] == repr(prefix.format(n=1) + " ")
+
+
+@pytest.mark.parametrize("quote", ["`", "'", '"'])
+def test_quotes_around_lines_become_no_part_of_a_task_name(quote: str) -> None:
+    for text in (TRIMMED, TRIMMED_PROC, TEXTS["report"], TEXTS["idle"], TEXTS["default"]):
+        trace = read("".join(f"{quote}{line}{quote}\n" for line in text.splitlines()))
+        same(trace, read(text))
+        assert codes(trace) - codes(read(text)) == {"text-form"}
+
+
+def test_a_log_that_begins_with_kernel_is_no_buffer() -> None:
+    for text in (TRIMMED, TEXTS["report"]):
+        trace = read(each_line(lambda n: "kernel: ")(text))
+        same(trace, read(text))
+        assert codes(trace) - codes(read(text)) == {"text-prefix"}
+
+
+def test_a_comm_that_begins_like_a_prefix_stays_where_another_line_has_none() -> None:
+    text = TRIMMED.replace("cat-5", "> cat-5")
+    assert {task.comm for task in read(text).tasks.tasks} == {"> cat", "<idle>"}
+    padded = "".join(f"{'> cat':>16s}-5     [001]  {line}\n" for line in (
+        "100.000100: funcgraph_entry:                   |  demo_a() {",
+        "100.000110: funcgraph_exit:       + 10.000 us  |  }",
+    ))  # fmt: skip
+    trace = read(padded)
+    assert [task.comm for task in trace.tasks.tasks] == ["> cat"] and not trace.notices
+    numbered = TRIMMED.replace("<idle>-0 ", "2 b-6 ").replace("cat-5", "2 cat-5")
+    assert {task.comm for task in read(numbered).tasks.tasks} == {"2 cat", "2 b"}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from kfgraph.errors import Notice
 from kfgraph.parse.input import Input
-from kfgraph.parse.shapes import BARE, common_indent, is_bare, is_record, likely_lines
+from kfgraph.parse.shapes import BARE, begins_with_task, common_indent, is_bare, is_record, likely_lines
 
 _SAMPLE = 100
 _DEEPEST = 4
@@ -28,7 +28,7 @@ _PREFIXES = tuple(
     # Each with a blank behind it, and without.
     (re.compile(rb"^ ?(?:" + kind + rb")(?: |$)", re.MULTILINE), re.compile(rb"^ ?(?:" + kind + rb")", re.MULTILINE))
     for kind in (
-        rb">+",
+        rb"\w{0,8}>+",
         rb"(?:<\d{1,3}>)?\[ *\d+\.\d+(?: *<[ +\d.]+>)?\](?: ?\[ *[TC]\d+\])?",
         rb"<\d{1,3}>",
         rb"\[[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ " + _CLOCK + rb" \d{4}\]",
@@ -45,6 +45,21 @@ _PREFIXES = tuple(
         rb"[+#!-]",
     )
 )
+_IN_COMM = tuple(
+    re.compile(rb"(?:" + kind + rb") ?")
+    for kind in (
+        rb"\w{0,8}>+",
+        rb"\[ *\d+\.\d+\]",
+        rb"<\d{1,3}>",
+        rb" *(\d+)(?:[:|.)]|\t| *\xe2\x94\x82| \||(?= ))",
+        rb"[^\s:|]{1,12}\.\w{1,4}:(\d+):",
+        rb"kernel:(?= )",
+        rb"//|--",
+        rb" ?[|*;:%~+#!`-](?= )",
+    )
+)
+"""What a comm begins with only by chance: with the padding gone it would be read as part of one."""
+_QUOTED = re.compile(rb"^([`'\"])([^\n]*)\1(,?\r*)$", re.MULTILINE)
 _FENCE = re.compile(rb"^ *(?:```|~~~)[^\n]*\n?", re.MULTILINE)
 _INDENT = re.compile(rb"^( +)(?:# tracer:|cpus=\d|version = )", re.MULTILINE)
 _ANSI = re.compile(rb"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()][A-Z0-9])")
@@ -73,11 +88,16 @@ def _without_zeros(data: bytes) -> bytes:
     return data.replace(b"\0", b"")
 
 
+def _without_quotes(data: bytes) -> bytes:
+    return _QUOTED.sub(rb"\2", data)
+
+
 _FORMS: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
     ("terminal escape sequences", _without_colours),
     ("HTML entities", _without_entities),
     ("no-break spaces", _with_plain_blanks),
     ("NUL bytes", _without_zeros),
+    ("quotes around lines", _without_quotes),
     ("tabs", _without_tabs),
 )
 """What can stand in place of plain characters, and how they are got back."""
@@ -243,7 +263,11 @@ def _steps_for(head: bytes) -> list[Step]:
         is_readable = BARE.match
         n, found = _search(lines, is_readable, _DEEPEST)
     steps: list[Step] = []
-    everything = [line[:400].rstrip(b"\r") for line in head.split(b"\n")[: 4 * _SAMPLE]]
+    everything = [line[:400].rstrip(b"\r") for line in head[: head.rfind(b"\n") + 1].split(b"\n")[: 4 * _SAMPLE]]
+    if n and not found:
+        steps = _in_comms(lines, [line for line in everything if line.strip()])
+        for step in steps:
+            lines = [_applied(step, line) for line in lines]
     for choice in found:
         if isinstance(choice, tuple):
             # The blank belongs to the prefix where all that begin so have it: headings, too.
@@ -260,6 +284,37 @@ def _steps_for(head: bytes) -> list[Step]:
             n, lines = _count(changed, is_readable), changed
             steps.append(form)
     return steps
+
+
+def _in_comms(lines: list[bytes], everything: list[bytes]) -> list[Step]:
+    """What every line begins with and a task's name would begin with if it stayed."""
+    steps: list[Step] = []
+    n, lines = len(lines), [line for line in lines if begins_with_task(line)]
+    while len(steps) < _DEEPEST and len(lines) >= 0.5 * n and all(begins_with_task(line) for line in lines):
+        step = next((choice for choice in _beginnings(everything) if _leaves_tasks(choice, lines)), None)
+        if step is None:
+            break
+        steps.append(step)
+        lines, everything = ([_applied(step, line) for line in some] for some in (lines, everything))
+    return steps
+
+
+def _leaves_tasks(step: Step, lines: list[bytes]) -> bool:
+    return all(begins_with_task(line, is_padded=True) for line in (_applied(step, line) for line in lines))
+
+
+def _beginnings(everything: list[bytes]) -> Iterator[Step]:
+    """What all lines have before, or around, what they say. Numbers count."""
+    if all(map(_QUOTED.match, everything)):
+        yield _without_quotes
+    for kind in _IN_COMM:
+        found = [match for match in map(kind.match, everything) if match]
+        if len(found) < len(everything):
+            continue
+        if kind.groups and len(found) > 1 and len({match[1] for match in found}) == 1 and b")" not in found[0][0]:
+            continue
+        blank = rb" " if all(match[0].endswith(b" ") for match in found) else rb""
+        yield re.compile(rb"^" + kind.pattern.removesuffix(b" ?") + blank, re.MULTILINE)
 
 
 def _search(lines: list[bytes], is_readable: Callable[[bytes], object], depth: int) -> tuple[int, list[_Choice]]:

@@ -32,6 +32,9 @@ REPORT = re.compile(
 )
 """A line of ``trace-cmd report``."""
 
+_TASK_FIRST = re.compile(_TASK)
+_PADDED = re.compile(rb" .{15}-\d+ +\[|.{8}-\d+ +\d+[-.\w]* ")
+
 LIKELY = re.compile(
     rb"\|[ \t]+[^ \t|]|funcgraph_e|fgraph_ret|\d\)[ \t]+(?:[\w.$]{1,80}\(|\}|/\*)|\) \{|\(\);|^[^\w|]*\}"
 )
@@ -66,6 +69,13 @@ def is_record(line: bytes) -> bool:
     if REPORT.match(line):
         return b"funcgraph_e" not in line or not _ODD.search(line)
     return bool(GRAPH.match(line)) and not _ODD.search(line.partition(b"(")[0])
+
+
+def begins_with_task(line: bytes, *, is_padded: bool = False) -> bool:
+    """Whether the task is the first column; without ``is_padded`` only at a place that padding does not fix."""
+    if not is_padded and _PADDED.match(line):
+        return False
+    return bool(REPORT.match(line) or (_TASK_FIRST.match(line) and GRAPH.match(line)))
 
 
 def is_bare(head: bytes) -> bool:
