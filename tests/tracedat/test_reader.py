@@ -421,7 +421,7 @@ def test_what_is_refused_is_named(tmp_path: Path) -> None:
         (b"\x17\x08\x44tracing9\0", "version '9'"),
         (b"\x17\x08\x44tracing7\0\0\x08\x00\x10\0\0lz4\x001\0", "at byte 18"),
         (b"\x17\x08\x44tracing7\0\x05\x08\x00\x10\0\0", "byte order"),
-        (b"\x17\x08\x44tracing6\0\0\x08\x01\x10\0\0", "page size of 4097"),
+        (b"\x17\x08\x44tracing6\0\0\x08\x01\x10\0\0", "page size of 4,097"),
     ):
         path.write_bytes(content)
         with pytest.raises(InputError, match=what) as caught:
