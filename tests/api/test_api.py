@@ -190,7 +190,11 @@ def test_a_tree_as_a_frame() -> None:
     assert merged["row"].isna().all() and merged["parent"].isna().tolist() == [True, False, False]
 
 
-def test_a_tree_and_a_table_print_as_on_the_command_line(repository, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tree_and_a_table_print_as_on_the_command_line(
+    repository, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Workers that run tests side by side are told a width.
+    monkeypatch.delenv("COLUMNS", raising=False)
     path = str(repository / "examples" / "insmod-foo-fail19.dat")
     trace = kfgraph.load(path)
     tree = kfgraph.call_tree(trace, root="foo_init")

@@ -43,7 +43,8 @@ def test_a_failed_system_call_is_named_with_its_file() -> None:
     assert out.startswith('openat("/nonexistent") = -ENOENT, first returned by atomic_open')
 
 
-def test_all_lists_every_failed_system_call_with_its_reason() -> None:
+def test_all_lists_every_failed_system_call_with_its_reason(monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     code, out, _ = kfgraph("why", CAT, "--all")
     assert code == 0
     assert [(line.split()[1], "decided" in line) for line in out.splitlines()] == [
