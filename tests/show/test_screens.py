@@ -24,6 +24,7 @@ from builder.tables import call, deep, trace_of, traces, wide
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.model.trace import Trace
 from kfgraph.render.choice import FoldOptions
+from kfgraph.render.columns import joined, share_block
 from kfgraph.render.fold import Kind
 from kfgraph.render.places import loss_text
 from kfgraph.render.tree import TreeView, tree_view
@@ -208,3 +209,10 @@ def test_real_traces_fit_every_width(shared_traces: Path) -> None:
         assert max(map(cell_len, lines)) <= width
         assert len(shown) <= 80
         assert shown.folded.n_shown + shown.folded.n_hidden == len(trace.calls)
+
+
+def test_a_share_above_999_percent_keeps_its_head() -> None:
+    shares = np.array([-1.0, 0.0, 0.0004, 0.123, 1.0, 9.999, 9.9996, 10.0, 250.0, 1e9])
+    assert joined([share_block(shares)]) == [
+        "      ", "  0.0%", " <0.1%", " 12.3%", "100.0%", "999.9%", " >999%", " >999%", " >999%", " >999%",
+    ]  # fmt: skip

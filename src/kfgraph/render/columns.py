@@ -101,12 +101,16 @@ def second_block(ns: Int64, width: int) -> Block:
 
 
 def share_block(share: npt.NDArray[np.float64]) -> Block:
-    """`` 12.3%``, `` <0.1%`` for what would round to nothing; nothing where negative. 6 columns."""
+    """`` 12.3%``, `` <0.1%`` for what would round to nothing; nothing where negative. 6 columns.
+
+    A call can take more than its root: time inside the tracer is in no caller's. Above 999.9 % it is `` >999%``.
+    """
     tenths = np.rint(np.maximum(share, 0) * 1_000).astype(np.int64)
     number = _digits(tenths, 4, 2)
     point = np.full((len(share), 1), _POINT, np.uint32)
     percent = np.full((len(share), 1), ord("%"), np.uint32)
     block = np.concatenate((number[:, :3], point, number[:, 3:], percent), axis=1)
+    block[tenths > 9_999] = [ord(c) for c in " >999%"]
     block[(share > 0) & (tenths == 0)] = [ord(c) for c in " <0.1%"]
     block[share < 0] = _SPACE
     return block
