@@ -171,6 +171,23 @@ def test_the_first_match_that_failed_is_open_and_said() -> None:
     assert whole.title() == ["5 matches, 35.050 us (--nth N, --slowest N, --merge)"]
 
 
+def test_the_first_match_that_seems_to_have_failed_is_open_where_none_did_for_sure() -> None:
+    # No type of the result is known: -1 may be anything, -13 looks like an error.
+    calls = [call("vfs_thing", 1_000 * (9 - i), call("probe", 10)) for i in range(5)]
+    trace = returning(trace_of(calls), {2 * 1: -1, 2 * 2: -13, 2 * 3: -22})
+    view = tree_view(call_tree(trace, root=["vfs_thing"]), FoldOptions(open_roots="one"))
+    assert view.title()[0].startswith("5 matches, 35.050 us, open: #3, the first that seems to have failed (")
+    assert rows(view)[2:4] == ["#3 vfs_thing = -13 EACCES?", "probe"]
+    unknown = tree_view(
+        call_tree(returning(trace_of(calls), {2: -1}), root=["vfs_thing"]), FoldOptions(open_roots="one")
+    )
+    assert "open:" not in unknown.title()[0]
+    assert rows(unknown)[1] == "probe"
+    many = returning(trace_of([call("vfs_thing", 1_000 + i) for i in range(60)]), {7: -13, 8: -1})
+    few = tree_view(call_tree(many, root=["vfs_thing"]), FoldOptions(open_roots="one", max_roots=5))
+    assert [row.split(" = ")[1] for row in rows(few) if " = " in row] == ["-13 EACCES?"]
+
+
 def test_failing_matches_come_before_slow_ones_where_not_all_fit() -> None:
     calls = [call("load_module", 1_000 + i) for i in range(60)]
     trace = returning(trace_of(calls), {7: -19, 8: -22})

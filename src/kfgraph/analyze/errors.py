@@ -88,6 +88,15 @@ def failed(tree: TreeTable) -> Bool:
     return sure
 
 
+def seems_failed(tree: TreeTable) -> Bool:
+    """The nodes of which a call failed for sure, or returned what looks like an error: -1 alone does not, where the
+    type of the result is not known."""
+    if "error" not in tree.extras:
+        return failed(tree)
+    seems: Bool = failed(tree) | (tree.extras["error"] < -1)
+    return seems
+
+
 def failures(tree: TreeTable) -> Int64:
     """How many calls of each node failed for sure."""
     return np.where(failed(tree), _n_errors(tree), 0) if "error_sure" in tree.extras else np.zeros(len(tree), np.int64)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.errors import chains, failed
+from kfgraph.analyze.errors import chains, failed, seems_failed
 from kfgraph.analyze.fit import within
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered
 from kfgraph.errors import NoMatchError
@@ -66,7 +66,7 @@ class FoldOptions:
     that the user gave that number. ``min_ns`` or ``min_share`` (0..1, of the root) hides what took
     less; ``depth`` counts from the root (0). The globs are names of functions: ``expand`` shows all
     children of those, ``collapse`` none, ``calls_to`` only what leads to one; ``errors`` only what leads to
-    a call that failed. ``open_roots`` "one" opens the first root that failed, or the slowest, alone.
+    a call that failed. ``open_roots`` "one" opens one root alone, see :func:`open_root`.
     """
 
     max_rows: int | None = ROWS
@@ -113,17 +113,20 @@ def reasons(tree: TreeTable, options: FoldOptions) -> tuple[npt.NDArray[np.uint8
         closed[open_root(tree)] = False
         why[~top & closed[tree.parent]] = Why.OTHER_MATCH
     if options.max_roots is not None and len(roots) > options.max_roots:
-        first = roots[np.lexsort((-tree.floor_ns[roots], ~failed(tree)[roots]))]
+        first = roots[np.lexsort((-tree.floor_ns[roots], ~seems_failed(tree)[roots], ~failed(tree)[roots]))]
         why[first[options.max_roots :]] = Why.MORE_ROOTS
     why[off_path] = Why.OFF_PATH
     return why, least_ns
 
 
 def open_root(tree: TreeTable) -> int:
-    """The root that is open where one is: the first that failed, else the slowest."""
+    """The root that is open where one is: the first that failed, else one that seems to have, else the slowest."""
     roots = tree.roots
-    failing = roots[failed(tree)[roots]]
-    return int(failing[0] if len(failing) else roots[np.argmax(tree.floor_ns[roots])])
+    for which in (failed(tree), seems_failed(tree)):
+        failing = roots[which[roots]]
+        if len(failing):
+            return int(failing[0])
+    return int(roots[np.argmax(tree.floor_ns[roots])])
 
 
 def asked_for(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8], places: Int32) -> tuple[Bool, Bool]:

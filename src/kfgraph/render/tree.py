@@ -16,7 +16,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.errors import failed
+from kfgraph.analyze.errors import failed, seems_failed
 from kfgraph.errors import UsageError
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
@@ -182,9 +182,10 @@ class TreeView:
         said = f"{plural(len(shown.matches), 'match')}, {format_ns(total)}"
         root = open_root(shown.tree)
         closed = self.options.open_roots == "one" and not (self.options.calls_to or self.options.errors)
-        if closed and failed(shown.tree)[root]:
+        if closed and seems_failed(shown.tree)[root]:
             nth = int(shown.nth[np.searchsorted(shown.tree.roots, root)])
-            said += f", open: #{nth}, the first that failed"
+            how = "failed" if failed(shown.tree)[root] else "seems to have failed"
+            said += f", open: #{nth}, the first that {how}"
         return [f"{said} (--nth N, --slowest N, --merge)"]
 
     def legend(self) -> list[str]:
