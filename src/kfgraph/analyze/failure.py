@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from kfgraph.analyze.syscalls import SystemCall, exit_codes, system_calls
-from kfgraph.kernel.syscalls import benign, looks_a_path_up
+from kfgraph.kernel.benign import benign, looks_a_path_up
 from kfgraph.model.trace import Trace
 
 _FOUND_LATER = "found later, in another place"

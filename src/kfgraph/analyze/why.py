@@ -15,8 +15,9 @@ from kfgraph.analyze.failure import Failed, deciding, failed_calls
 from kfgraph.analyze.select import select
 from kfgraph.analyze.syscalls import SystemCall
 from kfgraph.errors import NoMatchError
+from kfgraph.kernel.benign import meaning
 from kfgraph.kernel.errnos import errno_name
-from kfgraph.kernel.syscalls import meaning, system_call_of
+from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.kernel.unwinding import decides_nothing, plain, waits
 from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace

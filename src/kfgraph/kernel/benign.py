@@ -1,0 +1,143 @@
+"""Failures of system calls: which are usual and decide nothing, and what an error means for a call.
+
+Sources: the man pages of section 2, glibc's start-up code, kmod.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+
+@dataclass(frozen=True)
+class Benign:
+    """One rule: these errors of these system calls (globs) are usual and decide nothing; ``reason`` says why.
+
+    ``path`` restricts the rule to calls whose recorded path it matches.
+    """
+
+    calls: tuple[str, ...]
+    errors: tuple[int, ...]
+    reason: str
+    path: re.Pattern[str] | None = None
+
+    def covers(self, call: str, error: int, path: str | None) -> bool:
+        """Whether the rule speaks of this failure; ``error`` is negative."""
+        if -error not in self.errors or not any(fnmatchcase(call, glob) for glob in self.calls):
+            return False
+        return self.path is None or (path is not None and self.path.search(path) is not None)
+
+
+_PATHS = (
+    "open", "openat", "openat2", "access", "faccessat", "faccessat2", "stat", "lstat", "newstat", "newlstat",
+    "newfstatat", "fstatat64", "statx", "readlink", "readlinkat",
+)  # fmt: skip
+"""System calls that look a path up and change nothing."""
+
+BENIGN = (
+    Benign(("*",), (4, 11), "interrupted, or nothing there yet: such a call is made again"),
+    Benign(("*",), (512, 513, 514, 516), "a signal came: the kernel restarts the call"),
+    Benign(("ioctl",), (25,), "how a program asks whether a file is a terminal"),
+    Benign(("wait4", "waitid", "waitpid"), (10,), "no child is left to wait for"),
+    Benign(("lseek", "llseek", "_llseek"), (29,), "how a program finds out that a file is a pipe"),
+    Benign(
+        (
+            "rseq",
+            "clone3",
+            "statx",
+            "faccessat2",
+            "openat2",
+            "close_range",
+            "membarrier",
+            "set_robust_list",
+            "getrandom",
+            "copy_file_range",
+            "fchmodat2",
+            "map_shadow_stack",
+            "mseal",
+            "arch_prctl",
+            "prctl",
+            "seccomp",
+        ),
+        (22, 38, 95),
+        "not offered by this kernel: the C library does without",
+    ),
+    Benign(
+        ("getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "getxattrat"),
+        (61, 95),
+        "the file has no such attribute",
+    ),
+    Benign(("connect",), (2, 111), "no name service daemon runs", re.compile(r"/nscd/")),
+    Benign(
+        (*_PATHS,),
+        (2, 13, 20),
+        "the dynamic loader looks in several places",
+        re.compile(r"/etc/ld\.so\.|/glibc-hwcaps/|\.so(?:\.[\d.]+)?$|/etc/ld-musl"),
+    ),
+    Benign(
+        (*_PATHS,),
+        (2, 20),
+        "translations and settings that may be missing",
+        re.compile(r"/locale(?:/|$)|/locale-langpack/|\.mo$|/gconv/|/nls/|\.cat$|/etc/nsswitch|/terminfo/"),
+    ),
+    Benign(
+        (*_PATHS,),
+        (2,),
+        "module tools look for settings that may be missing",
+        re.compile(
+            r"/modules\.(?:softdep|weakdep|symbols|builtin|alias|dep|devname)|/modprobe\.d|/depmod\.d|/sys/module/"
+        ),
+    ),
+)
+"""The failures that decide nothing. The first rule that covers one gives its reason."""
+
+
+def benign(call: str, error: int, path: str | None = None) -> str:
+    """Why this failure decides nothing, "" where no rule says so. ``error`` is negative."""
+    return next((rule.reason for rule in BENIGN if rule.covers(call, error, path)), "")
+
+
+def looks_a_path_up(call: str) -> bool:
+    """Whether the system call looks a path up and changes nothing: programs search with these."""
+    return call in _PATHS
+
+
+_MEANINGS: dict[tuple[str, int], str] = {
+    ("finit_module", 2): "a symbol that the module needs is not there, or its init said so",
+    ("finit_module", 8): "not a module for this kernel: its version magic or format differs",
+    ("finit_module", 16): "the module is being loaded already, or its init found something in use",
+    ("finit_module", 17): "a module of this name is loaded already",
+    ("finit_module", 1): "loading modules is not allowed, or a check refused it",
+    ("finit_module", 22): "a parameter was refused, or the module's layout is wrong",
+    ("finit_module", 126): "no key for the module's signature",
+    ("finit_module", 129): "the module's signature was refused",
+    ("mount", 22): "no such file system on it, or an option that it does not know",
+    ("mount", 15): "not a block device",
+    ("mount", 16): "the device or the mount point is in use",
+    ("mount", 19): "the kernel does not know this file system",
+    ("mount", 6): "no such device",
+    ("mount", 2): "the mount point or the device is not there",
+    ("umount", 16): "the file system is in use",
+    ("umount2", 16): "the file system is in use",
+    ("execve", 2): "the program, or the interpreter that it names, is not there",
+    ("execve", 8): "not a program that the kernel can run",
+    ("execve", 13): "the file may not be executed",
+    ("bind", 98): "the address is in use",
+    ("bind", 13): "the address needs privileges",
+    ("connect", 111): "nobody listens there",
+    ("rmdir", 39): "the directory is not empty",
+    ("kill", 1): "the process belongs to another user",
+    ("kill", 3): "there is no such process",
+    ("write", 28): "no space is left on the device",
+    ("write", 32): "nobody reads the pipe any more",
+    ("openat", 40): "too many symbolic links: they may form a loop",
+}
+_FAMILIES = {"init_module": "finit_module", "open": "openat", "openat2": "openat", "execveat": "execve",
+             "fsconfig": "mount", "fsmount": "mount", "move_mount": "mount", "pwrite64": "write", "writev": "write",
+             "unlinkat": "rmdir"}  # fmt: skip
+
+
+def meaning(call: str, error: int) -> str:
+    """What the error says about this system call, as its man page does, short; "" where nothing special is known."""
+    return _MEANINGS.get((_FAMILIES.get(call, call), -error), "")

@@ -1,0 +1,104 @@
+"""Which failure of a trace decided how its command ended: the rules, each on a few calls."""
+
+from __future__ import annotations
+
+import pytest
+
+from kfgraph.analyze import failure
+from kfgraph.analyze.failure import Failed, deciding, failed_calls
+from kfgraph.analyze.syscalls import SystemCall
+from kfgraph.kernel.benign import BENIGN, benign
+from kfgraph.model.companion import Companion
+from kfgraph.model.trace import Trace
+
+
+def made(name: str, result: int | None, path: str | None = None, *, at: int = 0, lane: int = 0) -> SystemCall:
+    error = result if result is not None and result < 0 else 0
+    return SystemCall(name, lane, at, -1, at, 10, 10, result, error, "return value", path, "")
+
+
+def judged(
+    monkeypatch, *calls: SystemCall, status: int | None = 1, codes: dict[int, int] | None = None
+) -> list[Failed]:
+    """What is said of these calls, one after another."""
+    from dataclasses import replace
+
+    from builder.tables import call, trace_of
+
+    placed = [replace(c, start_ns=i, row=i) for i, c in enumerate(calls)]
+    monkeypatch.setattr(failure, "system_calls", lambda trace, lanes: placed)
+    monkeypatch.setattr(failure, "exit_codes", lambda trace: codes or {})
+    trace: Trace = trace_of([call("f")])
+    companion = None if status is None else Companion(exit_status=status)
+    return failed_calls(replace(trace, companion=companion))
+
+
+def name_of(found: Failed | None) -> tuple[str, str | None] | None:
+    return None if found is None else (found.call.name, found.call.path)
+
+
+def test_the_last_that_is_not_benign_decided(monkeypatch) -> None:
+    failed = judged(
+        monkeypatch, made("openat", -2, "/etc/ld.so.preload"), made("ioctl", -25), made("mount", -22, "/dev/x"),
+        made("openat", -2, "/usr/share/locale/de/LC_MESSAGES/util-linux.mo"),
+    )  # fmt: skip
+    assert [bool(one.benign) for one in failed] == [True, True, False, True]
+    assert name_of(deciding(failed)) == ("mount", "/dev/x")
+
+
+def test_what_is_found_later_in_another_place_decided_nothing(monkeypatch) -> None:
+    failed = judged(
+        monkeypatch, made("openat", -2, "/a/libfoo.cfg"), made("openat", 3, "/b/libfoo.cfg"), made("openat", -2, "/y"),
+        made("execve", -2, "/bin/x"), made("execve", 0, "/usr/bin/x"),
+    )  # fmt: skip
+    assert [one.call.path for one in failed if not one.benign] == ["/y"]
+
+
+def test_a_call_that_did_something_counts_more_than_a_look_up(monkeypatch) -> None:
+    failed = judged(monkeypatch, made("rmdir", -39, "/d"), made("openat", -2, "/etc/nothing"))
+    assert name_of(deciding(failed)) == ("rmdir", "/d")
+    # A look-up that was forbidden is no search.
+    failed = judged(monkeypatch, made("openat", -13, "/etc/shadow"), made("openat", -2, "/etc/nothing"))
+    assert name_of(deciding(failed)) == ("openat", "/etc/shadow")
+
+
+def test_a_command_or_a_task_that_succeeded_has_no_deciding_failure(monkeypatch) -> None:
+    assert deciding(judged(monkeypatch, made("mount", -22, "/x"), status=0)) is None
+    failed = judged(monkeypatch, made("mount", -22, "/x", lane=0), made("mkdir", -17, "/y", lane=1), codes={0: 0, 1: 3})
+    assert name_of(deciding(failed)) == ("mkdir", "/y")
+
+
+def test_where_no_status_is_known_a_look_up_that_was_outlived_decided_nothing(monkeypatch) -> None:
+    many = [made("read", 1)] * 21
+    assert deciding(judged(monkeypatch, made("openat", -2, "/x"), *many, status=None)) is None
+    few = [made("read", 1)] * 20
+    assert name_of(deciding(judged(monkeypatch, made("openat", -2, "/x"), *few, status=None))) == ("openat", "/x")
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "path"),
+    [
+        ("read", -11, None), ("futex", -4, None), ("nanosleep", -516, None), ("ioctl", -25, None), ("wait4", -10, None),
+        ("lseek", -29, None), ("clone3", -38, None), ("lgetxattr", -61, "/x"), ("connect", -2, "/var/run/nscd/socket"),
+        ("openat", -2, "/usr/lib/glibc-hwcaps/x86-64-v3/libc.so.6"), ("openat", -2, "/usr/lib/locale/C.UTF-8/LC_TIME"),
+        ("openat", -2, "/sys/module/compression"),
+    ],
+)  # fmt: skip
+def test_what_is_usual(call, error, path) -> None:
+    assert benign(call, error, path)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "path"),
+    [
+        ("openat", -2, "/nonexistent"), ("openat", -13, "/etc/shadow"), ("ioctl", -22, None), ("mount", -38, "/x"),
+        ("connect", -2, "/run/foo"), ("finit_module", -2, None), ("write", -28, None), ("openat", -2, None),
+        ("openat", -5, "/usr/lib/libc.so.6"),
+    ],
+)  # fmt: skip
+def test_what_is_not(call, error, path) -> None:
+    assert benign(call, error, path) == ""
+
+
+def test_every_rule_has_its_reason() -> None:
+    assert all(rule.reason and rule.calls and rule.errors for rule in BENIGN)
