@@ -100,7 +100,7 @@ def test_an_error_stays_where_its_name_is_long() -> None:
 def test_a_limit_of_depth_is_one_but_what_it_hides_is_said() -> None:
     view = tree_view(call_tree(failing(LOAD, values=ERRORS)), FoldOptions(max_rows=None, depth=2))
     assert rows(view)[-1].startswith("load_module = -19 ENODEV … 3 calls")
-    assert "1 more failed: --errors lists them" in text(view)
+    assert "3 more failed (2 of them not surely): kfgraph errors TRACE --limit 0 lists them" in text(view)
     listed = tree_view(call_tree(failing(LOAD, values=ERRORS)), FoldOptions(errors=True))
     assert [row.split(" … ")[0] for row in rows(listed)] == [
         "task0-100", "__x64_sys_finit_module = -19 ENODEV", "load_module = -19 ENODEV",
@@ -137,9 +137,56 @@ def test_more_different_errors_than_fit_are_counted_with_what_lists_them() -> No
     view = tree_view(call_tree(trace), FoldOptions())
     n_rows = sum(" = -" in row for row in rows(view))
     assert 40 <= n_rows <= 125
-    assert f"{500 - n_rows:,} more failed: --errors lists them" in text(view)
+    assert f"{500 - n_rows:,} more failed: kfgraph errors TRACE --limit 0 lists them" in text(view)
     listed = tree_view(call_tree(trace), FoldOptions(errors=True))
-    assert "more failed: --merge sums them up" in text(listed)
+    n_listed = sum(" = -" in row for row in rows(listed))
+    assert 400 <= n_listed < 500
+    assert f"{500 - n_listed:,} more failed: kfgraph errors TRACE --limit 0 lists them" in text(listed)
+
+
+def chained(n: int, *, slow: int, ns: int) -> Trace:
+    """30 slow system calls, then ``n`` that failed: each error began three calls further down. The first ``slow`` of
+    these took ``ns``."""
+    items = [call(f"__x64_sys_slow{i}", 500_000, call("w", 400_000, call("ww", 300_000))) for i in range(30)]
+    values = {"deep": -2}
+    for i in range(n):
+        took = ns if i < slow else 10
+        items.append(
+            call(f"__x64_sys_fail{i}", 10, call("deep", took, call(f"mid{i}", 10, call(f"org{i}", 5, call("x", 1)))))
+        )
+        values |= {f"__x64_sys_fail{i}": -2, f"mid{i}": -22, f"org{i}": -22}
+    return failing(*items, values=values)
+
+
+@pytest.mark.parametrize("n", [1, 5, 10, 20, 70, 300])
+@pytest.mark.parametrize("slow", [0, 15, 60])
+@pytest.mark.parametrize("width", [40, 80, None])
+def test_a_chain_of_errors_shows_down_to_its_origin_or_is_counted(n: int, slow: int, width: int | None) -> None:
+    trace = chained(n, slow=slow, ns=900_000)
+    asked = FoldOptions(max_rows=30, limit_asked=True)
+    for options in (FoldOptions(), asked, FoldOptions(max_rows=None, min_ns=600_000)):
+        view = tree_view(call_tree(trace), options, width=width)
+        tree = view.folded.tree
+        shown = [tree.labels[tree.label[node]] for node in view.folded.node[view.folded.kind == Kind.CALL]]
+        of = {kind: {name[len(kind) :] for name in shown if name.startswith(kind)} for kind in ("org", "mid")}
+        tops = {name.removeprefix("__x64_sys_fail") for name in shown if name.startswith("__x64_sys_fail")}
+        assert of["org"] == of["mid"] == tops
+        assert len(tops) >= min(n, 10)
+        left = 4 * (n - len(tops))
+        # What `mid` and `org` return is not known for sure.
+        assert view.folded.n_errors_hidden == view.folded.n_unsure_hidden == left // 2
+        if width is None and left:
+            said = f"{left:,} more failed ({left // 2:,} of them not surely): kfgraph errors TRACE --limit 0 lists them"
+            assert said in text(view)
+        assert bool(left) == ("more failed" in text(view))
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_what_is_asked_for_by_errors_lists_far_more_chains(merge: bool) -> None:
+    view = tree_view(call_tree(chained(70, slow=0, ns=0), merge=merge), FoldOptions(errors=True), width=80)
+    shown = text(view)
+    assert len(re.findall(r"org\d+ = -22", shown)) == 70
+    assert "more failed" not in shown
 
 
 def test_merged_calls_say_how_many_of_them_failed() -> None:

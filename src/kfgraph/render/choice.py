@@ -21,6 +21,8 @@ ROWS = 80
 """About two screens, where no terminal says how large it is."""
 MAX_ROOTS = 20
 """More roots than this are folded, the fastest first."""
+READABLE = 400
+"""So many rows at most come from what a hint says to type."""
 _LEAST_ROOM = 24
 """Rows for what must show, however few there are for the rest."""
 _FEW = 3
@@ -129,12 +131,45 @@ def open_root(tree: TreeTable) -> int:
     return int(roots[np.argmax(tree.floor_ns[roots])])
 
 
-def asked_for(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8], places: Int32) -> tuple[Bool, Bool]:
-    """(nodes that show whatever their time is, each with what leads to it; nodes of which the function, and the
-    result, must be on a row). Takes reasons that give way out of ``why``.
+@dataclass(frozen=True)
+class Asked:
+    """``forced`` nodes show whatever their time is, each with what leads to it. Of ``wanted`` ones the function, and
+    the result, must be on a row. ``chain`` nodes are in chains of errors, which end at ``origins`` where these have
+    rows of their own."""
 
-    What must show is: the roots, what ``expand`` opens, the calls that ``calls_to`` and ``errors`` ask for, every
-    chain of errors, and the ``places``. A few of a kind get rows of their own, many are shown together.
+    forced: Bool
+    wanted: Bool
+    chain: Bool
+    origins: Int64
+
+    def complete(self, tree: TreeTable, why: npt.NDArray[np.uint8], visible: Bool) -> bool:
+        """Force one origin below each row of a chain of which none shows; whether there was any."""
+        hidden = self.origins[~visible[self.origins]]
+        if not len(hidden):
+            return False
+        above = tree.parent[hidden]
+        while (out := (above >= 0) & ~visible[above]).any():
+            above[out] = tree.parent[above[out]]
+        # Of several the last that returned what the row says: after it, the row's call failed.
+        error = tree.extras["error"]
+        order = np.lexsort((hidden, error[hidden] == error[above], above))
+        last = order[np.append(above[order][1:] != above[order][:-1], True)]
+        last = last[(above[last] >= 0) & self.chain[above[last]]]
+        shown = np.zeros(len(tree), np.bool_)
+        shown[self.origins[visible[self.origins]]] = True
+        n_shown = np.append(0, np.cumsum(shown))
+        last = last[n_shown[tree.end[above[last]]] == n_shown[above[last]]]
+        ways, _ = within(tree, hidden[last].astype(np.int64), self.forced, READABLE)
+        self.forced[ways] = True
+        why[ways] = Why.SHOWN
+        return len(ways) > 0
+
+
+def asked_for(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8], places: Int32) -> Asked:
+    """What must show, whatever room there is. Takes reasons that give way out of ``why``.
+
+    That is: the roots, what ``expand`` opens, the calls that ``calls_to`` and ``errors`` ask for, every chain of
+    errors down to its origin, and the ``places``. A few of a kind get rows of their own, many are shown together.
     """
     forced = tree.parent < 0
     if options.expand:
@@ -148,8 +183,8 @@ def asked_for(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8],
     is_firm[list(_FIRM)] = True
     reached = open_ways(tree, ~is_firm[why])
 
-    def force(nodes: Int64, *, all_or_none: bool = False) -> None:
-        ways, n_done = within(tree, nodes, forced, limit)
+    def force(nodes: Int64, *, all_or_none: bool = False, most: int | None = limit) -> None:
+        ways, n_done = within(tree, nodes, forced, most)
         if n_done == len(nodes) or not all_or_none:
             forced[ways] = True
             why[ways] = Why.SHOWN
@@ -159,27 +194,46 @@ def asked_for(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8],
     if leads_to is not None:
         wanted |= leads_to & reached
         force(np.flatnonzero(wanted), all_or_none=True)
-    chain = chains(tree) & reached
+    chain = chains(tree)
     errors = (chain | failed(tree)) & reached
     wanted |= errors
-    singles = _singles(tree, errors)
-    force(np.concatenate((singles[chain[singles]], singles[~chain[singles]])))
+    single = _singles(tree, errors)
+    origins = np.flatnonzero(ends_of(tree, single & chain))
+    most = READABLE if options.errors and limit and not options.limit_asked else limit
+    # A chain shows from its system call down to its origin, or not at all.
+    force(np.concatenate((origins, np.flatnonzero(single & ~chain))), most=most)
     force(places[reached[places]].astype(np.int64))
-    return forced & (why == Why.SHOWN), wanted
+    return Asked(forced & (why == Why.SHOWN), wanted, chain, origins)
 
 
-def _singles(tree: TreeTable, errors: Bool) -> Int64:
-    """Those of the failed calls that are few of their function and error, below such ones only."""
+def ends_of(tree: TreeTable, nodes: Bool) -> Bool:
+    """Those of the nodes that have none of them below."""
+    n_before = np.append(0, np.cumsum(nodes))
+    ends: Bool = nodes & (n_before[tree.end] - n_before[:-1] == 1)
+    return ends
+
+
+def _singles(tree: TreeTable, errors: Bool) -> Bool:
+    """Those of the failed calls that are few of their function and error, below such ones only.
+
+    Below a failed call only its own callees are counted: what cannot be shown together is apart.
+    """
+    single = np.zeros(len(tree), np.bool_)
     nodes = np.flatnonzero(errors)
     if not len(nodes):
-        return nodes
+        return single
     kind = tree.label[nodes].astype(np.int64) << 16 | (tree.extras["error"][nodes].astype(np.int64) & 0xFFFF)
-    _, inverse, times = np.unique(kind, return_inverse=True, return_counts=True)
-    single = np.zeros(len(tree), np.bool_)
+    parent = tree.parent[nodes].astype(np.int64)
+    below = np.where((parent >= 0) & errors[parent], parent, -1)
+    order = np.lexsort((kind, below))
+    new = np.append(True, (kind[order][1:] != kind[order][:-1]) | (below[order][1:] != below[order][:-1]))
+    inverse = np.empty(len(nodes), np.int64)
+    inverse[order] = np.cumsum(new) - 1
+    times = np.bincount(inverse)
     for node, few in zip(nodes.tolist(), (times[inverse] <= _FEW).tolist(), strict=True):
         above = tree.parent[node]
         single[node] = few and (above < 0 or not errors[above] or single[above])
-    return np.flatnonzero(single)
+    return single
 
 
 def _asked(tree: TreeTable, patterns: Sequence[str], option: str) -> Bool:

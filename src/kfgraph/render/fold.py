@@ -9,18 +9,16 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.errors import failures
+from kfgraph.analyze.errors import failed, failures
 from kfgraph.analyze.fit import Fit, children_of
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, covered
 from kfgraph.analyze.gather import Gathered, gather
 from kfgraph.model.tree import TreeTable
-from kfgraph.render.choice import FoldOptions, Why, asked_for, open_ways, reasons, root_of
+from kfgraph.render.choice import READABLE, FoldOptions, Why, asked_for, ends_of, open_ways, reasons, root_of
 from kfgraph.render.repeats import Repeats, fold_repeats, unfolded
 
 __all__ = ["FoldOptions", "Folded", "Kind", "Why", "fold"]
 
-READABLE = 400
-"""So many rows at most come from what a hint says to type."""
 LOOP_ROWS = 48
 """So many rows at most where calls of one function are gathered: they are sums, a screen of them is enough."""
 _MUCH = 0.05
@@ -58,7 +56,8 @@ class Folded:
     total; ``hot`` a parent's slowest child, ``hot_path`` those reached from the root through hot ones only.
     LOSS, EVENT and OWN_COST rows stand in the call ``node`` and say
     ``texts[text]``; ``hidden_ns`` of an OWN_COST row is the cost (-1: not known). ``n_errors_hidden`` calls failed and
-    are on no row; ``readable_ns`` is a least time with which a few screens would show all (0: whatever it is).
+    are on no row, ``n_unsure_hidden`` others in chains of errors seem to
+    have; ``readable_ns`` is a least time with which a few screens would show all (0: whatever it is).
     """
 
     tree: TreeTable
@@ -68,6 +67,7 @@ class Folded:
     gathered: Gathered | None
     visible: Bool
     n_errors_hidden: int
+    n_unsure_hidden: int
     readable_ns: int
     kind: npt.NDArray[np.uint8]
     node: Int32
@@ -140,12 +140,16 @@ def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) 
     tree, made = repeats.tree, None
     why, asked_ns = reasons(tree, options)
     at = np.zeros(0, np.int32) if places is None else repeats.node_of[places]
-    forced, wanted = asked_for(tree, options, why, at)
+    asked = asked_for(tree, options, why, at)
     choice = _Choice(tree, repeats.times, np.zeros(len(tree), np.bool_), why, asked_ns)
     limit, fit = options.max_rows, None
     reason = Why.ROWS if options.limit_asked else Why.TIME
+    free = choice.visible()
     if limit is not None:
-        fit = Fit(tree, choice.visible(), forced, most=limit)
+        fit = Fit(tree, free, asked.forced, most=limit)
+        _fill(choice, fit, limit, reason, asked_ns)
+    if asked.complete(tree, why, choice.visible()) and limit is not None:
+        fit = Fit(tree, free, asked.forced, most=limit)
         _fill(choice, fit, limit, reason, asked_ns)
     visible = choice.visible()
     if options.repeats:
@@ -155,11 +159,15 @@ def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) 
             _fill(choice, fit, (fit.n_forced + limit) // 2, reason, asked_ns, least_share=_LITTLE)
             visible = choice.visible()
             much |= _much_hidden(choice, visible)
-        gathered = _gathered(choice, visible, much, wanted, limit)
+        gathered = _gathered(choice, visible, much, asked.wanted, limit)
         if gathered is not None:
             choice, made = gathered
             visible = choice.visible()
-    return _rows(choice, repeats, made, visible, n_errors=n_errors, readable_ns=_readable_ns(repeats.tree, fit))
+    unsure = np.flatnonzero(asked.chain & ~failed(tree))
+    unsure = unsure[~visible[unsure if made is None else made.node_of[unsure]]]
+    n_unsure = int(tree.extras.get("n_errors", tree.count)[unsure].sum())
+    readable_ns = _readable_ns(tree, fit)
+    return _rows(choice, repeats, made, visible, n_errors=(n_errors, n_unsure), readable_ns=readable_ns)
 
 
 def _fill(choice: _Choice, fit: Fit, limit: int, reason: Why, asked_ns: Int64, *, least_share: float = 0) -> None:
@@ -250,7 +258,8 @@ def _gathered(
         n_before = np.append(0, np.cumsum(holds))
         holds = n_before[new.end] > n_before[:-1]
     groups = np.flatnonzero(made.is_group)
-    order = groups[np.lexsort((groups, -new.floor_ns[groups], ~holds[groups]))]
+    ends = ends_of(new, holds & made.is_group)
+    order = groups[np.lexsort((groups, -new.floor_ns[groups], ~ends[groups]))]
     room = _GROUPS
     if limit is not None:
         # What is hidden has a row where something of the same caller shows, and where groups come.
@@ -262,16 +271,26 @@ def _gathered(
     shown[kept] = True
     n_shown = 0
     for node in order.tolist():
-        most = _WANTED_GROUPS if holds[node] else room
-        if n_shown < most and shown[new.parent[node]]:
-            shown[node] = True
-            n_shown += 1
+        # What was asked for shows with all that leads to it, or not at all.
+        way = [node]
+        while ends[node] and not shown[new.parent[way[-1]]]:
+            way.append(int(new.parent[way[-1]]))
+        most = _WANTED_GROUPS if ends[node] else room
+        if n_shown + len(way) <= most and shown[new.parent[way[-1]]] and not (holds[node] and not ends[node]):
+            shown[way] = True
+            n_shown += len(way)
     why[groups[shown[groups]]] = Why.SHOWN
     return _Choice(new, times, made.is_group, why, least_ns), made
 
 
 def _rows(
-    choice: _Choice, repeats: Repeats, gathered: Gathered | None, visible: Bool, *, n_errors: int, readable_ns: int
+    choice: _Choice,
+    repeats: Repeats,
+    gathered: Gathered | None,
+    visible: Bool,
+    *,
+    n_errors: tuple[int, int],
+    readable_ns: int,
 ) -> Folded:
     """The rows. What is hidden at a node gets a row of its own where something else of it shows and it
     took at least ``least_ns``; else it is counted on the node's own row."""
@@ -317,7 +336,8 @@ def _rows(
         repeats=repeats,
         gathered=gathered,
         visible=visible,
-        n_errors_hidden=n_errors - int(failures(tree)[shown].sum()),
+        n_errors_hidden=n_errors[0] - int(failures(tree)[shown].sum()),
+        n_unsure_hidden=n_errors[1],
         readable_ns=readable_ns,
         kind=np.where(is_rest, Kind.REST, Kind.CALL).astype(np.uint8)[order],
         node=node[order],

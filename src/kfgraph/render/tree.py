@@ -22,9 +22,9 @@ from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
-from kfgraph.render.choice import ROWS, FoldOptions, Why, open_root
+from kfgraph.render.choice import READABLE, ROWS, FoldOptions, Why, open_root
 from kfgraph.render.console import stdout_console
-from kfgraph.render.fold import READABLE, Folded, Kind, fold
+from kfgraph.render.fold import Folded, Kind, fold
 from kfgraph.render.ownrows import UnseenCost, with_own_cost
 from kfgraph.render.pager import write
 from kfgraph.render.places import EVENTS_PER_PLACE, event_nodes, with_events, with_losses
@@ -247,8 +247,9 @@ class TreeView:
             said.append(f"{plural(self.call_tree.n_hidden, 'call')} taken out by --hide, their time is their callers'")
         if self.unseen_cost:
             said.append(str(self.unseen_cost))
-        if folded.n_errors_hidden:
-            said.append(f"{folded.n_errors_hidden:,} more failed: {self._more_errors()}")
+        if n_errors := folded.n_errors_hidden + folded.n_unsure_hidden:
+            unsure = f" ({folded.n_unsure_hidden:,} of them not surely)" if folded.n_unsure_hidden else ""
+            said.append(f"{n_errors:,} more failed{unsure}: kfgraph errors TRACE --limit 0 lists them")
         if n_events := int(folded.hidden_events.sum()):
             where = "--from S --to S, or --expand FUNC, goes there"
             said.append(f"{plural(n_events, 'event')} inside calls that are not shown: {where}")
@@ -284,14 +285,6 @@ class TreeView:
             Why.MORE_ROOTS: all_roots if n_roots <= READABLE else sums if may_merge else one_root,
             Why.OFF_PATH: ("--errors" if self.options.errors else "--calls-to", "left them out"),
         }
-
-    def _more_errors(self) -> str:
-        """What to type to see the errors that are not shown."""
-        if not self.options.errors:
-            return "--errors lists them"
-        if self.call_tree.merged or self.events or self.start:
-            return f"--max-rows {(self.options.max_rows or ROWS) * 2} shows more"
-        return "--merge sums them up"
 
     def row(self, index: int, numbers: str) -> Pieces:
         """One line: ``numbers`` and the tree, in styles."""
