@@ -240,3 +240,21 @@ def test_a_caller_that_changes_the_error_after_the_clean_up_is_seen_through() ->
     found = answer(tree)
     assert (found.birth.step.function, found.birth.sure) == ("foo_led", False)
     assert [step.function for step in found.candidates] == ["foo_led", "foo_init"]
+
+
+def test_a_handler_in_an_interrupt_is_nobodys_callee_whatever_its_name() -> None:
+    late = call("foo_timer", context=2, retval=error(19))
+    tree = call("foo_init", 5, call("foo_check", retval=error(19)), late, retval=error(19))
+    assert answer(tree).birth.step.function == "foo_check"
+
+
+def test_false_is_no_other_error_than_a_refusal() -> None:
+    told = {"foo_init": INT, "foo_is_old": BOOL}
+    assert answer(call("foo_init", 5, call("foo_is_old", retval=0), retval=error(22)), types=told).chain[-1].row == 0
+
+
+def test_what_failed_before_something_unrecorded_is_not_joined() -> None:
+    tree = call("foo_init", 5, call("foo_led", retval=error(5)), call("foo_register"), retval=error(22))
+    found = answer(tree)
+    assert ways(found) == [("foo_init", -22)] and not found.birth.exact
+    assert found.candidates[0].function == "foo_register"

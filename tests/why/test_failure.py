@@ -102,3 +102,8 @@ def test_what_is_not(call, error, path) -> None:
 
 def test_every_rule_has_its_reason() -> None:
     assert all(rule.reason and rule.calls and rule.errors for rule in BENIGN)
+
+
+def test_of_several_acts_the_last_decided(monkeypatch) -> None:
+    failed = judged(monkeypatch, made("mkdir", -17, "/a"), made("mount", -22, "/b"))
+    assert name_of(deciding(failed)) == ("mount", "/b")

@@ -1,0 +1,92 @@
+"""kfgraph errors and kfgraph syscalls: the lists, with their numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import kfgraph
+from builder.tables import call, trace_of
+from kfgraph.analyze.errorlist import errors
+from kfgraph.analyze.syscalls import chosen_calls, shown_result, summed, system_calls
+from kfgraph.errors import NoMatchError
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def error(number: int) -> int:
+    return (1 << 64) - number
+
+
+def test_an_error_that_is_handed_up_is_one_row_with_its_way() -> None:
+    leaf = call("foo_read", retval=error(5))
+    trace = trace_of(
+        [call("foo_main", 5, call("foo_probe", 5, call("foo_id", 5, leaf, retval=error(5)), retval=error(5)), retval=0)]
+    )
+    (row,) = errors(trace, unsure=True)
+    assert (row.function, row.error, row.n_calls, row.top, row.handler) == ("foo_read", -5, 1, "foo_probe", "foo_main")
+    assert row.path == ("foo_main", "foo_probe", "foo_id")
+
+
+def test_calls_with_one_fate_are_one_row_and_others_are_not() -> None:
+    def tries(n: int, name: str) -> list:
+        return [call(name, 5, call("foo_try", retval=error(11)), retval=0) for _ in range(n)]
+
+    trace = trace_of([call("foo_main", 5, *tries(3, "foo_a"), *tries(2, "foo_b"), call("foo_try", retval=error(5)))])
+    rows = errors(trace, unsure=True)
+    assert [(r.function, r.error, r.n_calls, r.handler) for r in rows] == [
+        ("foo_try", -11, 3, "foo_a"), ("foo_try", -11, 2, "foo_b"), ("foo_try", -5, 1, "foo_main"),
+    ]  # fmt: skip
+    assert [r.error for r in errors(trace, unsure=True, ret=[5])] == [-5]
+    # Of an unknown type, and handed on by nobody: it may be a number.
+    assert errors(trace) == []
+
+
+def test_errors_of_a_module() -> None:
+    trace = trace_of([call("f", 5, call("g [foo]", retval=error(5)), call("h", retval=error(6)))])
+    assert [r.function for r in errors(trace, unsure=True, module=["foo"])] == ["g [foo]"]
+
+
+def test_a_trace_without_return_values_says_so() -> None:
+    with pytest.raises(NoMatchError, match="no return value"):
+        errors(trace_of([call("f")]))
+
+
+def test_system_calls_have_handler_result_and_time() -> None:
+    inner = call("__do_sys_openat", 20, retval=error(2))
+    trace = trace_of(
+        [call("__x64_sys_openat", 10, inner, retval=error(2)), call("__x64_sys_read", 40, retval=512), call("other", 3)]
+    )
+    first, second = system_calls(trace)
+    assert (first.name, first.error, first.result, first.duration_ns, first.evidence) == (
+        "openat", -2, -2, 30, "return value",
+    )  # fmt: skip
+    assert (second.name, second.error, second.result, second.duration_ns) == ("read", 0, 512, 40)
+    assert [shown_result(one) for one in (first, second)] == ["= -ENOENT", "= 512"]
+    assert [one.name for one in chosen_calls(trace, slowest=1)] == ["read"]
+    assert [one.name for one in chosen_calls(trace, failed=True)] == ["openat"]
+    assert [one.name for one in chosen_calls(trace, names=["r*"])] == ["read"]
+
+
+def test_sums_count_what_is_finished_and_name_where_the_time_went() -> None:
+    trace = trace_of(
+        [
+            call("__x64_sys_read", 10, call("schedule", 90), retval=1),
+            call("__x64_sys_read", 30, retval=error(4)),
+            call("__x64_sys_read", 5, unfinished=True),
+        ]
+    )
+    (total,) = summed(trace, system_calls(trace))
+    assert (total.name, total.n_calls, total.n_finished, total.n_errors) == ("read", 3, 2, 1)
+    assert (total.total_ns, total.max_ns, total.hottest) == (130, 100, "schedule")
+
+
+def test_results_and_paths_come_from_the_events_of_a_recording() -> None:
+    trace = kfgraph.load(EXAMPLES / "cat-enoent.dat")
+    failed = chosen_calls(trace, failed=True)
+    assert [(c.name, c.path, c.result, c.evidence) for c in failed] == [
+        ("access", "/etc/ld.so.preload", -2, "system call result"),
+        ("openat", "/nonexistent", -2, "system call result"),
+    ]
+    assert failed[1].worded == 'openat("/nonexistent", dfd=-100, flags=0, mode=0)'
