@@ -90,3 +90,17 @@ def test_results_and_paths_come_from_the_events_of_a_recording() -> None:
         ("openat", "/nonexistent", -2, "system call result"),
     ]
     assert failed[1].worded == 'openat("/nonexistent", dfd=-100, flags=0, mode=0)'
+
+
+@pytest.mark.parametrize("result", ["0xfffffffffffffffe", "-2"])
+def test_results_are_read_from_texts_too(result, tmp_path) -> None:
+    """Registers are printed unsigned there: 0xfffffffffffffffe is -2."""
+    path = tmp_path / "report.txt"
+    path.write_text(
+        "cpus=1\n"
+        "             cat-5     [000]   100.000100: funcgraph_entry:                   |  __x64_sys_openat() {\n"
+        "             cat-5     [000]   100.000110: funcgraph_exit:       + 10.000 us  |  }\n"
+        f"             cat-5     [000]   100.000120: sys_exit_openat:      {result}\n"
+    )
+    (only,) = system_calls(kfgraph.load(path))
+    assert (only.name, only.result, only.error, only.evidence) == ("openat", -2, -2, "system call result")
