@@ -212,6 +212,20 @@ def test_what_was_recorded_since_the_return_has_to_be_an_interrupt(first: str, p
     assert tree(trace)[0][2] == (10 if paired else -1)
 
 
+def test_a_callee_that_began_just_before_the_return_and_was_over_by_then_began_inside() -> None:
+    # As recorded on 7.2: the machine stood still before the exit's record.
+    trace = report("0 0 - f() {", "2 1 0.9 g();", "4 1 0.9 g();", "6 1 0.972 h();", "19 0 7.224 }")
+    assert tree(trace)[0] == ("f", -1, 7, 4)
+    assert notices(trace) == {}
+    assert tree(report("0 0 - f() {", "6 1 3.0 h();", "19 0 7.224 }"))[0] == ("f", -1, -1, -1)
+
+
+def test_a_callees_record_may_be_late_where_its_callers_exit_is_too() -> None:
+    # As recorded on s390x: the callee's entry was written later than it began.
+    assert tree(report("0 0 - f() {", "32 1 28.222 g();", "82 0 54.1 }"))[0] == ("f", -1, 54, 25)
+    assert tree(report("0 0 - f() {", "37 1 28.222 g();", "82 0 54.1 }"))[0] == ("f", -1, -1, -1)
+
+
 def test_irq_enter_returns_in_the_interrupt() -> None:
     trace = report("0 0 - irq_enter_rcu() {", "62 0 10.0 }")
     assert tree(trace) == [("irq_enter_rcu", -1, -1, -1), ("?", -1, 10, -1)]
@@ -239,6 +253,13 @@ def test_a_clock_that_stands_still_judges_no_pair() -> None:
     trace = report(*stood)
     assert tree(trace)[0] == ("f", -1, 80, -1)
     moved = ("0 0 - f() {", "2 1 4.0 g();", "9 1 2.0 g();", "3500 1 5.0 h();", "3510 0 80.0 }")
+    assert tree(report(*moved))[0] == ("f", -1, -1, -1)
+
+
+def test_a_clock_stood_still_where_many_short_calls_have_one_time() -> None:
+    stood = ("0 0 - f() {", *["0 1 1.2 g();"] * 6, "90 1 5.0 h();", "100 0 80.0 }")
+    assert tree(report(*stood))[0] == ("f", -1, 80, -1)
+    moved = ("0 0 - f() {", *["0 1 0.4 g();"] * 6, "90 1 5.0 h();", "100 0 80.0 }")
     assert tree(report(*moved))[0] == ("f", -1, -1, -1)
 
 

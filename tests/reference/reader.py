@@ -27,6 +27,7 @@ class Call:
     duration_ns: int | None = None
     retval: int | None = None
     has_entry: bool = True
+    time: Decimal = field(default=Decimal(-1), repr=False)
 
 
 @dataclass
@@ -37,6 +38,13 @@ class Text:
     other: dict[str, int] = field(default_factory=dict)
     lost: list[int] = field(default_factory=list)
     comms: dict[int, str] = field(default_factory=dict)
+
+
+def is_of_leaf(call: Call, depth: int, time: Decimal, duration_ns: int | None) -> bool:
+    """Idle tasks of all CPUs are pid 0: trace-cmd made a leaf of an entry and another CPU's exit."""
+    if call.duration_ns is None or duration_ns is None or call.depth != depth or not call.has_entry:
+        return False
+    return abs(time - call.time - Decimal(duration_ns) / 10**9) <= Decimal("0.000005")
 
 
 def read(lines: Iterable[str]) -> Text:
@@ -67,7 +75,8 @@ def read(lines: Iterable[str]) -> Text:
             stack.pop()  # returned unseen
         if function["text"].startswith("}"):
             if not (stack and stack[-1].depth == depth):
-                calls.append(Call("", depth, has_entry=False))
+                if not (pid == 0 and calls and is_of_leaf(calls[-1], depth, Decimal(record["time"]), duration)):
+                    calls.append(Call("", depth, has_entry=False))
                 stack.append(calls[-1])
             stack[-1].duration_ns, stack[-1].retval = duration, value
             stack.pop()
@@ -76,6 +85,7 @@ def read(lines: Iterable[str]) -> Text:
         if [call.depth for call in stack[-2:]] == [depth, depth]:
             del stack[-2:]
         calls.append(Call(re.split(r"[()]", function["text"])[0], depth, duration, value))
+        calls[-1].time = Decimal(record["time"])
         if duration is None:
             stack.append(calls[-1])
     return text

@@ -99,17 +99,27 @@ class Delays:
         """An interrupt, or nothing at all, came between the return and the exit's record."""
         returned = self._start[node] + duration
         first, child = -1, self._last[node]
-        while child >= 0 and self._start[child] >= returned - _ROUNDED:
+        while child >= 0 and self._began_after(child, returned):
             first, child = child, self._previous[child]
-        if child >= 0 and self._duration[child] >= 0 and self._start[child] + self._duration[child] > returned + _NEAR:
-            # It would have returned before its callee.
+        if child >= 0 and self._over(child) > returned + 2 * _NEAR:
+            # It would have returned before its callee, whose own record may be late as well.
             return False
         if first < 0:
-            if youngest != node and self._start[youngest] >= returned - _ROUNDED:
+            if youngest != node and self._began_after(youngest, returned):
                 # Something began deeper inside, after it would have returned.
                 return False
             return delta <= _STALL and not self._traits[self._func[node]] & _ENTERS
         return bool(self._traits[self._func[first]] & _INTERRUPT) and self._start[first] - returned <= _STALL
+
+    def _began_after(self, node: int, time: int) -> bool:
+        """Whether it began after ``time``: one that began at it, as times are rounded, is not over by then."""
+        if self._start[node] < time - _ROUNDED:
+            return False
+        return self._duration[node] < 0 or self._start[node] > time or self._over(node) > time + _ROUNDED
+
+    def _over(self, node: int) -> int:
+        """When it returned, or began if that is not known."""
+        return self._start[node] + max(self._duration[node], 0)
 
     def _slept(self, node: int, time: int, delta: int) -> bool:
         """The time that is missing in the duration passed while the task waited (nosleep-time)."""
@@ -144,12 +154,13 @@ class Delays:
         return self._sleep_counts
 
     def _clock_stood(self) -> bool:
-        """Whether a call took time between two records of one CPU that have the same timestamp."""
+        """Whether calls took time between records of one CPU that have the same timestamp."""
         if self._stands is None:
             batch, n = self._batch, self._n
-            took = (batch.kind[: n - 1] == LEAF) & (batch.duration[: n - 1] >= _NEAR)
             same = (batch.time[: n - 1] == batch.time[1:n]) & (batch.cpu[: n - 1] == batch.cpu[1:n])
-            self._stands = bool((took & same).any())
+            took = np.where(same & (batch.kind[: n - 1] == LEAF), np.maximum(batch.duration[: n - 1], 0), 0)
+            # Leaves of one timestamp are summed: short ones show it as well.
+            self._stands = bool((np.bincount(np.cumsum(~same), took) >= _NEAR).any())
         return self._stands
 
 
