@@ -197,6 +197,19 @@ def test_an_interrupt_of_a_text_hit_the_call_or_the_tracer() -> None:
     assert text.calls.has(Flag.SELF_UNKNOWN).tolist() == [True, False, False]
 
 
+def test_an_interrupt_before_a_callee_that_began_before_it_hit_the_tracer() -> None:
+    # As in examples/insmod-lossy.report.txt.xz: the callee's record was late, its duration tells when it began.
+    hit = ("0 0 - f() {", "40 2 4.0 irq_enter_rcu();", "46 2 50.0 sysvec_apic_timer_interrupt();")
+    trace = report(*hit, "100 1 99.0 g();", "104 1 1.0 h();", "110 0 110.0 }")
+    assert [s for _, _, _, s in tree(trace)] == [10, 4, 50, 99, 1]
+    assert trace.calls.has(Flag.IN_TRACER).tolist() == [False, True, True, False, False]
+    # The last callee is over when its caller is.
+    assert tree(report(*hit, "100 1 99.0 g();", "105 0 110.0 }"))[0] == ("f", -1, 110, 11)
+    # A callee that began behind the interrupt, or parts with a gap between them, tell nothing.
+    assert tree(report(*hit, "100 1 2.0 g();", "104 1 1.0 h();", "110 0 110.0 }"))[0][3] == -1
+    assert tree(report("0 0 - f() {", "20 2 4.0 a();", *hit[1:], "100 1 99.0 g();", "110 0 130.0 }"))[0][3] == -1
+
+
 @pytest.mark.parametrize(("stalled", "paired"), [(4, True), (5_900, True), (6_100, False)])
 def test_nothing_recorded_since_the_return_is_a_machine_that_stood_still(stalled: int, paired: bool) -> None:
     trace = report("0 0 - f() {", "2 1 1.0 g();", f"{10 + stalled} 0 10.0 }}")

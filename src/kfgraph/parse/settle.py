@@ -20,6 +20,8 @@ _IN_TRACER = cython.declare(cython.int, 8)
 _DEPTH_JUMP = cython.declare(cython.int, 16)
 _SELF_UNKNOWN = cython.declare(cython.int, 512)
 _STRETCHED = cython.declare(cython.int, 32768)
+_NEAR = cython.declare(cython.longlong, 5_000)
+"""The tracer's own delay between a time and its record, in ns."""
 
 
 def arrange(
@@ -133,9 +135,41 @@ def settle(
                 and not flags[p] & _STRETCHED
             )
             if flags[i] & _DEPTH_JUMP and not flags[p] & _CUT and not outside:
-                # An interrupt, and nothing in a text tells whether it hit the call or the tracer.
-                flags[p] |= _SELF_UNKNOWN
+                # An interrupt. That a later callee began before it, by its duration, tells that it hit the tracer.
+                outside = hit_tracer(i, n, parent, start, duration, end, flags)
+                if not outside:
+                    flags[p] |= _SELF_UNKNOWN
         if outside:
             flags[i] |= _IN_TRACER
         else:
             self_ns[p] += duration[i]
+
+
+def hit_tracer(
+    i: cython.Py_ssize_t,
+    n: cython.Py_ssize_t,
+    parent: cython.int[::1],
+    start: cython.longlong[::1],
+    duration: cython.longlong[::1],
+    end: cython.int[::1],
+    flags: cython.ushort[::1],
+) -> cython.bint:
+    """Whether interrupt ``i`` of a text, whose later siblings are settled, came at the entry of the callee behind it.
+
+    The tracer had taken that callee's time and not yet written its record: by its duration the callee began
+    before the interrupt, since it had returned when the next record was made.
+    """
+    p: cython.int = parent[i]
+    callee: cython.Py_ssize_t = end[i]
+    after: cython.Py_ssize_t
+    over: cython.longlong
+    if callee >= n or parent[callee] != p or start[i] < 0 or start[callee] < 0 or duration[callee] < 0:
+        return False
+    if flags[callee] & _DEPTH_JUMP:
+        # The next part of the same interrupt, if nothing is between them.
+        return flags[callee] & _IN_TRACER != 0 and start[callee] <= start[i] + duration[i] + _NEAR
+    after = end[callee]
+    over = start[p] + duration[p]
+    if after < n and parent[after] == p:
+        over = start[after]
+    return start[p] >= 0 and 0 <= over <= start[callee] + duration[callee] - _NEAR and over - duration[callee] <= start[i]
