@@ -172,4 +172,6 @@ def hit_tracer(
     over = start[p] + duration[p]
     if after < n and parent[after] == p:
         over = start[after]
-    return start[p] >= 0 and 0 <= over <= start[callee] + duration[callee] - _NEAR and over - duration[callee] <= start[i]
+    if start[p] < 0 or over < 0 or start[callee] + duration[callee] < over + _NEAR:
+        return False
+    return over - duration[callee] <= start[i]
