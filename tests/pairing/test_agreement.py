@@ -210,6 +210,25 @@ def test_an_interrupt_before_a_callee_that_began_before_it_hit_the_tracer() -> N
     assert tree(report("0 0 - f() {", "20 2 4.0 a();", *hit[1:], "100 1 99.0 g();", "110 0 130.0 }"))[0][3] == -1
 
 
+def test_a_callee_longer_than_its_caller_is_an_interrupt_only_where_something_says_so() -> None:
+    def text(name: str, *, letters: str = "") -> Trace:
+        margin = [f" 0)  {at} |" if letters else " 0)" for at in ("....", letters, "....")]
+        lines = ("               |  a() {", f" ! 500.000 us |    {name}();", "   2.000 us    |  }")
+        return read("".join(f"{left}{right}\n" for left, right in zip(margin, lines, strict=True)))
+
+    for trace in (text("b"), text("b", letters="....")):
+        assert tree(trace) == [("a", -1, 2, -1), ("b", 0, 500, 500)]
+        assert trace.calls.has(Flag.SELF_UNKNOWN).tolist() == [True, False]
+        assert notices(trace) == {"contradiction": 1}
+    for trace in (text("irq_enter_rcu"), text("__sysvec_apic_timer_interrupt"), text("b", letters="d.h.")):
+        assert tree(trace)[0] == ("a", -1, 2, 2)
+        assert notices(trace) == {"in-tracer": 1}
+
+
+def test_a_callee_longer_than_its_caller_has_to_be_over_by_the_next_record() -> None:
+    assert notices(report("0 0 - a() {", "1 1 500.0 b();", "3 0 2.0 }", "9 0 1.0 c();")) == {"contradiction": 1}
+
+
 @pytest.mark.parametrize(("stalled", "paired"), [(4, True), (5_900, True), (6_100, False)])
 def test_nothing_recorded_since_the_return_is_a_machine_that_stood_still(stalled: int, paired: bool) -> None:
     trace = report("0 0 - f() {", "2 1 1.0 g();", f"{10 + stalled} 0 10.0 }}")
@@ -359,3 +378,9 @@ def test_losses_and_open_calls_cost_their_sum_not_their_product() -> None:
     steps, calls = fed(n_tasks, n_losses)
     assert n_tasks <= steps <= n_tasks + 2 * n_losses
     assert calls.has(Flag.CUT_BY_LOSS).sum() >= n_tasks
+
+
+def test_a_text_without_tasks_and_cpus_does_not_make_one_up() -> None:
+    trace = read("               |  f() {\n   1.000 us    |    g();\n   2.000 us    |  }\n")
+    assert [task.label for task in trace.tasks.tasks] == ["?"]
+    assert [task.label for task in read(" 3)   1.000 us    |  f();\n").tasks.tasks] == ["cpu 3"]

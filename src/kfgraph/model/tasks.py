@@ -23,9 +23,9 @@ class Task:
 
     @property
     def label(self) -> str:
-        """``comm-pid`` as tracers print it; an idle task is told apart by its CPU."""
+        """``comm-pid`` as tracers print it; an idle task with its CPU; ``?``: neither task nor CPU is told."""
         if self.pid < 0:
-            return f"cpu {self.cpu}"
+            return f"cpu {self.cpu}" if self.cpu >= 0 else "?"
         if self.pid == 0:
             return f"{self.comm or '<idle>'}/{self.cpu}" if self.cpu >= 0 else self.comm or "<idle>"
         return f"{self.comm or '<...>'}-{self.pid}"

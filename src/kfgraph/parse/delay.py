@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.parse.records import LEAF, RecordBatch
 
 NO, YES, STRETCHED, SELF_UNKNOWN = range(4)
@@ -77,6 +78,12 @@ class Delays:
         self._func, self._start, self._duration, self._last, self._previous = views
         return True
 
+    def interrupts(self) -> npt.NDArray[np.bool_]:
+        """Which names, by code, are those of an interrupt's entry. A text's only."""
+        names = self.facts()["names"] if self.facts else ()
+        found = (bool(_traits_of(name) & _INTERRUPT) or name.decode("latin-1") in WRAPPERS for name in names)
+        return np.fromiter(found, np.bool_)
+
     def agree(self, node: int, time: int, duration: int, skipped: bool, youngest: int) -> int:
         """Whether an exit at ``time`` that lasted ``duration`` can be that of ``node``.
 
@@ -119,7 +126,8 @@ class Delays:
 
     def _over(self, node: int) -> int:
         """When it returned, or began if that is not known."""
-        return self._start[node] + max(self._duration[node], 0)
+        over: int = self._start[node] + max(self._duration[node], 0)
+        return over
 
     def _slept(self, node: int, time: int, delta: int) -> bool:
         """The time that is missing in the duration passed while the task waited (nosleep-time)."""

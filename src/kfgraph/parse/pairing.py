@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.errors import Notice
-from kfgraph.model.calls import CallTable, Flag
+from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.marks import Losses, Marks
 from kfgraph.parse import settle, stacks
 from kfgraph.parse.delay import Delays
@@ -44,6 +44,10 @@ _ABSENT: dict[str, npt.NDArray[Any]] = {
     "arg": np.empty(0, np.int32),
 }
 """What stands for an optional column that the trace does not have."""
+
+
+_NEAR = 5_000
+"""The tracer's own delay between a time and its record, in ns."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,9 @@ class Pairer:
             self._same_clock,
         ]
         settle.settle(n, *settled)
+        n_too_long = 0
+        if self.delays.facts is not None:
+            n_too_long = _not_in_tracer(nodes, self_ns, end, self.delays)
         del settled, spares, next_call, nodes["call"]
         if not clock_is_ns:
             nodes["start"].fill(-1)
@@ -211,7 +218,7 @@ class Pairer:
             self.lanes.keys,
             marks,
             losses,
-            (*_notices(calls, losses), *_contradictions(n_contradictions, self.lanes.n_strange)),
+            (*_notices(calls, losses), *_contradictions(n_contradictions, n_too_long, self.lanes.n_strange)),
             self._n_records,
             self._first_time if clock_is_ns else -1,
             self._last_time if clock_is_ns else -1,
@@ -370,13 +377,46 @@ def _forget_contradictions(calls: CallTable) -> int:
     return len(wrong)
 
 
-def _contradictions(n_starts: int, n_strange: int) -> list[Notice]:
+def _not_in_tracer(
+    nodes: dict[str, npt.NDArray[Any]], self_ns: npt.NDArray[np.int64], end: npt.NDArray[np.int32], delays: Delays
+) -> int:
+    """A text's callees that last longer than their callers are no interrupts for that: one of the two durations is
+    wrong, unless context, name or time tell of an interrupt. How many."""
+    flags, duration, start, context = (nodes[name] for name in ("flags", "duration", "start", "context"))
+    row = np.flatnonzero((flags & np.uint16(Flag.IN_TRACER)) != 0)
+    row = row[(nodes["call"][row] < 0) & (duration[row] > duration[nodes["parent"][row]])]
+    if not len(row):
+        return 0
+    parent = nodes["parent"][row]
+    told = (context[row] > 0) & (context[row] != UNKNOWN_CONTEXT)
+    told &= (context[row] > context[parent]) | (context[parent] == UNKNOWN_CONTEXT)
+    told |= delays.interrupts()[nodes["func"][row]]
+    # By the next record of its lane it had returned, and it began inside its caller.
+    following = np.minimum(end[row], len(end) - 1)
+    timed = (start[row] >= 0) & (start[parent] >= 0) & (end[row] < len(end))
+    timed &= nodes["lane"][following] == nodes["lane"][row]
+    told |= timed & (start[following] >= start[row] + duration[row] - _NEAR)
+    wrong = row[~told]
+    caller = nodes["parent"][wrong]
+    flags[wrong] &= np.uint16(0xFFFF ^ Flag.IN_TRACER)
+    flags[caller] |= np.uint16(Flag.SELF_UNKNOWN)
+    self_ns[caller] = -1
+    return len(wrong)
+
+
+def _contradictions(n_starts: int, n_too_long: int, n_strange: int) -> list[Notice]:
     kinds = (
         (
             "contradiction",
             "call that would begin before its caller: when it began is not known",
             "calls that would begin before their caller: when they began is not known",
             n_starts,
+        ),
+        (
+            "contradiction",
+            "call that would last longer than its caller: the caller's self time is not known",
+            "calls that would last longer than their caller: the self time of the caller is not known",
+            n_too_long,
         ),
         (
             "exit-elsewhere",
