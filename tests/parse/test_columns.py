@@ -352,3 +352,45 @@ def test_idle_tasks_have_one_name(comm: str) -> None:
     trace = read(f"{prefix}funcgraph_entry:        1.500 us   |  a();\n")
     assert [(task.pid, task.comm, task.cpu, task.label) for task in trace.tasks.tasks] == [(0, "<idle>", 1, "<idle>/1")]
     assert select(trace, task=["<idle>"]).keep.tolist() == [True]
+
+
+# ---- a duration column that holds something else
+
+
+@pytest.mark.parametrize("column", [
+    "|  garbage      |    ", "|  abcd         |    ", "|  12.000 ms    |    ", "|  x 1.000 us   |    ", "|    ",
+    "|  garbage        ", "|  1.0x0 us     |    ", "|  -2.000 us    |    ", "|  d..x.r       |    ",
+])  # fmt: skip
+@pytest.mark.parametrize("body", ["demo_lost();", "demo_lost() {", "}", "/* demo_lost: x=1 */"])
+@pytest.mark.parametrize("is_headed", [True, False])
+def test_a_duration_column_that_holds_something_else_is_a_line_not_understood(
+    column: str, body: str, is_headed: bool
+) -> None:
+    header = "# tracer: function_graph\n#\n# CPU  TASK/PID         DURATION                  FUNCTION CALLS\n"
+    lines = [
+        " 0)    cat-5    |               |  demo_a() {\n",
+        " 0)    cat-5    |               |    /* sched_waking: comm=x pid=9 */\n",
+        " 0)    cat-5    |   2.000 us    |    demo_kept();\n",
+        " 0)    cat-5    |   9.000 us    |  }\n",
+    ]
+    text = (header if is_headed else "") + "".join([*lines[:2], f" 0)    cat-5    {column}{body}\n", *lines[2:]])
+    trace = read(text)
+    assert rows(trace, "level", "duration_ns") == [("demo_a", 0, 9_000), ("demo_kept", 1, 2_000)]
+    assert notices(trace) == {"unread-line": 1} and trace.marks.names == ("sched_waking",)
+
+
+def test_a_call_without_a_duration_among_others_is_not_said_to_be_of_a_text_without() -> None:
+    trace = read(" 0)   2.000 us    |  demo_a();\n 0)               |  demo_b();\n 0)   3.000 us    |  demo_c();\n")
+    assert rows(trace, "duration_ns") == [("demo_a", 2_000), ("demo_b", -1), ("demo_c", 3_000)]
+    (notice,) = trace.notices
+    assert (notice.code, notice.n, notice.hint) == ("no-duration", 1, "")
+    assert notice.one == "call without a duration: its line has none, other lines have"
+    (none,) = read(" 0)  demo_a();\n").notices
+    assert none.one == "call without a duration: the text has none (funcgraph-duration was off)"
+
+
+def test_a_second_file_behind_the_first_may_have_no_durations() -> None:
+    header = "# tracer: function_graph\n#\n# CPU  DURATION                  FUNCTION CALLS\n"
+    first = header + " 0)   2.000 us    |  demo_a();\n"
+    second = header.replace("DURATION", "        ") + " 0)  demo_b();\n"
+    assert rows(read(first * 12 + second), "duration_ns")[-2:] == [("demo_a", 2_000), ("demo_b", -1)]

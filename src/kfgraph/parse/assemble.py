@@ -11,7 +11,7 @@ import numpy as np
 
 from kfgraph.errors import InputError, NoMatchError, Notice
 from kfgraph.model.args import TextArgs
-from kfgraph.model.calls import Flag
+from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.tasks import TaskTable, task_of
 from kfgraph.model.trace import Trace, TraceMeta
@@ -94,7 +94,7 @@ def assemble(
         last_ns=paired.last_time,
         details={**meta.details, "n_lines": facts["n_lines"], "n_coarse_durations": facts["n_coarse"]},
     )
-    found = (*notices, *_unread(facts), *_timeless(facts["n_timeless"], paired.notices))
+    found = (*notices, *_unread(facts), *_timeless(facts["n_timeless"], calls, paired.notices))
     return Trace(calls, symbols, tasks, marks, paired.losses, meta, found)
 
 
@@ -109,9 +109,12 @@ def _unread(facts: Mapping[str, Any]) -> list[Notice]:
     return [Notice("unread-line", text, facts["n_unread"], details=details, one=one)]
 
 
-def _timeless(n: int, paired: Iterable[Notice]) -> Iterator[Notice]:
-    """What pairing says; but a call without a duration has its exit where no line gives durations."""
-    if n:
+def _timeless(n: int, calls: CallTable, paired: Iterable[Notice]) -> Iterator[Notice]:
+    """What pairing says; but a call whose last line gives no duration has its exit."""
+    if n and (calls.duration_ns >= 0).any():
+        text = "calls without a duration: their lines have none, other lines have"
+        yield Notice("no-duration", text, n, one="call without a duration: its line has none, other lines have")
+    elif n:
         text = "calls without a duration: the text has none (funcgraph-duration was off)"
         one = "call without a duration: the text has none (funcgraph-duration was off)"
         yield Notice("no-duration", text, n, "echo 1 > options/funcgraph-duration", one=one)

@@ -55,10 +55,12 @@ def load(source: Input | PlainText) -> Trace:
         if tracer and tracer[1] in _LATENCY_TRACERS:
             hint = "`echo 1 > options/display-graph` makes this tracer print what kfgraph reads"
         raise InputError(f"{source.name}: a trace of the {name} tracer, which has no durations and no depth", hint)
-    has_time, has_cpu = columns_of(head)
+    has_time, has_cpu, has_duration = columns_of(head)
     pairer = Pairer(retval=True, caller=True, args=True, untold=UNTOLD)
     held = _Held(pairer)
-    scanner = FtraceScanner(held.take, has_time=has_time, has_cpu=has_cpu, is_bare=is_bare(head))
+    scanner = FtraceScanner(
+        held.take, has_time=has_time, has_cpu=has_cpu, has_duration=has_duration, is_bare=is_bare(head)
+    )
     held.first_pids = scanner.first_pids
     pairer.delays.facts = scanner.facts
     notices = scan(scanner, source.chunks())

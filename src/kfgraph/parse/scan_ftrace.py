@@ -31,8 +31,9 @@ class FtraceScanner(Scanner):
     ``header`` gathers the ``#`` lines. Where no column tells the task, a switch line tells who runs on
     the CPU from there on, and ``first_pids`` (cpu -> pid) who ran there before the first one.
 
-    ``has_time`` and ``has_cpu`` say which columns a record must have (1), must not have (0), or may have (-1): a line
-    without them is none, and what stands in their place no time, no CPU and no task. The header says it too.
+    ``has_time``, ``has_cpu`` and ``has_duration`` say which columns a record must have (1), must not have (0), or may
+    have (-1): a line without them is none, and what stands in their place no time, no CPU and no task. The header says
+    it too.
     ``is_bare``: records may be function and brace alone.
     """
 
@@ -43,13 +44,15 @@ class FtraceScanner(Scanner):
         size: int = BATCH,
         has_time: int = -1,
         has_cpu: int = -1,
+        has_duration: int = -1,
         is_bare: bool = False,
     ) -> None:
         Scanner.__init__(self, sink, size=size)
         self.header: list[bytes] = []
         self.first_pids: dict[int, int] = {}
         self.cpu_pids: dict[int, int] = {}
-        self.has_time, self.has_cpu, self.is_bare = has_time, has_cpu, is_bare
+        self.has_time, self.has_cpu, self.has_duration = has_time, has_cpu, has_duration
+        self.is_bare = is_bare
         self.relative = False
         self.letters: list[bytes] = []
 
@@ -132,7 +135,9 @@ class FtraceScanner(Scanner):
         """What has no duration column: the function alone (funcgraph-duration off), or a switch line."""
         j: cython.Py_ssize_t = self.spaces(i)
         stop: cython.Py_ssize_t = self.data.find(b"(", j, end)
-        if not (self.headed or self.is_bare) or j >= end or self.data.find(b" => ", i, end) >= 0:
+        if self.has_duration > 0 or not (self.headed or self.is_bare):
+            return self.aside(start, end)
+        if j >= end or self.data.find(b" => ", i, end) >= 0:
             return self.aside(start, end)
         if self.view[j] != ord("}") and self.view[j] != ord("/") and (stop < 0 or self.data.find(b"|", j, stop) >= 0):
             return self.aside(start, end)
@@ -174,6 +179,7 @@ class FtraceScanner(Scanner):
             self.relative = b"REL TIME" in text
             if self.n_calls:
                 self.has_time, self.has_cpu = int(b"TIME" in text), int(b" CPU" in text)
+                self.has_duration = int(b"DURATION" in text)
         else:
             letter = _LETTER.search(text)
             if letter and letter[1] != b"CPU#":
@@ -249,10 +255,18 @@ class FtraceScanner(Scanner):
             j += 1
         if j - begin < 4 or j - begin > 9 or ord("0") <= self.view[begin] <= ord("9"):
             return -1
-        if self.view[self.spaces(j)] != ord("|"):
+        if self.view[self.spaces(j)] != ord("|") or not self.has_letters(begin):
             return -1
         self.context = self.context_in(begin, j - begin)
         return self.spaces(j) + 1
+
+    def has_letters(self, i: cython.Py_ssize_t) -> cython.bint:
+        """Whether they begin as latency letters do: irqs-off, and hardirq/softirq behind one letter or two."""
+        c: cython.int = self.view[i]
+        if not (c == ord(".") or c == ord("d") or c == ord("D") or c == ord("b") or c == ord("B") or c == ord("X")):
+            return False
+        c = self.context_of(self.view[i + 2])
+        return c != _UNKNOWN_CONTEXT or self.context_of(self.view[i + 3]) != _UNKNOWN_CONTEXT
 
     def context_in(self, begin: cython.Py_ssize_t, width: cython.Py_ssize_t) -> cython.int:
         """The context, by the place that the header gives it; without a header only a field of known width tells.

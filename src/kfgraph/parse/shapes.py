@@ -11,14 +11,14 @@ _TIME = rb" *\d+\.\d+ +\|"
 _SINCE = rb" *\d+ us +\|(?= *\d+\)|[^|\n]*-\d+ *\|)"
 _CPU = rb" *\d{1,4}\)"
 _TASK = rb" *(?:[^\s|]{1,15}|[^\s|](?:[^\s|]| (?! )){0,5}[^\s|])-\d+ *\|"
-_LETTERS = rb" *[.\w#]{4,9} *\|"
+_LETTERS = rb" *[.dDbBX][.nNpPlLbBrRS]{1,2}[.hHszZ][.\w#]{1,5} *\|"
 _DURATION = rb" *(?:[-+!#*@$] *)?(?:\d+(?:\.\d+)? us)? *\|"
 _NAME = rb"[\w.$]+(?: \[[^\]\s]+\])?"
 _BODY = rb" *(?:" + _NAME + rb"\([^\n]*\)(?: *[;{])|\}|/\*|\) \{)"
 _BORDER = rb" *(?:=+>|<=+)"
 
 GRAPH = re.compile(
-    rb"(?P<time>(?P<since>%b)|%b)?(?P<cpu>%b)?(?:%b)?(?:%b)?(?:%b%b|(?<=[)|])%b|%b)"
+    rb"(?P<time>(?P<since>%b)|%b)?(?P<cpu>%b)?(?:%b)?(?:%b)?(?:(?P<duration>%b)%b|(?<=[)|])%b|%b)"
     % (_SINCE, _TIME, _CPU, _TASK, _LETTERS, _DURATION, _BODY, _BODY, _BORDER)
 )
 """A line of the tracefs file under function_graph, in any of its options but the barest."""
@@ -89,16 +89,19 @@ def is_bare(head: bytes) -> bool:
     return n_bare > 0 and n_bare == len(lines) and any(b"{" in line for line in lines)
 
 
-def columns_of(head: bytes) -> tuple[int, int]:
-    """(time, CPU): 1 where records have the column, 0 where they have not, -1 where that cannot be told."""
+def columns_of(head: bytes) -> tuple[int, int, int]:
+    """(time, CPU, duration): 1 where records have the column, 0 where they have not, -1 where that cannot be told."""
     found = [match for match in map(GRAPH.match, likely_lines(head, 300)) if match]
     if not found:
-        return -1, -1
-    shares = [sum(match[name] is not None for match in found) / len(found) for name in ("time", "cpu")]
-    time, cpu = (1 if share > 0.9 else 0 if share < 0.1 else -1 for share in shares)
+        return -1, -1, -1
+    shares = [sum(match[name] is not None for match in found) / len(found) for name in ("time", "cpu", "duration")]
+    time, cpu, duration = (1 if share > 0.9 else 0 if share < 0.1 else -1 for share in shares)
+    if shares[2] > 0.5:
+        duration = 1  # a call that seems to have none can be a damaged line, and its duration must not become none
     named = re.search(rb"^ *#[^\n]*FUNCTION CALLS", head, re.MULTILINE)
     if named:
         # Of few lines one is much: there the heading decides.
         time = int(b"TIME" in named[0]) if time < 0 else time
         cpu = int(b" CPU" in named[0]) if cpu < 0 else cpu
-    return time, cpu
+        duration = int(b"DURATION" in named[0]) if duration < 0 else duration
+    return time, cpu, duration
