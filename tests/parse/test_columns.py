@@ -394,3 +394,8 @@ def test_a_second_file_behind_the_first_may_have_no_durations() -> None:
     first = header + " 0)   2.000 us    |  demo_a();\n"
     second = header.replace("DURATION", "        ") + " 0)  demo_b();\n"
     assert rows(read(first * 12 + second), "duration_ns")[-2:] == [("demo_a", 2_000), ("demo_b", -1)]
+
+
+def test_what_a_wakeup_tracer_says_is_no_event_called_by_a_number() -> None:
+    trace = read(" 0)   1.000 us    |  f();\n 0)               |  /*      0:120:R   + [000]   901:100:R sh */\n")
+    assert trace.marks.names == ("comment",) and list(trace.marks.text) == ["0:120:R   + [000]   901:100:R sh"]

@@ -24,7 +24,7 @@ def event_of(text: bytes) -> tuple[bytes, bytes]:
     if bracket and name.startswith(b"sys_") and name.replace(b"_", b"a").isalnum():
         return b"sys_enter_" + name[4:], value.removesuffix(b")")
     name, colon, value = text.partition(b":")
-    if colon and name.replace(b"_", b"a").isalnum():
+    if colon and name.replace(b"_", b"a").isalnum() and not name[:1].isdigit():
         return name, value.strip()
     return b"comment", text
 
