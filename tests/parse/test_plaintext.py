@@ -92,6 +92,12 @@ PREFIXES = {
     "grep -Hn": each_line(lambda n: f"logs/trace.txt:{n}:"),
     "cat -n": each_line(lambda n: f"{n:6d}\t"),
     "less -N": each_line(lambda n: f"{n:7d} "),
+    "console's name": each_line(lambda n: "[ttyS0] "),
+    "docker compose": each_line(lambda n: "web_1  | "),
+    "mail with initials": each_line(lambda n: "JD> "),
+    "logcat": each_line(lambda n: f"11-28 12:00:00.{n:03d}   0     0 I         : "),
+    "seconds": each_line(lambda n: f"1764331200.{n:06d} "),
+    "dmesg with a CPU": each_line(lambda n: f"[{12 + n * 0.7:12.6f},{n % 4}] "),
     "bat": each_line(lambda n: f"{n:4d} │ "),
 }
 FORMS = {
