@@ -374,15 +374,28 @@ def test_events_asked_for_open_the_calls_they_are_in() -> None:
         assert "· sched_switch: one" in text(tree_view(call_tree(trace), options, events=["sched_*"]))
 
 
-def test_events_that_do_not_all_fit_are_counted() -> None:
+@pytest.mark.parametrize("width", [40, 80, None])
+def test_events_in_folded_calls_show_in_order_where_a_caller_shows(width: int | None) -> None:
+    items = [call("a", 10, *[call(f"b{i}", 10)]) for i in range(90)]
+    trace = trace_of([call("root", 5, *items)])
+    events = [("tick", f"t{i}", 2 * i + 3, 2 * i + 2) for i in range(90)]
+    for options in (FoldOptions(), FoldOptions(max_rows=10), FoldOptions(max_rows=None, depth=1)):
+        view = tree_view(call_tree(marked(trace, *events)), options, events=["tick"], width=width)
+        assert re.findall(r"· tick: t(\d+)", text(view)) == [str(i) for i in range(90)]
+        assert "inside calls that are not shown" not in text(view)
+        assert not view.folded.hidden_events.any()
+
+
+def test_events_that_do_not_all_fit_are_counted_where_they_happened() -> None:
     items = [call("a", 10, *[call(f"b{i}", 10)]) for i in range(300)]
     trace = trace_of([call("root", 5, *items)])
     events = [("tick", f"t{i}", 2 * i + 3, 2 * i + 2) for i in range(300)]
-    view = tree_view(call_tree(marked(trace, *events)), FoldOptions(), events=["tick"])
-    n_shown = int((view.folded.kind == Kind.EVENT).sum())
-    assert n_shown >= 12
-    assert f"{300 - n_shown} events inside calls that are not shown" in text(view)
-    assert int(view.folded.hidden_events.sum()) == 300 - n_shown
+    shown = text(tree_view(call_tree(marked(trace, *events)), FoldOptions(), events=["tick"]))
+    n_rows = shown.count("· tick: ")
+    assert 12 <= n_rows <= 100
+    counts = [int(n) for n in re.findall(r"· … (\d+) more tick events? \(--all\)", shown)]
+    assert n_rows + sum(counts) == 300
+    assert "inside calls" not in shown
 
 
 def test_what_no_call_did_is_said_not_shown_as_nothing() -> None:

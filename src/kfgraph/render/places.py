@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.forest import Bool, Int32
+from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.errors import NoMatchError
 from kfgraph.model.names import matching
 from kfgraph.model.spelling import spelt_out
@@ -18,8 +17,9 @@ from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
 from kfgraph.render.fold import Folded, Kind
 
-EVENTS_PER_PLACE = 3
-"""So many events between two rows are shown in a folded tree, then a count of the rest."""
+EVENT_ROWS = 100
+"""So many events at least have rows of their own in a folded tree. Where there are more, the first ones of each place
+have, as many everywhere, and a count of its others stands behind them."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,13 @@ def event_nodes(call_tree: CallTree, patterns: Sequence[str]) -> Int32:
 
 
 def with_events(
-    folded: Folded, call_tree: CallTree, patterns: Sequence[str], *, per_place: int | None = EVENTS_PER_PLACE
+    folded: Folded, call_tree: CallTree, patterns: Sequence[str], *, limit: int | None = EVENT_ROWS
 ) -> tuple[Folded, int]:
     """(``folded`` with the events that ``patterns`` name, how many others of the tree's calls are not shown).
 
-    An event shows where the call that it happened in shows; at most ``per_place`` between two rows
-    (None: all of them). The others that were asked for are counted (``hidden_events``).
+    An event shows in the call that it happened in, or in the nearest caller that shows, in the order of time.
+    More than ``limit`` of them are counted where they happened (None: all show). Those in trees of which not even
+    the root shows are ``hidden_events``.
 
     Raises:
         NoMatchError: no event of the trace has such a name.
@@ -100,32 +101,40 @@ def with_events(
     inside = np.flatnonzero(node >= 0)
     asked = inside[wanted[marks.name[inside]]]
     n_others = len(inside) - len(asked)
-    shown, at = _rows_of(folded, node[asked], first[asked])
+    host, at = _hosts(folded, node[asked], first[asked])
+    shown = host >= 0
     hidden = folded.hidden_events.copy()
     np.add.at(hidden, at[~shown], 1)
     folded = replace(folded, hidden_events=hidden)
-    asked, at = asked[shown], at[shown]
+    asked, at, host = asked[shown], at[shown], host[shown]
     order = np.lexsort((asked, at))
-    asked, at = asked[order], at[order]
-    if per_place is not None and len(at):
-        head = np.append(True, at[1:] != at[:-1])
-        place = np.arange(len(at)) - np.maximum.accumulate(np.where(head, np.arange(len(at)), 0))
-        fits = place < per_place
-    else:
-        fits = np.ones(len(at), np.bool_)
-    texts = [f"· {spelt_out(f'{marks.names[marks.name[i]]}: {marks.text[i]}'.strip())}" for i in asked[fits].tolist()]
-    rows, nodes = at[fits].tolist(), node[asked[fits]].tolist()
-    left_out = Counter(at[~fits].tolist())
-    if left_out:
-        # A count behind the last event of a place that is full.
-        last = {row: i for i, row in enumerate(rows)}
-        for row in sorted(left_out, reverse=True):
-            behind = last[row] + 1
-            texts.insert(behind, f"· … {plural(left_out[row], 'more event')} (--all)")
-            rows.insert(behind, row)
-            nodes.insert(behind, nodes[last[row]])
+    asked, at, host = asked[order], at[order], host[order]
+    begins = np.flatnonzero(np.append(True, (at[1:] != at[:-1]) | (host[1:] != host[:-1])))[: len(at)]
+    n_here = np.diff(np.append(begins, len(at)))
+    most = n_here if limit is None else np.minimum(n_here, _per_place(n_here, limit))
+    texts: list[str] = []
+    rows: list[int] = []
+    nodes: list[int] = []
+    for begin, n, n_rows in zip(begins.tolist(), n_here.tolist(), most.tolist(), strict=True):
+        here = asked[begin : begin + n]
+        texts += [
+            f"· {spelt_out(f'{marks.names[marks.name[i]]}: {marks.text[i]}'.strip())}" for i in here[:n_rows].tolist()
+        ]
+        if n_rows < n:
+            names = np.unique(marks.name[here[n_rows:]]).tolist()
+            name = f"{spelt_out(marks.names[names[0]])} " if len(names) == 1 else ""
+            texts.append(f"· … {plural(n - n_rows, f'more {name}event')} (--all)")
+        rows += [at[begin]] * (len(texts) - len(rows))
+        nodes += [host[begin]] * (len(texts) - len(nodes))
     extra = Extra(np.array(rows, np.int32), np.array(nodes, np.int32), Kind.EVENT, tuple(texts))
     return inserted(folded, extra), n_others
+
+
+def _per_place(n_here: Int64, limit: int) -> int:
+    """So many at each place that ``limit`` suffices for all of them; at least one."""
+    if n_here.sum() <= limit:
+        return limit
+    return max((n for n in range(1, limit) if np.minimum(n_here, n).sum() <= limit), default=1)
 
 
 def _wanted(trace: Trace, patterns: Sequence[str]) -> Bool:
@@ -173,11 +182,48 @@ def _nodes(call_tree: CallTree, parent: Int32, row: Int32, lane: Int32) -> tuple
 
 
 def _folded(folded: Folded, node: Int32, first: Int32) -> tuple[Int32, Int32]:
-    """The same in the folded tree."""
+    """The same in the folded tree. Of a place in a sum, the first node is the one after it in time."""
+    n = len(folded.tree)
     end = np.append(folded.tree.end, np.int32(0))
-    node = np.where(node >= 0, np.append(folded.node_of, np.int32(-1))[node], -1).astype(np.int32)
-    first = np.where(first >= 0, np.append(folded.next_kept, np.int32(0))[first], len(folded.tree))
-    return node, np.minimum(first, end[node]).astype(np.int32)
+    next_kept = np.append(folded.next_kept, np.int32(n))
+    now = np.where(node >= 0, np.append(folded.node_of, np.int32(-1))[node], -1).astype(np.int32)
+    in_sum = np.append(folded.is_sum, False)[now]
+    after = next_kept[np.where(first >= 0, first, -1)]
+    if in_sum.any():
+        # What follows the first call of a run in a sum is in that sum too: any later node will do.
+        after = np.where(in_sum & (first < 0), next_kept[np.maximum(node, 0)], after)
+    return now, np.where(in_sum, after, np.minimum(after, end[now])).astype(np.int32)
+
+
+def _hosts(folded: Folded, node: Int32, first: Int32) -> tuple[Int32, Int32]:
+    """For each place (the nearest node above it that shows and is no sum, -1: none; the row that the place stands
+    before in it, or is counted at)."""
+    tree = folded.tree
+    call_rows = np.flatnonzero(folded.kind == Kind.CALL)
+    call_nodes = folded.node[call_rows]
+    has_row = np.zeros(len(tree) + 1, np.bool_)
+    has_row[call_nodes] = ~folded.is_sum[call_nodes]
+    host = node.copy()
+    while (out := (host >= 0) & ~has_row[host]).any():
+        host[out] = tree.parent[host[out]]
+    rest = np.flatnonzero((folded.kind == Kind.REST) & (folded.node < 0))
+    following = np.searchsorted(call_nodes, np.minimum(first, np.append(tree.end, np.int32(0))[host]))
+    at = np.append(call_rows, len(folded))[following]
+    return host, np.where(host >= 0, _before_rests(folded, host, at), rest[0] if len(rest) else 0).astype(np.int32)
+
+
+def _before_rests(folded: Folded, node: Int32, at: Int64) -> Int64:
+    """The rows ``at`` (of which a place in ``node`` stands before one), ahead of the counts of what is further out."""
+    places, inverse = np.unique(
+        np.stack((at, np.append(folded.tree.level, np.int16(0))[node] + 1), axis=1), axis=0, return_inverse=True
+    )
+    ahead = []
+    for row, level in places.tolist():
+        while row > 0 and folded.kind[row - 1] == Kind.REST and folded.level[row - 1] <= level:
+            row -= 1
+        ahead.append(row)
+    found: Int64 = np.array(ahead, np.int64)[inverse.reshape(-1)]
+    return found
 
 
 def _rows_of(folded: Folded, node: Int32, first: Int32) -> tuple[Bool, Int32]:
@@ -206,11 +252,7 @@ def _rows_of(folded: Folded, node: Int32, first: Int32) -> tuple[Bool, Int32]:
     # Before the next call that shows inside the node; at its end, before the counts of what is further out.
     following = np.searchsorted(call_nodes, first)
     at = np.append(call_rows, len(folded))[following]
-    for i in np.flatnonzero(shown).tolist() if len(rest) else []:
-        level = tree.level[node[i]] + 1
-        while at[i] > 0 and folded.kind[at[i] - 1] == Kind.REST and folded.level[at[i] - 1] <= level:
-            at[i] -= 1
-    return shown, np.where(shown, at, counted).astype(np.int32)
+    return shown, np.where(shown, _before_rests(folded, node, at), counted).astype(np.int32)
 
 
 def inserted(folded: Folded, extra: Extra) -> Folded:

@@ -191,8 +191,13 @@ class RowModel:
         text = folded.texts[folded.text[row]]
         if kind is Kind.OWN_COST:
             return self._cut(level, False, OWN_COST, text.removeprefix(OWN_COST), whole=True)
-        name, bracket, rest = text.partition(" (") if kind is Kind.LOSS else (text, "", "")
-        return self._cut(level, False, name, bracket + rest, whole=True)
+        name, mark, rest = text.partition(" (" if kind is Kind.LOSS else ": ")
+        tails = [mark + rest]
+        if kind is Kind.EVENT and self.layout.room is not None:
+            # The name of an event stays, what it says is cut.
+            left = self.layout.room - cell_len("".join(_guides(level, False, self.layout)) + name + mark)
+            tails = [mark + cut_middle(rest, left)] if left > 1 else []
+        return self._cut(level, False, name, *tails, whole=True)
 
     def texts(self, first: int, last: int) -> list[str]:
         """The right parts of the rows ``first:last``, each with its newline. Those of a kind are made once."""

@@ -27,7 +27,7 @@ from kfgraph.render.console import stdout_console
 from kfgraph.render.fold import Folded, Kind, fold
 from kfgraph.render.ownrows import UnseenCost, with_own_cost
 from kfgraph.render.pager import write
-from kfgraph.render.places import EVENTS_PER_PLACE, event_nodes, with_events, with_losses
+from kfgraph.render.places import EVENT_ROWS, event_nodes, with_events, with_losses
 from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, Layout, Line, RowModel
 
 _CHUNK = 32_768
@@ -251,8 +251,9 @@ class TreeView:
             unsure = f" ({folded.n_unsure_hidden:,} of them not surely)" if folded.n_unsure_hidden else ""
             said.append(f"{n_errors:,} more failed{unsure}: kfgraph errors TRACE --limit 0 lists them")
         if n_events := int(folded.hidden_events.sum()):
-            where = "--from S --to S, or --expand FUNC, goes there"
-            said.append(f"{plural(n_events, 'event')} inside calls that are not shown: {where}")
+            # Their roots have no row, only a count.
+            option, does = self._ways_back[Why(int(folded.why[folded.hidden_events > 0].max()))]
+            said.append(f"{plural(n_events, 'event')} inside calls that are not shown: {option} {does}")
         elif self.events and not (folded.kind == Kind.EVENT).any():
             said.append(f"no {' or '.join(self.events)} event happened in these calls")
         if self.n_events_hidden:
@@ -399,8 +400,8 @@ def tree_view(
         raise UsageError("--merge: a merged tree has no times for --event or --start", "leave one of them out")
     places = event_nodes(call_tree, events) if events else None
     folded = with_losses(fold(call_tree.tree, options, places=places), call_tree)
-    per_place = EVENTS_PER_PLACE if options.repeats else None
-    folded, n_events_hidden = with_events(folded, call_tree, events, per_place=per_place)
+    limit = EVENT_ROWS if options.repeats else None
+    folded, n_events_hidden = with_events(folded, call_tree, events, limit=limit)
     folded, unseen = with_own_cost(folded, options)
     return TreeView(call_tree, folded, width, start, tuple(events), n_events_hidden, options, unseen)
 
