@@ -27,7 +27,7 @@ _LITTLE = 0.002
 """What took less than this share of the root gets no row for being slow."""
 _GROUPS = 24
 """So many gathered rows at least find room."""
-_WANTED_GROUPS = 40
+_WANTED_GROUPS = 60
 """So many gathered rows at most are there for being asked for."""
 
 
@@ -276,7 +276,7 @@ def _gathered(
         while ends[node] and not shown[new.parent[way[-1]]]:
             way.append(int(new.parent[way[-1]]))
         most = _WANTED_GROUPS if ends[node] else room
-        if n_shown + len(way) <= most and shown[new.parent[way[-1]]] and not (holds[node] and not ends[node]):
+        if n_shown < most and shown[new.parent[way[-1]]] and not (holds[node] and not ends[node]):
             shown[way] = True
             n_shown += len(way)
     why[groups[shown[groups]]] = Why.SHOWN
