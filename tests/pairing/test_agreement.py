@@ -384,3 +384,37 @@ def test_a_text_without_tasks_and_cpus_does_not_make_one_up() -> None:
     trace = read("               |  f() {\n   1.000 us    |    g();\n   2.000 us    |  }\n")
     assert [task.label for task in trace.tasks.tasks] == ["?"]
     assert [task.label for task in read(" 3)   1.000 us    |  f();\n").tasks.tasks] == ["cpu 3"]
+
+
+def test_a_header_behind_records_begins_another_recording() -> None:
+    head = "# tracer: function_graph\n#\n# CPU  DURATION                  FUNCTION CALLS\n"
+    first = " 0)               |  open_x() {\n 0)               |    lookup_x() {\n 0)   1.000 us    |      hash_x();\n"
+    second = " 0)   2.000 us    |      dput_x();\n 0)   7.000 us    |    }\n 0) + 20.000 us   |  }\n"
+    trace = read(head + first + head + second)
+    assert tree(trace) == [
+        ("open_x", -1, -1, -1),
+        ("lookup_x", 0, -1, -1),
+        ("hash_x", 1, 1, 1),
+        ("?", -1, 20, -1),
+        ("?", 3, 7, -1),
+        ("dput_x", 4, 2, 2),
+    ]
+    assert notices(trace)["another-recording"] == 1
+    assert "another-recording" not in notices(read(head + head + first + second))
+
+
+def test_a_second_head_of_a_report_begins_another_recording() -> None:
+    line = "             cat-5     [000]  100.{}: funcgraph_{}:  {:>12}   |  {}\n"
+    entry, leave = line.format("000100", "entry", "", "a() {"), line.format("000110", "exit", "10.000 us", "}")
+    assert tree(read("cpus=1\n" + entry + leave)) == [("a", -1, 10, 10)]
+    trace = read("cpus=2\n" + entry + "cpus=1\n" + leave)
+    assert tree(trace) == [("a", -1, -1, -1), ("?", -1, 10, -1)]
+    assert notices(trace)["another-recording"] == 1
+    assert trace.meta.n_cpus == 2
+
+
+def test_the_parts_of_an_interrupt_are_known_by_the_name_of_one() -> None:
+    # As in a text of 7.2: __hrtimer_rearm_deferred follows irq_exit_rcu.
+    callees = " 0)   1.000 us    |    irq_exit_rcu();\n 0) + 42.600 us   |    b();\n"
+    lines = f" 0)               |  a() {{\n{callees} 0)   2.184 us    |  }}\n"
+    assert notices(read(lines)) == {"in-tracer": 1}

@@ -84,7 +84,11 @@ class _Held:
         self._waiting: deque[dict[str, tuple[npt.NDArray[Any], npt.DTypeLike]]] = deque()
 
     def take(self, batch: RecordBatch, n: int) -> None:
-        """The first ``n`` rows, which may be overwritten afterwards."""
+        """The first ``n`` rows, which may be overwritten afterwards. -1: another recording begins."""
+        if n < 0:
+            self.release()
+            self._pairer.feed(batch, n)
+            return
         rows = RecordBatch(**{name: column[:n] for name, column in vars(batch).items()})
         if not self._waiting and not self._is_open(rows):
             self._feed(rows)

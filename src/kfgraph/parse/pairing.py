@@ -106,15 +106,17 @@ class Pairer:
         }
         self._n_places = 0
         self._same_clock = same_clock
-        self._n_records = 0
+        self._n_records = self._n_restarts = 0
         self._first_time = self._last_time = -1
         self.lanes = Lanes()
         self.delays = Delays()
         """Judges exits without a name; a reader of texts gives it ``Scanner.facts``."""
 
     def feed(self, batch: RecordBatch, n: int) -> None:
-        """Pair the first ``n`` rows of ``batch``, which may be reused afterwards."""
-        if not n:
+        """Pair the first ``n`` rows of ``batch``, which may be reused afterwards. -1: another recording begins."""
+        if n < 0:
+            self._restart()
+        if n <= 0:
             return
         is_record = batch.kind[:n] != LOSS
         times = batch.time[:n] if is_record.all() else batch.time[:n][is_record]
@@ -150,6 +152,21 @@ class Pairer:
         ]
         self._n_nodes, self._n_places = stacks.pair(*arguments)
 
+    def _abandon_all(self, nodes: dict[str, npt.NDArray[Any]]) -> None:
+        """Nothing that is open will return."""
+        self.lanes.catch_up_all(_view(nodes["flags"]))
+        links = [_view(nodes[name]) for name in ("depth", "parent", "previous", "last_child", "flags")]
+        for lane, top in enumerate(self.lanes.tops()):
+            while top >= 0:
+                top = stacks.abandon(top, lane, self.lanes, self.lanes.view("last_root"), *links)
+
+    def _restart(self) -> None:
+        """What comes is of another recording, and in no call of this one."""
+        self._abandon_all(self._nodes)
+        self.lanes.top.fill(-1)
+        self.lanes.last_root.fill(-1)
+        self._n_restarts += 1
+
     def finish(self, *, clock_is_ns: bool = True) -> Paired:
         """The calls in pre-order, lane after lane, and where the other events stand among them.
 
@@ -159,12 +176,7 @@ class Pairer:
         n = self._n_nodes
         nodes = {name: column[:n] for name, column in self._nodes.items()}
         self._nodes = {}
-        self.lanes.catch_up_all(_view(nodes["flags"]))
-        links = [_view(nodes[name]) for name in ("depth", "parent", "previous", "last_child", "flags")]
-        for lane, top in enumerate(self.lanes.tops()):
-            while top >= 0:
-                top = stacks.abandon(top, lane, self.lanes, self.lanes.view("last_root"), *links)
-        del links
+        self._abandon_all(nodes)
         spares = _Spares(n)
         ahead, behind, first = (nodes.pop(name) for name in ("previous", "last_child", "first"))
         order, new_row = np.empty(n, np.int64), np.empty(n, np.int32)
@@ -218,7 +230,10 @@ class Pairer:
             self.lanes.keys,
             marks,
             losses,
-            (*_notices(calls, losses), *_contradictions(n_contradictions, n_too_long, self.lanes.n_strange)),
+            (
+                *_notices(calls, losses),
+                *_contradictions(n_contradictions, n_too_long, self.lanes.n_strange, self._n_restarts),
+            ),
             self._n_records,
             self._first_time if clock_is_ns else -1,
             self._last_time if clock_is_ns else -1,
@@ -396,6 +411,10 @@ def _not_in_tracer(
     timed = (start[row] >= 0) & (start[parent] >= 0) & (end[row] < len(end))
     timed &= nodes["lane"][following] == nodes["lane"][row]
     told |= timed & (start[following] >= start[row] + duration[row] - _NEAR)
+    if not told.all():
+        # Parts of an interrupt stand side by side: the name of one tells of all.
+        named = np.flatnonzero(delays.interrupts()[nodes["func"]])
+        told |= np.isin(parent, nodes["parent"][named])
     wrong = row[~told]
     caller = nodes["parent"][wrong]
     flags[wrong] &= np.uint16(0xFFFF ^ Flag.IN_TRACER)
@@ -404,7 +423,7 @@ def _not_in_tracer(
     return len(wrong)
 
 
-def _contradictions(n_starts: int, n_too_long: int, n_strange: int) -> list[Notice]:
+def _contradictions(n_starts: int, n_too_long: int, n_strange: int, n_restarts: int) -> list[Notice]:
     kinds = (
         (
             "contradiction",
@@ -423,6 +442,12 @@ def _contradictions(n_starts: int, n_too_long: int, n_strange: int) -> list[Noti
             "exit of another call than the one open at its depth: that one's end is not known, nor this one's entry",
             "exits of other calls than those open at their depth: their ends are not known, nor the entries of these",
             n_strange,
+        ),
+        (
+            "another-recording",
+            "place where another recording begins: the ends of calls that were open there are not known",
+            "places where another recording begins: the ends of calls that were open there are not known",
+            n_restarts,
         ),
     )
     return [Notice(code, many, n, one=one) for code, one, many, n in kinds if n]

@@ -175,6 +175,11 @@ class FtraceScanner(Scanner):
         self.header.append(text)
         if text.startswith(b"# tracer:"):
             self.letters = []
+            if self.n_calls:
+                self.flush()
+                self.sink(self.batch, -1)
+                self.cpu_pids.clear()
+                self.first_pids.clear()
         elif b"FUNCTION CALLS" in text:
             self.relative = b"REL TIME" in text
             if self.n_calls:

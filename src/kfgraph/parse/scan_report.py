@@ -62,7 +62,11 @@ class ReportScanner(Scanner):
         if c == ord("C") and self.loss(start, end):
             return True
         if c == ord("c") and self.holds(start, b"cpus=") and self.number(start + 5) >= 0:
-            self.n_cpus = self.value
+            self.n_cpus = max(self.n_cpus, self.value)
+            if self.n_calls and not self.buffer and not self.others:
+                # Not the head of another buffer.
+                self.flush()
+                self.sink(self.batch, -1)
             return True
         if c == ord("v") and self.holds(start, b"version = "):
             return True
