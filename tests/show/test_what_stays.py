@@ -100,7 +100,7 @@ def test_an_error_stays_where_its_name_is_long() -> None:
 def test_a_limit_of_depth_is_one_but_what_it_hides_is_said() -> None:
     view = tree_view(call_tree(failing(LOAD, values=ERRORS)), FoldOptions(max_rows=None, depth=2))
     assert rows(view)[-1].startswith("load_module = -19 ENODEV … 3 calls")
-    assert "3 more failed (2 of them not surely): kfgraph errors TRACE --limit 0 lists them" in text(view)
+    assert "3 more failed (2 of them not surely): kfgraph errors built --limit 0 lists them" in text(view)
     listed = tree_view(call_tree(failing(LOAD, values=ERRORS)), FoldOptions(errors=True))
     assert [row.split(" … ")[0] for row in rows(listed)] == [
         "task0-100", "__x64_sys_finit_module = -19 ENODEV", "load_module = -19 ENODEV",
@@ -137,11 +137,11 @@ def test_more_different_errors_than_fit_are_counted_with_what_lists_them() -> No
     view = tree_view(call_tree(trace), FoldOptions())
     n_rows = sum(" = -" in row for row in rows(view))
     assert 40 <= n_rows <= 145
-    assert f"{500 - n_rows:,} more failed: kfgraph errors TRACE --limit 0 lists them" in text(view)
+    assert f"{500 - n_rows:,} more failed: kfgraph errors built --limit 0 lists them" in text(view)
     listed = tree_view(call_tree(trace), FoldOptions(errors=True))
     n_listed = sum(" = -" in row for row in rows(listed))
     assert 400 <= n_listed < 500
-    assert f"{500 - n_listed:,} more failed: kfgraph errors TRACE --limit 0 lists them" in text(listed)
+    assert f"{500 - n_listed:,} more failed: kfgraph errors built --limit 0 lists them" in text(listed)
 
 
 def chained(n: int, *, slow: int, ns: int) -> Trace:
@@ -176,7 +176,7 @@ def test_a_chain_of_errors_shows_down_to_its_origin_or_is_counted(n: int, slow: 
         # What `mid` and `org` return is not known for sure.
         assert view.folded.n_errors_hidden == view.folded.n_unsure_hidden == left // 2
         if width is None and left:
-            said = f"{left:,} more failed ({left // 2:,} of them not surely): kfgraph errors TRACE --limit 0 lists them"
+            said = f"{left:,} more failed ({left // 2:,} of them not surely): kfgraph errors built --limit 0 lists them"
             assert said in text(view)
         assert bool(left) == ("more failed" in text(view))
 
@@ -449,3 +449,14 @@ def test_errors_leave_room_for_what_is_slow_and_for_loops() -> None:
     assert sum("= -2 ENOENT" in row for row in shown) == 20
     assert "schedule" in shown
     assert any(row.startswith("__x64_sys_read × 2,000") for row in shown), shown
+
+
+@pytest.mark.parametrize(
+    ("path", "word"), [("a b.dat", "'a b.dat'"), ("t.dat", "t.dat"), ("-", "TRACE"), ("", "TRACE")]
+)
+def test_the_hint_that_lists_every_error_names_the_file(path, word) -> None:
+    failed = [call(f"__x64_sys_c{i}", 10, call(f"g{i}", 5)) for i in range(500)]
+    trace = failing(*failed, values={f"__x64_sys_c{i}": -2 for i in range(500)})
+    trace = replace(trace, meta=replace(trace.meta, path=path))
+    shown = text(tree_view(call_tree(trace), FoldOptions(), width=200))
+    assert f"kfgraph errors {word} --limit 0 lists them" in shown

@@ -19,7 +19,7 @@ from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.errors import failed, seems_failed
 from kfgraph.errors import UsageError
 from kfgraph.model.calls import Flag
-from kfgraph.model.spelling import spelt_out
+from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
 from kfgraph.render.choice import READABLE, ROWS, FoldOptions, Why, open_root
@@ -249,7 +249,9 @@ class TreeView:
             said.append(str(self.unseen_cost))
         if n_errors := folded.n_errors_hidden + folded.n_unsure_hidden:
             unsure = f" ({folded.n_unsure_hidden:,} of them not surely)" if folded.n_unsure_hidden else ""
-            said.append(f"{n_errors:,} more failed{unsure}: kfgraph errors TRACE --limit 0 lists them")
+            path = self.call_tree.trace.meta.path
+            trace = shell_word(path) if path and not path.startswith(("-", "<")) else "TRACE"
+            said.append(f"{n_errors:,} more failed{unsure}: kfgraph errors {trace} --limit 0 lists them")
         if n_events := int(folded.hidden_events.sum()):
             # Their roots have no row, only a count.
             option, does = self._ways_back[Why(int(folded.why[folded.hidden_events > 0].max()))]
