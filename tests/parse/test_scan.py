@@ -26,6 +26,9 @@ def gathered(scanner_type: Any, data: bytes, *, size: int) -> tuple[list[tuple[A
     found: list[tuple[Any, ...]] = []
 
     def sink(batch: RecordBatch, n: int) -> None:
+        if n < 0:  # another recording begins
+            found.append((n,))
+            return
         found.extend(zip(*(column[:n].tolist() for column in vars(batch).values()), strict=True))
 
     scanner = scanner_type(sink, size=size)
