@@ -127,7 +127,7 @@ def test_a_full_disk_is_one_line(words, trace) -> None:
     assert (done.returncode, done.stderr) == (3, b"kfgraph: No space left on device\n")
 
 
-@pytest.mark.parametrize("mib", [20, 30, 45, 60, 80, 100, 120, 140, 160, 175, 190])
+@pytest.mark.parametrize("mib", [20, 30, 45, 60, 80, 100, 120, 140])
 def test_too_little_memory_for_an_import_is_no_bug(mib, trace, tmp_path) -> None:
     text = tmp_path / "r.txt"
     text.write_text(report_text(trace_of([call("f", 1_000)])))
