@@ -100,14 +100,11 @@ def _judge(call: SystemCall, later: Sequence[SystemCall], codes: dict[int, int])
                 continue
             if PurePosixPath(one.path).name == name:
                 return _FOUND_LATER
-    if not looks_a_path_up(call.name):
-        for one in later:
-            if one.lane == call.lane and one.name == call.name and one.result is not None and not one.error:
-                same = one.path == call.path and one.text and _same_arguments(one, call)
-                if same:
-                    return _SUCCEEDED_LATER
+    if not looks_a_path_up(call.name) and call.text and any(
+        (one.lane, one.name, one.path, one.text) == (call.lane, call.name, call.path, call.text)
+        and one.result is not None
+        and not one.error
+        for one in later
+    ):
+        return _SUCCEEDED_LATER
     return ""
-
-
-def _same_arguments(one: SystemCall, other: SystemCall) -> bool:
-    return one.text == other.text

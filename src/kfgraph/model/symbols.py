@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -98,6 +98,16 @@ class SymbolTable:
     def labels(self) -> tuple[str, ...]:
         """``label`` of every code, in order."""
         return tuple(self.label(code) for code in range(len(self.names)))
+
+    def with_names(self, found: Mapping[int, tuple[str, str]]) -> SymbolTable:
+        """The same table with (name, module) of ``found`` for the addresses without a name that it tells."""
+        names, modules, resolved = list(self.names), list(self.modules), self.resolved.copy()
+        for code in np.flatnonzero(~resolved).tolist():
+            name = found.get(int(self.addresses[code]))
+            if code != UNKNOWN and name:
+                names[code], modules[code] = name
+                resolved[code] = True
+        return replace(self, names=tuple(names), modules=tuple(modules), resolved=resolved)
 
     def codes_where(self, matches: Iterable[bool]) -> npt.NDArray[np.int32]:
         """The codes for which ``matches`` (one per code, in order) is true."""

@@ -62,10 +62,4 @@ def _named(symbols: SymbolTable, known: dict[int, ReturnProbe], modules: tuple[M
             if function.section in begins:
                 # One address may have two names (init_module is an alias): the first is its own.
                 found.setdefault(begins[function.section] + function.offset, (function.name, module.name))
-    names, owners, resolved = list(symbols.names), list(symbols.modules), symbols.resolved.copy()
-    for code in np.flatnonzero(~symbols.resolved).tolist():
-        name = found.get(int(symbols.addresses[code]))
-        if code and name:
-            names[code], owners[code] = name
-            resolved[code] = True
-    return replace(symbols, names=tuple(names), modules=tuple(owners), resolved=resolved)
+    return symbols.with_names(found)

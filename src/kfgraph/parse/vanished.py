@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -115,29 +116,16 @@ def _callers(trace: Trace, unknown: dict[int, int]) -> dict[int, frozenset[int]]
 
 def _named(trace: Trace, fits: Iterable[Fit]) -> Trace:
     symbols = trace.symbols
-    names, owners, resolved = list(symbols.names), list(symbols.modules), symbols.resolved.copy()
-    fitted = list(fits)
-    for code in np.flatnonzero(~symbols.resolved).tolist():
-        if code == UNKNOWN:
-            continue
-        address = int(symbols.addresses[code])
-        for one in fitted:
+    found: dict[int, tuple[str, str]] = {}
+    for one in fits:
+        places = sorted(one.region.sites)
+        for address in symbols.addresses[~symbols.resolved].tolist():
             place = address - one.base
-            if place in one.region.sites:
-                names[code] = one.region.sites[place]
-            elif 0 < place < one.region.size:
-                # A return address: the function that it points into.
-                names[code] = (
-                    one.region.sites[max((p for p in one.region.sites if p <= place), default=0)]
-                    if any(p <= place for p in one.region.sites)
-                    else names[code]
-                )
-            else:
-                continue
-            if names[code] != symbols.names[code]:
-                owners[code], resolved[code] = one.region.module, True
-            break
+            # A return address is inside a function: the last one that begins before it.
+            before = bisect_right(places, place)
+            if 0 <= place < one.region.size and before and address not in found:
+                found[address] = one.region.sites[places[before - 1]], one.region.module
+    table = symbols.with_names(found)
     flags = trace.calls.flags.copy()
-    flags[resolved[trace.calls.func]] &= ~np.array(Flag.NAME_UNRESOLVED, flags.dtype)
-    table = replace(symbols, names=tuple(names), modules=tuple(owners), resolved=resolved)
+    flags[table.resolved[trace.calls.func]] &= ~np.array(Flag.NAME_UNRESOLVED, flags.dtype)
     return replace(trace, symbols=table, calls=trace.calls.with_columns(flags=flags))
