@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 HOT := $(shell sed -n 's/.*"\(src\/.*\.py\)".*/\1/p' setup.py)
 export PYTHON
 
-.PHONY: help demo test test-kernels lint bench transcript packages venv clean
+.PHONY: help demo test test-kernels lint bench transcript notices packages venv clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -32,6 +32,9 @@ bench: venv  ## speed and memory beside trace-cmd report, on this machine
 transcript: venv  ## make the transcripts in README.md anew, by a run in a guest
 	scripts/packages.sh guest
 	$(BIN)/python scripts/transcript.py
+
+notices: venv  ## write the tables of docs/notices.md from the table in errors.py
+	$(BIN)/python scripts/notices.py
 
 packages:  ## Debian packages for tests and demo, installed when root
 	@scripts/packages.sh base

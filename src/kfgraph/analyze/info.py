@@ -96,7 +96,15 @@ class Info:
             "events": self.events,
             "details": dict(meta.details),
             "notices": [
-                {"code": n.code, "text": n.text, "n": n.n, "hint": n.hint, "details": n.details} for n in trace.notices
+                {
+                    "code": n.code,
+                    "severity": n.severity,
+                    "text": n.text,
+                    "n": n.n,
+                    "hint": n.hint,
+                    "details": n.details,
+                }
+                for n in trace.notices
             ],
             "recording": None if companion is None else companion.to_dict(),
         }

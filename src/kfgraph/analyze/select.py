@@ -12,7 +12,7 @@ import numpy as np
 
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, nearest_kept, outermost
 from kfgraph.analyze.owncost import OwnCost, own_cost
-from kfgraph.errors import NoMatchError, Notice, UsageError
+from kfgraph.errors import NoMatchError, Notice, UsageError, notice
 from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.names import listed, matching
@@ -111,18 +111,14 @@ def select(
         others = n - int(keep.sum())
         if others:
             n_tasks = len(np.unique(calls.lane[~keep]))
-            text = f"calls of {plural(n_tasks, 'other task')} left out"
-            one = "call of another task left out"
-            notices.append(Notice("other-tasks", text, others, "--all-tasks", one=one))
+            notices.append(notice("other-tasks", others, tasks=plural(n_tasks, "other task")))
     dropped = np.zeros(n, np.bool_)
     if not pre_exec:
         before = keep & calls.has(Flag.PRE_EXEC)
         if before.any():
             keep &= ~before
             dropped |= before
-            text = "calls of kfgraph's launcher left out"
-            one = "call of kfgraph's launcher left out"
-            notices.append(Notice("pre-exec", text, int(before.sum()), "--pre-exec", one=one))
+            notices.append(notice("pre-exec", int(before.sum())))
     if cpu:
         _one_of_the_cpus(calls, cpu)
         keep &= np.isin(calls.cpu, cpu)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 from kfgraph.cli.saying import say
-from kfgraph.errors import Notice
+from kfgraph.errors import Notice, notice
 
 
 class Idle(NamedTuple):
@@ -36,15 +36,15 @@ def without_effect(run: Callable[..., Any], given: Mapping[str, Any]) -> list[No
             said.update(idle)
             options = ", ".join(option_name(run, name) for name in idle)
             verb = "does" if len(idle) == 1 else "do"
-            text = f"{options} {verb} nothing with {option_name(run, rule.beside)}"
-            notices.append(Notice("no-effect", text))
+            beside = option_name(run, rule.beside)
+            notices.append(notice("no-effect", options=options, verb=verb, beside=beside))
     return notices
 
 
 def tell_idle(run: Callable[..., Any], given: Mapping[str, Any]) -> None:
     """Say it at once, for a command whose own output is none of ours."""
     if idle := without_effect(run, given):
-        say("; ".join(notice.text for notice in idle))
+        say("; ".join(one.text for one in idle))
 
 
 def option_name(run: Callable[..., Any], parameter: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kfgraph.errors import InputError, NoMatchError, Notice
+from kfgraph.errors import InputError, NoMatchError, Notice, notice
 from kfgraph.model.args import TextArgs
 from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.symbols import SymbolTable
@@ -63,8 +63,7 @@ def assemble(
         raise InputError(f"{meta.path}: {_instead(facts)}", _NO_GRAPH_HINT)
     if others:
         shown = ", ".join(name or "(main)" for name in others)
-        one, text = (f"other trace {noun} in the file: {shown}" for noun in ("buffer", "buffers"))
-        notices = [*notices, Notice("other-buffers", text, len(others), "--buffer-name NAME", one=one)]
+        notices = [*notices, notice("other-buffers", len(others), buffers=shown)]
     symbols = symbols_of(facts["names"])
     calls = paired.calls
     flags, retval = calls.flags, calls.retval
@@ -104,25 +103,18 @@ def _unread(facts: Mapping[str, Any]) -> list[Notice]:
     details = {"first": decode(facts["first_unread"][:200])}
     if facts["n_likely"]:
         details |= {"n_like_records": facts["n_likely"], "first_like_a_record": decode(facts["first_likely"][:200])}
-    text = "lines are no records of a function graph and were left out"
-    one = "line is no record of a function graph and was left out"
-    return [Notice("unread-line", text, facts["n_unread"], details=details, one=one)]
+    return [notice("unread-line", facts["n_unread"], details=details)]
 
 
 def _timeless(n: int, calls: CallTable, paired: Iterable[Notice]) -> Iterator[Notice]:
     """What pairing says; but a call whose last line gives no duration has its exit."""
-    if n and (calls.duration_ns >= 0).any():
-        text = "calls without a duration: their lines have none, other lines have"
-        yield Notice("no-duration", text, n, one="call without a duration: its line has none, other lines have")
-    elif n:
-        text = "calls without a duration: the text has none (funcgraph-duration was off)"
-        one = "call without a duration: the text has none (funcgraph-duration was off)"
-        yield Notice("no-duration", text, n, "echo 1 > options/funcgraph-duration", one=one)
-    for notice in paired:
-        if notice.code != "exit-missing" or not n:
-            yield notice
-        elif notice.n > n:
-            yield replace(notice, n=notice.n - n)
+    if n:
+        yield notice("no-duration" if (calls.duration_ns >= 0).any() else "no-duration:all", n)
+    for one in paired:
+        if one.code != "exit-missing" or not n:
+            yield one
+        elif one.n > n:
+            yield replace(one, n=one.n - n)
 
 
 def _instead(facts: Mapping[str, Any]) -> str:

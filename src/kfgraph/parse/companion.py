@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kfgraph.errors import Notice
+from kfgraph.errors import notice
 from kfgraph.model.calls import Flag
 from kfgraph.model.companion import Companion
 from kfgraph.model.trace import Trace
@@ -38,8 +38,7 @@ def attach(trace: Trace, file: Path) -> Trace:
         companion = Companion.from_dict(data)
     except (OSError, ValueError, RecursionError) as problem:
         why = str(problem)[:_MOST_SAID]
-        text = f"{file.name} cannot be read ({why}): which calls are the command's is not known"
-        return replace(trace, notices=(*trace.notices, Notice("companion-unread", text)))
+        return replace(trace, notices=(*trace.notices, notice("companion-unread", file=file.name, why=why)))
     # A trace that was made of a dead guest's parts does not say.
     meta = trace.meta if trace.meta.kernel else replace(trace.meta, kernel=companion.kernel)
     trace = probes.attach(replace(trace, companion=companion, meta=meta), companion)
@@ -48,8 +47,7 @@ def attach(trace: Trace, file: Path) -> Trace:
     pids = command_pids(trace, companion)
     lanes = frozenset(lane for lane, task in enumerate(trace.tasks.tasks) if task.pid in pids)
     if not lanes:
-        text = f"{file.name} names processes that are not in this trace: which calls are the command's is not known"
-        return replace(trace, notices=(*trace.notices, Notice("companion-mismatch", text)))
+        return replace(trace, notices=(*trace.notices, notice("companion-mismatch", file=file.name)))
     trace = replace(trace, command_lanes=lanes)
     # A process that was attached to was past its exec: a later one of its own is its work.
     return flag_pre_exec(trace, companion.pids[0]) if companion.argv else trace

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
-from kfgraph.errors import InputError, MachineError, Notice
+from kfgraph.errors import InputError, MachineError, Notice, notice
 from kfgraph.model.files import COMPANION_SUFFIX
 
 CHUNK = 1 << 20
@@ -114,7 +114,7 @@ class Input:
         """What went wrong while reading."""
         if not self.problem:
             return []
-        return [Notice("cut-input", f"the input ends early ({self.problem}): what stands before that was read")]
+        return [notice("cut-input", why=self.problem)]
 
     def _read(self, size: int) -> bytes:
         try:

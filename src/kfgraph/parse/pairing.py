@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.errors import Notice
+from kfgraph.errors import Notice, notice
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.marks import Losses, Marks
 from kfgraph.parse import settle, stacks
@@ -351,34 +351,14 @@ def _rows_of_places(
     return row, parent
 
 
-_KINDS = (
-    (
-        Flag.NO_ENTRY,
-        "entry-missing",
-        "call known from its exit record alone",
-        "calls known from their exit record alone",
-    ),
-    (
-        Flag.NO_EXIT,
-        "exit-missing",
-        "call without an exit record: it had not returned, or the record was lost",
-        "calls without an exit record: they had not returned, or the record was lost",
-    ),
-    (Flag.CUT_BY_LOSS, "cut-by-loss", "call with lost records inside it", "calls with lost records inside them"),
-    (
-        Flag.DEPTH_JUMP,
-        "depth-jump",
-        "call whose true caller was not recorded",
-        "calls whose true caller was not recorded",
-    ),
-    (
-        Flag.IN_TRACER,
-        "in-tracer",
-        "interrupt that hit the tracer itself: not subtracted from the call it stands in",
-        "interrupts that hit the tracer itself: not subtracted from the call they stand in",
-    ),
+_FLAGGED = (
+    (Flag.NO_ENTRY, "entry-missing"),
+    (Flag.NO_EXIT, "exit-missing"),
+    (Flag.CUT_BY_LOSS, "cut-by-loss"),
+    (Flag.DEPTH_JUMP, "depth-jump"),
+    (Flag.IN_TRACER, "in-tracer"),
 )
-"""What a flag says of a call, of several calls."""
+"""The notice that counts the calls with a flag."""
 
 
 def _forget_contradictions(calls: CallTable) -> int:
@@ -425,48 +405,19 @@ def _not_in_tracer(
 
 def _contradictions(n_starts: int, n_too_long: int, n_strange: int, n_restarts: int) -> list[Notice]:
     kinds = (
-        (
-            "contradiction",
-            "call that would begin before its caller: when it began is not known",
-            "calls that would begin before their caller: when they began is not known",
-            n_starts,
-        ),
-        (
-            "contradiction",
-            "call that would last longer than its caller: the caller's self time is not known",
-            "calls that would last longer than their caller: the self time of the caller is not known",
-            n_too_long,
-        ),
-        (
-            "exit-elsewhere",
-            "exit of another call than the one open at its depth: that one's end is not known, nor this one's entry",
-            "exits of other calls than those open at their depth: their ends are not known, nor the entries of these",
-            n_strange,
-        ),
-        (
-            "another-recording",
-            "place where another recording begins: the ends of calls that were open there are not known",
-            "places where another recording begins: the ends of calls that were open there are not known",
-            n_restarts,
-        ),
+        ("contradiction:start", n_starts),
+        ("contradiction", n_too_long),
+        ("exit-elsewhere", n_strange),
+        ("another-recording", n_restarts),
     )
-    return [Notice(code, many, n, one=one) for code, one, many, n in kinds if n]
+    return [notice(kind, n) for kind, n in kinds if n]
 
 
 def _notices(calls: CallTable, losses: Losses) -> tuple[Notice, ...]:
     """What pairing has to say, each kind counted."""
-    counted = ((kind, int(calls.has(kind[0]).sum())) for kind in _KINDS)
-    notices = [Notice(code, text, n, one=one, flag=int(flag)) for (flag, code, one, text), n in counted if n]
+    counted = ((kind, flag, int(calls.has(flag).sum())) for flag, kind in _FLAGGED)
+    notices = [notice(kind, n, flag=int(flag)) for kind, flag, n in counted if n]
     if len(losses):
-        notices.insert(
-            0,
-            Notice(
-                "lost-records",
-                "places where the tracer lost records",
-                len(losses),
-                "record again with a larger --buffer, or less: --root, --exclude",
-                {"n_lost_counted": losses.n_lost_counted, "n_uncounted": int((losses.n_lost < 0).sum())},
-                one="place where the tracer lost records",
-            ),
-        )
+        details = {"n_lost_counted": losses.n_lost_counted, "n_uncounted": int((losses.n_lost < 0).sum())}
+        notices.insert(0, notice("lost-records", len(losses), details=details))
     return tuple(notices)

@@ -11,7 +11,7 @@ import codecs
 import re
 from collections.abc import Callable, Iterator
 
-from kfgraph.errors import Notice
+from kfgraph.errors import Notice, notice
 from kfgraph.parse.input import Input
 from kfgraph.parse.shapes import BARE, begins_with_task, common_indent, is_bare, is_record, likely_lines
 
@@ -178,11 +178,10 @@ class PlainText:
         found = self._source.notices()
         if self._n_prefixed:
             shown = repr(self._prefix.decode("utf-8", "replace"))
-            text = f"lines began with what is no part of the trace, like {shown}: that was taken off"
-            found.append(Notice("text-prefix", text, self._n_prefixed, details={"first": shown}))
+            found.append(notice("text-prefix", self._n_prefixed, details={"first": shown}, like=shown))
         forms = [name for name, form in _FORMS if form in self._steps and name not in _SILENT]
         if forms:
-            found.append(Notice("text-form", f"{' and '.join(forms)} were taken out of the text"))
+            found.append(notice("text-form", forms=" and ".join(forms)))
         return found
 
     def _found_out(self, head: bytes) -> bytes:

@@ -12,7 +12,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from kfgraph.errors import InputError, MachineError, Notice
+from kfgraph.errors import InputError, MachineError, notice
 from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.parse.assemble import assemble
 from kfgraph.parse.input import Input
@@ -80,7 +80,7 @@ def _load(source: Input, *, buffer: str | None) -> Trace:
     if status or complaint:
         first = complaint.splitlines()[0] if complaint else f"exit status {status}"
         details = {"status": status, "said": complaint[:1000]}
-        notices.append(Notice("trace-cmd", f"trace-cmd report complained: {first}", details=details))
+        notices.append(notice("trace-cmd", details=details, first=first))
     paired = pairer.finish(clock_is_ns=not facts["ticks"])
     return assemble(paired, facts, meta, notices, buffer=buffer or "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from kfgraph.errors import Notice
+from kfgraph.errors import Notice, notice
 from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.parse.assemble import assemble
 from kfgraph.parse.input import Input
@@ -60,4 +60,4 @@ def scan(scanner: Scanner, chunks: Iterable[bytes]) -> list[Notice]:
     if rest.strip() and not cut:
         scanner.feed(rest + b"\n")
     scanner.flush()
-    return [Notice("cut-input", "the text ends in the middle of a line, which was left out")] if cut else []
+    return [notice("cut-input:line")] if cut else []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kfgraph.errors import InputError, Notice
+from kfgraph.errors import InputError, Notice, notice
 from kfgraph.kernel.fitting import Fit, fit
 from kfgraph.kernel.module import Module, read_module
 from kfgraph.model.calls import Flag
@@ -38,7 +38,7 @@ def attach(trace: Trace, files: Sequence[str | Path]) -> Trace:
         module = read_module(path)
         why = _foreign(module, trace)
         if why:
-            notices.append(Notice("module-refused", f"{path.name} names nothing: {why}"))
+            notices.append(notice("module-refused", file=path.name, why=why))
         else:
             modules.append(module)
     calls, symbols = trace.calls, trace.symbols
@@ -49,8 +49,7 @@ def attach(trace: Trace, files: Sequence[str | Path]) -> Trace:
     fitted = {one.region.module for one in found}
     for module in modules:
         if module.image.name not in fitted and not _named_already(trace, module) and len(modules) < 100:
-            text = f"{Path(module.image.path).name} names nothing: its functions fit no address of this trace for sure"
-            notices.append(Notice("module-not-found", text))
+            notices.append(notice("module-not-found", file=Path(module.image.path).name))
     if not found:
         return replace(trace, notices=(*trace.notices, *notices))
     return replace(_named(trace, found), notices=(*trace.notices, *notices))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from kfgraph.errors import Notice
+from kfgraph.errors import notice
 from kfgraph.model.spelling import shell_line, shell_word
 from kfgraph.tracefile.cpulists import CpuLists
 from kfgraph.tracefile.header import Header
@@ -175,6 +175,5 @@ def leftover_buffers(header: Header, clock: str, notes: Notes) -> list[Buffer]:
         else:
             source.close()
     if buffers:
-        text = f"the recorder did not finish this file: the data of {n_files} per-CPU files beside it was read"
-        notes.say(Notice("leftover-files", text, details={"n_files": n_files}))
+        notes.say(notice("leftover-files", details={"n_files": n_files}, n_files=n_files))
     return list(buffers.values())

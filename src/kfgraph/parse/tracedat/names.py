@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.errors import Notice
+from kfgraph.errors import notice
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.parse.tracedat.feed import Future
 from kfgraph.parse.tracedat.kallsyms import MOST_LINES, Kallsyms, Symbol, loaded_modules, module_at
@@ -28,12 +28,7 @@ class Names:
 
     def _read(self) -> Kallsyms:
         if self._of_an_earlier_boot():
-            self.notes.say(
-                Notice(
-                    "earlier-boot",
-                    "the records are from before a reboot and the symbols from after it: functions are addresses",
-                )
-            )
+            self.notes.say(notice("earlier-boot"))
             return Kallsyms(b"")
         try:
             section = self._contents.section(Option.KALLSYMS)
@@ -91,23 +86,10 @@ class Names:
 
     def _say(self, kallsyms: Kallsyms, n_functions: int) -> None:
         if kallsyms.n_damaged:
-            self.notes.say(
-                Notice(
-                    "damaged-kallsyms",
-                    "lines of kallsyms are not symbols",
-                    kallsyms.n_damaged,
-                    one="line of kallsyms is not a symbol",
-                )
-            )
-        said = any(notice.code == "earlier-boot" for notice in self.notes.all())
+            self.notes.say(notice("damaged-kallsyms", kallsyms.n_damaged))
+        said = any(one.code == "earlier-boot" for one in self.notes.all())
         if n_functions and not said and (kallsyms.hidden or not len(kallsyms)):
-            self.notes.say(
-                Notice(
-                    "no-kallsyms",
-                    "the file holds no addresses of symbols: functions are shown as addresses",
-                    hint="record as root, with kernel.kptr_restrict below 2",
-                )
-            )
+            self.notes.say(notice("no-kallsyms"))
 
     def _modules(self) -> list[tuple[int, int, str]]:
         try:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.errors import InputError, Notice
+from kfgraph.errors import InputError, notice
 from kfgraph.model.args import RawArgs
 from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.symbols import SymbolTable
@@ -208,15 +208,7 @@ class Reading:
         others = [b.name for b in self.contents.buffers if b is not self.buffer and b.cpus]
         if others:
             shown = ", ".join(name[:80] or "(main)" for name in others[:10]) + (", ..." if len(others) > 10 else "")
-            self.notes.say(
-                Notice(
-                    "other-buffers",
-                    f"other trace buffers in the file: {shown}",
-                    len(others),
-                    "--buffer-name NAME",
-                    one=f"other trace buffer in the file: {shown}",
-                )
-            )
+            self.notes.say(notice("other-buffers", len(others), buffers=shown))
         trace = Trace(
             calls=calls,
             symbols=symbols,
