@@ -97,11 +97,15 @@ def _heed(problem: sys.UnraisableHookArgs) -> None:
     """What Python can tell nobody, being in a finalizer or where a thread begins."""
     if isinstance(problem.exc_value, KeyboardInterrupt):
         _thread.interrupt_main()
-    elif isinstance(problem.exc_value, MemoryError) and "_bootstrap" in f"{problem.object!r} {problem.err_msg}":
-        # The thread that started this one would wait for it for ever.
-        os._exit(fail(MachineError("not enough memory")))
-    else:
-        sys.__unraisablehook__(problem)
+        return
+    if isinstance(problem.exc_value, MemoryError):
+        where = f"{problem.object!r} {problem.err_msg}"
+        if "kfgraph.parse.background" in where:
+            return  # who waits for it finds out, and says so
+        if "_bootstrap" in where:
+            # A library's: the thread that started this one would wait for it for ever.
+            os._exit(fail(MachineError("not enough memory")))
+    sys.__unraisablehook__(problem)
 
 
 def entry_point(leave: Callable[..., None] | None = None) -> None:

@@ -25,6 +25,11 @@ class Codec:
     def __reduce__(self) -> tuple[Any, ...]:
         return Codec, (self.name, 0)
 
+    def prepare(self) -> None:
+        """Import what decompresses."""
+        if self.name == "zstd":
+            import zstandard  # noqa: F401
+
     def chunk(self, source: Source, chunk: Chunk) -> bytes:
         """The data of a chunk.
 

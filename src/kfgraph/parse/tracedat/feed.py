@@ -6,12 +6,12 @@ Imports no numpy: while the modules that decode are being imported, the first ch
 from __future__ import annotations
 
 import struct
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from kfgraph.model.units import format_bytes, plural
+from kfgraph.parse.background import Signal, beside
 from kfgraph.tracefile.codec import Codec
 from kfgraph.tracefile.contents import Contents
 from kfgraph.tracefile.layout import MAX_CHUNK, Buffer, Chunk, CpuData
@@ -25,36 +25,6 @@ _FREED_BYTES = 12 << 20
 _MOST_BYTES = 48 << 20
 """One chunk of every CPU at once; more only if the file is large enough to hold it, compressed."""
 _RATIO = 8
-
-
-class Future:
-    """The result of a function that runs in a thread of its own."""
-
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self._function = function
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        # Not kept: it would hold who holds this, and with that the file open, until a collection of garbage.
-        function = self.__dict__.pop("_function")
-        try:
-            self._value = function()
-        except BaseException as error:  # raised again where the value is asked for
-            self._error = error
-
-    def join(self) -> None:
-        """Wait for it."""
-        self._thread.join()
-
-    def result(self) -> Any:
-        """Wait for it; raises what it raised."""
-        self.join()
-        if self._error is not None:
-            raise self._error
-        return self._value
 
 
 class Piece(NamedTuple):
@@ -86,67 +56,67 @@ class Prefetcher:
         group_bytes = min(_GROUP_BYTES, _AHEAD_BYTES // (2 * max(len(cpus), 1)))
         self._lines = [_Line(contents, data, group_bytes) for data in cpus]
         self._wanted: _Line | None = None
-        self._held = 0
+        # Each is written by one thread: bytes expanded, and bytes taken of them.
+        self._n_made = self._n_taken = 0
+        self._made, self._taken = Signal(), Signal()
         self._closed = False
-        self._changed = threading.Condition()
+        if n_stored:
+            # Here: a thread that dies in an import leaves it locked.
+            contents.header.codec.prepare()
         _keep_freed_memory()
-        self._worker = Future(self._expand)
+        self._worker = beside(self._expand)
 
     def pieces(self, which: int) -> Iterator[Piece]:
         """All data of the ``which``-th of the buffer's CPUs, in order."""
         line = self._lines[which]
         while True:
-            with self._changed:
-                while not (line.ready or line.n_left == 0 or self._closed):
-                    self._wanted = line
-                    self._changed.notify_all()
-                    self._changed.wait()
-                if not line.ready:
+            while not line.ready and line.n_left and not self._closed:
+                if self._worker is None:
+                    line.expand_one()
+                elif self._worker.is_over():
                     break
-                group = line.ready.popleft()
-                self._held -= sum(piece.size for piece in group)
-                self._changed.notify_all()
+                else:
+                    self._wanted = line
+                    self._taken.give()
+                    self._made.wait()
+            if not line.ready:
+                break
+            group = line.ready.popleft()
+            self._n_taken += sum(piece.size for piece in group)
+            self._taken.give()
             yield from group
-        if line.n_left:
+        if line.n_left and self._worker is not None:
             self._worker.result()
 
     def close(self) -> None:
         """Nobody takes any more: the thread ends."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        self._worker.join()
+        self._closed = True
+        self._taken.give()
+        if self._worker is not None:
+            self._worker.join()
 
     def _expand(self) -> None:
         """What the thread does: group after group, as long as there is room."""
-        try:
-            while (line := self._next_line()) is not None:
-                group = line.expand_one()
-                with self._changed:
-                    line.ready.append(group)
-                    line.n_left -= 1
-                    self._held += sum(piece.size for piece in group)
-                    self._wanted = None if self._wanted is line else self._wanted
-                    self._changed.notify_all()
-        finally:
-            # Those who wait for more learn that there is none.
-            with self._changed:
-                self._closed = True
-                self._changed.notify_all()
+        while (line := self._next_line()) is not None:
+            if self._wanted is line:
+                # Before it is ready: who finds nothing ready asks again.
+                self._wanted = None
+            self._n_made += line.expand_one()
+            self._made.give()
 
     def _next_line(self) -> _Line | None:
         """The CPU whose next group is to be expanded, once there is room for it; None at the end."""
-        with self._changed:
-            while not self._closed:
-                if self._wanted is not None:
-                    return self._wanted
-                left = [line for line in self._lines if line.n_left]
-                if not left:
-                    return None
-                if self._held < _AHEAD_BYTES:
-                    # CPUs are merged by time: the one that has come least far is the next to be asked for.
-                    return min(left, key=_Line.share_expanded)
-                self._changed.wait()
+        while not self._closed:
+            wanted = self._wanted
+            if wanted is not None and wanted.n_left:
+                return wanted
+            left = [line for line in self._lines if line.n_left]
+            if not left:
+                return None
+            if self._n_made - self._n_taken < _AHEAD_BYTES:
+                # CPUs are merged by time: the one that has come least far is the next to be asked for.
+                return min(left, key=_Line.share_expanded)
+            self._taken.wait()
         return None
 
 
@@ -165,15 +135,18 @@ class _Line:
         """How much of the CPU's data, 0..1."""
         return 1 - self.n_left / len(self._groups)
 
-    def expand_one(self) -> list[Piece]:
-        """The next group; to be called by one thread only."""
+    def expand_one(self) -> int:
+        """Make the next group ready; how many bytes. To be called by one thread only."""
         group = self._groups[len(self._groups) - self.n_left]
         parts = expanded(self._contents.header.codec, self._data, group)
         pieces = []
         for chunk, part in zip(group, parts, strict=True):
             pieces.append(Piece(self._at, chunk.size, part))
             self._at += chunk.size
-        return pieces
+        # In this order: what is neither ready nor left is over.
+        self.ready.append(pieces)
+        self.n_left -= 1
+        return sum(chunk.size for chunk in group)
 
 
 def _keep_freed_memory() -> None:

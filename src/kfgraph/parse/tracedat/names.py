@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from kfgraph.errors import notice
 from kfgraph.model.symbols import SymbolTable
-from kfgraph.parse.tracedat.feed import Future
+from kfgraph.parse.background import beside
 from kfgraph.parse.tracedat.kallsyms import MOST_LINES, Kallsyms, Symbol, loaded_modules, module_at
 from kfgraph.tracefile.contents import Contents
 from kfgraph.tracefile.layout import Option
@@ -24,7 +24,7 @@ class Names:
         self._contents = contents
         self._buffer = buffer
         self.notes = Notes()
-        self._kallsyms = Future(self._read)
+        self._worker = beside(self._read)
 
     def _read(self) -> Kallsyms:
         if self._of_an_earlier_boot():
@@ -53,7 +53,7 @@ class Names:
         A caller is the function that its return address lies in: the code of that function if it is
         one that was called, else one of its own.
         """
-        kallsyms: Kallsyms = self._kallsyms.result()
+        kallsyms: Kallsyms = self._read() if self._worker is None else self._worker.result()
         self._say(kallsyms, len(functions))
         modules = self._modules()
         names, owners, resolved, starts = [""], [""], [False], [0]
