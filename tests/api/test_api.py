@@ -103,14 +103,19 @@ def test_one_name_is_as_good_as_a_list_for_the_other_questions(repository) -> No
 
 
 def test_one_module_file_is_as_good_as_a_list(tmp_path: Path, repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kfgraph.parse import vanished
+    from kfgraph.passes import Given, module_names
 
-    given: list[list[str]] = []
-    monkeypatch.setattr(vanished, "attach", lambda trace, modules: given.append(modules) or trace)
+    given: list[tuple[str, ...]] = []
+
+    def apply(trace: kfgraph.Trace, sources: Given) -> kfgraph.Trace:
+        given.append(sources.modules)
+        return trace
+
+    monkeypatch.setattr(module_names, "apply", apply)
     path = repository / "examples" / "insmod-foo-fail19.dat"
     for modules in ("foo.ko", ["foo.ko"], Path("foo.ko"), (Path("foo.ko"),), ()):
         kfgraph.load(path, modules=modules)
-    assert given == [["foo.ko"]] * 4
+    assert given == [("foo.ko",)] * 4
 
 
 def test_return_values_and_errors_in_the_frame() -> None:

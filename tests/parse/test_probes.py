@@ -14,8 +14,8 @@ from kfgraph.model.calls import Flag
 from kfgraph.model.companion import Companion, ModuleFunction, ModuleImage, ReturnProbe
 from kfgraph.model.marks import Marks
 from kfgraph.model.trace import Trace
-from kfgraph.parse import probes
 from kfgraph.parse.textfields import TextFields
+from kfgraph.passes import Given, return_probes
 
 INIT, READ, HELPER, OTHER = 0xC02E0000, 0xC033F01F, 0xC033F04D, 0xC0990000
 MODULE = ModuleImage(
@@ -54,9 +54,14 @@ def vanished(*hits: tuple[str, int, int, str]) -> Trace:
     return replace(trace, symbols=symbols, calls=trace.calls.with_columns(flags=flags), marks=marks)
 
 
+def applied(trace: Trace, companion: Companion) -> Trace:
+    # A pass writes into no column of what it gets.
+    return return_probes.apply(replace(trace.read_only(), companion=companion), Given())
+
+
 def test_hits_name_their_functions_and_what_lies_beside_them_and_give_values() -> None:
     hits = (("ev", 2, READ, "4294967277"), ("foo_init", 1, INIT, "0xffffffffffffffed"))
-    trace = probes.attach(vanished(*hits), Companion(probes=PROBES, modules=(MODULE,)))
+    trace = applied(vanished(*hits), Companion(probes=PROBES, modules=(MODULE,)))
     trace.check()
     assert trace.symbols.labels[1:] == (
         "load_module", "foo_init [foo]", "foo_read [foo]", "foo_helper [foo]", f"{OTHER:#x}",
@@ -77,13 +82,13 @@ def test_hits_name_their_functions_and_what_lies_beside_them_and_give_values() -
     ],
 )
 def test_a_hit_that_does_not_fit_tells_nothing(hit) -> None:
-    before = vanished(hit)
-    assert probes.attach(before, Companion(probes=PROBES, modules=(MODULE,))) is before
+    before = replace(vanished(hit), companion=Companion(probes=PROBES, modules=(MODULE,)))
+    assert return_probes.apply(before, Given()) is before
 
 
 def test_a_name_that_the_trace_knows_is_kept() -> None:
     trace = vanished(("ev", 0, 0x8000, "-22"))
-    after = probes.attach(trace, Companion(probes=PROBES))
+    after = applied(trace, Companion(probes=PROBES))
     assert after.symbols.labels == trace.symbols.labels
     assert after.calls.retval is not None and after.calls.retval[0] == -22
 

@@ -14,7 +14,7 @@ from kfgraph.kernel import module as module_file
 from kfgraph.kernel.fitting import PAGE, fit
 from kfgraph.kernel.module import Module, Text
 from kfgraph.model.companion import ModuleImage
-from kfgraph.parse import vanished
+from kfgraph.passes import Given, module_names
 
 CORE, INIT = 0xFFFFFFFFC0A10000, 0xFFFFFFFFC0B20000
 RELEASE = "6.1.0-56-amd64"
@@ -104,13 +104,13 @@ def traced(*addresses: int, kernel: str = RELEASE):
 def files(monkeypatch):
     """read_module reads these."""
     known: dict[str, Module] = {}
-    monkeypatch.setattr(vanished, "read_module", lambda path: known[str(path)])
+    monkeypatch.setattr(module_names, "read_module", lambda path: known[str(path)])
     return known
 
 
 def test_a_file_names_the_functions_of_a_trace(files) -> None:
     files["foo.ko"] = module()
-    trace = vanished.attach(traced(INIT + 4, CORE + 0x40, CORE + 0x90), ["foo.ko"])
+    trace = module_names.apply(traced(INIT + 4, CORE + 0x40, CORE + 0x90), Given(("foo.ko",)))
     assert trace.symbols.labels[1:] == ("do_one_initcall", "foo_init [foo]", "foo_40 [foo]", "foo_90 [foo]")
     assert trace.symbols.resolved[1:].all() and not trace.notices
     trace.check()
@@ -118,7 +118,7 @@ def test_a_file_names_the_functions_of_a_trace(files) -> None:
 
 def test_a_file_of_another_kernel_or_build_is_refused_with_its_reason(files) -> None:
     files["foo.ko"] = module()
-    trace = vanished.attach(traced(INIT + 4, CORE + 0x40, kernel="7.2.13"), ["foo.ko"])
+    trace = module_names.apply(traced(INIT + 4, CORE + 0x40, kernel="7.2.13"), Given(("foo.ko",)))
     assert trace.symbols.labels[2] == f"{INIT + 4:#x}"
     assert [n.code for n in trace.notices] == ["module-refused"]
     assert RELEASE in trace.notices[0].text and "7.2.13" in trace.notices[0].text
@@ -126,7 +126,7 @@ def test_a_file_of_another_kernel_or_build_is_refused_with_its_reason(files) -> 
 
 def test_a_file_that_does_not_fit_is_said(files) -> None:
     files["foo.ko"] = module()
-    trace = vanished.attach(traced(INIT + 8, CORE + 0x44), ["foo.ko"])
+    trace = module_names.apply(traced(INIT + 8, CORE + 0x44), Given(("foo.ko",)))
     assert [n.code for n in trace.notices] == ["module-not-found"]
     assert not trace.symbols.resolved[2:].any()
 

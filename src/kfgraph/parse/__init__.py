@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from kfgraph import passes
 from kfgraph.errors import InputError, NoMatchError, UsageError
 from kfgraph.parse.input import Input, Readable, companion_of
+from kfgraph.passes import Given
 
 if TYPE_CHECKING:
     from kfgraph.model.trace import Trace
@@ -121,19 +123,16 @@ def load(
         UsageError: no reader is called ``reader``.
     """
     with Input(path) as source:
-        chosen, given = _reader_for(source, reader)
-        trace = chosen.load(given, buffer)
+        chosen, text_or_bytes = _reader_for(source, reader)
+        trace = chosen.load(text_or_bytes, buffer)
+    files = [modules] if isinstance(modules, (str, os.PathLike)) else modules
+    given = Given(tuple(os.fspath(module) for module in files))
     file = companion_of(source.path)
     if file is not None:
-        from kfgraph.parse import companion
+        from kfgraph.parse import companionfile
 
-        trace = companion.attach(trace, file)
-    if modules:
-        from kfgraph.parse import vanished
-
-        files = [modules] if isinstance(modules, (str, os.PathLike)) else modules
-        trace = vanished.attach(trace, [os.fspath(module) for module in files])
-    return trace.read_only()
+        trace, given = companionfile.attach(trace, file), replace(given, companion_name=file.name)
+    return passes.apply(trace, given).read_only()
 
 
 def _reader_for(source: Input, name: str | None) -> tuple[Reader, Input | PlainText]:

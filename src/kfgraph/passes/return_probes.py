@@ -11,13 +11,17 @@ from dataclasses import replace
 import numpy as np
 
 from kfgraph.model.calls import Flag
-from kfgraph.model.companion import Companion, ModuleImage, ReturnProbe
+from kfgraph.model.companion import ModuleImage, ReturnProbe
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.trace import Trace
+from kfgraph.passes.given import Given
 
 
-def attach(trace: Trace, companion: Companion) -> Trace:
+def apply(trace: Trace, given: Given) -> Trace:
     """The trace with what the probes of its companion saw; as it was where they saw nothing."""
+    companion = trace.companion
+    if companion is None:
+        return trace
     probe_of = {probe.event: probe for probe in companion.probes}
     hits = [hit for hit in _hits(trace, set(probe_of)) if trace.symbols.addresses[trace.calls.func[hit[0]]] == hit[2]]
     if not hits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from kfgraph.kernel.module import Module, read_module
 from kfgraph.model.calls import Flag
 from kfgraph.model.symbols import UNKNOWN
 from kfgraph.model.trace import Trace
+from kfgraph.passes.given import Given
 
 _CALLS_INITS = "do_one_initcall"
 _SUFFIXES = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
 
 
-def attach(trace: Trace, files: Sequence[str | Path]) -> Trace:
-    """The trace with the names that the modules ``files`` prove; a directory stands for all modules below it.
+def apply(trace: Trace, given: Given) -> Trace:
+    """The trace with the names that the module files given prove; a directory stands for all modules below it.
 
     A file that does not fit, and one of another kernel, becomes a Notice.
 
@@ -30,7 +31,7 @@ def attach(trace: Trace, files: Sequence[str | Path]) -> Trace:
     """
     notices: list[Notice] = []
     modules: list[Module] = []
-    for file in files:
+    for file in given.modules:
         path = Path(file)
         if path.is_dir():
             modules += _below(path, trace)

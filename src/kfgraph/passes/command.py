@@ -1,12 +1,9 @@
-"""TRACE.kfgraph.json beside a trace: which lanes are the command's, and what ran before its exec."""
+"""Which lanes are the command's, and which of its calls the launcher made before its exec: the companion tells."""
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -14,53 +11,29 @@ from kfgraph.errors import notice
 from kfgraph.model.calls import Flag
 from kfgraph.model.companion import Companion
 from kfgraph.model.trace import Trace
-from kfgraph.parse import probes
+from kfgraph.passes.given import Given
 
-_MAX_SIZE = 64 << 20
-_MOST_SAID = 200
 # The point of no return of an exec is in begin_new_exec (flush_old_exec before 5.8): a failed one never comes there.
 _COMMITS = re.compile(r"(?:begin_new_exec|flush_old_exec)(?:\.\w+)*")
 _GIVES_BACK = re.compile(r"exit_mmap(?:\.\w+)*")
 _EXECS = re.compile(r"(?:__)?(?:[a-z0-9]+_)*sys_execve(?:at)?|(?:__)?do_execve\w*(?:\.\w+)*|bprm_execve(?:\.\w+)*")
 
 
-def attach(trace: Trace, file: Path) -> Trace:
-    """The trace with the companion in ``file``: probes, ``command_lanes`` and PRE_EXEC.
+def apply(trace: Trace, given: Given) -> Trace:
+    """The trace with the lanes of its companion's command, and PRE_EXEC on what ran before its exec.
 
-    A companion that cannot be read, or that is not this trace's, becomes a Notice.
+    A companion that names none of the trace's tasks becomes a Notice.
     """
-    try:
-        if file.stat().st_size > _MAX_SIZE:
-            raise ValueError("too large")
-        data = json.loads(file.read_bytes(), parse_constant=_no_number, parse_float=_finite)
-        if not isinstance(data, dict):
-            raise ValueError("no object")
-        companion = Companion.from_dict(data)
-    except (OSError, ValueError, RecursionError) as problem:
-        why = str(problem)[:_MOST_SAID]
-        return replace(trace, notices=(*trace.notices, notice("companion-unread", file=file.name, why=why)))
-    # A trace that was made of a dead guest's parts does not say.
-    meta = trace.meta if trace.meta.kernel else replace(trace.meta, kernel=companion.kernel)
-    trace = probes.attach(replace(trace, companion=companion, meta=meta), companion)
-    if not companion.pids:
+    companion = trace.companion
+    if companion is None or not companion.pids:
         return trace
     pids = command_pids(trace, companion)
     lanes = frozenset(lane for lane, task in enumerate(trace.tasks.tasks) if task.pid in pids)
     if not lanes:
-        return replace(trace, notices=(*trace.notices, notice("companion-mismatch", file=file.name)))
+        return replace(trace, notices=(*trace.notices, notice("companion-mismatch", file=given.companion_name)))
     trace = replace(trace, command_lanes=lanes)
     # A process that was attached to was past its exec: a later one of its own is its work.
     return flag_pre_exec(trace, companion.pids[0]) if companion.argv else trace
-
-
-def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no number in JSON")
-
-
-def _finite(text: str) -> float:
-    if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text} is too large a number")
-    return number
 
 
 def command_pids(trace: Trace, companion: Companion) -> set[int]:

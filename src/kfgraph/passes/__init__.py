@@ -1,0 +1,59 @@
+"""Trace -> Trace: what ``load`` does to every trace, whichever reader made it.
+
+A pass is a module of this folder with ``apply(trace, given) -> Trace``, and a line in PASSES. It returns the trace
+itself where it has nothing to say, and never writes into a column: it replaces it (``CallTable.with_columns``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from kfgraph.passes.given import Given
+
+if TYPE_CHECKING:
+    from kfgraph.model.trace import Trace
+
+__all__ = ["PASSES", "Given", "Pass", "apply"]
+
+
+def _always(trace: Trace, given: Given) -> bool:
+    return True
+
+
+def _with_companion(trace: Trace, given: Given) -> bool:
+    return trace.companion is not None
+
+
+def _with_modules(trace: Trace, given: Given) -> bool:
+    return bool(given.modules)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass: ``kfgraph.passes.NAME``, imported only where ``needed`` says that there is something for it."""
+
+    name: str
+    needed: Callable[[Trace, Given], bool] = _always
+
+
+PASSES = (
+    Pass("return_probes", _with_companion),
+    Pass("command", _with_companion),
+    Pass("module_names", _with_modules),
+)
+"""Every pass, in the order in which they run."""
+
+
+def apply(trace: Trace, given: Given) -> Trace:
+    """The trace after all PASSES.
+
+    Raises:
+        InputError: a file that was given cannot be used.
+    """
+    for each in PASSES:
+        if each.needed(trace, given):
+            trace = import_module(f"kfgraph.passes.{each.name}").apply(trace, given)
+    return trace
