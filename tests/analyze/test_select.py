@@ -248,7 +248,7 @@ def test_hide_keeps_the_time_of_what_hit_the_tracer_out_of_its_caller() -> None:
     odd = calls.with_columns(
         duration_ns=np.array([50, 90], np.int64),
         self_ns=np.array([50, 90], np.int64),
-        flags=np.array([0, inside], np.uint16),
+        flags=np.array([0, inside], np.uint32),
     )
     tree = call_tree(Trace(odd, trace.symbols, trace.tasks), root=["a"], hide=["b"]).tree
     assert spelt(tree) == ["a 50 50"]

@@ -123,7 +123,7 @@ def deep(depth: int) -> Trace:
         parent=(rows - 1).astype(np.int32),
         end=np.full(depth, depth, np.int32),
         context=np.zeros(depth, np.uint8),
-        flags=np.zeros(depth, np.uint16),
+        flags=np.zeros(depth, np.uint32),
     )
     trace = Trace(table, symbols_of([f"f{i}" for i in range(depth)]), TaskTable((Task(1, "deep"),)))
     trace.check()
@@ -147,7 +147,7 @@ def wide(n_leaves: int, *, name: str = "leaf") -> Trace:
         parent=np.r_[-1, np.zeros(n_leaves)].astype(np.int32),
         end=np.r_[n, np.arange(2, n + 1)].astype(np.int32),
         context=np.zeros(n, np.uint8),
-        flags=np.zeros(n, np.uint16),
+        flags=np.zeros(n, np.uint32),
     )
     trace = Trace(table, symbols_of(["root", name]), TaskTable((Task(1, "wide"),)))
     trace.check()

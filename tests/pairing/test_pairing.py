@@ -214,7 +214,7 @@ def test_losses_never_make_a_call_up(pairer_module, stream):
     for number, row in row_of.items():
         if calls[number].pid in hidden:
             continue
-        if not rows.flags[row] & ~np.uint16(Flag.HAS_RETVAL | Flag.MIGRATED | Flag.SELF_UNKNOWN | Flag.NO_EXIT):
+        if not rows.flags[row] & ~np.uint32(Flag.HAS_RETVAL | Flag.MIGRATED | Flag.SELF_UNKNOWN | Flag.NO_EXIT):
             parent = int(rows.parent[row])
             true = calls[number].parent
             if true is not None and true.number in row_of:
@@ -342,7 +342,7 @@ def test_an_interrupt_after_the_tracer_counted_down_stands_inside(pairer_module)
     assert rows.func.tolist() == [1, 2, 3, 4]
     assert rows.parent.tolist() == [-1, 0, 1, 1]
     assert rows.self_ns.tolist() == [105, 240, 20, 30]
-    assert (rows.flags & ~np.uint16(Flag.HAS_RETVAL)).tolist() == [0, 0, 0, 0]
+    assert (rows.flags & ~np.uint32(Flag.HAS_RETVAL)).tolist() == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("end", [True, False])
@@ -384,7 +384,7 @@ def test_idle_tasks_have_a_lane_per_cpu_and_a_task_keeps_its_own_across_cpus(pai
     )
     assert paired.lanes == [(0, 0), (0, 1), (7, -1)]
     assert paired.calls.duration_ns.tolist() == [20, 15, 5]
-    assert (paired.calls.flags & np.uint16(Flag.MIGRATED)).tolist() == [0, 0, Flag.MIGRATED]
+    assert (paired.calls.flags & np.uint32(Flag.MIGRATED)).tolist() == [0, 0, Flag.MIGRATED]
 
 
 def test_marks_and_losses_stand_where_they_happened(pairer_module):

@@ -337,6 +337,6 @@ def test_the_columns_of_a_loaded_trace_are_not_written_to(name: str, tmp_path: P
     assert [key for key, value in arrays if value.flags.writeable] == []
     with pytest.raises(ValueError, match="read-only"):
         trace.calls.flags[0] = 0
-    changed = trace.calls.with_columns(flags=trace.calls.flags | np.uint16(1))
+    changed = trace.calls.with_columns(flags=trace.calls.flags | np.uint32(1))
     changed.flags[0] = 7
     assert trace.calls.flags[0] != 7

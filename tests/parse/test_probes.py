@@ -35,7 +35,7 @@ def vanished(*hits: tuple[str, int, int, str]) -> Trace:
     tree = call("load_module", 5, call(f"{INIT:#x}", 5, call(f"{READ:#x}"), call(f"{HELPER:#x}"), call(f"{OTHER:#x}")))
     trace = trace_of([tree])
     symbols = replace(trace.symbols, addresses=np.array([0, 0x8000, INIT, READ, HELPER, OTHER], np.uint64))
-    flags = trace.calls.flags | np.where(symbols.resolved[trace.calls.func], 0, Flag.NAME_UNRESOLVED).astype(np.uint16)
+    flags = trace.calls.flags | np.where(symbols.resolved[trace.calls.func], 0, Flag.NAME_UNRESOLVED).astype(np.uint32)
     names = tuple(dict.fromkeys(event for event, *_ in hits))
     n = len(hits)
     name = np.array([names.index(hit[0]) for hit in hits], np.int32)

@@ -143,7 +143,7 @@ def test_an_unfinished_or_failed_call_is_never_folded_away() -> None:
     assert shown(folded) == ["root", "  step x2", "  step"]
     trace = trace_of([call("root", 5, *[call("step", 5) for _ in range(3)])])
     retval = np.array([0, 0, -19, 0], np.int64)
-    flags = trace.calls.flags | np.uint16(Flag.HAS_RETVAL)
+    flags = trace.calls.flags | np.uint32(Flag.HAS_RETVAL)
     failing = Trace(trace.calls.with_columns(retval=retval, flags=flags), trace.symbols, trace.tasks)
     assert shown(fold(tree_of(failing), FoldOptions(max_rows=None))) == ["root", "  step", "  step", "  step"]
 
@@ -156,7 +156,7 @@ def test_the_way_of_an_error_is_shown_however_fast_it_was() -> None:
     names = [trace.symbols.names[code] for code in trace.calls.func]
     # "undo" failed otherwise, "fine" got -19 of its own: both returned to a caller that failed.
     retval = np.array([error.get(name, 0) & 0xFFFFFFFF for name in names], np.int64)
-    flags = trace.calls.flags | np.uint16(Flag.HAS_RETVAL)
+    flags = trace.calls.flags | np.uint32(Flag.HAS_RETVAL)
     failing = Trace(trace.calls.with_columns(retval=retval, flags=flags), trace.symbols, trace.tasks)
     rows = shown(fold(tree_of(failing), FoldOptions(max_rows=8)))
     assert [row.strip().split(" ")[0] for row in rows if "slow" not in row and row.strip()[0] != "…"] == [

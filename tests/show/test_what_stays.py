@@ -34,7 +34,7 @@ def returning(trace: Trace, values: Mapping[int, int]) -> Trace:
     retval = np.zeros(len(trace.calls), np.int64)
     for row, value in values.items():
         retval[row] = value
-    flags = trace.calls.flags | np.uint16(Flag.HAS_RETVAL)
+    flags = trace.calls.flags | np.uint32(Flag.HAS_RETVAL)
     return replace(trace, calls=trace.calls.with_columns(retval=retval, flags=flags))
 
 

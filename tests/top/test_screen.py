@@ -72,7 +72,7 @@ def lossy(trace: Trace) -> Trace:
     """With the self time of a notifier call unknown."""
     calls = trace.calls
     rows = calls.func == trace.symbols.names.index("blocking_notifier_call_chain")
-    flags = np.where(rows, calls.flags | Flag.SELF_UNKNOWN, calls.flags).astype(np.uint16)
+    flags = np.where(rows, calls.flags | Flag.SELF_UNKNOWN, calls.flags).astype(np.uint32)
     unknown = replace(trace, calls=calls.with_columns(self_ns=np.where(rows, -1, calls.self_ns), flags=flags))
     unknown.check()
     return unknown
@@ -113,7 +113,7 @@ def test_what_is_not_known_is_said() -> None:
 
 def test_a_trace_of_exits_alone_says_that_self_times_are_unknown() -> None:
     trace = trace_of([call("f", 10), call("g", 7)])
-    unknown = np.full(2, Flag.NO_ENTRY | Flag.SELF_UNKNOWN, np.uint16)
+    unknown = np.full(2, Flag.NO_ENTRY | Flag.SELF_UNKNOWN, np.uint32)
     trace = replace(trace, calls=trace.calls.with_columns(self_ns=np.full(2, -1), flags=unknown))
     text = screen(trace, 100)
     assert text.startswith("2 functions, 2 calls, self times unknown (--by total sorts by what is known)\n")

@@ -72,7 +72,7 @@ def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
     n_self_known = n_calls - np.bincount(key[self_unknown], minlength=n_keys)
     return Aggregate(
         n_calls=n_calls,
-        n_unfinished=np.bincount(key[(flags & np.uint16(Flag.NO_EXIT)) != 0], minlength=n_keys),
+        n_unfinished=np.bincount(key[(flags & np.uint32(Flag.NO_EXIT)) != 0], minlength=n_keys),
         n_finished=n_finished,
         self_ns=_sums(key, self_ns, n_calls, n_self_known),
         total_ns=total_ns,

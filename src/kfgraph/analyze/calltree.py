@@ -198,7 +198,7 @@ def _table(
     trace, calls = chosen.trace, chosen.trace.calls
     total_ns = chosen.total_ns[taken]
     flags = calls.flags[taken].copy()
-    flags[parent < 0] &= np.uint16(0xFFFF ^ Flag.IN_TRACER)
+    flags[parent < 0] &= ~np.uint32(Flag.IN_TRACER)
     return TreeTable(
         parent=parent,
         end=end,
@@ -321,8 +321,8 @@ def without(tree: TreeTable, hidden: Bool) -> TreeTable:
     unknown = above[given[tree.self_ns[given] < 0]]
     unknown = np.append(unknown, np.flatnonzero(tree.self_ns < 0))
     self_ns[unknown] = -1
-    flags[unknown[(flags[unknown] & Flag.NO_EXIT) == 0]] |= np.uint16(Flag.SELF_UNKNOWN)
-    flags[is_outside & keep] |= np.uint16(Flag.IN_TRACER)
+    flags[unknown[(flags[unknown] & Flag.NO_EXIT) == 0]] |= np.uint32(Flag.SELF_UNKNOWN)
+    flags[is_outside & keep] |= np.uint32(Flag.IN_TRACER)
 
     n_before = np.append(0, np.cumsum(keep)).astype(np.int32)
     level = tree.level - covered(gone, tree.end[gone], n)
@@ -375,7 +375,7 @@ def merged(tree: TreeTable) -> TreeTable:
     np.minimum.at(least, node[single], tree.min_ns[single])
     most = np.full(n_nodes, -1, np.int64)
     np.maximum.at(most, node, tree.max_ns)
-    flags = np.zeros(n_nodes, np.uint16)
+    flags = np.zeros(n_nodes, np.uint32)
     np.bitwise_or.at(flags, node, tree.flags)
     floor_ns = summed(tree.floor_ns)
 

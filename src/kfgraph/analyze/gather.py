@@ -173,7 +173,7 @@ def _built(tree: TreeTable, tops: Int32, groups: _Groups) -> Gathered:
 
     floor_ns = summed(tree.floor_ns, whole=False)
     least, most = np.full(n_groups, np.iinfo(np.int64).max), np.full(n_groups, -1, np.int64)
-    flags = np.zeros(n_groups, np.uint16)
+    flags = np.zeros(n_groups, np.uint32)
     for part, which in ((members, into), (left, left_in)):
         single = tree.min_ns[part] >= 0
         np.minimum.at(least, which[single], tree.min_ns[part[single]])

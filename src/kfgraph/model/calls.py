@@ -70,7 +70,7 @@ class CallTable:
     parent: npt.NDArray[np.int32]
     end: npt.NDArray[np.int32]
     context: npt.NDArray[np.uint8]
-    flags: npt.NDArray[np.uint16]
+    flags: npt.NDArray[np.uint32]
     retval: npt.NDArray[np.int64] | None = None
     caller: npt.NDArray[np.int32] | None = None
     args: Args | None = field(default=None, repr=False)
@@ -88,7 +88,7 @@ class CallTable:
         "parent": np.int32,
         "end": np.int32,
         "context": np.uint8,
-        "flags": np.uint16,
+        "flags": np.uint32,
     }
 
     @classmethod
@@ -121,7 +121,7 @@ class CallTable:
 
     def has(self, flag: Flag) -> npt.NDArray[np.bool_]:
         """Which rows carry ``flag``."""
-        found: npt.NDArray[np.bool_] = (self.flags & np.uint16(flag)) != 0
+        found: npt.NDArray[np.bool_] = (self.flags & np.uint32(flag)) != 0
         return found
 
     @property

@@ -34,7 +34,7 @@ class TreeTable:
     min_ns: npt.NDArray[np.int64]
     max_ns: npt.NDArray[np.int64]
     row: npt.NDArray[np.int32]
-    flags: npt.NDArray[np.uint16]
+    flags: npt.NDArray[np.uint32]
     labels: tuple[str, ...]
     own_cost_ns: npt.NDArray[np.int64]
     extras: dict[str, npt.NDArray[Any]] = field(default_factory=dict)

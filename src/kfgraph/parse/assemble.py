@@ -68,10 +68,10 @@ def assemble(
     calls = paired.calls
     flags, retval = calls.flags, calls.retval
     if retval is not None:
-        not_told = (retval == NO_RETVAL) | ((flags & np.uint16(Flag.HAS_RETVAL)) == 0)
-        flags[not_told] &= np.uint16(0xFFFF ^ Flag.HAS_RETVAL)
+        not_told = (retval == NO_RETVAL) | ((flags & np.uint32(Flag.HAS_RETVAL)) == 0)
+        flags[not_told] &= ~np.uint32(Flag.HAS_RETVAL)
         retval[not_told] = 0
-    flags[~symbols.resolved[calls.func]] |= np.uint16(Flag.NAME_UNRESOLVED)
+    flags[~symbols.resolved[calls.func]] |= np.uint32(Flag.NAME_UNRESOLVED)
     calls = calls.with_columns(
         retval=retval if facts["n_retvals"] else None,
         caller=calls.caller if facts["n_callers"] else None,

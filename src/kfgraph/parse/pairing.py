@@ -35,7 +35,7 @@ _NODE_COLUMNS = (
     ("previous", np.int32),
     ("first", np.int32),
     ("context", np.uint8),
-    ("flags", np.uint16),
+    ("flags", np.uint32),
     ("last_child", np.int32),
 )
 _ABSENT: dict[str, npt.NDArray[Any]] = {
@@ -204,7 +204,7 @@ class Pairer:
         del settled, spares, next_call, nodes["call"]
         if not clock_is_ns:
             nodes["start"].fill(-1)
-        nodes["flags"][nodes["start"] < 0] |= np.uint16(Flag.START_UNKNOWN)
+        nodes["flags"][nodes["start"] < 0] |= np.uint32(Flag.START_UNKNOWN)
         calls = CallTable(
             func=nodes["func"],
             lane=nodes["lane"],
@@ -334,7 +334,7 @@ def _rows_of_places(
     row[placed] = np.searchsorted(calls.lane, places["lane"][placed])
     after = np.flatnonzero(places["last"] >= 0)
     last_row = new_row[places["last"][after]]
-    rebuilt = (calls.flags[last_row] & np.uint16(Flag.NO_ENTRY)) != 0
+    rebuilt = (calls.flags[last_row] & np.uint32(Flag.NO_ENTRY)) != 0
     row[after] = np.where(rebuilt, calls.end[last_row], last_row + 1)
     told = places["parent"] >= 0
     parent[told] = new_row[places["parent"][told]]
@@ -368,7 +368,7 @@ def _forget_contradictions(calls: CallTable) -> int:
     rebuilt = calls.has(Flag.NO_ENTRY)[parent]
     wrong = child[(calls.start_ns[child] < calls.start_ns[parent]) & (calls.start_ns[child] >= 0) & ~rebuilt]
     calls.start_ns[wrong] = -1
-    calls.flags[wrong] |= np.uint16(Flag.START_UNKNOWN)
+    calls.flags[wrong] |= np.uint32(Flag.START_UNKNOWN)
     return len(wrong)
 
 
@@ -378,7 +378,7 @@ def _not_in_tracer(
     """A text's callees that last longer than their callers are no interrupts for that: one of the two durations is
     wrong, unless context, name or time tell of an interrupt. How many."""
     flags, duration, start, context = (nodes[name] for name in ("flags", "duration", "start", "context"))
-    row = np.flatnonzero((flags & np.uint16(Flag.IN_TRACER)) != 0)
+    row = np.flatnonzero((flags & np.uint32(Flag.IN_TRACER)) != 0)
     row = row[(nodes["call"][row] < 0) & (duration[row] > duration[nodes["parent"][row]])]
     if not len(row):
         return 0
@@ -397,8 +397,8 @@ def _not_in_tracer(
         told |= np.isin(parent, nodes["parent"][named])
     wrong = row[~told]
     caller = nodes["parent"][wrong]
-    flags[wrong] &= np.uint16(0xFFFF ^ Flag.IN_TRACER)
-    flags[caller] |= np.uint16(Flag.SELF_UNKNOWN)
+    flags[wrong] &= ~np.uint32(Flag.IN_TRACER)
+    flags[caller] |= np.uint32(Flag.SELF_UNKNOWN)
     self_ns[caller] = -1
     return len(wrong)
 

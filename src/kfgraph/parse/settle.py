@@ -19,7 +19,7 @@ _CUT = cython.declare(cython.int, 4)
 _IN_TRACER = cython.declare(cython.int, 8)
 _DEPTH_JUMP = cython.declare(cython.int, 16)
 _SELF_UNKNOWN = cython.declare(cython.int, 512)
-_STRETCHED = cython.declare(cython.int, 32768)
+_STRETCHED = cython.declare(cython.int, 1 << 30)
 _NEAR = cython.declare(cython.longlong, 5_000)
 """The tracer's own delay between a time and its record, in ns."""
 
@@ -72,7 +72,7 @@ def settle(
     start: cython.longlong[::1],
     duration: cython.longlong[::1],
     call: cython.longlong[::1],
-    flags: cython.ushort[::1],
+    flags: cython.uint[::1],
     new_row: cython.int[::1],
     level: cython.short[::1],
     end: cython.int[::1],
@@ -107,7 +107,7 @@ def settle(
             flags[i] |= _SELF_UNKNOWN
         else:
             self_ns[i] = duration[i] - self_ns[i]
-        flags[i] &= ~_STRETCHED & 0xFFFF
+        flags[i] &= ~_STRETCHED
         if p < 0:
             continue
         if end[i] > end[p]:
@@ -152,7 +152,7 @@ def hit_tracer(
     start: cython.longlong[::1],
     duration: cython.longlong[::1],
     end: cython.int[::1],
-    flags: cython.ushort[::1],
+    flags: cython.uint[::1],
 ) -> cython.bint:
     """Whether interrupt ``i`` of a text, whose later siblings are settled, came at the entry of the callee behind it.
 

@@ -9,7 +9,7 @@ cpdef int abandon(
     int[::1] c_parent,
     int[::1] c_previous,
     int[::1] c_last,
-    unsigned short[::1] c_flags,
+    unsigned int[::1] c_flags,
 ) except -2
 
 

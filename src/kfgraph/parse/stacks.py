@@ -32,7 +32,7 @@ _DEPTH_JUMP = cython.declare(cython.int, 16)
 _MIGRATED = cython.declare(cython.int, 64)
 _HAS_RETVAL = cython.declare(cython.int, 128)
 _SELF_UNKNOWN = cython.declare(cython.int, 512)
-_STRETCHED = cython.declare(cython.int, 32768)
+_STRETCHED = cython.declare(cython.int, 1 << 30)
 """Until the calls are settled: it lasted longer than its duration says, since time asleep is not in it."""
 _NEAR = cython.declare(cython.longlong, 5_000)
 """An exit's time less its duration is that near to the time of its entry: the tracer's own delay, in ns."""
@@ -73,7 +73,7 @@ def pair(
     c_previous: cython.int[::1],
     c_first: cython.int[::1],
     c_context: cython.uchar[::1],
-    c_flags: cython.ushort[::1],
+    c_flags: cython.uint[::1],
     c_last: cython.int[::1],
     c_retval: cython.longlong[::1],
     c_caller: cython.int[::1],
@@ -345,7 +345,7 @@ def pair(
                     c_parent[earlier] = node
                     c_first[node] = c_first[earlier]
                     if c_depth[earlier] == d + 1:
-                        c_flags[earlier] &= ~_DEPTH_JUMP & 0xFFFF
+                        c_flags[earlier] &= ~_DEPTH_JUMP
                     if c_last[node] < 0:
                         c_last[node] = earlier
                     earlier = c_previous[earlier]
@@ -452,7 +452,7 @@ def abandon(
     c_parent: cython.int[::1],
     c_previous: cython.int[::1],
     c_last: cython.int[::1],
-    c_flags: cython.ushort[::1],
+    c_flags: cython.uint[::1],
 ) -> cython.int:
     """The innermost open call of ``lane`` did not return in our sight; its caller, -1 for none.
 

@@ -70,11 +70,11 @@ def flag_pre_exec(trace: Trace, pid: int) -> Trace:
     if ((losses.lane == lane) & (losses.row <= first)).any():
         return trace
     flags = calls.flags.copy()
-    flags[begin:first] |= np.uint16(Flag.PRE_EXEC)
+    flags[begin:first] |= np.uint32(Flag.PRE_EXEC)
     if commits is not None:
         gives_back = _first_row(trace, _GIVES_BACK, commits, int(calls.end[commits]))
         if gives_back is not None:
-            flags[gives_back : calls.end[gives_back]] |= np.uint16(Flag.PRE_EXEC)
+            flags[gives_back : calls.end[gives_back]] |= np.uint32(Flag.PRE_EXEC)
     return replace(trace, calls=calls.with_columns(flags=flags))
 
 

@@ -31,10 +31,10 @@ def apply(trace: Trace, given: Given) -> Trace:
     flags = calls.flags.copy()
     for row, _, _, value in hits:
         retval[row] = value
-        flags[row] |= np.uint16(Flag.HAS_RETVAL)
+        flags[row] |= np.uint32(Flag.HAS_RETVAL)
     known = {address: probe_of[event] for _, event, address, _ in hits}
     symbols = _named(trace.symbols, known, companion.modules)
-    flags[symbols.resolved[calls.func]] &= np.uint16(0xFFFF ^ Flag.NAME_UNRESOLVED)
+    flags[symbols.resolved[calls.func]] &= ~np.uint32(Flag.NAME_UNRESOLVED)
     return replace(trace, calls=calls.with_columns(retval=retval, flags=flags), symbols=symbols)
 
 

@@ -132,7 +132,7 @@ def _like_previous(tree: TreeTable) -> tuple[Bool, Int32]:
 
 def shapes(tree: TreeTable) -> npt.NDArray[np.uint64]:
     """A 64-bit hash of each node's shape, level by level from the leaves up."""
-    apart = (tree.flags & np.uint16(_KEPT_APART)).astype(np.uint64)
+    apart = (tree.flags & np.uint32(_KEPT_APART)).astype(np.uint64)
     shape = _mix(tree.label.astype(np.uint64) | (apart << np.uint64(32)))
     if "error" in tree.extras:
         said = tree.extras["error"].astype(np.int64) * 2 + tree.extras["error_sure"]

@@ -239,7 +239,7 @@ class Reading:
         unnamed = ~symbols.resolved
         unnamed[0] = False
         if unnamed.any():
-            calls.flags[unnamed[calls.func]] |= np.uint16(Flag.NAME_UNRESOLVED)
+            calls.flags[unnamed[calls.func]] |= np.uint32(Flag.NAME_UNRESOLVED)
         if calls.caller is not None:
             calls = calls.with_columns(caller=callers[calls.caller])
         if paired.arg is not None:
