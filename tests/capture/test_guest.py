@@ -518,7 +518,10 @@ def test_the_line_inside_as_far_as_it_is_known_outside(machine: Machine, tmp_pat
 
     begin = "trace-cmd record -p function_graph -o /run/kfgraph/trace.dat -b"
     early = "echo 1 > /sys/kernel/tracing/buffer_percent"
-    assert lines(CaptureOptions()) == [early, f"{begin} 65536 -P PID -e sched:sched_process_exec"]
+    plain = f"{begin} 65536 -P PID -e sched:sched_process_exec"
+    raw = "-e raw_syscalls:sys_enter -e raw_syscalls:sys_exit"
+    assert lines(CaptureOptions(syscalls=False)) == [early, plain]
+    assert lines(CaptureOptions()) == [early, f"{plain} {raw}"]
     inside = host._for_inside(CaptureOptions(command=command, output="t.dat", force=False), machine)
     assert (inside.default_buffer_kb, inside.buffer_kb, inside.given) == (65536, None, {})
     assert (inside.output, inside.force) == ("/run/kfgraph/trace.dat", True)
@@ -530,7 +533,8 @@ def test_the_line_inside_as_far_as_it_is_known_outside(machine: Machine, tmp_pat
         f"{begin} 64 -P PID -e sched:sched_process_exec -e syscalls "
         "-O nofuncgraph-args -O funcgraph-retval -O nofuncgraph-irqs -g vfs_open",
     ]
-    note, _, line = lines(CaptureOptions(returns=("vfs_open",)), KPROBE_EVENTS="y", KRETPROBES="y")
+    paths, note, _, line = lines(CaptureOptions(returns=("vfs_open",)), KPROBE_EVENTS="y", KRETPROBES="y")
+    assert paths == "# probes on getname and getname_flags, where the kernel has them: paths of system calls"
     assert note.startswith("# return probes for --returns and the loader") and line.endswith(" -e kfgraph")
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from kfgraph.capture.arming import arm
 from kfgraph.capture.plan import CaptureOptions, CapturePlan, default_buffer_kb, parse_size_kb
 from kfgraph.capture.prepare import make_plan
 from kfgraph.capture.probes import ProbePlan
+from kfgraph.capture.tracefs import take_snapshot
 
 from .conftest import OPTIONS, make_tracefs
 
@@ -125,6 +127,39 @@ def test_events_once_each(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "tracing")
     options = CaptureOptions(events=("sched:sched_switch", "syscalls"), syscalls=True, sched=True)
     assert make_plan(options, fs=fs).events == ("sched:sched_process_exec", "sched:sched_switch", "syscalls")
+
+
+@pytest.mark.parametrize(
+    ("asked", "events", "paths"),
+    [
+        (None, ("raw_syscalls:sys_enter", "raw_syscalls:sys_exit"), ("getname", "getname_flags")),
+        (True, ("syscalls",), ("getname", "getname_flags")),
+        (False, (), ()),
+    ],
+)
+def test_system_calls_and_their_paths_are_recorded_unless_they_are_not_wanted(
+    asked: bool | None, events: tuple[str, ...], paths: tuple[str, ...], tmp_path: Path
+) -> None:
+    fs = make_tracefs(tmp_path)
+    for name in ("sys_enter", "sys_exit"):
+        (tmp_path / "events" / "raw_syscalls" / name).mkdir(parents=True)
+    functions = (tmp_path / "available_filter_functions").read_text()
+    more = "getname_flags\ngetname\nkretprobe_dispatcher\nkprobe_ftrace_handler\nregister_kprobe\n"
+    (tmp_path / "available_filter_functions").write_text(functions + more)
+    plan = make_plan(CaptureOptions(syscalls=asked), fs=fs)
+    assert plan.events == ("sched:sched_process_exec", *events)
+    assert [probe.function for probe in plan.probes.paths] == [*paths]
+    assert plan.probes.notrace == (("*kretprobe*", "kprobe_ftrace_handler") if paths else ())
+    line = arm(plan, fs=fs, found=take_snapshot(fs)).argv(recorder="trace-cmd", pids=(1,), output="o")
+    assert ("-e kfgraph" in " ".join(line)) == bool(paths)
+    assert (tmp_path / "kprobe_events").read_text().split("\n")[1:-1] == [
+        f"r:kfgraph/path_of_{name} {name} path=+0(+0($retval)):string user=+8($retval):x64" for name in paths
+    ]
+
+
+def test_a_kernel_without_what_tells_of_system_calls_is_recorded_without(tmp_path: Path) -> None:
+    plan = make_plan(CaptureOptions(), fs=make_tracefs(tmp_path))
+    assert (plan.events, plan.probes) == (("sched:sched_process_exec",), ProbePlan())
 
 
 @pytest.mark.parametrize(("found", "settings"), [("50", {"buffer_percent": "10"}), ("1", {}), ("", {})])

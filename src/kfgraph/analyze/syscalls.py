@@ -12,19 +12,18 @@ import numpy as np
 from kfgraph.analyze.forest import Int32, Int64
 from kfgraph.analyze.retval import MAX_ERRNO, errors_of
 from kfgraph.analyze.select import lanes_asked_for, less_own_cost
+from kfgraph.analyze.sysevents import SystemCallEvents, arguments_of, system_call_events
 from kfgraph.analyze.sysexits import exits_of, handlers
 from kfgraph.kernel.errnos import errno_name
+from kfgraph.kernel.syscall_arguments import worded
 from kfgraph.model.calls import Flag
 from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace
 
-_ENTER, _EXIT = "sys_enter", "sys_exit"
 _PATH = re.compile(r"__(?:file|path|dev_|dir_|old|new|special)?name_val=(.*?)(?= \w+=|$)|\bpath=\"?([^\"]*)")
-_VALUE = re.compile(r"(?:\bret=|= |-> )?(0x[0-9a-f]{1,16}|-?\d{1,20})\s*$")
 _CODE = re.compile(r"error_code[=:]\s*(0x[0-9a-f]+|-?\d+)")
 _ARGUMENT = re.compile(r"(\w+)[=:] ?(\S+?)(?:,|(?= )|$)")
 _POINTERS_TO_PATHS = ("filename", "pathname", "path", "dir_name", "name", "oldname")
-_NUMBER = re.compile(r"(?:__syscall_nr=|NR )(\d+)")
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,9 @@ class SystemCall:
     ``row`` is its handler's call (-1: not recorded), ``mark`` its entry event (-1: none). ``result`` is what it
     returned (None: not recorded), ``error`` the same where that is -1 to -4095, else 0; ``evidence`` says where
     it comes from: ``return value``, ``system call result`` or "". ``path`` is the file that it names, where
-    recorded; ``text`` its arguments as the trace has them. ``duration_ns`` is as recorded, ``total_ns`` is less
-    kfgraph's own cost (:mod:`kfgraph.analyze.owncost`). Times in ns of the trace clock, -1 unknown.
+    recorded, ``paths`` are all of them (rename has two); ``text`` its arguments as the trace has them.
+    ``duration_ns`` is as recorded, without a handler from event to event; ``total_ns`` is less kfgraph's own cost
+    (:mod:`kfgraph.analyze.owncost`). Times in ns of the trace clock, -1 unknown.
     """
 
     name: str
@@ -50,21 +50,36 @@ class SystemCall:
     evidence: str
     path: str | None
     text: str
+    paths: tuple[str, ...] = ()
+    arch: str = ""
 
     @property
     def shown(self) -> str:
         """``openat("/nonexistent")``, as far as it is known."""
-        return f"{self.name}({_quoted(self.path)})"
+        return f"{self.name}({', '.join(map(_quote, self.paths))})"
+
+    @property
+    def arguments(self) -> str:
+        """``text``, or what the registers in it say."""
+        return ", ".join(self.words) if arguments_of(self.text) else self.text
 
     @property
     def worded(self) -> str:
         """``openat("/etc/passwd", dfd=-100, flags=0x80000)``: with its other arguments as recorded."""
+        return f"{self.name}({', '.join(self.words)})"
+
+    @property
+    def words(self) -> list[str]:
+        """Its arguments as far as they were recorded, each as strace writes it or ``name=value``."""
+        if registers := arguments_of(self.text):
+            found = worded(self.name, registers, self.paths, arch=self.arch)
+            return [*map(_quote, self.paths), "…"] if found is None else found
         others = [
             f"{name}={_in_hex(value)}"
             for name, value in _ARGUMENT.findall(self.text)
             if not name.startswith("__") and not (self.path is not None and name in _POINTERS_TO_PATHS)
         ]
-        return f"{self.name}({', '.join(filter(None, (_quoted(self.path), *others)))})"
+        return [*map(_quote, self.paths), *others]
 
 
 @dataclass(frozen=True)
@@ -84,8 +99,8 @@ class SystemCallSum:
     hottest_share: float
 
 
-def _quoted(path: str | None) -> str:
-    return "" if path is None else f'"{path}"'
+def _quote(path: str) -> str:
+    return f'"{path}"'
 
 
 def _in_hex(value: str) -> str:
@@ -171,7 +186,7 @@ def to_dict(trace: Trace, call: SystemCall) -> dict[str, object]:
         "duration_ns": call.duration_ns if call.duration_ns >= 0 else None,
         "total_ns": call.total_ns if call.total_ns >= 0 else None,
         "result": call.result, "error": errno_name(-call.error, arch=trace.meta.arch) or None if call.error else None,
-        "path": call.path, "arguments": call.text or None, "row": call.row if call.row >= 0 else None,
+        "path": call.path, "arguments": call.arguments or None, "row": call.row if call.row >= 0 else None,
     }  # fmt: skip
 
 
@@ -182,15 +197,13 @@ def system_calls(trace: Trace, lanes: Iterable[int] | None = None) -> list[Syste
     lane_of = trace.calls.lane[rows]
     exit_of = dict(zip(*(column.tolist() for column in exits_of(trace, rows, names)), strict=True))
     errors = errors_of(trace.calls, trace.symbols).codes
-    enters, exits = _event_marks(trace, _ENTER), _event_marks(trace, _EXIT)
+    events = system_call_events(trace)
     found: list[SystemCall] = []
     for lane in wanted:
         mine = rows[lane_of == lane]
         mine_names = [names[int(code)] for code in trace.calls.func[mine]]
-        entered = enters[trace.marks.lane[enters] == lane]
-        left = exits[trace.marks.lane[exits] == lane]
         left_of = [exit_of.get(row, -1) for row in mine.tolist()]
-        found += _of_lane(trace, lane, mine, mine_names, entered, left, left_of, errors)
+        found += _of_lane(trace, lane, mine, mine_names, events, left_of, errors)
     total_ns, _ = less_own_cost(trace)
     if total_ns is trace.calls.duration_ns:
         return found
@@ -200,20 +213,15 @@ def system_calls(trace: Trace, lanes: Iterable[int] | None = None) -> list[Syste
 def exit_codes(trace: Trace) -> dict[int, int]:
     """Lane -> the exit status (0 to 255) of its task, where its ``exit_group`` was recorded with its argument."""
     codes: dict[int, int] = {}
-    marks = trace.marks
-    for name in ("sys_enter_exit_group", "sys_enter_exit"):
-        for mark in marks.named(name).tolist():
-            told = _CODE.search(marks.text[mark])
-            if told:
-                codes[int(marks.lane[mark])] = int(told[1], 0) & 0xFF
+    marks, events = trace.marks, system_call_events(trace)
+    for mark in events.enters.tolist():
+        if events.named.get(mark) in ("exit_group", "exit"):
+            text = marks.text[mark]
+            told = _CODE.search(text)
+            registers = arguments_of(text)
+            if told or registers:
+                codes[int(marks.lane[mark])] = (int(told[1], 0) if told else registers[0]) & 0xFF
     return codes
-
-
-def _event_marks(trace: Trace, kind: str) -> Int32:
-    """The marks that tell of system calls entered (or left), in time order."""
-    marks = trace.marks
-    is_kind = np.array([name == kind or name.startswith(f"{kind}_") for name in marks.names], np.bool_)
-    return np.flatnonzero(is_kind[marks.name]).astype(np.int32) if len(is_kind) else np.zeros(0, np.int32)
 
 
 def _of_lane(
@@ -221,21 +229,26 @@ def _of_lane(
     lane: int,
     rows: Int32,
     names: list[str],
-    entered: Int32,
-    left: Int32,
+    events: SystemCallEvents,
     left_of: list[int],
     errors: np.ndarray,
 ) -> list[SystemCall]:
-    marks = trace.marks
+    marks, calls = trace.marks, trace.calls
+    entered, left, paths = (
+        of_all[marks.lane[of_all] == lane] for of_all in (events.enters, events.exits, events.paths)
+    )
     # A call's entry event stands before its handler.
     enter_of = _nearest_before(marks.row[entered], rows)
+    path_rows = marks.row[paths]
     found = []
     used_enter, used_exit = set[int](), set(left_of)
     for i, row in enumerate(rows.tolist()):
         enter = int(entered[enter_of[i]]) if enter_of[i] >= 0 else -1
         used_enter.add(enter)
-        result, evidence = _result(trace, row, left_of[i], int(errors[row]))
-        found.append(_made(trace, names[i], lane, row, enter, result, evidence))
+        result, evidence = _result(trace, row, left_of[i], int(errors[row]), events)
+        first, last = np.searchsorted(path_rows, (row + 1, calls.end[row] + 1)).tolist()
+        inside = _paths(trace, events, enter, paths[first:last].tolist())
+        found.append(_made(trace, names[i], lane, row, enter, left_of[i], result, evidence, inside))
     # Where only a part of the kernel was traced there are events without a handler.
     alone = [mark for mark in left.tolist() if mark not in used_exit]
     if alone:
@@ -243,11 +256,34 @@ def _of_lane(
         for mark in alone:
             at = int(np.searchsorted(before, mark)) - 1 if len(before) else -1
             enter = int(before[at]) if at >= 0 else -1
-            text = marks.text[mark]
-            name = marks.names[marks.name[mark]].removeprefix("sys_exit").removeprefix("_") or _by_number(text)
-            found.append(_made(trace, name, lane, -1, enter, _value(text), "system call result"))
+            name = events.named.get(mark, "system call")
+            if enter >= 0 and events.named.get(enter, name) != name:
+                enter = -1
+            first, last = np.searchsorted(paths, (enter if enter >= 0 else mark, mark)).tolist()
+            inside = _paths(trace, events, enter, paths[first:last].tolist())
+            result = events.result.get(mark)
+            found.append(_made(trace, name, lane, -1, enter, mark, result, "system call result", inside))
         found.sort(key=lambda call: call.start_ns)
     return found
+
+
+def _paths(trace: Trace, events: SystemCallEvents, enter: int, marks: list[int]) -> tuple[str, ...]:
+    """The paths that probes read, each once, in the order of the arguments where their addresses tell it.
+
+    The kernel may read the last first. Where one probed function calls the other, both tell the same.
+    """
+    name_of = trace.marks.name
+    told = [
+        mark
+        for before, mark in zip([-1, *marks], marks, strict=False)
+        if mark in events.path
+        and not (before >= 0 and name_of[before] != name_of[mark] and events.path.get(before) == events.path[mark])
+    ]
+    registers = arguments_of(trace.marks.text[enter]) if enter >= 0 and len(told) > 1 else []
+    pointers = [events.pointer.get(mark, -1) for mark in told]
+    if registers and all(pointer in registers for pointer in pointers):
+        told = [told[i] for i in np.argsort([registers.index(pointer) for pointer in pointers], kind="stable")]
+    return tuple(events.path[mark] for mark in told)
 
 
 def _nearest_before(places: Int32, rows: Int32) -> np.ndarray:
@@ -258,36 +294,38 @@ def _nearest_before(places: Int32, rows: Int32) -> np.ndarray:
     return np.where(ok, at, -1)
 
 
-def _result(trace: Trace, row: int, exit_: int, error: int) -> tuple[int | None, str]:
+def _result(trace: Trace, row: int, exit_: int, error: int, events: SystemCallEvents) -> tuple[int | None, str]:
     calls = trace.calls
-    if exit_ >= 0:
-        value = _value(trace.marks.text[exit_])
-        if value is not None:
-            return value, "system call result"
+    if exit_ in events.result:
+        return events.result[exit_], "system call result"
     if calls.retval is not None and calls.flags[row] & np.uint32(Flag.HAS_RETVAL):
         return error or int(calls.retval[row]), "return value"
     return None, ""
 
 
-def _made(trace: Trace, name: str, lane: int, row: int, enter: int, result: int | None, evidence: str) -> SystemCall:
+def _made(
+    trace: Trace,
+    name: str,
+    lane: int,
+    row: int,
+    enter: int,
+    exit_: int,
+    result: int | None,
+    evidence: str,
+    paths: tuple[str, ...],
+) -> SystemCall:
     calls, marks = trace.calls, trace.marks
     text = marks.text[enter] if enter >= 0 else ""
+    arch = trace.meta.arch
     error = result if result is not None and -MAX_ERRNO <= result < 0 else 0
-    told = _PATH.search(text)
-    path = (told[1] or told[2]) if told else None
+    if not paths and (told := _PATH.search(text)):
+        paths = (told[1] or told[2] or "",)
     start = int(calls.start_ns[row]) if row >= 0 else int(marks.time_ns[enter]) if enter >= 0 else -1
     duration = int(calls.duration_ns[row]) if row >= 0 else -1
-    return SystemCall(name, lane, row, enter, start, duration, duration, result, error, evidence, path, text)
-
-
-def _value(text: str) -> int | None:
-    told = _VALUE.search(text)
-    if told is None:
-        return None
-    value = int(told[1], 0)
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
-def _by_number(text: str) -> str:
-    told = _NUMBER.search(text)
-    return f"system call {told[1]}" if told else "system call"
+    if row < 0 and min(start, exit_) >= 0 and marks.time_ns[exit_] >= start:
+        # From event to event.
+        duration = int(marks.time_ns[exit_]) - start
+    path = paths[0] if paths else None
+    return SystemCall(
+        name, lane, row, enter, start, duration, duration, result, error, evidence, path, text, paths, arch
+    )

@@ -117,7 +117,7 @@ class Why:
                 "system_call": None if self.failure is None else self.failure.name,
                 "function": self.function or None,
                 "path": None if self.failure is None else self.failure.path,
-                "arguments": None if self.failure is None else self.failure.text or None,
+                "arguments": None if self.failure is None else self.failure.arguments or None,
                 "error": self.error,
                 "name": errno_name(-self.error, arch=self.trace.meta.arch) or None,
                 "row": self.row if self.row >= 0 else None,

@@ -52,14 +52,15 @@ def _apply_settings(plan: CapturePlan, fs: Tracefs) -> None:
 def _set_probes(plan: CapturePlan, fs: Tracefs) -> CapturePlan:
     wanted = plan.probes
     done, refused = install(fs, wanted.probes)
-    notes = [*plan.notes, *refused.values()]
-    if done:
+    paths, no_paths = install(fs, wanted.paths)
+    notes = [*plan.notes, *refused.values(), *no_paths.values()]
+    if done or paths:
         left_out = ", ".join(wanted.notrace)
         notes.append(f"not traced, for the return probes would fill the trace with them: {left_out}")
     return replace(
         plan,
-        probes=replace(wanted, probes=done),
-        probes_set=bool(done),
+        probes=replace(wanted, probes=done, paths=paths),
+        probes_set=bool(done or paths),
         notes=tuple(notes),
         warnings=(*plan.warnings, *(why for function, why in refused.items() if function in wanted.asked)),
     )

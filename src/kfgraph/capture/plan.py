@@ -13,6 +13,7 @@ from kfgraph.model.companion import ModuleImage
 from kfgraph.model.spelling import shell_line
 
 FORK_EVENT, EXEC_EVENT = "sched:sched_process_fork", "sched:sched_process_exec"
+RAW_SYSCALLS = ("raw_syscalls:sys_enter", "raw_syscalls:sys_exit")
 
 _MOST_KB = 1 << 40
 _KIB_IN = {"": 1, "K": 1, "M": 1024, "G": 1024**2}
@@ -25,8 +26,10 @@ _ONLY_BUFFER_MOST_KB = 256 * _MIB
 class CaptureOptions:
     """What the user asked for, before this kernel was asked what it can do: what to record, of whom, and where to.
 
-    ``args`` and ``retval`` None: where the kernel can. ``buffer_kb`` None: ``default_buffer_kb``, and where that is
-    None too, what the memory of this machine allows. ``duration_s`` None: no limit.
+    ``args`` and ``retval`` None: where the kernel can. ``syscalls`` None: their numbers and results, where the kernel
+    can, and the paths that they name; True: named arguments too; False: none of it. ``buffer_kb`` None:
+    ``default_buffer_kb``, and where that is None too, what the memory of this machine allows. ``duration_s`` None:
+    no limit.
     """
 
     follow: bool = False
@@ -37,7 +40,7 @@ class CaptureOptions:
     min_duration_us: int = 0
     buffer_kb: int | None = None
     events: tuple[str, ...] = ()
-    syscalls: bool = False
+    syscalls: bool | None = None
     sched: bool = False
     clock: str = ""
     args: bool | None = None
@@ -90,8 +93,8 @@ class CapturePlan:
     ``buffer_kb`` is per CPU, ``most_buffer_kb`` what the memory could spare for a CPU (0: not known).
     ``drain_percent`` is how full a buffer is when it begins to be written to the file (0: as the kernel has it).
     ``trace_options`` are ftrace's. ``probes`` are to be set; once they are (``probes_set``), they are those that the
-    kernel took. ``modules`` are those that the command loads. ``notes`` say what is left out and why, for the
-    companion, ``warnings`` what the user is to know.
+    kernel took. ``raw_syscalls``: numbers and results of system calls are recorded. ``modules`` are those that the
+    command loads. ``notes`` say what is left out and why, for the companion, ``warnings`` what the user is to know.
     """
 
     options: CaptureOptions
@@ -101,6 +104,7 @@ class CapturePlan:
     trace_options: tuple[str, ...] = ()
     probes: ProbePlan = field(default_factory=ProbePlan)
     probes_set: bool = False
+    raw_syscalls: bool = False
     modules: tuple[ModuleImage, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -133,7 +137,9 @@ class CapturePlan:
         knows the children; last those of the probes.
         """
         needed = (FORK_EVENT, EXEC_EVENT) if self.options.follow else (EXEC_EVENT,)
-        return (*needed, *asked_events(self.options), *((GROUP,) if self.probes_set else ()))
+        by_default = RAW_SYSCALLS if self.raw_syscalls else ()
+        events = (*needed, *by_default, *asked_events(self.options), *((GROUP,) if self.probes_set else ()))
+        return tuple(dict.fromkeys(events))
 
     @property
     def excludes(self) -> tuple[str, ...]:
@@ -170,7 +176,7 @@ class CapturePlan:
 
 def asked_events(options: CaptureOptions) -> tuple[str, ...]:
     """The events that the user asked for, by name or by an option that stands for one."""
-    named = {"syscalls": options.syscalls, "sched:sched_switch": options.sched}
+    named = {"syscalls": options.syscalls is True, "sched:sched_switch": options.sched}
     return tuple(dict.fromkeys([*options.events, *(event for event, wanted in named.items() if wanted)]))
 
 

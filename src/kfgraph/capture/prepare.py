@@ -11,8 +11,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kfgraph.capture.loads import find_loads
-from kfgraph.capture.plan import CaptureOptions, CapturePlan, asked_events, default_buffer_kb, most_buffer_kb
-from kfgraph.capture.probes import plan_probes, read_blacklist, read_loaded
+from kfgraph.capture.plan import (
+    RAW_SYSCALLS,
+    CaptureOptions,
+    CapturePlan,
+    asked_events,
+    default_buffer_kb,
+    most_buffer_kb,
+)
+from kfgraph.capture.probes import plan_probes, read_blacklist, read_loaded, with_paths
 from kfgraph.capture.tracefs import BE_ROOT, Tracefs
 from kfgraph.errors import CaptureError
 from kfgraph.kernel.types import can_fail
@@ -45,6 +52,8 @@ def make_plan(options: CaptureOptions, *, fs: Tracefs) -> CapturePlan:
         can_fail=can_fail(),
         wanted=not options.no_returns,
     )
+    if options.syscalls is not False:
+        probes = with_paths(fs, probes)
     return CapturePlan(
         options,
         buffer_kb=buffer_kb,
@@ -52,6 +61,7 @@ def make_plan(options: CaptureOptions, *, fs: Tracefs) -> CapturePlan:
         drain_percent=_drain_percent(fs),
         trace_options=trace_options,
         probes=probes,
+        raw_syscalls=options.syscalls is None and all(map(fs.has_event, RAW_SYSCALLS)),
         modules=tuple(module.image for module in loads.modules),
         notes=(*notes, *loads.unread, *probes.notes),
         warnings=(*loads.unread, *doubts(options, loading=loading, loaded=loaded)),

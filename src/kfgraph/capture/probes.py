@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from kfgraph.capture.tracefs import Tracefs
 from kfgraph.kernel.loader import (
+    HIT_NOISE,
     LOADER_FUNCTIONS,
     LOADER_WAY,
     MAX_PROBES,
@@ -24,6 +25,7 @@ from kfgraph.kernel.loader import (
     PROBE_NOISE,
     present,
 )
+from kfgraph.kernel.syscalls import PATH_EVENT, PATH_FUNCTIONS
 from kfgraph.kernel.unwinding import gives_back
 from kfgraph.model.companion import ReturnProbe
 from kfgraph.model.units import plural
@@ -49,10 +51,11 @@ class ProbePlan:
     """The probes to set, what must not be traced for them, and a sentence for everything left out.
 
     ``n_cut`` is the number of functions that have none because there is a limit, ``asked`` are those that the user
-    named.
+    named. ``paths`` are probes too, on functions that return the path that a system call names.
     """
 
     probes: tuple[ReturnProbe, ...] = ()
+    paths: tuple[ReturnProbe, ...] = ()
     notrace: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     n_cut: int = 0
@@ -98,7 +101,20 @@ def plan_probes(
     if not probes:
         return ProbePlan(notes=tuple(notes))
     by_name = frozenset(p.function for p in probes if any(fnmatch.fnmatchcase(p.function, glob) for glob in globs))
-    return ProbePlan(probes, present(PROBE_NOISE, functions), tuple(notes), n_cut, by_name)
+    noise = present(PROBE_NOISE, functions)
+    return ProbePlan(probes, notrace=noise, notes=tuple(notes), n_cut=n_cut, asked=by_name)
+
+
+def with_paths(fs: Tracefs, plan: ProbePlan) -> ProbePlan:
+    """The plan with probes on what copies a path from the program, where this kernel can."""
+    if not fs.has("kprobe_events"):
+        return plan
+    functions = fs.functions()
+    paths = tuple(ReturnProbe(GROUP, f"{PATH_EVENT}{name}", name, "") for name in present(PATH_FUNCTIONS, functions))
+    if not paths:
+        return plan
+    noise = plan.notrace or tuple(glob for glob in HIT_NOISE if fnmatch.filter(functions, glob))
+    return replace(plan, paths=paths, notrace=noise)
 
 
 def _choose(
@@ -180,6 +196,10 @@ def read_loaded(path: Path = MODULES) -> frozenset[str]:
 
 def definition(probe: ReturnProbe) -> str:
     """Its line for kprobe_events. A module that is not loaded yet is allowed: the probe waits for it."""
+    if probe.event.startswith(PATH_EVENT):
+        # struct filename begins with the path and, up to 7.0, where the program has it (include/linux/fs.h).
+        pointer = f"user=+{int(_TYPE[1:]) // 8}($retval):{_TYPE}"
+        return f"r:{probe.group}/{probe.event} {probe.function} path=+0(+0($retval)):string {pointer}"
     where = f"{probe.module}:{probe.function}" if probe.module else probe.function
     return f"r:{probe.group}/{probe.event} {where} ret=$retval:{_TYPE}"
 

@@ -57,6 +57,7 @@ class Tracefs:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._functions: frozenset[str] | None = None
 
     def has(self, name: str) -> bool:
         """Does this kernel have the file (or directory)?"""
@@ -124,9 +125,11 @@ class Tracefs:
         return self.has(f"options/{name}")
 
     def functions(self) -> frozenset[str]:
-        """Names of all functions that can be traced now; a module's without its ``[module]``."""
-        lines = self.read("available_filter_functions").splitlines()
-        return frozenset(line.split(None, 1)[0] for line in lines if line)
+        """Names of the functions that can be traced when this is first asked; a module's without its ``[module]``."""
+        if self._functions is None:
+            lines = self.read("available_filter_functions").splitlines()
+            self._functions = frozenset(line.split(None, 1)[0] for line in lines if line)
+        return self._functions
 
     def has_event(self, event: str) -> bool:
         """Is it an event (``system:name``, ``name``) or a whole ``system`` of this kernel? Each may be a glob."""

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from kfgraph.capture.plan import RAW_SYSCALLS
 from kfgraph.capture.recording import Recording
 from kfgraph.cli import invocation
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
@@ -75,6 +76,9 @@ def buffer_that_holds(recording: Recording) -> str:
 
 def _record_bytes(companion: Companion) -> int:
     other_events = any(companion.options.get(name) for name in ("events", "syscalls", "sched"))
+    # System calls are few beside all their functions, and the most of what is left where those are not recorded.
+    restricted = any(companion.options.get(name) for name in ("roots", "only", "max_depth", "min_duration_us"))
+    other_events |= restricted and RAW_SYSCALLS[0] in companion.trace_cmd
     if other_events or "funcgraph-args" in companion.trace_cmd:
         return _RECORD_BYTES_WITH_ARGS
     return _EXIT_BYTES if companion.options.get("min_duration_us") else _RECORD_BYTES

@@ -38,7 +38,14 @@ MinDuration = Annotated[
 Event = Annotated[
     list[str] | None, Option(("-e", "--event"), "Record this event too: SYSTEM:NAME or SYSTEM.", _WHAT, "EVENT")
 ]
-Syscalls = Annotated[bool, Option(("--syscalls",), "Record system calls with their arguments.", _WHAT)]
+Syscalls = Annotated[
+    bool | None,
+    Option(
+        ("--syscalls/--no-syscalls",),
+        "System calls with named arguments, or none (default: their numbers, results and paths).",
+        _WHAT,
+    ),
+]
 Sched = Annotated[bool, Option(("--sched",), "Record task switches (to tell time asleep).", _WHAT)]
 Args = Annotated[
     bool | None, Option(("--args/--no-args",), "Function arguments (default: where the kernel can).", _WHAT)

@@ -34,7 +34,7 @@ def run(
     max_depth: o.MaxDepth = 0,
     min_duration: o.MinDuration = None,
     event: o.Event = None,
-    syscalls: o.Syscalls = False,
+    syscalls: o.Syscalls = None,
     sched: o.Sched = False,
     args: o.Args = None,
     retval: o.Retval = None,

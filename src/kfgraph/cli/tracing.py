@@ -173,9 +173,9 @@ def dry_run(options: CaptureOptions, *, in_guest: GuestChoice | None) -> int:
         return guesting.dry_run(options, in_guest)
     fs = checking.machine()
     plan = make_plan(options, fs=fs)
-    for probe in plan.probes.probes:
+    for probe in (*plan.probes.probes, *plan.probes.paths):
         print(f"echo {shell_word(definition(probe))} >> {fs.root}/kprobe_events")
-    plan = replace(plan, probes_set=bool(plan.probes.probes))
+    plan = replace(plan, probes_set=bool(plan.probes.probes or plan.probes.paths))
     for sentence in plan.warnings:
         say(sentence)
     # A command has no pid before it is started.

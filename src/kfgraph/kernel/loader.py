@@ -107,6 +107,10 @@ PROBE_NOISE = (
     "lookup_symbol_name",
 )
 
+# The same for probes on functions of the kernel itself: only hits make noise. Globs, for each costs a pass over all
+# functions.
+HIT_NOISE = ("*kretprobe*", "*rethook*", "kprobe_ftrace_handler")
+
 # The calls in which the kernel sets return probes on a module that comes, and takes them from one that goes. One may
 # call the next: which of them a trace shows depends on the version and on what was inlined. Source: kernel/notifier.c.
 NOTIFIERS = frozenset(

@@ -57,6 +57,7 @@ _LAYOUTS = {
         _named(("comm", _COMM), ("pid", _INT), ("child_comm", _COMM), ("child_pid", _INT)),
         _named(("parent_comm", _COMM), ("parent_pid", _INT), ("child_comm", _COMM), ("child_pid", _INT)),
     ),
+    "sys_enter": (f"NR {_field('id', '-?[0-9]{1,19}')} \\({_field('args', '.*')}\\)",),
     "sys_exit": (f"NR {_field('id', '-?[0-9]{1,19}')} = {_field('ret', '-?[0-9]{1,19}')}",),
 }
 _RETURNED = (r"(?:\S{1,64} -> )?(?P<ret>0x[0-9a-f]{1,16})",)

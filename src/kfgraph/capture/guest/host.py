@@ -26,6 +26,7 @@ from kfgraph.capture.recording import Recording
 from kfgraph.capture.verify import verify
 from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound, Interrupted
 from kfgraph.kernel.images import KernelImage
+from kfgraph.kernel.syscalls import PATH_FUNCTIONS
 from kfgraph.model.companion import Companion
 from kfgraph.model.units import plural
 
@@ -113,8 +114,12 @@ def lines_inside(options: CaptureOptions, image: KernelImage, machine: Machine) 
         buffer_kb=options.buffer_kb or _default_buffer_kb(machine),
         drain_percent=worker.DRAIN_PERCENT,
         trace_options=tuple(trace_options),
+        raw_syscalls=options.syscalls is None,
     )
     lines = []
+    if image.probes and options.syscalls is not False:
+        plan = replace(plan, probes_set=True)
+        lines.append(f"# probes on {' and '.join(PATH_FUNCTIONS)}, where the kernel has them: paths of system calls")
     if (loads.asked or options.returns) and image.probes and not image.retval and not options.no_returns:
         plan = replace(plan, probes_set=True)
         of = ", ".join(m.image.name for m in loads.asked) or "--returns"
