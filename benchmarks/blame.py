@@ -15,7 +15,7 @@ import argparse
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,12 @@ import numpy as np
 import kfgraph
 from kfgraph.analyze.blame import Outcomes
 from kfgraph.analyze.why import Why, why
+from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.kernel.unwinding import plain
+from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 
+FIXTURES = Path(__file__).resolve().parent.parent / "tests" / "why" / "fixtures"
 MODULES = Path(__file__).resolve().parent.parent / "tests" / "why" / "modules"
 
 
@@ -61,11 +64,21 @@ def judge(answer: Why, truth: Truth) -> str:
         return "among three" if among else "not known"
     if answer.birth.step.function in truth.birth:
         return "exact"
-    if not answer.birth.exact and answer.birth.step.function in truth.chain:
+    if not answer.birth.exact and _is_below(answer, truth):
         return "bound"
     if any(step.function in truth.birth for step in answer.candidates[:3]):
         return "among three"
     return "wrong but sure" if answer.birth.sure else "wrong"
+
+
+def _is_below(answer: Why, truth: Truth) -> bool:
+    """Whether a true birthplace was called below the one that was named, or is one that no trace can show."""
+    assert answer.birth is not None
+    if answer.birth.step.function in truth.chain:
+        return True
+    calls, names, row = answer.trace.calls, answer.trace.symbols.names, answer.birth.step.row
+    below = {plain(names[code]) for code in np.unique(calls.func[row : int(calls.end[row])]).tolist()}
+    return not below.isdisjoint(truth.birth)
 
 
 def live_rule(trace: Trace, *, root: str = "do_one_initcall") -> str:
@@ -99,33 +112,73 @@ def live_rule(trace: Trace, *, root: str = "do_one_initcall") -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class Scored:
+    """One fixture: the verdict on what ``why`` says, what it says, and what the live rule says."""
+
+    name: str
+    verdict: str
+    said: str
+    live: str
+    live_is_right: bool
+
+
+def score(file: Path, *, modules: Path = MODULES, ko: Path | None = None, values: bool = True) -> Scored:
+    """``values``: False leaves every return value out but the failing call's own, as on a kernel without them."""
+    name, _, twin = file.stem.partition(".")
+    truth = Truth.read(modules / f"{name}.c")
+    module = ko / f"{name}.ko" if ko else None
+    trace = kfgraph.load(file, modules=[module] if module and module.exists() else [])
+    answer = why(trace if values else without_values(trace))
+    live = live_rule(trace) if values else ""
+    born = answer.birth
+    said = f"{born.step.function}{'' if born.exact else ' or below'}" if born else answer.outcome
+    if twin:
+        right = answer.outcome == "nothing" and not (answer.swallowed and not truth.swallowed)
+        return Scored(file.stem, "exact" if right else "false blame", said, live, not live)
+    if not values:
+        three = [step.function for step in (*((born.step,) if born else ()), *answer.candidates)][:3]
+        verdict = "among three" if set(three) & set(truth.birth) else "not among three"
+        return Scored(file.stem, verdict, ", ".join(three), "", False)
+    return Scored(file.stem, judge(answer, truth), said, live, live in truth.birth)
+
+
+def without_values(trace: Trace) -> Trace:
+    """The trace as an old one has it: no return values below the failing system call."""
+    calls = trace.calls
+    if calls.retval is None:
+        return trace
+    told = [bool(system_call_of(name)) for name in trace.symbols.names]
+    flags = calls.flags.copy()
+    flags[~np.array(told, np.bool_)[calls.func]] &= ~np.array(Flag.HAS_RETVAL, flags.dtype)
+    return replace(trace, calls=calls.with_columns(flags=flags))
+
+
 def main() -> None:
     """Score and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("traces", type=Path)
+    parser.add_argument("traces", type=Path, nargs="*", default=[FIXTURES / "6.1", FIXTURES / "7.2"])
     parser.add_argument("--modules", type=Path, default=MODULES)
     parser.add_argument("--ko", type=Path, help="where the .ko files are: they name functions of vanished modules")
+    parser.add_argument("--no-values", action="store_true", help="score as if no return values were recorded")
     arguments = parser.parse_args()
-    scores: Counter[str] = Counter()
-    theirs = 0
-    n = 0
-    for file in sorted(arguments.traces.glob("*.dat")):
-        truth = Truth.read(arguments.modules / f"{file.stem}.c")
-        ko = arguments.ko / f"{file.stem}.ko" if arguments.ko else None
-        trace = kfgraph.load(file, modules=[ko] if ko and ko.exists() else [])
-        answer = why(trace)
-        verdict = judge(answer, truth)
-        live = live_rule(trace)
-        theirs += live in truth.birth
-        scores[verdict] += 1
-        n += 1
-        born = answer.birth
-        said = f"{born.step.function}{'' if born.exact else ' or below'}" if born else answer.outcome
-        print(f"{file.stem:20} {verdict:15} {said:36} live: {live}")
-    print()
-    for verdict, count in scores.most_common():
-        print(f"{verdict:16} {count:4} of {n}")
-    print(f"{'live rule':16} {theirs:4} of {n} exact")
+    for folder in arguments.traces:
+        files = sorted(folder.glob("*.dat"))
+        if arguments.no_values:
+            files = [file for file in files if "." not in file.stem]
+        options = {"modules": arguments.modules, "ko": arguments.ko, "values": not arguments.no_values}
+        all_scored = [score(file, **options) for file in files]
+        for one in all_scored:
+            print(f"{one.name:22} {one.verdict:15} {one.said:44} live: {one.live}")
+        twins = [one for one in all_scored if "." in one.name]
+        failing = [one for one in all_scored if "." not in one.name]
+        print(f"\n{folder.name}:")
+        for verdict, count in Counter(one.verdict for one in failing).most_common():
+            print(f"{verdict:16} {count:4} of {len(failing)}")
+        print(f"{'false blames':16} {sum(one.verdict != 'exact' for one in twins):4} of {len(twins)} twins")
+        if not arguments.no_values:
+            print(f"{'live rule':16} {sum(one.live_is_right for one in failing):4} of {len(failing)} exact")
+            print(f"{'its false blames':16} {sum(not one.live_is_right for one in twins):4} of {len(twins)} twins\n")
 
 
 if __name__ == "__main__":

@@ -150,6 +150,18 @@ class Cpu:
             self._word(words, delta)
         self._data += body
 
+    def raw(self, time: int, body: bytes) -> None:
+        """A record as it stood in another file, from its common fields on."""
+        size = len(body)
+        long_form = size % 4 != 0 or size // 4 > 28
+        delta = self._open(time, size + (8 if long_form else 4))
+        if long_form:
+            self._word(0, delta)
+            self._data += self.kernel.pack("I", size + 4)
+        else:
+            self._word(size // 4, delta)
+        self._data += body
+
     def discarded(self, time: int, size: int) -> None:
         """A record that was taken back: padding with a length."""
         delta = self._open(time, size + 8)
@@ -283,6 +295,8 @@ class Extra:
     events: Sequence[tuple[str, str, int, Sequence[tuple[str, str, int]]]] = ()
     options: Sequence[tuple[int, bytes]] = ()
     """(id, data) beside those that every file has."""
+    all_options: Sequence[tuple[int, bytes]] | None = None
+    """Instead of those that every file has."""
     sections: Mapping[int, bytes] = field(default_factory=dict)
     """Further sections (v7): id -> content."""
     instead: Mapping[int, bytes] = field(default_factory=dict)
@@ -365,6 +379,8 @@ class _Writer:
         return {**contents, **self.extra.instead}
 
     def common_options(self) -> list[tuple[int, bytes]]:
+        if self.extra.all_options is not None:
+            return list(self.extra.all_options)
         clock = self.extra.clock
         return [
             (4, f"{'[local]' if clock == 'local' else f'local [{clock}]'} other\n".encode() + b"\0"),

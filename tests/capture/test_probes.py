@@ -14,6 +14,7 @@ from kfgraph.capture.probes import GROUP, definition, plan_probes, with_misses
 from kfgraph.kernel.loader import MAX_PROBES
 from kfgraph.kernel.module import Module
 from kfgraph.model.companion import ModuleFunction, ModuleImage, ReturnProbe
+from kfgraph.model.returned import Returned
 from kfgraph.render.capture import CaptureSummary, summary
 
 from .conftest import OPTIONS, make_tracefs
@@ -150,3 +151,15 @@ def test_misses_are_read_from_the_profile(tmp_path: Path) -> None:
     (fs.root / "kprobe_profile").write_text("  f     12      3\n  g      1      0\n")
     found = with_misses(fs, [ReturnProbe(GROUP, n, n, "") for n in "fgh"])
     assert [p.n_missed for p in found] == [3, 0, 0]
+
+
+def test_what_a_kernels_function_returns_decides_and_is_kept(tmp_path: Path) -> None:
+    types = {
+        "vfs_open": Returned("int", 32, True, "int", signed=True),
+        "vfs_read": Returned("unsigned int", 32, False, "int"),
+    }
+    asked = replace(module("foo_init", init="foo_init"), imports=("vfs_read", "vfs_open"))
+    plan = plan_probes(make_tracefs(tmp_path / "t"), [asked], returned=types.get)
+    found = {p.function: p.returns for p in plan.probes}
+    assert "vfs_read" not in found
+    assert (found["vfs_open"], found["foo_init"], found["load_module"]) == (types["vfs_open"], None, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.calls import Flag
 from kfgraph.model.companion import Companion, ModuleFunction, ModuleImage, ReturnProbe
 from kfgraph.model.marks import Marks
+from kfgraph.model.returned import Returned
 from kfgraph.model.trace import Trace
 from kfgraph.parse.textfields import TextFields
 from kfgraph.passes import Given, return_probes
@@ -99,3 +101,17 @@ def test_error_numbers_have_the_names_of_this_system() -> None:
             assert errno_name(number) in (name, {"ENOTSUP": "EOPNOTSUPP"}.get(name))
     assert [errno_name(n) for n in (0, 41, 58, 134, 517, 4095)] == ["", "", "", "", "EPROBE_DEFER", ""]
     assert [errno_name(n, arch="mips64") for n in (19, 45, 517)] == ["ENODEV", "", "EPROBE_DEFER"]
+
+
+def test_a_probe_tells_what_its_function_returns() -> None:
+    resource = Returned("struct resource *", 64, True, "pointer")
+    told = replace(PROBES[1], returns=resource)
+    companion = Companion(probes=(PROBES[0], told), modules=(MODULE,))
+    assert Companion.from_dict(json.loads(json.dumps(companion.to_dict()))) == companion
+    trace = probes.attach(vanished(("ev", 2, READ, "0"), ("foo_init", 1, INIT, "0")), companion)
+    types = {name: trace.symbols.returned(code) for code, name in enumerate(trace.symbols.names)}
+    assert types["foo_read"] == resource and types["foo_init"] is None and types["load_module"] is None
+    damaged = companion.to_dict()
+    damaged["probes"][1]["returns"]["n_bits"] = "many"
+    with pytest.raises(ValueError, match="not a companion file"):
+        Companion.from_dict(damaged)

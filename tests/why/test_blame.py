@@ -258,3 +258,78 @@ def test_what_failed_before_something_unrecorded_is_not_joined() -> None:
     found = answer(tree)
     assert ways(found) == [("foo_init", -22)] and not found.birth.exact
     assert found.candidates[0].function == "foo_register"
+
+
+def test_a_callback_below_what_was_not_recorded_is_found() -> None:
+    veto = call("foo_veto [foo]", retval=error(99))
+    tree = call("foo_init [foo]", 5, call("call_all", 5, call("call_one", 5, veto)), retval=error(99))
+    found = answer(tree)
+    assert ways(found) == [("foo_init", -99), ("call_all", 0), ("call_one", 0), ("foo_veto", -99)]
+    assert (found.birth.step.function, found.birth.sure) == ("foo_veto", False)
+    assert found.doubts == ("what call_all returned was not recorded",)
+    assert [step.value for step in found.chain][1:3] == ["?", "?"]
+
+
+def test_what_returned_the_error_below_a_callee_that_succeeded_is_no_callback() -> None:
+    inner = call("foo_veto [foo]", retval=error(99))
+    tree = call("foo_init [foo]", 5, call("call_all", 5, inner, retval=0), retval=error(99))
+    assert answer(tree).birth.step.function == "foo_init"
+
+
+def test_work_that_went_on_after_an_unrecorded_callback_speaks_against_it() -> None:
+    inner = call("call_all", 5, call("foo_veto [foo]", retval=error(99)))
+    tree = call("foo_init [foo]", 5, inner, call("foo_register", retval=0), retval=error(99))
+    assert answer(tree).birth.step.function == "foo_init"
+
+
+@pytest.mark.parametrize(
+    ("register", "born"), [(0x8000 | 100, "foo_veto"), (0x8000 | 1, "foo_init"), (100, "foo_init")]
+)
+def test_a_notifiers_answer_holds_its_error(register: int, born: str) -> None:
+    chain = call("notifier_call_chain", 5, call("foo_veto [foo]", retval=register), retval=register)
+    tree = call("foo_init [foo]", 5, call("blocking_notifier_call_chain", 5, chain, retval=register), retval=error(99))
+    assert answer(tree).birth.step.function == born
+
+
+def test_a_caller_that_went_on_had_ignored_the_same_error() -> None:
+    tree = call(
+        "foo_configure", 5, call("foo_try_fast", retval=error(22)), call("foo_load_table", retval=0),
+        call("foo_read_size", retval=3), retval=error(22),
+    )  # fmt: skip
+    found = answer(tree)
+    assert (found.birth.step.function, found.birth.exact, found.birth.sure) == ("foo_configure", True, False)
+    assert [step.function for step in found.candidates] == ["foo_configure", "foo_try_fast"]
+    doubt = "foo_try_fast had returned the same error, but foo_load_table ran after it and did not fail"
+    assert found.doubts == (doubt,)
+
+
+def test_a_question_answered_with_false_became_eperm() -> None:
+    tree = call("foo_unlock_device", 5, call("foo_allowed", retval=0), retval=error(13))
+    found = answer(tree)
+    assert (found.birth.step.function, found.birth.step.value, found.birth.sure) == ("foo_allowed", "0", False)
+    for name, number in (("foo_prepared", 13), ("foo_allowed", 5)):
+        tree = call("foo_open", 5, call(name, retval=0), retval=error(number))
+        assert answer(tree).birth.step.function == "foo_open"
+
+
+def by_shape(*children: Call, number: int = 19) -> list[str]:
+    load = call("__x64_sys_finit_module", 5, call("foo_init [foo]", 5, *children), retval=error(number))
+    found = answer(load)
+    assert (found.outcome, found.birth) == ("unknown", None)
+    return [step.function for step in found.candidates]
+
+
+def test_without_values_the_last_that_was_done_is_the_first_candidate() -> None:
+    probe = call("foo_probe [foo]", 5, call("foo_read [foo]"), call("foo_log [foo]"))
+    assert by_shape(probe, call("foo_teardown [foo]"), call("kfree")) == ["foo_read", "foo_probe", "foo_init"]
+
+
+def test_without_values_what_a_module_called_last_of_the_kernel_counts() -> None:
+    register = call("misc_register", 5, call("device_create", 5, call("kmalloc_trace"), call("get_device")))
+    assert by_shape(call("foo_setup [foo]", 5, register)) == ["misc_register", "device_create", "foo_setup"]
+
+
+def test_without_values_memory_is_only_what_was_too_little() -> None:
+    children = call("foo_read [foo]"), call("kmem_cache_alloc")
+    assert by_shape(*children)[0] == "foo_read"
+    assert by_shape(*children, number=12)[0] == "kmem_cache_alloc"

@@ -16,12 +16,15 @@ import numpy as np
 from kfgraph.analyze.retval import errors_of
 from kfgraph.kernel import unwinding
 from kfgraph.kernel.interrupts import WRAPPERS
+from kfgraph.kernel.loader import LOADER_FUNCTIONS
 from kfgraph.kernel.returns import known
+from kfgraph.kernel.unwinding import plain
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.symbols import Returned
 from kfgraph.model.trace import Trace
 
 EPERM, ENOMEM, EACCES = 1, 12, 13
+NOTIFY_STOP_MASK = 0x8000
 
 
 class Kind(Enum):
@@ -72,7 +75,15 @@ class Outcomes:
     @cached_property
     def errors(self) -> np.ndarray:
         """The error that each call returned, see :func:`kfgraph.analyze.retval.errors_of`; 0 for none."""
-        return errors_of(self.trace.calls, self.trace.symbols).codes
+        calls, names = self.trace.calls, self.trace.symbols.names
+        codes = errors_of(calls, self.trace.symbols).codes
+        calls_chain = np.array(["notifier_call_chain" in name for name in names], np.bool_)
+        if calls.retval is None or not calls_chain.any():
+            return codes
+        # A notifier's answer: NOTIFY_STOP_MASK and NOTIFY_OK (1) less the error (include/linux/notifier.h).
+        told = calls.has(Flag.HAS_RETVAL) & (calls.retval & 0xFFFF8000 == NOTIFY_STOP_MASK)
+        told &= calls_chain[calls.func] | ((calls.parent >= 0) & calls_chain[calls.func[calls.parent]])
+        return np.where(told, (1 - (calls.retval & 0x7FFF)).astype(np.int16), codes)
 
     def known(self, row: int) -> bool:
         """Whether the return value of this call was recorded."""
@@ -144,7 +155,7 @@ class Outcomes:
         code = int(self.errors[row])
         if code and can_fail:
             return Kind.SAME if code == error else Kind.OTHER
-        if is_bool:
+        if is_bool or (not self.typed(row) and unwinding.asks(name)):
             return Kind.FALSE if not self.raw(row) & 0xFF else Kind.FINE
         if not self.raw(row) and (pointer or (not self.typed(row) and unwinding.allocates(name))):
             return Kind.NULL
@@ -182,8 +193,10 @@ def blame(trace: Trace, row: int, error: int, outcomes: Outcomes | None = None, 
         candidates = [*step.candidates, *candidates]
         if step.row < 0:
             exact = Kind.UNKNOWN not in kinds
-            rows = list(dict.fromkeys([*step.first, at, *candidates]))
+            shape = _by_shape(trace, seen, step.first[0], carried) if step.first else []
+            rows = list(dict.fromkeys([*shape, *step.first, at, *candidates]))
             return Blame(tuple(chain), exact, sure and (exact or not step.first), tuple(doubts), tuple(rows[:3]))
+        chain += [Link(r, 0, seen.words(r), "not recorded, but it called what returned the error") for r in step.passed]
         carried = int(seen.errors[step.row])
         chain.append(Link(step.row, carried, seen.words(step.row), step.evidence))
         at = step.row
@@ -207,15 +220,48 @@ class _Step:
     candidates: tuple[int, ...] = ()
     first: tuple[int, ...] = ()
     """Candidates that come before the call itself: what returned last before it gave up, its value unrecorded."""
+    passed: tuple[int, ...] = ()
+    """The callees on the way to ``row`` whose values were not recorded, outermost first."""
 
 
 def _step(trace: Trace, seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], error: int) -> _Step:
     same = [i for i, kind in enumerate(kinds) if kind is Kind.SAME]
     real = [i for i in same if not unwinding.gives_back(seen.name(children[i]))]
     masked = not real and bool(same)
+    if same and not masked:
+        return _carried(trace, seen, children, kinds, real, masked=False)
+    through = _through_unknown(trace, seen, children, kinds, error)
+    if through is not None:
+        return through
     if same:
-        return _carried(trace, seen, children, kinds, real or same, masked=masked)
+        return _carried(trace, seen, children, kinds, same, masked=True)
     return _changed(seen, children, kinds, error)
+
+
+def _through_unknown(
+    trace: Trace, seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], error: int
+) -> _Step | None:
+    """A callee whose value was not recorded, but below which the same error was returned: a callback that it called."""
+    calls = trace.calls
+    for child, kind in zip(reversed(children), reversed(kinds), strict=True):
+        if kind is Kind.FINE and unwinding.goes_on(seen.name(child)):
+            return None
+        if kind is not Kind.UNKNOWN:
+            continue
+        below = np.flatnonzero(seen.errors[child + 1 : int(calls.end[child])] == error) + child + 1
+        for row in below[::-1].tolist():
+            way = [row]
+            while way[-1] != child:
+                way.append(int(calls.parent[way[-1]]))
+            between = way[1:-1]
+            same_context = all(calls.context[r] == calls.context[child] for r in way)
+            if seen.kind(row, error) is not Kind.SAME or unwinding.gives_back(seen.name(row)) or not same_context:
+                continue
+            if not any(seen.known(r) for r in between):
+                passed = tuple(way[:0:-1])
+                doubt = f"what {seen.name(child)} returned was not recorded"
+                return _Step(row, "return value", sure=False, passed=passed, doubts=(doubt,))
+    return None
 
 
 def _carried(
@@ -234,6 +280,11 @@ def _carried(
     child = children[last]
     after = [k for k in range(last + 1, len(children)) if kinds[k] in (Kind.FINE, Kind.UNKNOWN)]
     work = [k for k in after if unwinding.does_work(seen.name(children[k])) and k not in same]
+    done = [k for k in work if kinds[k] is Kind.FINE and unwinding.goes_on(seen.name(children[k]))]
+    if done and seen.name(children[done[-1]]) != seen.name(child):
+        name, later = seen.name(child), seen.name(children[done[-1]])
+        doubt = f"{name} had returned the same error, but {later} ran after it and did not fail"
+        return _Step(sure=False, doubts=(doubt,), candidates=(child,))
     if work:
         name, later = seen.name(child), seen.name(children[work[0]])
         doubt = f"{later} ran after {name} had failed: the caller may have ignored that failure"
@@ -272,7 +323,8 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
             continue
         if unknown_after:
             break
-        if kind is Kind.FINE and not unwinding.does_work(name):
+        denied = kind is Kind.FALSE and -error in (EPERM, EACCES)
+        if kind in (Kind.FINE, Kind.FALSE) and not denied and not unwinding.does_work(name):
             # By its name it may be a part of giving up; that is no proof.
             passed = passed or name
             continue
@@ -286,10 +338,47 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
             return _Step(
                 child, evidence, sure=not (weak or passed), doubts=doubts, candidates=_above(seen, child, passed)
             )
-        if kind is Kind.FALSE and -error in (EPERM, EACCES):
+        if denied:
             return _Step(child, "it returned false, and its caller gave up right after", sure=False)
         break
     return _Step(first=tuple(unknown_after[:1]), candidates=tuple(unknown_after[1:2]))
+
+
+def _by_shape(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
+    """Where the error may have been born from ``row`` down if no value tells, at most three, the likeliest first.
+
+    Down through what each ran last before it gave back what it had: an inference from names and order. In a module the
+    last of its own functions counts, and what it called of the kernel last.
+    """
+    path, modules = [row], trace.symbols.modules
+    while True:
+        children = children_of(trace, path[-1])
+        likely = [r for r in children if _may_have_failed(seen, r, error)]
+        if plain(seen.name(path[-1])) in LOADER_FUNCTIONS:
+            # It tells of a module that is going, too.
+            likely = [r for r in likely if "notifier" not in seen.name(r)]
+        # Where all give something back, it is that which failed.
+        likely = likely or [r for r in children if modules[int(trace.calls.func[r])] and not seen.known(r)]
+        if not likely:
+            break
+        path.append(likely[-1])
+    own = [i for i, r in enumerate(path) if modules[int(trace.calls.func[r])]]
+    if not own or own[-1] == len(path) - 1:
+        return path[::-1][:3]
+    last = own[-1]
+    return [path[last + 1], *path[last + 2 : last + 3], path[last]]
+
+
+def _may_have_failed(seen: Outcomes, row: int, error: int) -> bool:
+    name = seen.name(row)
+    if unwinding.decides_nothing(name) or unwinding.gives_back(name) or unwinding.tells(name):
+        return False
+    if seen.known(row):
+        return bool(seen.errors[row])
+    # Too little memory is what an allocator says, and nothing else.
+    if unwinding.asks(name) and -error not in (EPERM, EACCES):
+        return False
+    return seen.returns(row)[0] and (-error == ENOMEM or not unwinding.allocates_memory(name))
 
 
 def _above(seen: Outcomes, child: int, passed: str) -> tuple[int, ...]:

@@ -221,7 +221,7 @@ def _explained(
     chain = tuple(_step_of(trace, seen, link.row, link.error, link.value, link.evidence) for link in found.chain)
     candidates = tuple(_step_of(trace, seen, r, int(seen.errors[r]), seen.words(r), "") for r in found.candidates)
     born = found.chain[-1].row
-    nowhere = len(chain) == 1 and not found.exact and not seen.known(born)
+    nowhere = len(chain) == 1 and not found.exact and (failure is not None or not seen.known(born))
     reason, following = _what_is_missing(trace, seen, found, nowhere)
     before, after = _around(trace, seen, found)
     return Why(
@@ -321,7 +321,8 @@ def _last_failing_root(trace: Trace, seen: Outcomes) -> int:
 
 
 def _swallowed(trace: Trace, seen: Outcomes) -> tuple[Step, ...]:
-    """Outermost failing calls of module functions, whose callers did not return an error."""
+    """Failing calls of module functions that the kernel called, and whose error it did not pass on. A module that
+    ignores what its own function returned has decided so."""
     calls, modules = trace.calls, trace.symbols.modules
     of_module = np.array([bool(module) for module in modules], np.bool_)
     ours = {m.name for m in trace.companion.modules} if trace.companion is not None else set()
@@ -331,7 +332,7 @@ def _swallowed(trace: Trace, seen: Outcomes) -> tuple[Step, ...]:
     steps = []
     for row in rows.tolist():
         parent = int(calls.parent[row])
-        if parent >= 0 and of_module[calls.func[parent]] and seen.errors[parent]:
+        if parent >= 0 and of_module[calls.func[parent]]:
             continue
         steps.append(_step_of(trace, seen, row, int(seen.errors[row]), seen.words(row), ""))
     return tuple(steps[-8:])

@@ -22,7 +22,7 @@ from kfgraph.capture.plan import (
 from kfgraph.capture.probes import plan_probes, read_blacklist, read_loaded, with_paths
 from kfgraph.capture.tracefs import BE_ROOT, Tracefs
 from kfgraph.errors import CaptureError
-from kfgraph.kernel.types import can_fail
+from kfgraph.kernel.types import KernelTypes
 from kfgraph.model.spelling import shell_line, shell_word
 from kfgraph.model.units import format_size, plural
 
@@ -49,7 +49,7 @@ def make_plan(options: CaptureOptions, *, fs: Tracefs) -> CapturePlan:
         globs=options.returns,
         blacklist=read_blacklist(),
         loaded=loaded,
-        can_fail=can_fail(),
+        returned=KernelTypes().returned,
         wanted=not options.no_returns,
     )
     if options.syscalls is not False:

@@ -32,12 +32,13 @@ from kfgraph.model.units import plural
 
 if TYPE_CHECKING:
     from kfgraph.kernel.module import Module
+    from kfgraph.model.returned import Returned
 
 GROUP = "kfgraph"
 IMPORTS_FIRST = 24
 """So many of the functions that a module calls get a probe before its own."""
-CanFail = Callable[[str], bool | None]
-"""Whether a function can return an error by its type; None where that is not known."""
+ReturnedBy = Callable[[str], "Returned | None"]
+"""What a function of the kernel returns; None where that is not known."""
 BLACKLIST = Path("/sys/kernel/debug/kprobes/blacklist")
 MODULES = Path("/proc/modules")
 INIT_SECTION = ".init.text"
@@ -70,16 +71,16 @@ def plan_probes(
     globs: Sequence[str] = (),
     blacklist: frozenset[str] = frozenset(),
     loaded: frozenset[str] = frozenset(),
-    can_fail: CanFail | None = None,
+    returned: ReturnedBy | None = None,
     wanted: bool = True,
 ) -> ProbePlan:
     """Return probes, the most telling first, for there is a limit.
 
     First the functions that ``globs`` name, then those of the module loader that an error comes up through, the init
     function of each module that is loaded, IMPORTS_FIRST of the kernel's functions that the modules ``asked`` for
-    call and that ``can_fail``, those modules' other functions (the last module first, what runs once before what
-    stays), more of what they call, the functions of the modules that they ``need``, less those that are ``loaded``
-    already, and the rest of the loader.
+    call and that can fail by what they are known to return (``returned``), those modules' other functions (the last
+    module first, what runs once before what stays), more of what they call, the functions of the modules that they
+    ``need``, less those that are ``loaded`` already, and the rest of the loader.
 
     Empty where there is nothing to load and no glob, where the kernel records return values by
     itself, and where it has no kprobes; the notes say so.
@@ -92,12 +93,12 @@ def plan_probes(
     if not fs.has("kprobe_events"):
         return ProbePlan(notes=("no return probes: this kernel has no kprobe events",))
     functions = fs.functions()
-    imports = _imports(functions, asked, can_fail)
+    imports = _imports(functions, asked, returned)
     chosen, notes = _choose(functions, modules, globs, blacklist, imports, n_asked=len(asked))
     n_cut = max(0, len(chosen) - MAX_PROBES)
     if n_cut:
         notes.append(f"no return probe on {plural(n_cut, 'more function')}: at most {MAX_PROBES} are set")
-    probes = tuple(_named(chosen[:MAX_PROBES]))
+    probes = tuple(_named(chosen[:MAX_PROBES], returned))
     if not probes:
         return ProbePlan(notes=tuple(notes))
     by_name = frozenset(p.function for p in probes if any(fnmatch.fnmatchcase(p.function, glob) for glob in globs))
@@ -148,12 +149,14 @@ def _choose(
     return chosen, [f"no return probe on {', '.join(names)}: {why}" for why, names in skipped.items()]
 
 
-def _imports(functions: frozenset[str], asked: Sequence[Module], can_fail: CanFail | None) -> list[str]:
+def _imports(functions: frozenset[str], asked: Sequence[Module], returned: ReturnedBy | None) -> list[str]:
     """The kernel's functions that the modules call, that can be probed, and that can return an error."""
     own = {f for m in asked for f in m.traceable}
     names = dict.fromkeys(name for m in reversed(asked) for name in m.imports)
     fit = [n for n in names if n in functions and n not in own and n not in NOT_WORTH_A_PROBE]
-    return [name for name in fit if not gives_back(name) and (can_fail is None or can_fail(name) is not False)]
+    fit = [name for name in fit if not gives_back(name)]
+    told = {name: returned(name) if returned is not None else None for name in fit}
+    return [name for name, type_ in told.items() if type_ is None or type_.can_fail]
 
 
 def _by_section(module: Module) -> list[str]:
@@ -168,14 +171,15 @@ def _unfit(name: str, blacklist: frozenset[str]) -> str:
     return "the kernel allows no probe there" if name in blacklist else ""
 
 
-def _named(chosen: Iterable[tuple[str, str]]) -> Iterable[ReturnProbe]:
+def _named(chosen: Iterable[tuple[str, str]], returned: ReturnedBy | None) -> Iterable[ReturnProbe]:
     taken = set[str]()
     for module, function in chosen:
         plain = re.sub(r"\W", "_", function)[:_MAX_EVENT_NAME]
         plain = f"_{plain}" if plain[0].isdigit() else plain
         event = next(name for name in chain([plain], (f"{plain}_{n}" for n in count(2))) if name not in taken)
         taken.add(event)
-        yield ReturnProbe(GROUP, event, function, module)
+        type_ = returned(function) if returned is not None and not module else None
+        yield ReturnProbe(GROUP, event, function, module, returns=type_)
 
 
 def read_blacklist(path: Path = BLACKLIST) -> frozenset[str]:

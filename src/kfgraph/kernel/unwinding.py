@@ -10,14 +10,14 @@ _GIVES_BACK_WORDS = """
 free put release released unregister destroy remove del delete exit teardown unlock close drop undo unwind cancel
 cleanup clean fini deinit uninit stop disable detach disconnect kill drain abort rollback revert shutdown unmap unlink
 unload unbind unset deref dealloc discard invalidate dec purge forget terminate unpin unmount unprepare deactivate
-unref unhold reap unhash unwire unreserve uncharge uninstall going bye
+deregister unreg dereg memfree unref unhold reap unhash unwire unreserve uncharge uninstall going bye
 """
 _GIVES_BACK = frozenset(_GIVES_BACK_WORDS.split())
 _GIVES_BACK_WHOLE = re.compile(
     r"_{0,3}(?:k?v?z?free\w*|kfree\w*|iput\w*|dput\w*|mntput\w*|fput\w*|bdput|putname|brelse\w*|module_put|"
     r"path_put|up_(?:read|write)|up|call_rcu\w*|synchronize_\w+|__wait_rcu_gp|rcu_barrier\w*|devres_release\w*|"
     r"device_links_no_driver|driver_sysfs_remove|pm_runtime_\w*put\w*|pm_request_idle|kobject_uevent\w*|"
-    r"blocking_notifier_call_chain|add_device_randomness)"
+    r"add_device_randomness)"
 )
 _GETS_FREE = re.compile(r"(?:get|find|first|next|count|nr|have|check|is)_(?:\w+_)?free|(?<!de)alloc")
 _REPORTS = re.compile(
@@ -76,6 +76,57 @@ def allocates(name: str) -> bool:
     """Whether the function, by its name, returns memory: NULL is its failure."""
     bare = plain(name)
     return not gives_back(bare) and _LOOKS_FOR.search(bare) is not None
+
+
+_ASKS_WORDS = """
+is are has have can may allowed permitted capable trusted valid ok okay ready enabled supported present match matches
+eligible authorized privileged
+"""
+_ASKS = frozenset(_ASKS_WORDS.split())
+
+
+@lru_cache(maxsize=4096)
+def asks(name: str) -> bool:
+    """Whether the function, by its name, answers a question with true or false."""
+    return not gives_back(name) and not _ASKS.isdisjoint(plain(name).lower().split("_"))
+
+
+_GOES_ON_WORDS = """
+alloc init create register add setup probe open enable start request load parse check verify validate prepare attach
+connect bind mount insert install configure config reserve claim lookup find acquire make new build link
+"""
+_GOES_ON = frozenset(_GOES_ON_WORDS.split())
+
+
+@lru_cache(maxsize=4096)
+def goes_on(name: str) -> bool:
+    """Whether the function, by its name, begins something: a caller that gives up does not call it. Reading, writing
+    and setting may be a part of giving up."""
+    return not gives_back(name) and not _GOES_ON.isdisjoint(plain(name).lower().split("_"))
+
+
+_MEMORY = re.compile(
+    r"_{0,3}(?:devm_)?k?v?z?(?:m|c|re)?alloc(?:_\w+)?|\w*kmem_cache_\w+|kmalloc\w*|__get_free_pages?\w*|\w*alloc_pages?\w*|"
+    r"(?:devm_)?k(?:mem|str|nstr)dup\w*|should_fail\w*|get_zeroed_page\w*|\w*slab_alloc\w*|___?slab\w*|kasprintf\w*|__kmalloc\w*"
+)
+
+
+@lru_cache(maxsize=4096)
+def allocates_memory(name: str) -> bool:
+    """Whether the function gives memory, and nothing but memory: its only failure is that there is none."""
+    return _MEMORY.fullmatch(plain(name)) is not None
+
+
+_TELLS_WORDS = """
+log print printk warn warning err dump report debug dbg trace show msg message notice note info status
+"""
+_TELLS = frozenset(_TELLS_WORDS.split())
+
+
+@lru_cache(maxsize=4096)
+def tells(name: str) -> bool:
+    """Whether the function, by the last word of its name, tells of something: a weak sign, for where no value is."""
+    return plain(name).lower().rpartition("_")[2] in _TELLS
 
 
 _WAITS = re.compile(

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from kfgraph.model.returned import Returned
+
 FORMAT = 1
 
 
@@ -43,6 +45,8 @@ class ReturnProbe:
     function: str
     module: str
     n_missed: int = 0
+    returns: Returned | None = None
+    """What the function returns, where the kernel that recorded told (BTF)."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ class Companion:
                     function=_text(p["function"]),
                     module=_text(p["module"]),
                     n_missed=_whole(p["n_missed"]),
+                    returns=_returned(p.get("returns")),
                 )
                 for p in _list(data.get("probes", []))
             )
@@ -124,6 +129,14 @@ class Companion:
             )
         except (KeyError, TypeError, AttributeError) as problem:
             raise ValueError(f"not a companion file: {problem!r}") from problem
+
+
+def _returned(value: Any) -> Returned | None:
+    if value is None:
+        return None
+    told = _object(value)
+    c_type, n_bits, kind = _text(told["c_type"]), _whole(told["n_bits"]), _text(told["kind"])
+    return Returned(c_type, n_bits, _truth(told["can_fail"]), kind, _truth(told["signed"]))
 
 
 def _list(value: Any) -> list[Any] | tuple[Any, ...]:

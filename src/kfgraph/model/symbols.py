@@ -10,24 +10,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.model.returned import Returned
+
+__all__ = ["UNKNOWN", "Prototypes", "Returned", "SymbolTable"]
+
 UNKNOWN = 0
 """The code of a call whose function the trace does not tell."""
-
-
-@dataclass(frozen=True)
-class Returned:
-    """What a function returns.
-
-    ``c_type`` is its type in C (``int``, ``void``, ``struct page *``), ``n_bits`` how many of the register
-    count, ``can_fail`` whether a value can be a negative error number at all. ``kind`` is what the type is without
-    its names: void, int, bool, pointer, enum, struct, union, float, array or unknown; ``signed`` that of an int.
-    """
-
-    c_type: str
-    n_bits: int
-    can_fail: bool
-    kind: str = "unknown"
-    signed: bool = False
 
 
 class Prototypes(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kfgraph.kernel.btf import Btf, Prototype, Type
+from kfgraph.kernel.types import returned_of
 from kfgraph.model.symbols import Returned, SymbolTable
 from kfgraph.tracefile.contents import Contents
 from kfgraph.tracefile.layout import Option
@@ -45,15 +46,7 @@ class Prototypes:
     def returned(self, code: int) -> Returned | None:
         """What a function returns, by its code; None where that is not known."""
         prototype = self.prototype(code)
-        if prototype is None or not prototype.c_type:
-            return None
-        kind, signed = prototype.returns.kind, prototype.returns.signed
-        size = self.long_size if kind == "pointer" else prototype.returns.size
-        if size > self.long_size:
-            # Its upper half is in another register, which is not recorded.
-            kind = "unknown"
-        can_fail = prototype.can_fail(self.long_size)
-        return Returned(prototype.c_type, 8 * min(size, self.long_size), can_fail, kind, signed and kind == "int")
+        return None if prototype is None else returned_of(prototype, long_size=self.long_size)
 
     def _look_up(self, func: int) -> Prototype | None:
         if not self._symbols.resolved[func] or self._symbols.modules[func]:

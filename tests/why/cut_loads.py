@@ -1,0 +1,92 @@
+"""Fixtures out of a recording of many module loads, one after another.
+
+    python tests/why/cut_loads.py RECORDING.dat RUNS FOLDER --ko MODULES
+
+RECORDING is of a script that loads modules (``kfgraph trace -f --root __x64_sys_finit_module -- bash script``), RUNS
+has a line ``NAME STATUS`` for each load, in order. FOLDER gets NAME.dat, cut (builder.cut), and its companion, as if
+that load had been recorded alone: its probes are those that a recording of it alone would have set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import kfgraph
+from builder import cut
+from kfgraph.kernel.loader import LOADER_FUNCTIONS, LOADER_WAY
+from kfgraph.kernel.module import Module, read_module
+from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.kernel.types import KernelTypes
+from kfgraph.model.trace import Trace
+
+
+def loads_of(trace: Trace) -> list[int]:
+    """The pids that loaded a module, in order of time."""
+    is_load = np.array([system_call_of(n) in ("finit_module", "init_module") for n in trace.symbols.names], np.bool_)
+    rows = np.flatnonzero(is_load[trace.calls.func])
+    order = rows[np.argsort(trace.calls.start_ns[rows], kind="stable")]
+    return list(dict.fromkeys(trace.tasks[int(lane)].pid for lane in trace.calls.lane[order]))
+
+
+def own_probes(trace: Trace, module: Module) -> set[str]:
+    """The probes of the recording that one of this module alone would have had, too."""
+    companion = trace.companion
+    if companion is None:
+        return set()
+    wanted = {*LOADER_FUNCTIONS, *LOADER_WAY, *module.imports}
+    return {
+        p.event for p in companion.probes
+        if p.module == module.image.name or (not p.module and p.function in wanted)
+    }  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recording", type=Path)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--ko", type=Path, required=True)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--btf", type=Path, help="the kernel's BTF: what the probed functions return")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(exist_ok=True, parents=True)
+    trace = kfgraph.load(arguments.recording)
+    pids = loads_of(trace)
+    runs = [line.split() for line in arguments.runs.read_text().splitlines()]
+    if len(pids) != len(runs):
+        print(f"{len(runs)} loads were made and {len(pids)} recorded", file=sys.stderr)
+        return 1
+    types = KernelTypes(arguments.btf) if arguments.btf else None
+    problems = []
+    for (name, status), pid in zip(runs, pids, strict=True):
+        if arguments.only and arguments.only != name:
+            continue
+        ko = arguments.ko / f"{name.partition('.')[0]}.ko"
+        module = read_module(ko)
+        probes = own_probes(trace, module)
+        options = {"argv": ["insmod", ko.name], "pids": [pid], "follow": False, "exit_status": int(status)}
+        companion = cut.companion_of(trace.companion, probes=probes, modules=[module.image.name], **options)
+        for probe in companion.get("probes", []):
+            if types is not None and probe["returns"] is None and not probe["module"]:
+                told = types.returned(probe["function"])
+                probe["returns"] = None if told is None else asdict(told)
+        with tempfile.TemporaryDirectory() as folder:
+            alone = Path(folder) / f"{name}.dat"
+            cut.put(alone, cut.of_task(arguments.recording, pid, probes), companion)
+            named = [] if companion.get("probes") else [ko]
+            problems.append(cut.write(alone, arguments.out / f"{name}.dat", modules=named))
+    problems = [problem for problem in problems if problem]
+    print("\n".join(problems) or "all cut", file=sys.stderr)
+    return int(bool(problems))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""How often ``why`` is right on recordings of modules whose error's birthplace is known: the bars are held.
+
+The recordings are cut (builder.cut): see fixtures/README.md.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+BLAME = HERE.parents[1] / "benchmarks" / "blame.py"
+KERNELS = sorted(folder.name for folder in (HERE / "fixtures").iterdir() if folder.is_dir())
+
+
+@pytest.fixture(scope="module")
+def blame():
+    spec = importlib.util.spec_from_file_location("blame", BLAME)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["blame"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def files(kernel: str, *, twins: bool) -> list[Path]:
+    return [file for file in sorted((HERE / "fixtures" / kernel).glob("*.dat")) if ("." in file.stem) == twins]
+
+
+def test_every_module_was_recorded_failing_and_not() -> None:
+    modules = {file.stem for file in (HERE / "modules").glob("*.c")}
+    for kernel in KERNELS:
+        failing = {file.stem for file in files(kernel, twins=False)}
+        assert failing <= modules and len(failing) >= len(modules) - 1
+        assert {file.stem.partition(".")[0] for file in files(kernel, twins=True)} == failing
+
+
+def test_the_fixtures_are_small() -> None:
+    assert sum(file.stat().st_size for file in (HERE / "fixtures").rglob("*") if file.is_file()) < 15 << 20
+
+
+RIGHT = {"6.1": 0.85, "7.2": 0.95}
+"""exact, or on a kernel without return values (6.1, with return probes) the honest bound."""
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_birthplace_is_right(kernel: str, blame) -> None:
+    scored = [blame.score(file) for file in files(kernel, twins=False)]
+    verdicts = Counter(one.verdict for one in scored)
+    right = verdicts["exact"] + (verdicts["bound"] if kernel == "6.1" else 0)
+    wrong = [(one.name, one.verdict, one.said) for one in scored if one.verdict not in ("exact", "bound")]
+    assert right >= RIGHT[kernel] * len(scored), wrong
+    assert verdicts["wrong but sure"] <= 0.01 * len(scored), wrong
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_what_succeeded_is_not_blamed(kernel: str, blame) -> None:
+    scored = [blame.score(file) for file in files(kernel, twins=True)]
+    assert len(scored) >= 49
+    assert [one.name for one in scored if one.verdict != "exact"] == []
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_without_values_the_right_one_is_among_the_first_three(kernel: str, blame) -> None:
+    scored = [blame.score(file, values=False) for file in files(kernel, twins=False)]
+    among = [one for one in scored if one.verdict == "among three"]
+    assert len(among) >= 0.75 * len(scored), [(one.name, one.said) for one in scored if one not in among]
