@@ -108,7 +108,7 @@ def test_a_probe_tells_what_its_function_returns() -> None:
     told = replace(PROBES[1], returns=resource)
     companion = Companion(probes=(PROBES[0], told), modules=(MODULE,))
     assert Companion.from_dict(json.loads(json.dumps(companion.to_dict()))) == companion
-    trace = probes.attach(vanished(("ev", 2, READ, "0"), ("foo_init", 1, INIT, "0")), companion)
+    trace = applied(vanished(("ev", 2, READ, "0"), ("foo_init", 1, INIT, "0")), companion)
     types = {name: trace.symbols.returned(code) for code, name in enumerate(trace.symbols.names)}
     assert types["foo_read"] == resource and types["foo_init"] is None and types["load_module"] is None
     damaged = companion.to_dict()
