@@ -31,6 +31,37 @@ def nearest_kept(parent: Int32, keep: Bool) -> Int32:
     return np.where(above == n, -1, above).astype(np.int32)
 
 
+def counted(some: Bool) -> Int32:
+    """How many of ``some`` stand before each place, the one behind the last included."""
+    n_before = np.zeros(len(some) + 1, np.int32)
+    np.cumsum(some, dtype=np.int32, out=n_before[1:])
+    return n_before
+
+
+def summed_before(values: Int64) -> Int64:
+    """The sum of the values before each place, the one behind the last included."""
+    before = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(values, out=before[1:])
+    return before
+
+
+def numbered(keys: npt.NDArray[np.integer]) -> tuple[Int64, Int64]:
+    """(where each value stands first, by value; for every element the number of its value in this order)."""
+    n = len(keys)
+    low = int(keys.min(initial=0))
+    span = int(keys.max(initial=-1)) - low + 1
+    if span > 8 * n + 1024:
+        _, first, of = np.unique(keys, return_index=True, return_inverse=True)
+        return first, of
+    place = keys - low
+    at = np.full(span, n, np.int64)
+    # The last assignment counts.
+    at[place[::-1]] = np.arange(n - 1, -1, -1)
+    first = at[at < n]
+    number = np.cumsum(at < n) - 1
+    return first, number[place]
+
+
 def covered(start: Int32, end: Int32, n: int) -> Int32:
     """How many of the slices ``start[k]:end[k]`` each of ``n`` rows lies in; all starts differ."""
     steps = -np.bincount(end, minlength=n + 1)

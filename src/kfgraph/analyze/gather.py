@@ -7,8 +7,20 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, preorder, ranges
+from kfgraph.analyze.forest import (
+    Bool,
+    Int32,
+    Int64,
+    by_level,
+    counted,
+    covered,
+    numbered,
+    preorder,
+    ranges,
+    summed_before,
+)
 from kfgraph.analyze.owncost import sum_costs
 from kfgraph.model.tree import TreeTable
 
@@ -46,10 +58,9 @@ class Gathered:
         known = np.where(of >= 0, np.arange(self.n_before, dtype=np.int32), np.int32(0))
         return of[np.maximum.accumulate(known)]
 
-    @cached_property
-    def next_kept(self) -> Int32:
-        """For each node of the tree before, the first one at or after it that is in no group (len(tree): none)."""
-        following = np.searchsorted(self.kept_nodes, np.arange(self.n_before))
+    def next_kept(self, nodes: Int32) -> Int32:
+        """For each of these nodes of the tree before, the first from it on that is in no group (len(tree): none)."""
+        following = np.searchsorted(self.kept_nodes, nodes)
         return np.append(self.kept_now, len(self.tree))[following].astype(np.int32)
 
 
@@ -68,7 +79,7 @@ class _Groups:
 
     def add(self, nodes: Int32, above: Int64, which: Int64, level: int, *, rest: bool) -> Int64:
         """The number of each node's group, one for each value of ``which``; ``above`` is that of its parent's."""
-        _, first, inverse = np.unique(which, return_index=True, return_inverse=True)
+        first, inverse = numbered(which)
         self.parent.append(above[first])
         self.level.append(np.full(len(first), level, np.int64))
         self.first.append(nodes[first].astype(np.int64))
@@ -126,12 +137,13 @@ def _grouped(
     tree: TreeTable, nodes: Int32, above: Int64, least_ns: Int64, n_wanted: Int64 | None
 ) -> tuple[Bool, Int64]:
     """(whether each of the nodes is in a group that is made, the number of its group)."""
-    key = above * len(tree.labels) + tree.label[nodes]
+    labels, key = numbered(tree.label[nodes])
+    key = key if len(above) and (above == above[0]).all() else above * len(labels) + key
     if "error" in tree.extras:
         said = tree.extras["error"][nodes].astype(np.int64) * 2 + tree.extras["error_sure"][nodes]
-        results, result = np.unique(said, return_inverse=True)
-        key = key * len(results) + result
-    _, first, which = np.unique(key, return_index=True, return_inverse=True)
+        results, result = numbered(said)
+        key = key * len(results) + result if len(results) > 1 else key
+    first, which = numbered(key)
     total = np.zeros(len(first), np.int64)
     np.add.at(total, which, tree.floor_ns[nodes])
     made = (total >= least_ns[first]) & (total > 0)
@@ -148,10 +160,9 @@ def _built(tree: TreeTable, tops: Int32, groups: _Groups) -> Gathered:
     in_rest = is_rest[number]
     members, into = nodes[~in_rest], number[~in_rest]
     left, left_in = nodes[in_rest], number[in_rest]
-    by_place = np.argsort(left)
+    by_place = np.argsort(left, kind="stable")
     left, left_in = left[by_place], left_in[by_place]
-    # The slices of what is left, and what is between them.
-    borders = np.stack((left, tree.end[left]), axis=1).ravel()
+    left_end = tree.end[left]
 
     def summed(column: Int64, *, whole: bool) -> Int64:
         """Sums over the members of each group; of a rest over its nodes, or all that is below them too."""
@@ -161,16 +172,23 @@ def _built(tree: TreeTable, tops: Int32, groups: _Groups) -> Gathered:
         np.add.at(out, into, column[members])
         if not whole:
             np.add.at(out, left_in, column[left])
-        elif len(left):
-            np.add.at(out, left_in, np.add.reduceat(np.append(column, 0), borders)[::2])
+        else:
+            before = summed_before(column)
+            np.add.at(out, left_in, before[left_end] - before[left])
         return out
 
     def known(column: Int64, *, whole: bool) -> Int64:
-        if column.min(initial=0) >= 0:
+        unknown = column < 0
+        if not unknown.any():
             return summed(column, whole=whole)
-        some = summed((column >= 0).astype(np.int64), whole=whole) > 0
-        return np.where(some, summed(np.maximum(column, 0), whole=whole), -1)
+        # Unknown is -1: the few of those are added back.
+        n_unknown = summed(unknown.astype(np.int64), whole=whole)
+        return np.where(n_unknown < n_nodes[whole], summed(column, whole=whole) + n_unknown, -1)
 
+    n_single = np.bincount(number, minlength=n_groups)
+    n_whole = np.bincount(into, minlength=n_groups)
+    np.add.at(n_whole, left_in, (left_end - left).astype(np.int64))
+    n_nodes = {False: n_single, True: n_whole}
     floor_ns = summed(tree.floor_ns, whole=False)
     least, most = np.full(n_groups, np.iinfo(np.int64).max), np.full(n_groups, -1, np.int64)
     flags = np.zeros(n_groups, np.uint32)
@@ -206,41 +224,38 @@ def _built(tree: TreeTable, tops: Int32, groups: _Groups) -> Gathered:
     at = tree.parent[first[top_of]]
     place = np.empty(n_groups, np.int64)
     place[order] = np.arange(n_groups)
-    where = np.concatenate((kept_nodes, tree.end[at]))
-    inner = np.concatenate((np.zeros(len(kept_nodes), np.int64), -tree.level[at].astype(np.int64) - 1))
-    within = np.concatenate((np.zeros(len(kept_nodes), np.int64), place))
-    arranged = np.lexsort((within, inner, where))
-    n_new = len(arranged)
-    new_of = np.empty(n_new, np.int64)
-    new_of[arranged] = np.arange(n_new)
-    kept_at = np.full(n + 1, n_new, np.int64)
-    kept_at[kept_nodes] = new_of[: len(kept_nodes)]
-    group_at = new_of[len(kept_nodes) :]
+    where = tree.end[at]
+    arranged = np.lexsort((place, -tree.level[at], where))
+    n_kept_before = counted(kept)
+    n_new = len(kept_nodes) + n_groups
+    group_at = np.empty(n_groups, np.int64)
+    group_at[arranged] = np.arange(n_groups) + n_kept_before[where[arranged]]
+    old = np.ones(n_new, np.bool_)
+    old[group_at] = False
+    kept_at = np.flatnonzero(old)
 
-    n_kept_before = np.append(0, np.cumsum(kept))
-    n_groups_at = np.zeros(n + 1, np.int64)
-    np.add.at(n_groups_at, at + 1, 1)
-    n_groups_before = np.cumsum(n_groups_at)
-    kept_size = n_kept_before[tree.end] - n_kept_before[:-1] + n_groups_before[tree.end] - n_groups_before[:-1]
-    new_parent = np.concatenate(
-        (
-            np.where(tree.parent[kept_nodes] < 0, -1, kept_at[tree.parent[kept_nodes]]),
-            np.where(parent < 0, kept_at[at], group_at[np.maximum(parent, 0)]),
-        )
-    )
-    sizes = np.concatenate((kept_size[kept_nodes], size))
-    columns: dict[str, Any] = {
-        name: np.concatenate((getattr(tree, name)[kept_nodes], column.astype(getattr(tree, name).dtype)))[arranged]
-        for name, column in new.items()
-    }
+    end, places = tree.end[kept_nodes], np.sort(at)
+    n_groups_inside = np.searchsorted(places, end) - np.searchsorted(places, kept_nodes)
+    kept_size = n_kept_before[end] - np.arange(len(kept_nodes)) + n_groups_inside
+
+    def with_groups(column: npt.NDArray[Any], of_groups: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        both = np.empty(n_new, column.dtype)
+        both[kept_at] = column[kept_nodes]
+        both[group_at] = of_groups
+        return both
+
+    columns: dict[str, Any] = {name: with_groups(getattr(tree, name), column) for name, column in new.items()}
+    parents, ends = np.empty(n_new, np.int32), np.empty(n_new, np.int32)
+    # -1, of roots, is the last place: behind all that is kept.
+    parents[kept_at] = np.append(kept_at, -1)[n_kept_before[tree.parent[kept_nodes]]]
+    parents[group_at] = np.where(parent < 0, kept_at[n_kept_before[at]], group_at[np.maximum(parent, 0)])
+    ends[kept_at] = kept_at + kept_size
+    ends[group_at] = group_at + size
     out = replace(
         tree,
-        parent=new_parent[arranged].astype(np.int32),
-        end=(np.arange(n_new) + sizes[arranged]).astype(np.int32),
-        extras={
-            name: np.concatenate((column[kept_nodes], extras[name].astype(column.dtype)))[arranged]
-            for name, column in tree.extras.items()
-        },
+        parent=parents,
+        end=ends,
+        extras={name: with_groups(column, extras[name]) for name, column in tree.extras.items()},
         **columns,
     )
     is_group = np.zeros(n_new, np.bool_)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kfgraph.analyze.errors import failed, failures
 from kfgraph.analyze.fit import Fit, children_of
-from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, covered
+from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, covered, numbered
 from kfgraph.analyze.gather import Gathered, gather
 from kfgraph.model.tree import TreeTable
 from kfgraph.render.choice import READABLE, FoldOptions, Why, asked_for, ends_of, open_ways, reasons, root_of
@@ -97,11 +97,10 @@ class Folded:
         of = self.repeats.node_of
         return of if self.gathered is None else self.gathered.node_of[of]
 
-    @property
-    def next_kept(self) -> Int32:
-        """For each node of the tree before, the first at or after it that is no sum (len(tree): none)."""
-        of = self.repeats.node_of
-        return of if self.gathered is None else self.gathered.next_kept[of]
+    def next_kept(self, nodes: Int32) -> Int32:
+        """For each of these nodes of the tree before, the first at or after it that is no sum (len(tree): none)."""
+        now = self.repeats.node_of[nodes]
+        return now if self.gathered is None else self.gathered.next_kept(now)
 
     @property
     def n_hidden(self) -> int:
@@ -205,11 +204,11 @@ def _much_hidden(choice: _Choice, visible: Bool) -> Bool:
     if not len(cut):
         return much
     parent = tree.parent[cut]
-    keys, which, n_members = np.unique(
-        parent.astype(np.int64) * len(tree.labels) + tree.label[cut], return_inverse=True, return_counts=True
-    )
-    total = _sums_at(which, tree.floor_ns[cut], len(keys))
-    at = (keys // len(tree.labels)).astype(np.int64)
+    _, nth = numbered(parent)
+    first, which = numbered(nth * len(tree.labels) + tree.label[cut])
+    n_members = np.bincount(which)
+    total = _sums_at(which, tree.floor_ns[cut], len(first))
+    at = parent[first]
     root_ns = np.maximum(roots_ns, roots_ns.sum() // 5)[root_of(tree, at)]
     worth = (n_members > 1) & (total >= choice.least_ns[at]) & (total >= root_ns * _LITTLE)
     grouped = _sums_at(at[worth], total[worth], len(tree))
@@ -219,7 +218,7 @@ def _much_hidden(choice: _Choice, visible: Bool) -> Bool:
 
 def _sums_at(at: npt.NDArray[Any], values: Int64, n: int) -> Int64:
     sums = np.zeros(n, np.int64)
-    np.add.at(sums, at, values)
+    np.add.at(sums, at.astype(np.intp, copy=False), values)
     return sums
 
 

@@ -97,8 +97,11 @@ def with_events(
     wanted = _wanted(call_tree.trace, patterns)
     if not len(marks) or call_tree.merged:
         return folded, 0
-    node, first = _folded(folded, *_nodes(call_tree, marks.parent, marks.row, marks.lane))
+    node, first = _nodes(call_tree, marks.parent, marks.row, marks.lane)
     inside = np.flatnonzero(node >= 0)
+    if not wanted.any():
+        return folded, len(inside)
+    node, first = _folded(folded, node, first)
     asked = inside[wanted[marks.name[inside]]]
     n_others = len(inside) - len(asked)
     host, at = _hosts(folded, node[asked], first[asked])
@@ -183,15 +186,12 @@ def _nodes(call_tree: CallTree, parent: Int32, row: Int32, lane: Int32) -> tuple
 
 def _folded(folded: Folded, node: Int32, first: Int32) -> tuple[Int32, Int32]:
     """The same in the folded tree. Of a place in a sum, the first node is the one after it in time."""
-    n = len(folded.tree)
     end = np.append(folded.tree.end, np.int32(0))
-    next_kept = np.append(folded.next_kept, np.int32(n))
     now = np.where(node >= 0, np.append(folded.node_of, np.int32(-1))[node], -1).astype(np.int32)
     in_sum = np.append(folded.is_sum, False)[now]
-    after = next_kept[np.where(first >= 0, first, -1)]
-    if in_sum.any():
-        # What follows the first call of a run in a sum is in that sum too: any later node will do.
-        after = np.where(in_sum & (first < 0), next_kept[np.maximum(node, 0)], after)
+    # What follows the first call of a run in a sum is in that sum too: any later node will do.
+    later = np.where(first >= 0, first, np.where(in_sum, node, -1))
+    after = np.where(later >= 0, folded.next_kept(np.maximum(later, 0)), len(folded.tree))
     return now, np.where(in_sum, after, np.minimum(after, end[now])).astype(np.int32)
 
 

@@ -7,13 +7,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.forest import Bool, Int32, Int64, by_level
+from kfgraph.analyze.forest import Int32, Int64, counted, outermost, ranges
 from kfgraph.analyze.owncost import sum_costs
 from kfgraph.model.calls import Flag
 from kfgraph.model.tree import TreeTable
 
 _KEPT_APART = Flag.NO_ENTRY | Flag.NO_EXIT | Flag.CUT_BY_LOSS | Flag.IN_TRACER
 """Calls that differ in these are never folded into one row."""
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+_NOTHING = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+UInt64 = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -42,28 +46,14 @@ def fold_repeats(tree: TreeTable) -> Repeats:
     """
     n = len(tree)
     rows = np.arange(n, dtype=np.int32)
-    same, previous = _like_previous(tree)
-    if not same.any():
+    members, previous = _like_previous(tree, _said(tree))
+    if not len(members):
         return unfolded(tree)
-    head = np.where(same, previous, rows)
-    members = np.flatnonzero(same)
-    while True:
-        further = head[head[members]]
-        if np.array_equal(further, head[members]):
-            break
-        head[members] = further
-    # A node's counterpart in the first member lies as far back as its own member does from the
-    # first; the distances of runs within runs add up along the path from the root.
-    steps = np.zeros(n + 1, np.int64)
-    np.add.at(steps, members, members - head[members])
-    np.subtract.at(steps, tree.end[members], members - head[members])
-    first = (rows - np.cumsum(steps[:n])).astype(np.int32)
-
+    first = _counterparts(tree, members, previous)
     keep = first == rows
-    n_before = np.append(0, np.cumsum(keep)).astype(np.int32)
+    n_before = counted(keep)
     node_of = n_before[first]
-    kept = np.flatnonzero(keep)
-    rest = np.flatnonzero(~keep)
+    kept, rest = np.flatnonzero(keep), np.flatnonzero(~keep)
     into = node_of[rest]
 
     def summed(column: Int64) -> Int64:
@@ -80,9 +70,12 @@ def fold_repeats(tree: TreeTable) -> Repeats:
             out[at] = np.where(n_unknown < n_nodes[at], out[at] + n_unknown, -1)
         return out
 
-    n_nodes = np.bincount(node_of, minlength=len(kept))
-    parent = np.where(tree.parent[kept] < 0, -1, n_before[tree.parent[kept]]).astype(np.int32)
-    times = np.where(parent < 0, 1, n_nodes // n_nodes[parent])
+    n_nodes = np.bincount(into, minlength=len(kept)) + 1
+    parent = n_before[tree.parent[kept]]
+    parent[tree.level[kept] == 0] = -1
+    times = np.ones(len(kept), np.int64)
+    several = np.flatnonzero((n_nodes > 1) & (parent >= 0))
+    times[several] = n_nodes[several] // n_nodes[parent[several]]
     min_ns, max_ns, flags = tree.min_ns[kept], tree.max_ns[kept], tree.flags[kept]
     known = rest[tree.min_ns[rest] >= 0]
     low = np.where(min_ns < 0, np.iinfo(np.int64).max, min_ns)
@@ -99,7 +92,7 @@ def fold_repeats(tree: TreeTable) -> Repeats:
         total_ns=known_sum(tree.total_ns),
         self_ns=known_sum(tree.self_ns),
         floor_ns=summed(tree.floor_ns),
-        count=summed(tree.count),
+        count=tree.count[kept] + (n_nodes - 1) if (tree.count[rest] == 1).all() else summed(tree.count),
         n_unfinished=summed(tree.n_unfinished) if tree.n_unfinished.any() else np.zeros(len(kept), np.int64),
         min_ns=np.where(max_ns < 0, -1, low),
         max_ns=max_ns,
@@ -115,40 +108,72 @@ def fold_repeats(tree: TreeTable) -> Repeats:
     return Repeats(folded, times, node_of)
 
 
-def _like_previous(tree: TreeTable) -> tuple[Bool, Int32]:
-    """(whether a node has the shape of the sibling before it, that sibling)."""
+def _counterparts(tree: TreeTable, members: Int32, previous: Int32) -> Int32:
+    """For each node its counterpart in the first member of its run; itself in none.
+
+    ``members`` are the nodes of runs but the first of each, ``previous`` the ones before them.
+    """
     n = len(tree)
-    shape = shapes(tree)
-    before = np.flatnonzero(tree.end < n)
-    after = tree.end[before]
-    siblings = (tree.parent[before] == tree.parent[after]) & (tree.parent[before] >= 0)
-    before, after = before[siblings], after[siblings]
-    same = np.zeros(n, np.bool_)
-    same[after] = shape[before] == shape[after]
-    previous = np.zeros(n, np.int32)
-    previous[after] = before
-    return same, previous
+    # Level by level the members of a run stand one after another.
+    order = np.argsort(tree.level[members], kind="stable")
+    members, previous = members[order], previous[order]
+    begins = np.flatnonzero(np.append(True, previous[1:] != members[:-1]))
+    back = members - np.repeat(previous[begins], np.diff(np.append(begins, len(members))))
+    # A node's counterpart in the first member lies as far back as its own member does from the
+    # first; the distances of runs within runs add up along the path from the root.
+    steps = np.zeros(n + 1, np.int32)
+    steps[members] = back
+    np.subtract.at(steps, tree.end[members], back)
+    return np.arange(n, dtype=np.int32) - np.cumsum(steps[:n], dtype=np.int32)
 
 
-def shapes(tree: TreeTable) -> npt.NDArray[np.uint64]:
-    """A 64-bit hash of each node's shape, level by level from the leaves up."""
-    apart = (tree.flags & np.uint32(_KEPT_APART)).astype(np.uint64)
-    shape = _mix(tree.label.astype(np.uint64) | (apart << np.uint64(32)))
+def _said(tree: TreeTable) -> UInt64:
+    """What of each node itself must be alike in a run, and its level, as one number."""
+    apart = tree.flags & np.uint32(_KEPT_APART)
+    special = apart != 0
     if "error" in tree.extras:
-        said = tree.extras["error"].astype(np.int64) * 2 + tree.extras["error_sure"]
-        shape = _mix(shape + said.astype(np.uint64))
-    for group in by_level(np.arange(len(tree), dtype=np.int32), tree.level):
-        shape[group] = _mix(shape[group])
-        group = group[tree.parent[group] >= 0]
-        parent = tree.parent[group]
-        # How far a child stands from its parent puts the order of the children into the hash.
-        np.add.at(shape, parent, _mix(shape[group] + (group - parent).astype(np.uint64)))
-    return shape
+        special |= (tree.extras["error"] != 0) | tree.extras["error_sure"]
+    said = tree.label.astype(np.uint64)
+    said |= tree.level.astype(np.uint64) << np.uint64(31)
+    some = np.flatnonzero(special)
+    if len(some):
+        ways = apart[some].astype(np.int64)
+        if "error" in tree.extras:
+            ways |= tree.extras["error"][some].astype(np.int64) << 33
+            ways |= tree.extras["error_sure"][some].astype(np.int64) << 32
+        _, way = np.unique(ways, return_inverse=True)
+        said[some] |= (way + 1).astype(np.uint64) << np.uint64(46)
+    return said
 
 
-def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """splitmix64 (Steele, Lea and Flood 2014): every bit of the input moves every bit of the output."""
-    x = (x + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+def _like_previous(tree: TreeTable, said: UInt64) -> tuple[Int32, Int32]:
+    """(the nodes that have the shape of the sibling before them, ascending; that sibling of each).
+
+    The shape of a subtree is what its nodes say, in order.
+    """
+    n = len(tree)
+    # The next node behind a subtree is a sibling if it has the same level.
+    before = np.flatnonzero(np.append(said, _NOTHING)[tree.end] == said).astype(np.int32)
+    after = tree.end[before]
+    size = after - before
+    like = (tree.end[after] - after == size) & (tree.parent[before] >= 0)
+    before, after, size = before[like], after[like], size[like]
+    # A hash of each subtree, modulo 2**64: a polynomial in what its nodes say, the difference of two running sums.
+    power = np.full(n + 1, _BASE)
+    power[0] = 1
+    np.multiply.accumulate(power, out=power)
+    sums = np.zeros(n + 1, np.uint64)
+    np.cumsum(said * power[:n], out=sums[1:])
+    same = (sums[after] - sums[before]) * power[size] == sums[tree.end[after]] - sums[after]
+    before, after = before[same], after[same]
+    while True:
+        # Equal hashes are no proof. What lies in two of these is compared once: the inner ones of both are the same.
+        outer = outermost(after, tree.end)
+        size = tree.end[outer] - outer
+        nodes = ranges(outer, tree.end[outer])
+        odd = nodes[said[nodes] != said[nodes - np.repeat(size, size)]]
+        if not len(odd):
+            return after, before
+        n_odd = np.searchsorted(odd, tree.end[after]) - np.searchsorted(odd, after)
+        other = (n_odd > 0) & np.isin(after, outer)
+        before, after = before[~other], after[~other]
