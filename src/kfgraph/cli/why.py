@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -20,6 +21,8 @@ kfgraph why examples/cat-enoent.dat --all
 kfgraph why examples/insmod-foo-fail19.dat --root foo_probe --json
 
 sudo kfgraph why -- insmod foo.ko
+
+sudo kfgraph why --again -- cat /nonexistent
 """
 
 IDLE = (*options.IDLE, Idle("json_", ("text", "all_")), Idle("all_", ("text",)))
@@ -34,6 +37,9 @@ def run(
     all_: Annotated[bool, typer.Option("--all", help="Every failed system call, in time order, a line each.")] = False,
     all_tasks: options.AllTasks = False,
     guest: Annotated[bool, typer.Option("--guest", help="Run COMMAND in a throwaway virtual machine.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Run COMMAND up to twice more, with return probes, until it is known.")
+    ] = False,
     text: Annotated[bool, typer.Option("--text", help="Plain text for a bug report, without colours.")] = False,
     json_: options.Json = False,
     strict: options.Strict = False,
@@ -56,12 +62,25 @@ def run(
         from kfgraph.cli import trace as tracing
 
         status = tracing.run(command=list(command), output=trace, quiet=True, guest=guest)
-    elif guest:
-        raise UsageError("--guest runs a command", "kfgraph why --guest -- insmod foo.ko")
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
-    from kfgraph.analyze.why import why
+    elif guest or again:
+        option = "--guest" if guest else "--again"
+        raise UsageError(f"{option} runs a command", f"kfgraph why {option} -- insmod foo.ko")
+    from kfgraph.analyze.why import Why, why
 
-    answer = why(loaded, root=root or (), error=error, all_tasks=all_tasks)
+    def explained() -> Why:
+        loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
+        return why(loaded, root=root or (), error=error, all_tasks=all_tasks)
+
+    answer = explained()
+    if command:
+        from kfgraph.cli.again import until_known
+
+        def with_probes(functions: Sequence[str]) -> Why:
+            tracing.run(command=list(command), output=trace, quiet=True, guest=guest, returns=list(functions))
+            return explained()
+
+        answer = until_known(answer, command=command, wanted=again, run=with_probes)
+    loaded = answer.trace
     if json_:
         print(json_text(answer.to_dict()))
     else:

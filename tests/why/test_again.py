@@ -1,0 +1,147 @@
+"""A command that is run again with return probes: on which functions, how often, and never unasked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from builder.tables import Call, call, trace_of
+from kfgraph.analyze.again import functions_to_probe
+from kfgraph.analyze.why import Why, why
+from kfgraph.cli import again
+from kfgraph.model.companion import Companion, ModuleImage
+from kfgraph.model.trace import Trace
+
+COMMAND = ("cat", "/nonexistent")
+
+
+def error(number: int) -> int:
+    return (1 << 64) - number
+
+
+def opened(**values: int) -> Trace:
+    """An openat that failed with ENOENT; ``values``: what of its callees is recorded."""
+
+    def made(name: str, *children: Call) -> Call:
+        return call(name, 10, *children, retval=values.get(name))
+
+    looked_up = made("lookup_open", made("d_lookup"), made("kfree"), made("_raw_spin_lock"))
+    path = made("path_openat", made("alloc_file"), made("walk_path"), looked_up)
+    handler = call("__x64_sys_openat", 5, made("do_open", made("get_name"), path), retval=error(2))
+    return trace_of([handler])
+
+
+def test_the_failing_path_from_its_top_the_last_calls_first() -> None:
+    assert functions_to_probe(why(opened())) == (
+        "do_open", "path_openat", "get_name", "lookup_open", "walk_path", "alloc_file", "d_lookup",
+    )  # fmt: skip
+
+
+def test_what_is_known_already_is_not_asked_again() -> None:
+    answer = why(opened(do_open=error(2), path_openat=error(2)))
+    assert functions_to_probe(answer) == ("lookup_open", "walk_path", "alloc_file", "d_lookup")
+    assert functions_to_probe(answer, limit=2) == ("lookup_open", "walk_path")
+    assert functions_to_probe(answer, limit=2, without=["walk_path"]) == ("lookup_open", "alloc_file")
+
+
+def test_an_answer_that_needs_nothing_names_none() -> None:
+    known = dict.fromkeys(("do_open", "path_openat", "lookup_open"), error(2))
+    answer = why(opened(**known, d_lookup=0, alloc_file=1 << 40, walk_path=0, get_name=1 << 40))
+    assert answer.birth is not None and answer.birth.exact
+    assert functions_to_probe(answer) == ()
+    assert functions_to_probe(why(trace_of([call("f", retval=0)]))) == ()
+
+
+def test_hot_functions_and_those_of_the_commands_modules_are_left_out() -> None:
+    hot = [call("hot") for _ in range(2_001)]
+    inside = call("load_module", 5, call("foo_init [foo]"), call("hot"), call("cool"), *hot, retval=error(19))
+    trace = trace_of([inside])
+    assert functions_to_probe(why(trace)) == ("cool", "foo_init")
+    loading = Companion(modules=(ModuleImage("foo", "/foo.ko", "", "6.1", ()),))
+    assert functions_to_probe(why(replace(trace, companion=loading))) == ("cool",)
+
+
+class Runs:
+    """Runs of a command, each with more values."""
+
+    def __init__(self, *answers: Why) -> None:
+        self.answers = list(answers)
+        self.asked: list[list[str]] = []
+
+    def __call__(self, functions: list[str]) -> Why:
+        self.asked.append(functions)
+        return self.answers.pop(0)
+
+
+FIRST = why(opened())
+DEEPER = why(opened(do_open=error(2), path_openat=error(2), get_name=1 << 40))
+KNOWN = why(
+    opened(
+        do_open=error(2), path_openat=error(2), get_name=1 << 40, lookup_open=error(2), walk_path=0, alloc_file=1 << 40,
+        d_lookup=0,
+    )
+)  # fmt: skip
+
+
+def test_it_is_narrowed_until_it_is_known(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(again, "functions_to_probe", partial(functions_to_probe, limit=3))
+    runs = Runs(DEEPER, KNOWN)
+    assert again.until_known(FIRST, command=COMMAND, wanted=True, run=runs) is KNOWN
+    first, second = runs.asked
+    assert first == ["__x64_sys_openat", "do_open", "path_openat", "get_name"]
+    # The way so far too, or the new values would hang in the air.
+    assert second == ["__x64_sys_openat", "do_open", "path_openat", "lookup_open", "walk_path", "alloc_file"]
+    said = capsys.readouterr().err
+    assert "run 2 of at most 3, with return probes on 3 more functions" in said and "run 3 of at most 3" in said
+
+
+def test_no_more_than_three_runs() -> None:
+    others = [
+        why(trace_of([call("do_open", 5, *(call(f"f{i}_{j}") for j in range(3)), retval=error(2))])) for i in range(5)
+    ]
+    runs = Runs(*others)
+    assert again.until_known(FIRST, command=COMMAND, wanted=True, run=runs) is others[1]
+    assert len(runs.asked) == 2
+
+
+def test_a_run_that_does_not_fail_leaves_the_answer_of_the_one_before(capsys: pytest.CaptureFixture[str]) -> None:
+    runs = Runs(why(trace_of([call("f", retval=0)])))
+    assert again.until_known(FIRST, command=COMMAND, wanted=True, run=runs) is FIRST
+    assert "did not fail again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("stdin", "stderr", "typed", "n_runs"), [
+    (True, True, "y\n", 1), (True, True, "\n", 0), (True, True, "", 0),
+    (False, True, "y\n", 0), (True, False, "y\n", 0),
+])  # fmt: skip
+def test_nobody_is_run_again_unasked(
+    stdin: bool, stderr: bool, typed: str, n_runs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stream:
+        def __init__(self, tty: bool) -> None:
+            self.tty, self.text = tty, ""
+
+        def isatty(self) -> bool:
+            return self.tty
+
+        def readline(self) -> str:
+            return typed
+
+        def write(self, text: str) -> None:
+            self.text += text
+
+        def flush(self) -> None:
+            pass
+
+    asked = Stream(stderr)
+    monkeypatch.setattr(again.sys, "stdin", Stream(stdin))
+    monkeypatch.setattr(again.sys, "stderr", asked)
+    monkeypatch.setattr(again, "say", lambda sentence: None)
+    runs = Runs(KNOWN)
+    again.until_known(FIRST, command=COMMAND, wanted=False, run=runs)
+    assert len(runs.asked) == n_runs
+    assert ("Run cat /nonexistent again, with return probes on 7 functions" in asked.text) == (stdin and stderr)
