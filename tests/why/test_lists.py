@@ -43,6 +43,12 @@ def test_calls_with_one_fate_are_one_row_and_others_are_not() -> None:
     assert errors(trace) == []
 
 
+def test_the_error_of_a_system_call_goes_to_the_program() -> None:
+    inside = call("x64_sys_call", 5, call("__x64_sys_openat", 5, call("do_open", retval=error(2)), retval=error(2)))
+    (row,) = errors(trace_of([call("do_syscall_64", 5, inside)]))
+    assert (row.function, row.top, row.handler) == ("do_open", "__x64_sys_openat", "")
+
+
 def test_errors_of_a_module() -> None:
     trace = trace_of([call("f", 5, call("g [foo]", retval=error(5)), call("h", retval=error(6)))])
     assert [r.function for r in errors(trace, unsure=True, module=["foo"])] == ["g [foo]"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.tracedat import TEXT, Cpu, Extra, Kernel, trace_dat
+from kfgraph.analyze.errorlist import errors
 from kfgraph.analyze.failure import deciding, failed_calls
 from kfgraph.analyze.syscalls import SystemCall, system_calls
 from kfgraph.analyze.sysevents import arguments_of
@@ -87,6 +88,16 @@ def test_a_call_with_its_handler_has_number_path_registers_and_result(tmp_path: 
     assert call.shown == 'openat("/nonexistent")'
     assert call.worded == 'openat(AT_FDCWD, "/nonexistent", O_RDONLY|O_CLOEXEC)'
     assert (call.row, call.duration_ns) == (0, 6_000)
+
+
+def test_the_list_of_errors_has_system_calls_whose_result_an_event_tells(tmp_path: Path) -> None:
+    task = Task()
+    for result in (-2, 3, -2):
+        task.enter(OPENAT, 0xFFFFFF9C, 0x7F00, 0)
+        task.handler()
+        task.leave(OPENAT, result)
+    (row,) = errors(load(str(task.written(tmp_path))))
+    assert (row.function, row.error, row.n_calls, row.sure, row.handler) == ("__x64_sys_openat", -2, 2, True, "")
 
 
 def test_a_call_without_a_handler_has_the_name_of_its_number_and_lasts_from_event_to_event(tmp_path: Path) -> None:

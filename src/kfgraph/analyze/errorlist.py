@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from kfgraph.analyze.errors import error_columns
 from kfgraph.analyze.forest import Bool, Int32
-from kfgraph.analyze.retval import errors_of
 from kfgraph.analyze.select import Filters, select
 from kfgraph.errors import NoMatchError
 from kfgraph.kernel.returns import error_name
+from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace
 
@@ -67,18 +68,18 @@ def errors(
         filters: as for :func:`kfgraph.analyze.select.select`.
 
     Raises:
-        NoMatchError: the trace holds no return values, or a filter leaves nothing.
+        NoMatchError: the trace holds no return values and no results of system calls, or a filter leaves nothing.
     """
     ret, module = listed(ret), listed(module)
     calls = trace.calls
-    if calls.retval is None:
+    told = error_columns(trace, np.arange(len(calls), dtype=np.int32))
+    if not told:
         raise NoMatchError(
-            f"{trace.meta.path}: no return value was recorded",
+            f"{trace.meta.path}: no return value was recorded, and no system call with its result failed",
             "kfgraph trace records them where the kernel can, and --returns FUNC sets return probes",
         )
     selection = select(trace, **_only_filters(filters))
-    found = errors_of(calls, trace.symbols)
-    codes = found.codes.astype(np.int32)
+    codes, sure = told["error"].astype(np.int32), told["error_sure"]
     rows = np.flatnonzero((codes != 0) & selection.keep).astype(np.int32)
     parent = selection.parent
     handed = np.zeros(len(calls), np.bool_)
@@ -90,7 +91,7 @@ def errors(
     began = rows[~handed[rows]]
     top = _top(began, parent, codes)
     if not unsure:
-        began_ok = found.sure[began] | (top != began)
+        began_ok = sure[began] | (top != began)
         began, top = began[began_ok], top[began_ok]
     if ret:
         chosen = np.isin(-codes[began], list(ret))
@@ -99,7 +100,7 @@ def errors(
         owners = trace.symbols.modules
         chosen = np.array([owners[code] in module for code in calls.func[began].tolist()], np.bool_)
         began, top = began[chosen], top[chosen]
-    return _rows(trace, began, top, parent, codes, found.sure)
+    return _rows(trace, began, top, parent, codes, sure)
 
 
 def _only_filters(filters: dict[str, Any]) -> Filters:
@@ -119,7 +120,9 @@ def _top(rows: Int32, parent: Int32, codes: Any) -> Int32:
 
 def _rows(trace: Trace, began: Int32, top: Int32, parent: Int32, codes: Any, sure: Bool) -> list[ErrorRow]:
     calls, labels = trace.calls, trace.symbols.labels
-    handler = parent[top]
+    # What calls the handler of a system call (x64_sys_call) hands its result to the program.
+    ends = np.array([bool(system_call_of(name)) for name in trace.symbols.names], np.bool_)
+    handler = np.where(ends[calls.func[top]], -1, parent[top])
     handler_func = np.where(handler >= 0, calls.func[np.maximum(handler, 0)], -1)
     if not len(began):
         return []
