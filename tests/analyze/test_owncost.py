@@ -17,12 +17,13 @@ from rich.console import Console
 import kfgraph
 from builder.tables import Call, call, calls, trace_of
 from kfgraph.analyze.calltree import call_tree
-from kfgraph.analyze.owncost import LABEL, known_part
+from kfgraph.analyze.owncost import LABEL
 from kfgraph.analyze.select import select
 from kfgraph.analyze.syscalls import chosen_calls, summed, to_dict
 from kfgraph.export.jsonl import write_calls, write_nodes
 from kfgraph.model.calls import Flag
 from kfgraph.model.companion import Companion, ReturnProbe
+from kfgraph.model.merging import known_part
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
 from kfgraph.render.info import InfoView

@@ -202,7 +202,7 @@ def test_merged_calls_say_how_many_of_them_failed() -> None:
         call_tree(returning(trace, dict.fromkeys((0, 2, 4, 6), -19)), root=["load_module"], merge=True), FoldOptions()
     )
     assert rows(alike) == ["load_module = -19 ENODEV", "request_module"]
-    assert view.folded.tree.extras["n_errors"].tolist() == [3, 1]
+    assert view.folded.tree.n_errors.tolist() == [3, 1]
 
 
 def test_the_first_match_that_failed_is_open_and_said() -> None:
@@ -311,7 +311,7 @@ def test_a_failed_system_call_shows_by_its_event(name: str, said: str, width: in
     assert [int(view.folded.tree.row[view.folded.node[i]]) for i in failed] == [5]
     if width is None or width >= 100:
         assert view.model.line(failed[0]).text.endswith("__x64_sys_openat = -2 ENOENT (sys_exit)")
-    assert view.folded.tree.extras["error_event"].sum() == 1
+    assert view.folded.tree.error_event.sum() == 1
 
 
 def test_a_result_that_is_no_handlers_is_given_to_none() -> None:
@@ -324,9 +324,9 @@ def test_a_result_that_is_no_handlers_is_given_to_none() -> None:
     ]
     for events in elsewhere:
         tree = call_tree(marked(TWO_OPENS, *events)).tree
-        assert "error" not in tree.extras or not tree.extras["error"].any(), events
+        assert not tree.has("error") or not tree.error.any(), events
     other_task = trace_of([call("__x64_sys_openat", 10)], [call("other", 10)])
-    assert "error" not in call_tree(marked(other_task, ("sys_exit_openat", "-2", 2, 1), lane=1)).tree.extras
+    assert not call_tree(marked(other_task, ("sys_exit_openat", "-2", 2, 1), lane=1)).tree.has("error")
 
 
 def test_the_functions_own_register_is_not_overruled() -> None:
@@ -413,14 +413,14 @@ def test_every_failed_call_is_on_a_row_or_counted(trace: Trace, data: st.DataObj
     values = data.draw(st.lists(st.sampled_from([0, 0, -2, -19, -13]), min_size=n, max_size=n))
     shown = call_tree(returning(trace, dict(enumerate(values))))
     # As sure as can be: the types of the builder's functions are not known.
-    sure = replace(shown.tree, extras={**shown.tree.extras, "error_sure": shown.tree.extras["error"] != 0})
+    sure = shown.tree.with_columns(error_sure=shown.tree.error != 0)
     limit = data.draw(st.sampled_from([None, 1, 7, 40]))
     options = FoldOptions(max_rows=limit, min_ns=data.draw(st.sampled_from([None, 0, 20_000])))
     view = tree_view(replace(shown, tree=sure), options, width=data.draw(st.sampled_from([30, 60, 80, None])))
     folded = view.folded
     folded.tree.check()
     calls = folded.node[folded.kind == Kind.CALL]
-    error = folded.tree.extras["error"]
+    error = folded.tree.error
     n_failed = sum(value != 0 for value in values)
     assert folded.tree.count[calls[error[calls] != 0]].sum() + folded.n_errors_hidden == n_failed
     # Few enough that all fit, whatever the budget.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,13 +21,13 @@ from kfgraph.analyze.forest import (
     preorder,
     ranges,
 )  # fmt: skip
-from kfgraph.analyze.owncost import sum_costs
 from kfgraph.analyze.select import Selection, select
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.calls import Flag
+from kfgraph.model.merging import SUM
 from kfgraph.model.names import listed, matching
 from kfgraph.model.trace import Trace
-from kfgraph.model.tree import TreeTable
+from kfgraph.model.tree import NodeKind, TreeTable
 from kfgraph.model.units import plural
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ class CallTree:
     """The tree, or trees, that were asked for.
 
     The roots of ``tree`` are the matches of ``root``; without it the tasks (``by_task``), which
-    count no call of their own. ``tree.extras`` are those of :func:`error_columns`, of a merged tree those of
-    :func:`merged_columns`. ``matches`` are the rows of all matches in time order, ``nth`` the
+    count no call of their own. ``matches`` are the rows of all matches in time order, ``nth`` the
     1-based place in it of each root of ``tree`` (empty for tasks and merged trees). ``n_hidden``
     calls were taken out by ``hide``, their children and their time are still there.
     """
@@ -58,6 +57,10 @@ class CallTree:
     def shown_rows(self) -> Int32 | None:
         """The rows of the CallTable that the tree is of (-1: a task); None: all of the selection, merged."""
         return None if self.merged else self.tree.row
+
+    def task_lanes(self, nodes: Int32) -> Int32:
+        """The lanes of these nodes, which are tasks."""
+        return self.tree.label[nodes] - np.int32(len(self.trace.symbols))
 
     def to_pandas(self) -> pd.DataFrame:
         """A DataFrame with one row per node, in the tree's order; the index, ``node``, is what ``parent`` refers to.
@@ -199,23 +202,23 @@ def _table(
     total_ns = chosen.total_ns[taken]
     flags = calls.flags[taken].copy()
     flags[parent < 0] &= ~np.uint32(Flag.IN_TRACER)
-    return TreeTable(
+    more: dict[str, Any] = error_columns(trace, rows)
+    if len(total_ns) and total_ns.min() < 0:
+        more["floor_ns"] = floors(parent, level, total_ns, (flags & Flag.IN_TRACER) == 0)
+    if len(chosen.own_cost):
+        more["own_cost_ns"] = chosen.own_cost.of(rows)
+    return TreeTable.of_calls(
+        calls,
+        taken,
+        trace.symbols.labels,
         parent=parent,
         end=end,
         level=level,
-        label=calls.func[taken],
         total_ns=total_ns,
         self_ns=chosen.self_ns[taken],
-        floor_ns=floors(parent, level, total_ns, (flags & Flag.IN_TRACER) == 0),
-        count=np.ones(len(rows), np.int64),
-        n_unfinished=(((flags & Flag.NO_EXIT) != 0) | (total_ns < 0)).astype(np.int64),
-        min_ns=total_ns,
-        max_ns=total_ns,
         row=rows,
         flags=flags,
-        labels=trace.symbols.labels,
-        own_cost_ns=chosen.own_cost.of(rows),
-        extras=error_columns(trace, rows),
+        **more,
     )
 
 
@@ -234,42 +237,20 @@ def _under_tasks(tree: TreeTable, chosen: Selection) -> TreeTable:
     top = tree.parent < 0
     total = np.add.reduceat(np.where(top, tree.floor_ns, 0), first)
     unknown = np.add.reduceat(top & (tree.total_ns < 0), first) > 0
-    none, nothing = np.full(len(first), -1), np.zeros(len(first))
     parent = np.where(top, nodes[shift - 1], tree.parent + shift[np.maximum(tree.parent, 0)])
-
-    # A lane's calls stay together: whole pieces are copied.
-    size = np.diff(np.append(first, n))
-    pieces = list(zip(nodes.tolist(), first.tolist(), size.tolist(), strict=True))
-
-    def with_nodes(column: Any, values: Any) -> Any:
-        out = np.empty(n + len(first), column.dtype)
-        out[nodes] = values
-        for node, begin, length in pieces:
-            out[node + 1 : node + 1 + length] = column[begin : begin + length]
-        return out
-
-    own_cost_ns = np.zeros(n + len(first), np.int64)
-    if len(chosen.own_cost):
-        own_cost_ns = with_nodes(tree.own_cost_ns, nothing)
-    total_ns, min_ns = with_nodes(tree.total_ns, np.where(unknown, -1, total)), with_nodes(tree.min_ns, none)
-    return replace(
-        tree,
-        parent=with_nodes(parent.astype(np.int32), none),
-        end=with_nodes(tree.end + shift[tree.end - 1], np.append(nodes[1:], n + len(first))),
-        level=with_nodes(tree.level + np.int16(1), nothing),
-        label=with_nodes(tree.label, len(tree.labels) + lane[first]),
-        total_ns=total_ns,
-        self_ns=with_nodes(tree.self_ns, nothing),
-        floor_ns=with_nodes(tree.floor_ns, total),
-        count=with_nodes(tree.count, nothing),
-        n_unfinished=with_nodes(tree.n_unfinished, nothing),
-        min_ns=min_ns,
-        max_ns=min_ns,
-        row=with_nodes(tree.row, none),
-        flags=with_nodes(tree.flags, nothing),
-        own_cost_ns=own_cost_ns,
-        labels=tree.labels + tuple(task.label for task in trace.tasks.tasks),
-        extras={name: with_nodes(column, nothing) for name, column in tree.extras.items()},
+    moved = tree.with_columns(
+        parent=parent.astype(np.int32), end=tree.end + shift[tree.end - 1], level=tree.level + np.int16(1)
+    )
+    floor_ns = {"floor_ns": total} if unknown.any() or tree.has("floor_ns") else {}
+    return moved.insert(
+        first,
+        tree.labels + tuple(task.label for task in trace.tasks.tasks),
+        parent=-1,
+        end=np.append(nodes[1:], n + len(first)),
+        kind=NodeKind.TASK,
+        label=len(tree.labels) + lane[first],
+        total_ns=np.where(unknown, -1, total),
+        **floor_ns,
     )
 
 
@@ -279,22 +260,8 @@ def _slices(tree: TreeTable, roots: Int32) -> TreeTable:
     size = tree.end[roots] - roots
     moved = np.repeat(np.append(0, np.cumsum(size))[:-1] - roots, size).astype(np.int32)
     parent = tree.parent[nodes]
-    taken = _taken(tree, nodes)
-    return replace(
-        taken, end=taken.end + moved, parent=np.where(parent < 0, -1, parent + moved).astype(np.int32)
-    )
-
-
-def _taken(tree: TreeTable, nodes: Int32 | Bool) -> TreeTable:
-    """These nodes of ``tree``, their references as they are."""
-    columns: dict[str, Any] = {name: getattr(tree, name)[nodes] for name in _COLUMNS}
-    return replace(tree, extras={name: column[nodes] for name, column in tree.extras.items()}, **columns)
-
-
-_COLUMNS = (
-    "parent", "end", "level", "label", "total_ns", "self_ns", "floor_ns", "count", "n_unfinished", "min_ns", "max_ns",
-    "row", "flags", "own_cost_ns",
-)  # fmt: skip
+    parent = np.where(parent < 0, -1, parent + moved).astype(np.int32)
+    return tree.take(nodes, end=tree.end[nodes] + moved, parent=parent)
 
 
 def without(tree: TreeTable, hidden: Bool) -> TreeTable:
@@ -326,16 +293,21 @@ def without(tree: TreeTable, hidden: Bool) -> TreeTable:
 
     n_before = np.append(0, np.cumsum(keep)).astype(np.int32)
     level = tree.level - covered(gone, tree.end[gone], n)
-    moved = replace(
-        tree,
+    below = gone[above[gone] >= 0]
+    moved_up = {
+        column.name: rule.into(tree.whole(column.name).copy(), tree.at(column.name, below), above[below])
+        for column, rule in tree.merging()
+        if column.to_caller
+    }
+    moved = tree.with_columns(
         parent=np.where(above < 0, -1, n_before[above]).astype(np.int32),
         end=n_before[tree.end],
         level=level.astype(np.int16),
-        self_ns=self_ns,
         flags=flags,
-        own_cost_ns=sum_costs(tree.own_cost_ns, np.where(keep | (above < 0), np.arange(n), above), n),
+        # Unlike in a sum of calls, an unknown part makes it unknown.
+        **{**moved_up, "self_ns": self_ns},
     )
-    return _taken(moved, keep)
+    return moved.take(keep)
 
 
 def merged(tree: TreeTable) -> TreeTable:
@@ -360,43 +332,21 @@ def merged(tree: TreeTable) -> TreeTable:
     parent = np.concatenate(parents)
     level = np.concatenate(level_of)
 
-    def summed(values: Int64) -> Int64:
-        out = np.zeros(n_nodes, np.int64)
-        np.add.at(out, node, values)
-        return out
-
-    def known_sum(values: Int64) -> Int64:
-        return np.where(summed((values >= 0).astype(np.int64)) > 0, summed(np.maximum(values, 0)), -1)
-
     first = np.full(n_nodes, n, np.int64)
     np.minimum.at(first, node, np.arange(n))
-    least = np.full(n_nodes, np.iinfo(np.int64).max)
-    single = tree.min_ns >= 0
-    np.minimum.at(least, node[single], tree.min_ns[single])
-    most = np.full(n_nodes, -1, np.int64)
-    np.maximum.at(most, node, tree.max_ns)
-    flags = np.zeros(n_nodes, np.uint32)
-    np.bitwise_or.at(flags, node, tree.flags)
-    floor_ns = summed(tree.floor_ns)
-
+    floor_ns = SUM.into(np.zeros(n_nodes, np.int64), tree.floor_ns, node)
     order, size = preorder(parent, level, floor_ns, first)
     new = np.empty(n_nodes, np.int64)
     new[order] = np.arange(n_nodes)
-    return TreeTable(
+    is_rest = np.ones(n, np.bool_)
+    is_rest[first] = False
+    return tree.join(
+        first[order],
+        np.flatnonzero(is_rest),
+        new[node[is_rest]],
         parent=np.where(parent < 0, -1, new[parent])[order].astype(np.int32),
         end=(np.arange(n_nodes) + size[order]).astype(np.int32),
         level=level[order].astype(np.int16),
-        label=tree.label[first[order]],
-        total_ns=known_sum(tree.total_ns)[order],
-        self_ns=known_sum(tree.self_ns)[order],
-        floor_ns=floor_ns[order],
-        count=summed(tree.count)[order],
-        n_unfinished=summed(tree.n_unfinished)[order],
-        min_ns=np.where(most < 0, -1, least)[order],
-        max_ns=most[order],
         row=np.full(n_nodes, -1, np.int32),
-        flags=flags[order],
-        labels=tree.labels,
-        own_cost_ns=sum_costs(tree.own_cost_ns, node, n_nodes)[order],
-        extras={name: column[order] for name, column in merged_columns(tree, node, n_nodes).items()},
+        **{name: column[order] for name, column in merged_columns(tree, node, n_nodes).items()},
     )

@@ -124,7 +124,7 @@ def to_anytree(tree: CallTree, *, max_nodes: int = MAX_NODES) -> tuple[anytree.N
             anytree.Node(
                 table.labels[table.label[node]],
                 parent=nodes[parent] if parent >= 0 else None,
-                n_calls=int(table.count[node]),
+                n_calls=int(table.at("count", node)),
                 total_ns=_known(table.total_ns[node]),
                 self_ns=_known(table.self_ns[node]),
                 own_cost_ns=_known(table.own_cost_ns[node]),

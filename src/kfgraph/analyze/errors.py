@@ -12,13 +12,13 @@ from kfgraph.analyze.retval import errors_of
 from kfgraph.analyze.sysexits import failed_system_calls
 from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.model.trace import Trace
-from kfgraph.model.tree import TreeTable
+from kfgraph.model.tree import NodeKind, TreeTable
 
-Extras = dict[str, npt.NDArray[Any]]
+Columns = dict[str, npt.NDArray[Any]]
 
 
-def error_columns(trace: Trace, rows: Int32) -> Extras:
-    """The extras of a tree of these calls that tell of errors; none where nothing tells of any.
+def error_columns(trace: Trace, rows: Int32) -> Columns:
+    """The columns of a tree of these calls that tell of errors; none where nothing tells of any.
 
     ``error`` and ``error_sure`` are the columns of :class:`kfgraph.analyze.retval.Errors`; ``error_event`` says that
     the event of a system call's exit tells the error, not the function's own register.
@@ -28,7 +28,7 @@ def error_columns(trace: Trace, rows: Int32) -> Extras:
     if calls.retval is None and not len(handlers):
         return {}
     errors = errors_of(calls, trace.symbols)
-    out: Extras = {"error": errors.codes, "error_sure": errors.sure}
+    out: Columns = {"error": errors.codes, "error_sure": errors.sure}
     if len(handlers):
         new = ~errors.sure[handlers]
         out["error_event"] = np.zeros(len(calls), np.bool_)
@@ -38,19 +38,19 @@ def error_columns(trace: Trace, rows: Int32) -> Extras:
     return {name: column[rows] for name, column in out.items()}
 
 
-def merged_columns(tree: TreeTable, node: Int64, n_nodes: int) -> Extras:
-    """The extras of a tree in which node i of ``tree`` becomes part of ``node[i]``.
+def merged_columns(tree: TreeTable, node: Int64, n_nodes: int) -> Columns:
+    """The columns of errors of a tree in which node i of ``tree`` becomes part of ``node[i]``.
 
     ``n_errors`` counts the calls that failed, ``error`` is what most of them returned (of equally many the
     first), ``errors_differ`` says that others returned another error. Where some failed for sure, only these count.
     """
-    if "error" not in tree.extras:
+    if not tree.has("error"):
         return {}
-    out: Extras = {"n_errors": np.zeros(n_nodes, np.int64), "errors_differ": np.zeros(n_nodes, np.bool_)}
+    out: Columns = {"n_errors": np.zeros(n_nodes, np.int64), "errors_differ": np.zeros(n_nodes, np.bool_)}
     for name in ("error", "error_sure", "error_event"):
-        if name in tree.extras:
-            out[name] = np.zeros(n_nodes, tree.extras[name].dtype)
-    error, is_sure = tree.extras["error"], tree.extras["error_sure"]
+        if tree.has(name):
+            out[name] = np.zeros(n_nodes, tree.whole(name).dtype)
+    error, is_sure = tree.error, tree.error_sure
     for sure in (False, True):
         some = np.flatnonzero((error != 0) & (is_sure == sure))
         if not len(some):
@@ -60,46 +60,44 @@ def merged_columns(tree: TreeTable, node: Int64, n_nodes: int) -> Extras:
             return_inverse=True,
         )  # fmt: skip
         times = np.zeros(len(keys), np.int64)
-        np.add.at(times, inverse, _n_errors(tree)[some])
+        np.add.at(times, inverse, tree.at("n_errors", some))
         into = keys >> 16
         out["n_errors"][into] = 0
         np.add.at(out["n_errors"], into, times)
         out["errors_differ"][into] = np.bincount(into, minlength=n_nodes)[into] > 1
-        if "errors_differ" in tree.extras:
-            out["errors_differ"][node[some[tree.extras["errors_differ"][some]]]] = True
+        if tree.has("errors_differ"):
+            out["errors_differ"][node[some[tree.errors_differ[some]]]] = True
         # The last assignment counts: rare ones first, of equally many the first seen last.
         order = np.lexsort((-first, times))
         for name in ("error", "error_sure", "error_event"):
             if name in out:
-                out[name][into[order]] = tree.extras[name][some[first[order]]]
+                out[name][into[order]] = tree.whole(name)[some[first[order]]]
     return out
-
-
-def _n_errors(tree: TreeTable) -> Int64:
-    counted: Int64 = tree.extras.get("n_errors", tree.count)
-    return counted
 
 
 def failed(tree: TreeTable) -> Bool:
     """The nodes of which a call failed for sure."""
-    if "error_sure" not in tree.extras:
+    if not tree.has("error_sure"):
         return np.zeros(len(tree), np.bool_)
-    sure: Bool = tree.extras["error_sure"]
+    sure: Bool = tree.error_sure
     return sure
 
 
 def seems_failed(tree: TreeTable) -> Bool:
     """The nodes of which a call failed for sure, or returned what looks like an error: -1 alone does not, where the
     type of the result is not known."""
-    if "error" not in tree.extras:
+    if not tree.has("error"):
         return failed(tree)
-    seems: Bool = failed(tree) | (tree.extras["error"] < -1)
+    seems: Bool = failed(tree) | (tree.error < -1)
     return seems
 
 
 def failures(tree: TreeTable) -> Int64:
     """How many calls of each node failed for sure."""
-    return np.where(failed(tree), _n_errors(tree), 0) if "error_sure" in tree.extras else np.zeros(len(tree), np.int64)
+    n = np.zeros(len(tree), np.int64)
+    nodes = np.flatnonzero(failed(tree))
+    n[nodes] = tree.at("n_errors", nodes)
+    return n
 
 
 def chains(tree: TreeTable) -> Bool:
@@ -110,17 +108,16 @@ def chains(tree: TreeTable) -> Bool:
     sure: that may have been left in the register.
     """
     chain = np.zeros(len(tree), np.bool_)
-    if "error" not in tree.extras:
+    if not tree.has("error"):
         return chain
-    error, sure = tree.extras["error"], tree.extras["error_sure"]
+    error, sure = tree.error, tree.error_sure
     nodes = np.flatnonzero(error)
     if not len(nodes):
         return chain
     parent = tree.parent[nodes]
     labels, inverse = np.unique(tree.label[nodes], return_inverse=True)
     handles = np.fromiter((bool(system_call_of(tree.labels[code])) for code in labels.tolist()), np.bool_, len(labels))
-    # A task's node counts no call.
-    top = (parent < 0) | (sure[nodes] & ((tree.count[np.maximum(parent, 0)] == 0) | handles[inverse]))
+    top = (parent < 0) | (sure[nodes] & ((tree.at("kind", np.maximum(parent, 0)) == NodeKind.TASK) | handles[inverse]))
     chain[nodes[top]] = True
     counts = sure[nodes] | (((error[nodes] != error[parent]) | ~sure[parent]) & (error[nodes] < -1))
     nodes, parent = nodes[counts & ~top], parent[counts & ~top]

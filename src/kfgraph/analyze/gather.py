@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,9 +19,7 @@ from kfgraph.analyze.forest import (
     numbered,
     preorder,
     ranges,
-    summed_before,
 )
-from kfgraph.analyze.owncost import sum_costs
 from kfgraph.model.tree import TreeTable
 
 
@@ -139,8 +137,8 @@ def _grouped(
     """(whether each of the nodes is in a group that is made, the number of its group)."""
     labels, key = numbered(tree.label[nodes])
     key = key if len(above) and (above == above[0]).all() else above * len(labels) + key
-    if "error" in tree.extras:
-        said = tree.extras["error"][nodes].astype(np.int64) * 2 + tree.extras["error_sure"][nodes]
+    if tree.has("error"):
+        said = tree.error[nodes].astype(np.int64) * 2 + tree.error_sure[nodes]
         results, result = numbered(said)
         key = key * len(results) + result if len(results) > 1 else key
     first, which = numbered(key)
@@ -157,62 +155,8 @@ def _built(tree: TreeTable, tops: Int32, groups: _Groups) -> Gathered:
     parent, level = np.concatenate(groups.parent), np.concatenate(groups.level)
     first, is_rest = np.concatenate(groups.first), np.concatenate(groups.is_rest)
     nodes, number = np.concatenate(groups.nodes), np.concatenate(groups.number)
-    in_rest = is_rest[number]
-    members, into = nodes[~in_rest], number[~in_rest]
-    left, left_in = nodes[in_rest], number[in_rest]
-    by_place = np.argsort(left, kind="stable")
-    left, left_in = left[by_place], left_in[by_place]
-    left_end = tree.end[left]
-
-    def summed(column: Int64, *, whole: bool) -> Int64:
-        """Sums over the members of each group; of a rest over its nodes, or all that is below them too."""
-        out = np.zeros(n_groups, np.int64)
-        if not column.any():
-            return out
-        np.add.at(out, into, column[members])
-        if not whole:
-            np.add.at(out, left_in, column[left])
-        else:
-            before = summed_before(column)
-            np.add.at(out, left_in, before[left_end] - before[left])
-        return out
-
-    def known(column: Int64, *, whole: bool) -> Int64:
-        unknown = column < 0
-        if not unknown.any():
-            return summed(column, whole=whole)
-        # Unknown is -1: the few of those are added back.
-        n_unknown = summed(unknown.astype(np.int64), whole=whole)
-        return np.where(n_unknown < n_nodes[whole], summed(column, whole=whole) + n_unknown, -1)
-
-    n_single = np.bincount(number, minlength=n_groups)
-    n_whole = np.bincount(into, minlength=n_groups)
-    np.add.at(n_whole, left_in, (left_end - left).astype(np.int64))
-    n_nodes = {False: n_single, True: n_whole}
-    floor_ns = summed(tree.floor_ns, whole=False)
-    least, most = np.full(n_groups, np.iinfo(np.int64).max), np.full(n_groups, -1, np.int64)
-    flags = np.zeros(n_groups, np.uint32)
-    for part, which in ((members, into), (left, left_in)):
-        single = tree.min_ns[part] >= 0
-        np.minimum.at(least, which[single], tree.min_ns[part[single]])
-        np.maximum.at(most, which, tree.max_ns[part])
-    np.bitwise_or.at(flags, into, tree.flags[members])
-    new: dict[str, Any] = {
-        "level": level,
-        "label": tree.label[first],
-        "total_ns": known(tree.total_ns, whole=False),
-        "self_ns": known(tree.self_ns, whole=True),
-        "floor_ns": floor_ns,
-        "count": summed(tree.count, whole=True),
-        "n_unfinished": summed(tree.n_unfinished, whole=True),
-        "min_ns": np.where(most < 0, -1, least),
-        "max_ns": most,
-        "row": np.where(is_rest, -1, tree.row[first]),
-        "flags": flags,
-    }
-    extras = {name: np.where(is_rest, 0, column[first]) for name, column in tree.extras.items()}
-    if "n_errors" in extras:
-        extras["n_errors"] = summed(tree.extras["n_errors"], whole=False)
+    new = _merged(tree, nodes, number, first, is_rest)
+    floor_ns = new["floor_ns"] if "floor_ns" in new else new["total_ns"]
 
     top_of = np.where(parent < 0, np.arange(n_groups), parent)
     while (parent[top_of] >= 0).any():
@@ -240,32 +184,47 @@ def _built(tree: TreeTable, tops: Int32, groups: _Groups) -> Gathered:
 
     def with_groups(column: npt.NDArray[Any], of_groups: npt.NDArray[Any]) -> npt.NDArray[Any]:
         both = np.empty(n_new, column.dtype)
-        both[kept_at] = column[kept_nodes]
+        both[kept_at] = column
         both[group_at] = of_groups
         return both
 
-    columns: dict[str, Any] = {name: with_groups(getattr(tree, name), column) for name, column in new.items()}
     parents, ends = np.empty(n_new, np.int32), np.empty(n_new, np.int32)
     # -1, of roots, is the last place: behind all that is kept.
     parents[kept_at] = np.append(kept_at, -1)[n_kept_before[tree.parent[kept_nodes]]]
     parents[group_at] = np.where(parent < 0, kept_at[n_kept_before[at]], group_at[np.maximum(parent, 0)])
     ends[kept_at] = kept_at + kept_size
     ends[group_at] = group_at + size
-    out = replace(
-        tree,
+    out = TreeTable(
+        tree.labels,
         parent=parents,
         end=ends,
-        extras={name: with_groups(column, extras[name]) for name, column in tree.extras.items()},
-        **columns,
+        level=with_groups(tree.level[kept_nodes], level),
+        **{name: with_groups(tree.at(name, kept_nodes), values) for name, values in new.items()},
     )
     is_group = np.zeros(n_new, np.bool_)
     is_group[group_at] = ~is_rest
     rest = np.zeros(n_new, np.bool_)
     rest[group_at] = is_rest
-    made = Gathered(out, is_group, rest, kept_nodes, nodes, group_at[number], n)
-    if not tree.own_cost_ns.any():
-        return replace(made, tree=replace(out, own_cost_ns=np.zeros(n_new, np.int64)))
-    return replace(made, tree=replace(out, own_cost_ns=sum_costs(tree.own_cost_ns, made.node_of, n_new)))
+    return Gathered(out, is_group, rest, kept_nodes, nodes, group_at[number], n)
+
+
+def _merged(tree: TreeTable, nodes: Int32, number: Int64, first: Int64, is_rest: Bool) -> dict[str, Any]:
+    """The columns of the groups: of each the sums of its nodes, of a rest those of all that is below them too."""
+    in_rest = np.flatnonzero(is_rest[number])
+    begin, end = nodes[in_rest], tree.end[nodes[in_rest]]
+    more = nodes != first[number]
+    head = np.empty(len(first), np.int64)
+    head[number[~more]] = np.flatnonzero(~more)
+    into = number[more]
+    new: dict[str, Any] = {}
+    for column, rule in tree.merging():
+        values = np.array(tree.at(column.name, nodes))
+        if column.own and rule.over:
+            values[in_rest] = rule.over(tree.at(column.name, slice(None)), begin, end)
+        elif column.of_one_call:
+            values[in_rest] = column.blank
+        new[column.name] = rule.into(values[head], values[more], into)
+    return new
 
 
 def _in_order(parent: Int64, level: Int64, weight: Int64, first: Int64) -> tuple[Int64, Int64]:

@@ -102,22 +102,6 @@ def own_cost(trace: Trace) -> OwnCost:
     return OwnCost(rows[ns != 0], ns[ns != 0])
 
 
-def sum_costs(cost_ns: Int64, into: Int32 | Int64, n: int) -> Int64:
-    """The costs summed up; -1 - what is known where something is not, so that no sum of sums loses either."""
-    known, unknown = np.zeros(n, np.int64), np.zeros(n, np.bool_)
-    some = np.flatnonzero(cost_ns)
-    if not len(some):
-        return known
-    np.add.at(known, into[some], known_part(cost_ns[some]))
-    unknown[into[some[cost_ns[some] < 0]]] = True
-    return np.where(unknown, -1 - known, known)
-
-
-def known_part(cost_ns: Int64) -> Int64:
-    """What is known of each sum of :func:`sum_costs`."""
-    return np.where(cost_ns < 0, -1 - cost_ns, cost_ns)
-
-
 def _codes(trace: Trace, which: Callable[[str], bool]) -> Bool:
     return np.fromiter(map(which, trace.symbols.names), np.bool_, count=len(trace.symbols))
 

@@ -54,12 +54,12 @@ def tree_frame(tree: TreeTable, trace: Trace) -> pd.DataFrame:
     }
     if tree.own_cost_ns.any():
         columns["own_cost_ns"] = numbers(tree.own_cost_ns)
-    if "error_sure" in tree.extras:
-        sure = tree.extras["error_sure"]
-        keys, which = np.unique(2 * tree.extras["error"].astype(np.int64) + sure, return_inverse=True)
+    if tree.has("error_sure"):
+        sure = tree.error_sure
+        keys, which = np.unique(2 * tree.error.astype(np.int64) + sure, return_inverse=True)
         pairs = [divmod(key, 2) for key in keys.tolist()]
         columns["error"] = words(which, [error_name(e, sure=bool(s), arch=trace.meta.arch) or None for e, s in pairs])
         columns["error_sure"] = sure
-    if "n_errors" in tree.extras:
-        columns["n_errors"] = tree.extras["n_errors"]
+    if tree.has("n_errors"):
+        columns["n_errors"] = tree.n_errors
     return pd.DataFrame(columns, index=pd.RangeIndex(len(tree), name="node"))

@@ -13,6 +13,7 @@ from kfgraph.analyze.retval import values_of
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import CONTEXTS, Flag
 from kfgraph.model.spelling import json_text
+from kfgraph.model.tree import NodeKind
 
 _CHUNK = 16_384
 _REGISTER = '"%#x"'
@@ -87,11 +88,11 @@ def write_nodes(call_tree: CallTree, out: TextIO) -> None:
     for node in range(len(tree)):
         label = int(tree.label[node])
         record: dict[str, Any] = {"node": node, "parent": _known(tree.parent[node]), "level": int(tree.level[node])}
-        if label < len(symbols):
+        if tree.at("kind", node) == NodeKind.CALL:
             name, module, known = symbols[label]
             record |= {"function": name or None, "module": module if known else None}
         else:
-            record |= {"task": trace.tasks[label - len(symbols)].label}
+            record |= {"task": tree.labels[label]}
         finished = int(tree.count[node] - tree.n_unfinished[node])
         total = int(tree.total_ns[node])
         record |= {
@@ -106,9 +107,9 @@ def write_nodes(call_tree: CallTree, out: TextIO) -> None:
         }
         if costs:
             record["own_cost_ns"] = _known(tree.own_cost_ns[node])
-        if "n_errors" in tree.extras:
-            error, sure = int(tree.extras["error"][node]), bool(tree.extras["error_sure"][node])
-            record["n_errors"] = int(tree.extras["n_errors"][node])
+        if tree.has("n_errors"):
+            error, sure = int(tree.error[node]), bool(tree.error_sure[node])
+            record["n_errors"] = int(tree.n_errors[node])
             record["error"] = error_name(error, sure=sure, arch=trace.meta.arch) or None
             record["error_sure"] = sure
         out.write(("\n" if node == 0 else ",\n") + json_text(record))
@@ -134,9 +135,9 @@ def _recorded(call_tree: CallTree, nodes: npt.NDArray[np.intp]) -> Callable[[int
         values, has = values_of(calls, trace.symbols, rows)
         recorded, registers = calls.has(Flag.HAS_RETVAL)[rows], calls.retval[rows].astype(np.uint64)
         returned = values, has, recorded, registers
-    if "error" in tree.extras:
+    if tree.has("error"):
         # Twice the error number, and one more where it is sure.
-        errors = 2 * tree.extras["error"][nodes].astype(np.int64) + tree.extras["error_sure"][nodes]
+        errors = 2 * tree.error[nodes].astype(np.int64) + tree.error_sure[nodes]
         said = {key: _error(key >> 1, bool(key & 1), trace.meta.arch) for key in np.unique(errors).tolist()}
 
     def texts(first: int, last: int) -> list[str]:

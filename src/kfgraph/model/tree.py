@@ -1,51 +1,240 @@
-"""TreeTable: what every view of a tree consumes."""
+"""TreeTable: what every view of a tree consumes. Each of its columns is declared once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+import enum
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Generic, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.model.calls import CallTable, Flag
+from kfgraph.model.merging import BOUND, FIRST, KNOWN_SUM, LEAST, MOST, OR, SUM, Array, Rule
 
-@dataclass(frozen=True)
+S = TypeVar("S", bound=np.generic)
+Nodes = Array | slice | int
+"""Which nodes: their numbers, a mask, a slice, or one."""
+
+
+class NodeKind(enum.IntEnum):
+    """What a node is."""
+
+    CALL = 0
+    """A call, or several calls of one function."""
+    TASK = 1
+    """A task, above its outermost calls."""
+
+
+class Column(Generic[S]):
+    """One column of a TreeTable: all that the passes over trees must know of it.
+
+    Args:
+        merge: how the values of several nodes become one. None: it is the tree's structure, which every pass makes.
+        blank: the value of a node that counts no call.
+        own: it tells of a call without its callees, so that a subtree has the sum of all its nodes.
+        to_caller: where a call is hidden, it becomes its caller's.
+        of_one_call: it tells of single calls, nothing of a sum of calls of several functions; ``blank`` there.
+        lacking: the values for these nodes of a tree that does not store the column, so that what is constant, or
+            follows from other columns, takes no room. None: it must be stored.
+        of_single: ``lacking`` holds where each node is one call; sums are stored.
+        of_calls: makes it of a CallTable, for all its rows; None: who makes a tree gives it.
+    """
+
+    def __init__(
+        self,
+        dtype: type[S],
+        merge: Rule | None,
+        *,
+        blank: int = 0,
+        own: bool = False,
+        to_caller: bool = False,
+        of_one_call: bool = False,
+        lacking: Callable[[TreeTable, Nodes], Array] | None = None,
+        of_single: bool = False,
+        of_calls: Callable[[CallTable], Array] | None = None,
+    ) -> None:
+        self.name = ""
+        self.dtype, self.merge, self.blank, self.own = dtype, merge, blank, own
+        self.to_caller, self.of_one_call = to_caller, of_one_call
+        self.lacking, self.of_single, self.of_calls = lacking, of_single, of_calls
+
+    def __set_name__(self, owner: type[TreeTable], name: str) -> None:
+        self.name = name
+        owner.COLUMNS[name] = self
+
+    @overload
+    def __get__(self, tree: None, owner: type[TreeTable]) -> Column[S]: ...
+    @overload
+    def __get__(self, tree: TreeTable, owner: type[TreeTable]) -> npt.NDArray[S]: ...
+    def __get__(self, tree: TreeTable | None, owner: type[TreeTable]) -> Column[S] | npt.NDArray[S]:
+        return self if tree is None else tree.whole(self.name)
+
+    def __set__(self, tree: TreeTable, value: object) -> None:
+        raise AttributeError(f"a TreeTable does not change: with_columns({self.name}=...) makes another one")
+
+
+def _always(value: int | np.generic) -> Callable[[TreeTable, Nodes], Array]:
+    def constant(tree: TreeTable, nodes: Nodes) -> Array:
+        return np.broadcast_to(np.asarray(value), tree.label[nodes].shape)
+
+    return constant
+
+
+def _is_call(tree: TreeTable, nodes: Nodes) -> Array:
+    calls: Array = tree.at("kind", nodes) == NodeKind.CALL
+    return calls
+
+
+def _ended_not(tree: TreeTable, nodes: Nodes) -> Array:
+    ended_not: Array = ((tree.flags[nodes] & np.uint32(Flag.NO_EXIT)) != 0) | (tree.total_ns[nodes] < 0)
+    return ended_not & _is_call(tree, nodes) if tree.has("kind") else ended_not
+
+
+def _of_call(tree: TreeTable, nodes: Nodes) -> Array:
+    total_ns: Array = tree.total_ns[nodes]
+    return np.where(_is_call(tree, nodes), total_ns, -1) if tree.has("kind") else total_ns
+
+
+def _failures(tree: TreeTable, nodes: Nodes) -> Array:
+    return np.where(tree.at("error", nodes) != 0, tree.at("count", nodes), 0)
+
+
 class TreeTable:
     """A forest in pre-order: node i's subtree is the slice ``i:end[i]``.
 
     A slice of a CallTable is one (``count`` 1, ``row`` the call's row), a merged call tree is one
-    (``row`` -1). ``label`` indexes ``labels``. ``total_ns`` and ``self_ns`` are sums over the merged
-    calls whose value is known, -1 where none is; ``floor_ns`` is the least that all of them took
+    (``row`` -1). ``kind`` is a :class:`NodeKind`; ``label`` indexes ``labels``. ``total_ns`` and ``self_ns`` are sums
+    over the merged calls whose value is known, -1 where none is; ``floor_ns`` is the least that all of them took
     together: total_ns, with the sum of its children for each call without a duration. ``min_ns`` and
     ``max_ns`` are over single calls. ``flags`` are the calls' flags, or-ed. ``own_cost_ns`` is kfgraph's own
     cost in the node itself, which no total and no self time holds: 0 none, an upper bound, or below 0 where it is
-    not known: -1 - the part that is.
+    not known: -1 - the part that is. The columns of errors are those of :mod:`kfgraph.analyze.errors`.
+
+    A tree of single calls stores no counts, no least and no longest time. ``tree.count`` makes the whole column, and
+    keeps it; ``tree.at("count", nodes)`` makes what is asked for.
     """
 
-    parent: npt.NDArray[np.int32]
-    end: npt.NDArray[np.int32]
-    level: npt.NDArray[np.int16]
-    label: npt.NDArray[np.int32]
-    total_ns: npt.NDArray[np.int64]
-    self_ns: npt.NDArray[np.int64]
-    floor_ns: npt.NDArray[np.int64]
-    count: npt.NDArray[np.int64]
-    n_unfinished: npt.NDArray[np.int64]
-    min_ns: npt.NDArray[np.int64]
-    max_ns: npt.NDArray[np.int64]
-    row: npt.NDArray[np.int32]
-    flags: npt.NDArray[np.uint32]
-    labels: tuple[str, ...]
-    own_cost_ns: npt.NDArray[np.int64]
-    extras: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    COLUMNS: ClassVar[dict[str, Column[Any]]] = {}
+
+    parent = Column(np.int32, None)
+    end = Column(np.int32, None)
+    level = Column(np.int16, None)
+    kind = Column(np.uint8, FIRST, lacking=_always(np.uint8(NodeKind.CALL)))
+    label = Column(np.int32, FIRST, of_calls=lambda calls: calls.func)
+    total_ns = Column(np.int64, KNOWN_SUM)
+    self_ns = Column(np.int64, KNOWN_SUM, own=True, to_caller=True)
+    floor_ns = Column(np.int64, SUM, lacking=lambda tree, nodes: tree.total_ns[nodes])
+    count = Column(np.int64, SUM, own=True, lacking=_is_call, of_single=True)
+    n_unfinished = Column(np.int64, SUM, own=True, lacking=_ended_not, of_single=True)
+    min_ns = Column(np.int64, LEAST, blank=-1, lacking=_of_call, of_single=True)
+    max_ns = Column(np.int64, MOST, blank=-1, lacking=_of_call, of_single=True)
+    row = Column(np.int32, FIRST, blank=-1, of_one_call=True)
+    flags = Column(np.uint32, OR, of_one_call=True, of_calls=lambda calls: calls.flags)
+    own_cost_ns = Column(np.int64, BOUND, own=True, to_caller=True, lacking=_always(np.int64(0)))
+    error = Column(np.int16, FIRST, of_one_call=True, lacking=_always(np.int16(0)))
+    error_sure = Column(np.bool_, FIRST, of_one_call=True, lacking=_always(np.False_))
+    error_event = Column(np.bool_, FIRST, of_one_call=True, lacking=_always(np.False_))
+    n_errors = Column(np.int64, SUM, lacking=_failures)
+    errors_differ = Column(np.bool_, OR, of_one_call=True, lacking=_always(np.False_))
+
+    __slots__ = ("_made", "_stored", "labels")
+
+    def __init__(self, labels: tuple[str, ...], **columns: Array) -> None:
+        for name, column in self.COLUMNS.items():
+            if name not in columns and column.lacking is None:
+                raise TypeError(f"a TreeTable needs the column {name}")
+        if unknown := columns.keys() - self.COLUMNS.keys():
+            raise TypeError(f"a TreeTable has no column {min(unknown)}")
+        self._stored = columns
+        self._made: dict[str, Array] = {}
+        self.labels = labels
+
+    @classmethod
+    def of_calls(cls, calls: CallTable, rows: Array | slice, labels: tuple[str, ...], **given: Array) -> TreeTable:
+        """The tree of these rows: what is not ``given`` is made of the CallTable."""
+        for name, column in cls.COLUMNS.items():
+            if name not in given and column.of_calls:
+                given[name] = column.of_calls(calls)[rows]
+        return cls(labels, **given)
 
     def __len__(self) -> int:
-        return len(self.parent)
+        return len(self._stored["parent"])
+
+    def has(self, name: str) -> bool:
+        """Whether the tree stores this column: what nothing tells of, and what follows from others, is not stored."""
+        return name in self._stored
+
+    def at(self, name: str, nodes: Nodes) -> Array:
+        """The values of a column for some nodes, whether it is stored or not."""
+        stored = self._stored.get(name, self._made.get(name))
+        if stored is not None:
+            values: Array = stored[nodes]
+            return values
+        column = self.COLUMNS[name]
+        assert column.lacking is not None
+        return column.lacking(self, nodes).astype(column.dtype, copy=False)
+
+    def whole(self, name: str) -> Array:
+        """The whole column, whether it is stored or not."""
+        stored = self._stored.get(name, self._made.get(name))
+        if stored is None:
+            stored = self.at(name, slice(None))
+            self._made[name] = stored
+        return stored
+
+    def merging(self) -> Iterator[tuple[Column[Any], Rule]]:
+        """The columns, but for the structure, that a tree of sums of this one's nodes must store."""
+        for name, column in self.COLUMNS.items():
+            if column.merge and (name in self._stored or column.of_single):
+                yield column, column.merge
 
     @property
     def roots(self) -> npt.NDArray[np.int32]:
         """The nodes without parent, ascending."""
         return np.flatnonzero(self.parent < 0).astype(np.int32)
+
+    def with_columns(self, **columns: Array) -> TreeTable:
+        """The same tree with some columns replaced, or more of them."""
+        return TreeTable(self.labels, **{**self._stored, **columns})
+
+    def take(self, nodes: Array, **given: Array) -> TreeTable:
+        """These nodes; ``given`` columns are theirs, the others taken as they are, references too."""
+        taken = {name: column[nodes] for name, column in self._stored.items() if name not in given}
+        return TreeTable(self.labels, **taken, **given)
+
+    def join(self, kept: Array, rest: Array, into: Array, **given: Array) -> TreeTable:
+        """The nodes ``kept``, with ``rest[k]`` merged into the one at ``into[k]`` of them; each node is in one of both.
+
+        The structure is ``given``, with whatever does not merge as its column says.
+        """
+        for column, rule in self.merging():
+            if column.name not in given:
+                values = np.array(self.at(column.name, kept))
+                given[column.name] = rule.into(values, self.at(column.name, rest), into)
+        return TreeTable(self.labels, **given)
+
+    def insert(self, before: Array, labels: tuple[str, ...], **given: Any) -> TreeTable:
+        """Nodes that count no call put in, one before each of the nodes ``before`` (ascending).
+
+        ``given`` are values of the new nodes; the others are blank. The structure of the nodes is that of before.
+        """
+        n = len(self)
+        new = before + np.arange(len(before), dtype=np.int32)
+        # Nodes between two new ones stay together: whole pieces are copied.
+        ends = np.append(before[1:], n).tolist()
+        pieces = list(zip(new.tolist(), before.tolist(), ends, strict=True))
+        first = int(before[0]) if len(before) else n
+        filled: dict[str, Array] = {}
+        for name, column in self.COLUMNS.items():
+            if name in self._stored or (name in given and not column.of_single):
+                values = self.whole(name)
+                filled[name] = out = np.empty(n + len(new), values.dtype)
+                out[new] = given.get(name, column.blank)
+                out[:first] = values[:first]
+                for node, begin, end in pieces:
+                    out[node + 1 : node + 1 + end - begin] = values[begin:end]
+        return TreeTable(labels, **filled)
 
     def check(self) -> None:
         """Assert the shape: pre-order, nested subtrees, levels.
@@ -54,6 +243,9 @@ class TreeTable:
             AssertionError: naming the rule that is broken.
         """
         n = len(self)
+        for name, values in self._stored.items():
+            assert len(values) == n, f"column {name} has {len(values)} rows, not {n}"
+            assert values.dtype == self.COLUMNS[name].dtype, f"dtype of {name} is {values.dtype}"
         nodes = np.arange(n)
         child = np.flatnonzero(self.parent >= 0)
         parent = self.parent[child]

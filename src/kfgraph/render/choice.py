@@ -151,7 +151,7 @@ class Asked:
         while (out := (above >= 0) & ~visible[above]).any():
             above[out] = tree.parent[above[out]]
         # Of several the last that returned what the row says: after it, the row's call failed.
-        error = tree.extras["error"]
+        error = tree.error
         order = np.lexsort((hidden, error[hidden] == error[above], above))
         last = order[np.append(above[order][1:] != above[order][:-1], True)]
         last = last[(above[last] >= 0) & self.chain[above[last]]]
@@ -222,7 +222,7 @@ def _singles(tree: TreeTable, errors: Bool) -> Bool:
     nodes = np.flatnonzero(errors)
     if not len(nodes):
         return single
-    kind = tree.label[nodes].astype(np.int64) << 16 | (tree.extras["error"][nodes].astype(np.int64) & 0xFFFF)
+    kind = tree.label[nodes].astype(np.int64) << 16 | (tree.error[nodes].astype(np.int64) & 0xFFFF)
     parent = tree.parent[nodes].astype(np.int64)
     below = np.where((parent >= 0) & errors[parent], parent, -1)
     order = np.lexsort((kind, below))

@@ -110,7 +110,7 @@ class Folded:
     @property
     def n_shown(self) -> int:
         """Calls that are."""
-        return int(self.tree.count[self.node[self.kind == Kind.CALL]].sum())
+        return int(self.tree.at("count", self.node[self.kind == Kind.CALL]).sum())
 
 
 @dataclass
@@ -164,7 +164,7 @@ def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) 
             visible = choice.visible()
     unsure = np.flatnonzero(asked.chain & ~failed(tree))
     unsure = unsure[~visible[unsure if made is None else made.node_of[unsure]]]
-    n_unsure = int(tree.extras.get("n_errors", tree.count)[unsure].sum())
+    n_unsure = int(tree.at("n_errors", unsure).sum())
     readable_ns = _readable_ns(tree, fit)
     return _rows(choice, repeats, made, visible, n_errors=(n_errors, n_unsure), readable_ns=readable_ns)
 
@@ -295,7 +295,7 @@ def _rows(
     took at least ``least_ns``; else it is counted on the node's own row."""
     tree, times, why, least_ns = choice.tree, choice.times, choice.why, choice.least_ns
     n = len(tree)
-    calls_before = np.append(0, np.cumsum(tree.count))
+    calls_before = np.append(0, np.cumsum(tree.at("count", slice(None))))
     shown = np.flatnonzero(visible).astype(np.int32)
     # Hidden nodes whose parent shows (or that are roots): each is counted at its parent; slot n is for roots.
     cut = np.flatnonzero(~visible & np.append(visible, True)[tree.parent]).astype(np.int32)

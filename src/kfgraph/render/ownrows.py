@@ -44,7 +44,7 @@ def with_own_cost(folded: Folded, options: FoldOptions) -> tuple[Folded, UnseenC
         cost = max(int(tree.own_cost_ns[node]), -1)
         place = rows.place(node) if rows else None
         if place is None:
-            n_unseen += int(tree.count[node])
+            n_unseen += int(tree.at("count", node))
             unseen_ns = -1 if -1 in (unseen_ns, cost) else unseen_ns + cost
         else:
             before = costs.get(place, 0)

@@ -171,7 +171,7 @@ def _nodes(call_tree: CallTree, parent: Int32, row: Int32, lane: Int32) -> tuple
     if call_tree.by_task:
         task_of = np.full(len(call_tree.trace.tasks) + 1, -1, np.int32)
         tops = tree.roots
-        task_of[tree.label[tops] - len(call_tree.trace.symbols)] = tops
+        task_of[call_tree.task_lanes(tops)] = tops
         node = np.where((above == n_calls) & (lane >= 0), task_of[lane], node)
     # The first node at or after the row: nodes of one subtree stand in row order.
     following = np.full(n_calls + 1, len(tree), np.int32)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.forest import Int32, Int64, counted, outermost, ranges
-from kfgraph.analyze.owncost import sum_costs
 from kfgraph.model.calls import Flag
 from kfgraph.model.tree import TreeTable
 
@@ -55,56 +54,13 @@ def fold_repeats(tree: TreeTable) -> Repeats:
     node_of = n_before[first]
     kept, rest = np.flatnonzero(keep), np.flatnonzero(~keep)
     into = node_of[rest]
-
-    def summed(column: Int64) -> Int64:
-        out = column[kept]
-        np.add.at(out, into, column[rest])
-        return out
-
-    def known_sum(column: Int64) -> Int64:
-        # Unknown is -1: the few of those are added back.
-        out = summed(column)
-        unknown = np.flatnonzero(column < 0)
-        if len(unknown):
-            at, n_unknown = np.unique(node_of[unknown], return_counts=True)
-            out[at] = np.where(n_unknown < n_nodes[at], out[at] + n_unknown, -1)
-        return out
-
     n_nodes = np.bincount(into, minlength=len(kept)) + 1
     parent = n_before[tree.parent[kept]]
     parent[tree.level[kept] == 0] = -1
     times = np.ones(len(kept), np.int64)
     several = np.flatnonzero((n_nodes > 1) & (parent >= 0))
     times[several] = n_nodes[several] // n_nodes[parent[several]]
-    min_ns, max_ns, flags = tree.min_ns[kept], tree.max_ns[kept], tree.flags[kept]
-    known = rest[tree.min_ns[rest] >= 0]
-    low = np.where(min_ns < 0, np.iinfo(np.int64).max, min_ns)
-    np.minimum.at(low, node_of[known], tree.min_ns[known])
-    np.maximum.at(max_ns, into, tree.max_ns[rest])
-    flagged = tree.flags[rest] != 0
-    np.bitwise_or.at(flags, into[flagged], tree.flags[rest[flagged]])
-    folded = replace(
-        tree,
-        parent=parent,
-        end=n_before[tree.end[kept]],
-        level=tree.level[kept],
-        label=tree.label[kept],
-        total_ns=known_sum(tree.total_ns),
-        self_ns=known_sum(tree.self_ns),
-        floor_ns=summed(tree.floor_ns),
-        count=tree.count[kept] + (n_nodes - 1) if (tree.count[rest] == 1).all() else summed(tree.count),
-        n_unfinished=summed(tree.n_unfinished) if tree.n_unfinished.any() else np.zeros(len(kept), np.int64),
-        min_ns=np.where(max_ns < 0, -1, low),
-        max_ns=max_ns,
-        row=tree.row[kept],
-        flags=flags,
-        own_cost_ns=sum_costs(tree.own_cost_ns, node_of, len(kept)),
-        extras={
-            # Members of a run failed alike; a merged tree counts how many of its calls did.
-            name: summed(column) if name == "n_errors" else column[kept]
-            for name, column in tree.extras.items()
-        },
-    )
+    folded = tree.join(kept, rest, into, parent=parent, end=n_before[tree.end[kept]], level=tree.level[kept])
     return Repeats(folded, times, node_of)
 
 
@@ -131,16 +87,16 @@ def _said(tree: TreeTable) -> UInt64:
     """What of each node itself must be alike in a run, and its level, as one number."""
     apart = tree.flags & np.uint32(_KEPT_APART)
     special = apart != 0
-    if "error" in tree.extras:
-        special |= (tree.extras["error"] != 0) | tree.extras["error_sure"]
+    if tree.has("error"):
+        special |= (tree.error != 0) | tree.error_sure
     said = tree.label.astype(np.uint64)
     said |= tree.level.astype(np.uint64) << np.uint64(31)
     some = np.flatnonzero(special)
     if len(some):
         ways = apart[some].astype(np.int64)
-        if "error" in tree.extras:
-            ways |= tree.extras["error"][some].astype(np.int64) << 33
-            ways |= tree.extras["error_sure"][some].astype(np.int64) << 32
+        if tree.has("error"):
+            ways |= tree.error[some].astype(np.int64) << 33
+            ways |= tree.error_sure[some].astype(np.int64) << 32
         _, way = np.unique(ways, return_inverse=True)
         said[some] |= (way + 1).astype(np.uint64) << np.uint64(46)
     return said

@@ -14,6 +14,7 @@ from kfgraph.analyze.owncost import LABEL as OWN_COST
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
+from kfgraph.model.tree import NodeKind
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
 from kfgraph.render.cells import cut_middle
@@ -128,7 +129,7 @@ class RowModel:
             return np.where(is_call, values, np.where(is_rest, rest, BLANK))
 
         floor = of_node(tree.floor_ns, folded.hidden_ns[rows])
-        unknown = is_call & ((tree.total_ns[node] < 0) | (tree.n_unfinished[node] > 0))
+        unknown = is_call & ((tree.total_ns[node] < 0) | (tree.at("n_unfinished", node) > 0))
         total = np.where(unknown & (floor == 0), UNKNOWN, floor)
         is_cost = kind == Kind.OWN_COST
         blocks: list[columns.Block] = []
@@ -147,18 +148,18 @@ class RowModel:
                 blocks.append(columns.time_block(shown, layout.digits, width - 2))
             elif name == "self":
                 own = of_node(tree.self_ns)
-                own[is_call & (tree.count[node] == 0) & (own == 0)] = BLANK
+                own[is_call & (tree.at("kind", node) != NodeKind.CALL) & (own == 0)] = BLANK
                 blocks.append(columns.time_block(own, layout.digits, width))
             elif name == "avg":
-                finished = of_node(tree.count - tree.n_unfinished)
+                finished = np.where(is_call, tree.at("count", node) - tree.at("n_unfinished", node), BLANK)
                 average = np.where(finished > 0, of_node(tree.total_ns) // np.maximum(finished, 1), UNKNOWN)
-                average[~is_call | (tree.count[node] == 0)] = BLANK
+                average[~is_call | (tree.at("kind", node) != NodeKind.CALL)] = BLANK
                 blocks.append(columns.time_block(average, layout.digits, width))
             elif name == "share":
                 blocks.append(columns.share_block(np.where(is_call | is_rest, folded.share[rows], -1.0)))
             elif name == "calls":
-                count = of_node(tree.count, folded.hidden_calls[rows])
-                count[is_call & (tree.count[node] == 0)] = BLANK
+                count = np.where(is_call, tree.at("count", node), np.where(is_rest, folded.hidden_calls[rows], BLANK))
+                count[is_call & (tree.at("kind", node) != NodeKind.CALL)] = BLANK
                 blocks.append(columns.count_block(count, width))
         return columns.joined([*blocks, columns.text_block("  ", n)])
 
@@ -206,8 +207,8 @@ class RowModel:
         node = folded.node[rows]
         plain = (folded.kind[rows] == Kind.CALL) & (folded.hidden_calls[rows] == 0) & (folded.hidden_losses[rows] == 0)
         plain &= (folded.times[node] == 1) & (folded.hidden_events[rows] == 0)
-        if "error" in tree.extras:
-            plain &= tree.extras["error"][node] == 0
+        if tree.has("error"):
+            plain &= tree.error[node] == 0
         if self.before or self.after:
             plain &= ~np.isin(node, [*self.before, *self.after])
         flags = tree.flags[node].astype(np.int64) & _MARKED
@@ -221,29 +222,27 @@ class RowModel:
         """`` = -19 ENODEV`` where a call returned an error, `` = -19 ENODEV?`` where it looks like one; `` × 3`` where
         three of the node's calls did, `` …`` where not all of these alike."""
         tree = self.folded.tree
-        extras = tree.extras
-        error = int(extras["error"][node]) if "error" in extras else 0
+        error = int(tree.at("error", node))
         if not error:
             return ""
-        sure = bool(extras["error_sure"][node])
+        sure = bool(tree.error_sure[node])
         name = error_name(error, sure=sure, arch=self.arch)
         text = f" = {error} {name}".rstrip() + ("?" if name and not sure else "")
-        if "n_errors" in extras and extras["n_errors"][node] < tree.count[node]:
-            text += f" × {extras['n_errors'][node]:,}"
-        return text + (" …" if "errors_differ" in extras and extras["errors_differ"][node] else "")
+        if tree.has("n_errors") and tree.n_errors[node] < tree.at("count", node):
+            text += f" × {tree.n_errors[node]:,}"
+        return text + (" …" if tree.at("errors_differ", node) else "")
 
     def _average(self, node: int) -> str:
         """``  avg 1.2 us`` of calls in one row; a merged tree has a column for it."""
         tree = self.folded.tree
-        finished = int(tree.count[node] - tree.n_unfinished[node])
+        finished = int(tree.at("count", node) - tree.at("n_unfinished", node))
         if "avg" in self.layout.names or finished <= 0 or tree.total_ns[node] < 0:
             return ""
         return f"  avg {format_ns(int(tree.total_ns[node]) // finished, digits=1)}"
 
     def _origin(self, node: int) -> str:
         """Where a result comes from, if not from the function's own return register."""
-        events = self.folded.tree.extras.get("error_event")
-        return " (sys_exit)" if events is not None and events[node] else ""
+        return " (sys_exit)" if self.folded.tree.at("error_event", node) else ""
 
     @cached_property
     def _known(self) -> _Cache:

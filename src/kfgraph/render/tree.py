@@ -120,7 +120,9 @@ class TreeView:
     def _layout(self, start_ns: np.typing.NDArray[np.int64] | None) -> Layout:
         tree = self.folded.tree
         level = int(self.folded.level.max(initial=0))
-        count_width = columns.count_width(np.append(tree.count, self.folded.hidden_calls))
+        # A tree of single calls stores no counts.
+        counts = tree.count if tree.has("count") else np.ones(1, np.int64)
+        count_width = columns.count_width(np.append(counts, self.folded.hidden_calls))
         names = ["start"] if start_ns is not None else []
         names += ["total", "self", *(["avg"] if self.call_tree.merged else []), "share", "calls"]
         widths = {"start": 0 if start_ns is None else columns.second_width(start_ns), "share": 6, "calls": count_width}
@@ -154,7 +156,7 @@ class TreeView:
         """How wide the longest error behind a name is."""
         folded = self.folded
         calls = folded.node[folded.kind == Kind.CALL]
-        nodes = calls[folded.tree.extras["error"][calls] != 0] if "error" in folded.tree.extras else calls[:0]
+        nodes = calls[folded.tree.error[calls] != 0] if folded.tree.has("error") else calls[:0]
         bare = RowModel(folded, Layout((), 0, 0, 0, None, 1, 1), arch=self.call_tree.trace.meta.arch)
         return max((len(text) for text in map(bare.error, nodes.tolist())), default=0)
 
@@ -208,8 +210,8 @@ class TreeView:
             said.append("≥ at least: what is known of its callees")
         if (folded.kind == Kind.OWN_COST).any():
             said.append("≤ at most: in no time and no share above it")
-        if "error" in tree.extras:
-            errors, sure = tree.extras["error"][calls] != 0, tree.extras["error_sure"][calls]
+        if tree.has("error"):
+            errors, sure = tree.error[calls] != 0, tree.error_sure[calls]
             if bool(sure.any()):
                 said.append("= -N NAME the error that the call returned")
             if bool((errors & ~sure).any()):
@@ -304,9 +306,8 @@ class TreeView:
         scale = f"scale{columns.scale_of(folded.tree.floor_ns[node : node + 1])[0]}"
         calls = model.span("calls")[0] or len(numbers)
         pieces = [(numbers[:first], "dim"), (numbers[first:last], scale), (numbers[last:calls], "")]
-        pieces.append((numbers[calls:], "dim" if folded.tree.count[node] <= 1 else ""))
-        sure = folded.tree.extras.get("error_sure")
-        failed = sure is not None and bool(sure[node])
+        pieces.append((numbers[calls:], "dim" if folded.tree.at("count", node) <= 1 else ""))
+        failed = bool(folded.tree.at("error_sure", node))
         return pieces + self._name(line, bool(folded.hot_path[index]), int(folded.tree.flags[node]), failed)
 
     def _name(self, line: Line, on_path: bool, flags: int, failed: bool) -> Pieces:
