@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.forest import Int32, Int64
+from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.analyze.select import Selection
 from kfgraph.model.calls import Flag
 
 UNKNOWN = -1
 PERCENTILES = (50, 95, 99)
+MANY = 1000
+"""With more calls a key, calls are put in order by key and each key's durations looked at: that is less work than to
+sort all durations, which small traces do."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,10 @@ def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
     O(n log n), no recursion. Times are the selection's (less what it took out).
     """
     calls = selection.trace.calls
-    rows = np.flatnonzero(selection.keep).astype(np.int32)
+    rows = None
     self_ns, duration_ns, end, flags = selection.self_ns, selection.total_ns, calls.end, calls.flags
-    if len(rows) < len(key):
+    if not selection.keep.all():
+        rows = np.flatnonzero(selection.keep).astype(np.int32)
         key, end, flags = key[rows], end[rows], flags[rows]
         self_ns, duration_ns = self_ns[rows], duration_ns[rows]
     n_calls = np.bincount(key, minlength=n_keys)
@@ -54,20 +58,28 @@ def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
     n_finished = n_calls - np.bincount(key[unfinished], minlength=n_keys)
     known = np.flatnonzero(n_finished)
 
-    nested = _nested(rows, key, end, duration_ns, n_keys)
+    # 1-based: the least that p % of the calls do not exceed.
+    ranks = (np.array([[*PERCENTILES, 100]], np.int64).T * n_finished[known] + 99) // 100
+    of_rank = np.full((len(ranks), n_keys), UNKNOWN, np.int64)
+    if len(key) < MANY * n_keys:
+        may_nest = _calling(rows, key, end, n_keys)
+        finished = duration_ns >= 0 if len(unfinished) else slice(None)
+        durations = _sorted_by_key(duration_ns[finished], key[finished])
+        of_rank[:, known] = durations[np.cumsum(n_finished)[known] - n_finished[known] + ranks - 1]
+    else:
+        order = _by_key(key, n_keys)
+        may_nest = _following_inside(rows, order, end, n_calls)
+        # Of each key, the unknown ones (-1) come first.
+        first = np.cumsum(n_calls)[known] - n_calls[known]
+        ranks += (n_calls - n_finished)[known]
+        of_rank[:, known] = _ranked(np.take(duration_ns, order), first, n_calls[known], ranks)
+        del order
+    nested = _nested(rows, key, end, duration_ns, may_nest)
     in_finished = _sums(key, duration_ns, n_calls, n_finished)
     total_ns = in_finished.copy()
     np.subtract.at(total_ns, key[nested], duration_ns[nested])
     avg_ns = in_finished
     avg_ns[known] = (avg_ns[known] + n_finished[known] // 2) // n_finished[known]
-
-    finished = duration_ns >= 0 if len(unfinished) else slice(None)
-    durations = _sorted_by_key(duration_ns[finished], key[finished])
-    last = np.cumsum(n_finished)[known] - 1
-    of_rank = {p: np.full(n_keys, UNKNOWN, np.int64) for p in (*PERCENTILES, 100)}
-    for p, column in of_rank.items():
-        rank = (p * n_finished[known] + 99) // 100  # 1-based: the least that p % of the calls do not exceed
-        column[known] = durations[last - n_finished[known] + rank]
     self_unknown = np.flatnonzero(self_ns < 0)
     n_self_known = n_calls - np.bincount(key[self_unknown], minlength=n_keys)
     return Aggregate(
@@ -77,10 +89,10 @@ def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
         self_ns=_sums(key, self_ns, n_calls, n_self_known),
         total_ns=total_ns,
         avg_ns=avg_ns,
-        p50_ns=of_rank[50],
-        p95_ns=of_rank[95],
-        p99_ns=of_rank[99],
-        max_ns=of_rank[100],
+        p50_ns=of_rank[0],
+        p95_ns=of_rank[1],
+        p99_ns=of_rank[2],
+        max_ns=of_rank[3],
     )
 
 
@@ -101,24 +113,55 @@ def _sums(keys: Int32, values: Int64, n_calls: Int64, n_known: Int64) -> Int64:
     return sums
 
 
-def _nested(rows: Int32, keys: Int32, end: Int32, duration_ns: Int64, n_keys: int) -> npt.NDArray[np.intp]:
+def _by_key(keys: Int32, n_keys: int) -> npt.NDArray[np.intp]:
+    """The positions in ``keys`` ordered by key, ascending within each; two-byte keys sort by radix."""
+    return np.argsort(keys.astype(np.uint16) if n_keys <= 1 << 16 else keys, kind="stable")
+
+
+def _calling(rows: Int32 | None, keys: Int32, end: Int32, n_keys: int) -> Bool:
+    """The keys that may nest: a function that never called anything was never called by itself."""
+    found = np.zeros(n_keys, np.bool_)
+    found[keys[end > (np.arange(1, len(end) + 1, dtype=np.int32) if rows is None else rows + 1)]] = True
+    return found
+
+
+def _following_inside(rows: Int32 | None, order: npt.NDArray[np.intp], end: Int32, n_calls: Int64) -> Bool:
+    """The keys that nest: where calls of a key do at all, two that follow one another do."""
+    inside = np.append(end[order[:-1]] > (order[1:] if rows is None else rows[order[1:]]), False)
+    last = np.cumsum(n_calls)
+    inside[last[n_calls > 0] - 1] = False
+    found = np.zeros(len(n_calls), np.bool_)
+    found[np.searchsorted(last, np.flatnonzero(inside), side="right")] = True
+    return found
+
+
+def _nested(
+    rows: Int32 | None, keys: Int32, end: Int32, duration_ns: Int64, may_nest: Bool
+) -> npt.NDArray[np.intp]:
     """Which calls, by position in ``rows``, lie in an earlier finished call of their key, and are finished.
 
-    ``rows`` ascend. Subtrees nest: a row is inside if the furthest end so far is beyond it.
+    ``rows`` (None: all) ascend. Subtrees nest: a row is inside if the furthest end so far is beyond it.
     """
-    # A function that never called anything was never called by itself: that is most calls.
-    calls_out = np.zeros(n_keys, np.bool_)
-    calls_out[keys[end > rows + 1]] = True
-    some = np.flatnonzero(calls_out[keys] & (duration_ns >= 0))
-    rows, keys, end = rows[some], keys[some], end[some]
-    # All rows of a key together, still ascending; two-byte keys sort by radix.
-    order = np.argsort(keys.astype(np.uint16) if n_keys <= 1 << 16 else keys, kind="stable")
+    n_keys = len(may_nest)
+    some = np.flatnonzero(may_nest[keys] & (duration_ns >= 0))
+    rows, keys, end = some.astype(np.int32) if rows is None else rows[some], keys[some], end[some]
+    order = _by_key(keys, n_keys)
     # One axis for all keys, each on a stretch of its own, so that one running maximum serves all.
     stretch = int(end.max(initial=0)) + 1
     base = np.repeat(np.arange(n_keys, dtype=np.int64) * stretch, np.bincount(keys, minlength=n_keys))
     furthest = np.maximum.accumulate(base + end[order])
     inside = np.flatnonzero(furthest[:-1] > base[1:] + rows[order[1:]])
     return some[order[inside + 1]]
+
+
+def _ranked(values: Int64, first: Int64, size: Int64, ranks: Int64) -> Int64:
+    """Of each slice ``values[first:first + size]`` the values with its (1-based) ``ranks``; moves what is in them."""
+    out = np.empty_like(ranks)
+    for i, (begin, n) in enumerate(zip(first.tolist(), size.tolist(), strict=True)):
+        part, at = values[begin : begin + n], ranks[:, i] - 1
+        part.partition(at)
+        out[:, i] = part[at]
+    return out
 
 
 def _sorted_by_key(values: Int64, keys: Int32) -> Int64:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,9 @@ import numpy.typing as npt
 from kfgraph.analyze.forest import covered
 from kfgraph.analyze.select import Selection
 
-_BUCKETS = 1 << 16
+_LEAST_BITS, _MOST_BITS = 16, 22
+"""The logarithm of how many buckets there are."""
+_PART = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -28,26 +31,38 @@ def hot_paths(selection: Selection, key: npt.NDArray[np.int32], *, limit: int = 
     ``key`` gives each row of the CallTable its function, a number from 0. Calls with the same chain of
     keys from the selection's root down are one path. A path without known self time is none.
     """
-    rows = np.flatnonzero(selection.keep)
-    if not len(rows) or limit < 1:
+    rows = _rows(selection)
+    n = len(key) if rows is None else len(rows)
+    if not n or limit < 1:
         return []
     path = path_hashes(selection, key)
-    known_ns = np.maximum(selection.self_ns[rows], 0)
+    self_ns = selection.self_ns if rows is None else selection.self_ns[rows]
     # Millions of calls, a handful of paths: a bucket's sum bounds each path in it, so that only the
     # heaviest buckets have to be taken apart.
-    bucket = path.astype(np.uint16)
-    bucket_ns = np.bincount(bucket, weights=known_ns, minlength=_BUCKETS)
+    n_buckets = 1 << max(_LEAST_BITS, min(n.bit_length() - 2, _MOST_BITS))
+
+    def bucket(part: slice) -> npt.NDArray[np.int32]:
+        return (path[part] & np.uint64(n_buckets - 1)).astype(np.int32)
+
+    bucket_ns = np.zeros(n_buckets, np.int64)
+    for part in _parts(n):
+        np.add.at(bucket_ns, bucket(part), np.maximum(self_ns[part], 0))
     heaviest = np.flatnonzero(bucket_ns)
     heaviest = heaviest[np.argsort(-bucket_ns[heaviest], kind="stable")]
     n_taken = 4 * limit
     while True:
-        taken = np.zeros(_BUCKETS, np.bool_)
+        taken = np.zeros(n_buckets, np.bool_)
         taken[heaviest[:n_taken]] = True
-        some = np.flatnonzero(taken[bucket])
-        best = [found for found in _take_apart(some, path[some], known_ns[some])[:limit] if found[1] > 0]
+        some = np.concatenate([part.start + np.flatnonzero(taken[bucket(part)]) for part in _parts(n)])
+        found = _take_apart(some, path[some], np.maximum(self_ns[some], 0))
+        best = [one for one in found[:limit] if one[1] > 0]
         all_taken = n_taken >= len(heaviest)
         if all_taken or (len(best) == limit and best[-1][1] > bucket_ns[heaviest[n_taken]]):
-            return [HotPath(_chain(selection, key, int(rows[i])), n_calls, self_ns) for i, self_ns, n_calls in best]
+            at = [i if rows is None else int(rows[i]) for i, _, _ in best]
+            return [
+                HotPath(_chain(selection, key, row), n_calls, path_ns)
+                for row, (_, path_ns, n_calls) in zip(at, best, strict=True)
+            ]
         n_taken *= 4
 
 
@@ -58,18 +73,29 @@ def path_hashes(selection: Selection, key: npt.NDArray[np.int32]) -> npt.NDArray
     of a number made of key and level: each call adds its own where its subtree begins and takes it back
     where it ends, so that one running sum makes them all.
     """
-    calls = selection.trace.calls
+    calls, rows = selection.trace.calls, _rows(selection)
     n = len(calls)
-    rows = np.flatnonzero(selection.keep).astype(np.int32)
-    end = calls.end[rows]
-    level = calls.level if len(rows) == n else covered(rows, end, n)[rows]
+    level = calls.level if rows is None else covered(rows, calls.end[rows], n)[rows]
     of_key = _mix(np.arange(int(key.max(initial=0)) + 1, dtype=np.uint64))
     of_level = _mix(~np.arange(int(level.max(initial=0)) + 1, dtype=np.uint64)) | np.uint64(1)
-    own = of_key[key[rows]] * of_level[level]  # modulo 2**64, as every sum of these
     steps = np.zeros(n + 1, np.uint64)
-    steps[rows] = own
-    np.subtract.at(steps, end, own)
-    return np.cumsum(steps, dtype=np.uint64)[rows]
+    for part in _parts(n if rows is None else len(rows)):
+        at = part if rows is None else rows[part]
+        own = of_key[key[at]] * of_level[level[part]]  # modulo 2**64, as every sum of these
+        steps[at] += own
+        np.subtract.at(steps, calls.end[at], own)
+    np.cumsum(steps, out=steps)
+    return steps[:n] if rows is None else steps[rows]
+
+
+def _rows(selection: Selection) -> npt.NDArray[np.int32] | None:
+    """The selected calls; None: all."""
+    return None if selection.keep.all() else np.flatnonzero(selection.keep).astype(np.int32)
+
+
+def _parts(n: int) -> Iterator[slice]:
+    """``range(n)`` in pieces whose columns fit into a cache, or nearly so."""
+    return (slice(first, min(first + _PART, n)) for first in range(0, n, _PART))
 
 
 def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

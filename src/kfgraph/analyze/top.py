@@ -206,7 +206,8 @@ def top(
     order = order[sums.n_calls[order] > 0]
     kept = order[:limit]
     self_ns = int(sums.self_ns[sums.self_ns > 0].sum())
-    known = selection.self_ns[selection.keep] >= 0
+    n_calls = int(sums.n_calls.sum())
+    n_self_unknown = int((selection.keep & (selection.self_ns < 0)).sum())
     is_function = group == "function"
     names = [labels[i] for i in kept]
     functions_of = [symbols.names[codes[i]] if is_function else "" for i in kept]
@@ -235,9 +236,9 @@ def top(
             )
             for found in hot_paths(selection, by_function, limit=n_paths)
         ),
-        n_calls=len(known),
+        n_calls=n_calls,
         n_unfinished=int(sums.n_unfinished.sum()),
-        n_self_unknown=int((~known).sum()),
+        n_self_unknown=n_self_unknown,
         self_ns=self_ns,
         n_rows=len(order),
         has_own_cost=has_own_cost,
