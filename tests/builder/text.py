@@ -41,11 +41,11 @@ def report_text(trace: Trace, *, latency: bool = False, version_line: bool = Fal
     lines.append(f"cpus={max((int(c) for c in trace.calls.cpu), default=0) + 1}")
     for record, duration, function in _lines(trace):
         seconds, rest = divmod(record.time_ns, 1_000_000_000)
-        task = f"{record.comm}-{record.pid}"
         bits = f"..{_IRQ[record.context]}1. " if latency else ""
         event = "funcgraph_entry:" if record.is_entry else "funcgraph_exit: "
         time = f"{bits}{seconds:5d}.{rest // 1_000:06d}:"
-        lines.append(f"{task:>20}   [{record.cpu:03d}] {time} {event}     {duration:>14s} |{function}")
+        task = f"{record.comm:>16}-{record.pid:<5} [{record.cpu:03d}]"
+        lines.append(f"{task} {time} {event}     {duration:>14s} |{function}")
     return "\n".join(lines) + "\n"
 
 

@@ -1,8 +1,9 @@
 """Text as the tracer printed it, of text as people keep it: quoted, numbered, stamped, coloured, re-encoded.
 
 A prefix that all lines share in kind (``> `` of a mail, ``[   12.345678] `` of dmesg, ``12:`` of grep, and these behind
-one another) is found out from the first lines, taken off, and said in a notice. What does not have it stays as it is:
-the scanners leave out what they do not understand. Nothing is taken off a text whose lines are read without that.
+one another; any other that :mod:`kfgraph.parse.prefixes` can tell from a record) is found out from the first lines,
+taken off, and said in a notice. What does not have it stays as it is: the scanners leave out what they do not
+understand. Nothing is taken off a text whose lines are read without that.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from kfgraph.errors import Notice, notice
 from kfgraph.parse.input import Input
+from kfgraph.parse.prefixes import count_whole, has_even_indents, learnt, nothing_is_left
 from kfgraph.parse.shapes import BARE, begins_with_task, common_indent, is_bare, is_record, likely_lines
 
 _SAMPLE = 100
@@ -271,8 +274,10 @@ def _steps_for(head: bytes) -> list[Step]:
     everything = [line[:400].rstrip(b"\r") for line in head[: head.rfind(b"\n") + 1].split(b"\n")[: 4 * _SAMPLE]]
     if n and not found:
         steps = _in_comms(lines, [line for line in everything if line.strip()])
-        for step in steps:
-            lines = [_applied(step, line) for line in lines]
+    if general := _general(lines, everything, [*steps, *found], n if is_readable is is_record else 0):
+        return general
+    for step in steps:
+        lines = [_applied(step, line) for line in lines]
     for choice in found:
         if isinstance(choice, tuple):
             # The blank belongs to the prefix where all that begin so have it: headings, too.
@@ -288,7 +293,26 @@ def _steps_for(head: bytes) -> list[Step]:
         if changed != lines and _count(changed, is_readable) > n:
             n, lines = _count(changed, is_readable), changed
             steps.append(form)
-    return steps
+    # What is left of a number's column would be read as depth.
+    return steps if is_readable is is_record or has_even_indents(everything) else []
+
+
+def _general(lines: list[bytes], everything: list[bytes], known: list[Any], n: int) -> list[Step]:
+    """A prefix of no known kind, where those known leave records unread or header lines behind something."""
+    plain, records = everything, lines
+    for choice in known:
+        step = choice[1] if isinstance(choice, tuple) else choice
+        plain, records = ([_applied(step, line) for line in some] for some in (plain, records))
+    if n >= 0.95 * count_whole(lines) and nothing_is_left(records, plain):
+        return []
+    for form in (None, *(form for _, form in _FORMS)):
+        changed = [form(line) for line in lines] if form else lines
+        if form and 2 * sum(new != old for new, old in zip(changed, lines, strict=True)) < len(lines):
+            continue
+        prefix = learnt(changed, [form(line) for line in everything] if form else everything)
+        if prefix is not None:
+            return [form, prefix] if form else [prefix]
+    return []
 
 
 def _in_comms(lines: list[bytes], everything: list[bytes]) -> list[Step]:
@@ -328,7 +352,9 @@ def _search(lines: list[bytes], is_readable: Callable[[bytes], object], depth: i
     if not depth or best[0] >= 0.8 * len(lines):
         return best
     # What only writes characters in another way comes first: it takes nothing off.
-    choices: list[_Choice] = [*(form for _, form in _FORMS), *_PREFIXES]
+    forms = [form for _, form in _FORMS]
+    # But for the blanks of a tab, which would be read as depth.
+    choices: list[_Choice] = [*forms, *_PREFIXES] if is_readable is is_record else [*forms[:-1], *_PREFIXES, forms[-1]]
     for choice in choices:
         changed = [_applied(choice[1] if isinstance(choice, tuple) else choice, line) for line in lines]
         if 2 * sum(new != old for new, old in zip(changed, lines, strict=True)) < len(lines):

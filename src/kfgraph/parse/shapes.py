@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import re
 
-_TIME = rb" *\d+\.\d+ +\|"
+_TIME = rb" *\d+\.\d{6,9} +\|"
 _SINCE = rb" *\d+ us +\|(?= *\d+\)|[^|\n]*-\d+ *\|)"
 _CPU = rb" *\d{1,4}\)"
 _TASK = rb" *(?:[^\s|]{1,15}|[^\s|](?:[^\s|]| (?! )){0,5}[^\s|])-\d+ *\|"
-_LETTERS = rb" *[.dDbBX][.nNpPlLbBrRS]{1,2}[.hHszZ][.\w#]{1,5} *\|"
-_DURATION = rb" *(?:[-+!#*@$] *)?(?:\d+(?:\.\d+)? us)? *\|"
-_NAME = rb"[\w.$]+(?: \[[^\]\s]+\])?"
-_BODY = rb" *(?:" + _NAME + rb"\([^\n]*\)(?: *[;{])|\}|/\*|\) \{)"
+LETTERS = rb" *[.dDbBX][.nNpPlLbBrRS]{1,2}[.hHszZ][.\w#]{1,5} *\|"
+DURATION = rb" *(?:[-+!#*@$] *)?(?:\d+(?:\.\d+)? us)? *\|"
+NAME = rb"[\w.$]+(?: \[[^\]\s]+\])?"
+BODY = rb" *(?:" + NAME + rb"\([^\n]*\)(?: *[;{])|\}|/\*|\) \{)"
 _BORDER = rb" *(?:=+>|<=+)"
 
 GRAPH = re.compile(
     rb"(?P<time>(?P<since>%b)|%b)?(?P<cpu>%b)?(?:%b)?(?:%b)?(?:(?P<duration>%b)%b|(?<=[)|])%b|%b)"
-    % (_SINCE, _TIME, _CPU, _TASK, _LETTERS, _DURATION, _BODY, _BODY, _BORDER)
+    % (_SINCE, _TIME, _CPU, _TASK, LETTERS, DURATION, BODY, BODY, _BORDER)
 )
 """A line of the tracefs file under function_graph, in any of its options but the barest."""
 
-BARE = re.compile(rb" *(?:" + _NAME + rb"\([^\n]*\)(?: \{|;)|\})(?: /\*[^\n]*\*/)?[ \r]*$")
+BARE = re.compile(rb" *(?:" + NAME + rb"\([^\n]*\)(?: \{|;)|\})(?: /\*[^\n]*\*/)?[ \r]*$")
 """One with no column at all: function and brace."""
 
 REPORT = re.compile(
@@ -43,7 +43,7 @@ LIKELY = re.compile(
 _ODD = re.compile(rb"\x1b\[|\xc2\xa0|&[lg]t;|\0|\|[ ]*\t")
 """Characters that no record of a function has."""
 
-_HEADING = re.compile(rb"FUNCTION CALLS|\|[ |]+\|[ |]*$|=>|^\W*tracer:")
+_HEADING = re.compile(rb"FUNCTION CALLS|\|[ |]+\|[ |]*$|-\d+ +=> |-=> |^\W*tracer:")
 
 
 def common_indent(head: bytes) -> int:
