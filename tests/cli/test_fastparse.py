@@ -1,76 +1,165 @@
-"""Plain command lines mean the same with and without typer."""
+"""Plain command lines mean the same with and without typer, for every command."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from kfgraph.cli import fastparse, trace, typed
+from kfgraph.analyze import filters
+from kfgraph.cli import fastparse, typed
+from kfgraph.cli.commands import COMMANDS
+from kfgraph.cli.declared import Option, gathered, option_name, parameters
 
+RUN = {command.name: importlib.import_module(command.module).run for command in COMMANDS}
 PLAIN = (
-    "ls",
-    "-q --no-returns -o A.dat -- perl child.pl -o B.dat",
-    "-o t.dat -f insmod foo.ko fail=19 -- -x",
-    "--root=vfs_open --root vfs_read --exclude= --only :mod:foo true",
-    "--args --no-retval true",
-    "--no-args --args true",
-    "-p 1 -p 2 --duration 2.5 --max-depth 3",
-    "--output -o.dat --buffer=4M --env A=B=C --user nobody -- -strange-command",
-    "--guest-kernel list",
-    "-",
-    "--",
-    "",
+    "trace ls",
+    "trace -q --no-returns -o A.dat -- perl child.pl -o B.dat",
+    "trace -o t.dat -f insmod foo.ko fail=19 -- -x",
+    "trace --root=vfs_open --root vfs_read --exclude= --only :mod:foo true",
+    "trace --args --no-retval true",
+    "trace --no-args --args true",
+    "trace -p 1 -p 2 --duration 2.5 --max-depth 3",
+    "trace --output -o.dat --buffer=4M --env A=B=C --user nobody -- -strange-command",
+    "trace --guest-kernel list",
+    "trace -",
+    "trace --",
+    "trace",
+    "show",
+    "show t.dat",
+    "show -",
+    "show -- -t.dat",
+    "show --root load_module t.dat --min 1% --no-irq -a --depth=2",
+    "show --from 0.5 --to 1ms --cpu 0 --cpu 1 --pid 7 --task 'a b' --task=b --all-tasks --pre-exec t.dat",
+    "show -e 'sys_*' --event sched_switch --hide kfree --hide kmalloc --json --strict --module a.ko --module b.ko",
+    "show --slowest 3 --nth -1",
+    "top --by total --group=module --limit 0 --csv t.dat",
+    "top t.dat --by self --paths 1 --paths 2",
+    "errors --ret ENOENT --ret=-22 --of foo --unsure --cpu 3 --no-irq t.dat",
+    "syscalls -e openat --name read -c --failed --slowest 2 --pid 1 t.dat",
+    "why t.dat --all --ret EINVAL --text --guest --root f --task insmod",
+    "info -v t.dat --reader report --buffer-name ''",
+    "doctor --fix --json",
 )
 OTHERS = (
-    "-h",
-    "--help",
-    "-qf true",
-    "-oA.dat true",
-    "--nosuch true",
-    "--quiet=yes true",
-    "-o",
-    "-p one",
-    "--max-depth 1.5 true",
-    "--root",
+    "trace -h",
+    "trace --help",
+    "trace -qf true",
+    "trace -oA.dat true",
+    "trace --nosuch true",
+    "trace --quiet=yes true",
+    "trace -o",
+    "trace -p one",
+    "trace --max-depth 1.5 true",
+    "trace --root",
+    "show --help",
+    "show t.dat -h",
+    "show t.dat u.dat",
+    "show --min",
+    "show --depth -1",
+    "show --depth=x t.dat",
+    "show --no-irq=1",
+    "show --from later",
+    "show --roo f",
+    "top --by name",
+    "top --by=",
+    "top --limit -1",
+    "syscalls --slowest 0",
+    "syscalls --cpu 0",
+    "doctor t.dat",
 )
 
 
-def with_typer(monkeypatch: pytest.MonkeyPatch, line: str) -> Mapping[str, Any] | None:
+class Stopped(Exception):
+    """Instead of running the command."""
+
+
+def less_defaults(run: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    defaults = {one.name: one.default for one in parameters(run)}
+    return {k: v for k, v in arguments.items() if v not in ([], defaults.get(k, {}))}
+
+
+def with_typer(monkeypatch: pytest.MonkeyPatch, command: str, words: list[str]) -> dict[str, Any] | None:
     """What typer calls the command with, less what is not given; None if it calls nothing."""
-    calls: list[dict[str, Any]] = []
-    signature = inspect.signature(trace.run)
+    calls = []
 
-    def run(**arguments: Any) -> int:
-        calls.append({k: v for k, v in arguments.items() if v != signature.parameters[k].default and v != []})
-        return 0
+    def record(run: Callable[..., Any], given: dict[str, Any]) -> None:
+        calls.append(less_defaults(run, gathered(run, given)))
+        raise Stopped
 
-    run.__signature__ = inspect.signature(trace.run, eval_str=True)  # type: ignore[attr-defined]
-    run.__annotations__ = inspect.get_annotations(trace.run, eval_str=True)
-    monkeypatch.setattr(trace, "run", run)
+    monkeypatch.setattr(typed, "gathered", record)
     try:
-        typed.run(["trace", *shlex.split(line)])
+        typed.run([command, *words])
     except Exception:
-        return None
-    return calls[0] if calls else None
+        return calls[0] if calls else None
+    return None
 
 
 @pytest.mark.parametrize("line", PLAIN)
 def test_a_plain_line_means_what_typer_says(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
-    found = fastparse.parse(trace.run, shlex.split(line))
+    command, *words = shlex.split(line)
+    found = fastparse.parse(RUN[command], words)
     assert found is not None
-    assert found == with_typer(monkeypatch, line)
+    assert less_defaults(RUN[command], found) == with_typer(monkeypatch, command, words)
 
 
 @pytest.mark.parametrize("line", OTHERS)
 def test_what_is_not_plain_is_left_to_typer(line: str) -> None:
-    assert fastparse.parse(trace.run, shlex.split(line)) is None
+    command, *words = shlex.split(line)
+    assert fastparse.parse(RUN[command], words) is None
 
 
-def test_every_option_of_trace_is_understood() -> None:
-    operands, meanings = fastparse._declared(trace.run)
-    parameters = {meaning.parameter for meaning in meanings.values()} | {operands}
-    assert parameters == set(inspect.signature(trace.run).parameters)
+def test_what_a_plain_line_says_is_what_run_gets() -> None:
+    words = shlex.split("--cpu 1 --limit 7 t.dat --cpu 0 --from 500ms --no-irq --by max")
+    assert fastparse.parse(RUN["top"], words) == {
+        "trace": "t.dat", "limit": 7, "by": "max", "filters": {"cpu": [1, 0], "from_s": 0.5, "no_irq": True},
+    }  # fmt: skip
+    assert fastparse.parse(RUN["why"], []) == {"filters": {}}
+
+
+@pytest.mark.parametrize("command", RUN)
+def test_every_option_is_understood_by_both(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RUN[command]
+    values = {int: "7", float: "7", bool: None}
+    for one in parameters(run):
+        if not isinstance(one.declared, Option):
+            continue
+        for name in one.declared.names:
+            name, value = name.partition("/")[0], values.get(one.kind, "total" if one.name == "by" else "module")
+            words = [name, *([value] if value else []), *(["true"] if command == "trace" else [])]
+            found = fastparse.parse(run, words)
+            assert found is not None, words
+            assert one.name in {**found, **found.get("filters", {})}, words
+            assert less_defaults(run, found) == with_typer(monkeypatch, command, words)
+
+
+def test_every_parameter_of_a_command_is_declared() -> None:
+    for command in COMMANDS:
+        names = {one.group or one.name for one in parameters(RUN[command.name])}
+        extra = {"command"} if command.takes_command else set()
+        assert names | extra == set(inspect.signature(RUN[command.name]).parameters)
+
+
+READING = {
+    "show": None, "top": None, "errors": None, "syscalls": filters.OF_SYSTEM_CALLS, "why": filters.OF_WHY,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", READING)
+def test_a_reading_command_has_the_filters_by_their_one_declaration(command: str) -> None:
+    run = RUN[command]
+    have = {one.name: one for one in parameters(run) if one.group}
+    assert tuple(have) == (READING[command] or tuple(filters.declared()))
+    for name, one in have.items():
+        declared = filters.declared()[name]
+        assert (one.group, one.kind, one.many) == ("filters", declared.kind, declared.many)
+        assert isinstance(one.declared, Option)
+        assert one.declared[:2] == ((declared.filter.option,), declared.filter.help)
+        assert option_name(run, name) == declared.filter.option
+    options = {one.filter.option for one in filters.declared().values()}
+    others = {name for one in parameters(run) if not one.group for name in getattr(one.declared, "names", ())}
+    assert options & others == set()

@@ -19,7 +19,8 @@ from builder.text import report_text
 from builder.tracedat import TEXT, Cpu, Extra, Kernel, trace_dat
 from kfgraph.cli.app import main
 from kfgraph.cli.commands import COMMANDS
-from kfgraph.cli.idle import option_name, without_effect
+from kfgraph.cli.declared import gathered, option_name, parameters
+from kfgraph.cli.idle import without_effect
 from kfgraph.cli.saying import say
 from kfgraph.errors import Notice
 from kfgraph.model.units import format_bytes, format_size
@@ -210,7 +211,7 @@ NEEDS_DATA = {
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: " ".join(mode) or "screen")
 def test_an_option_has_an_effect_or_is_said_to_have_none(command, mode, lossy) -> None:
     run = importlib.import_module(next(c.module for c in COMMANDS if c.name == command)).run
-    names = [option_name(run, name) for name in run.__code__.co_varnames[: run.__code__.co_argcount] if name != "trace"]
+    names = [option_name(run, one.name) for one in parameters(run) if one.name != "trace"]
     if not set(mode) <= set(names):
         return
     plain = kfgraph(command, lossy, *mode)
@@ -254,11 +255,11 @@ def test_what_has_an_effect_is_not_named(lossy) -> None:
 def test_every_rule_names_options_of_its_command(command) -> None:
     module = importlib.import_module(command.module)
     assert module.IDLE
-    names = module.run.__code__.co_varnames[: module.run.__code__.co_argcount]
+    declared = {one.name: one for one in parameters(module.run)}
     for rule in module.IDLE:
-        assert {rule.beside, *rule.options, *rule.unless} <= set(names)
-        given = dict(zip(names[-len(module.run.__defaults__) :], module.run.__defaults__, strict=True))
-        given |= dict.fromkeys((rule.beside, rule.options[0]), "given")
+        assert {rule.beside, *rule.options, *rule.unless} <= set(declared)
+        given = {name: one.default for name, one in declared.items()}
+        given = gathered(module.run, given | dict.fromkeys((rule.beside, rule.options[0]), "given"))
         assert option_name(module.run, rule.options[0]) in without_effect(module.run, given)[0].text
 
 

@@ -7,8 +7,6 @@ import importlib
 import io
 import json
 from pathlib import Path
-from types import NoneType
-from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -18,7 +16,7 @@ from builder.tracedat import dat_of
 from kfgraph.capture.plan import parse_size_kb
 from kfgraph.cli.app import main
 from kfgraph.cli.commands import COMMANDS
-from kfgraph.cli.idle import option_name
+from kfgraph.cli.declared import option_name, parameters
 from kfgraph.errors import UsageError
 from kfgraph.model.units import parse_ns, parse_seconds, parse_whole
 
@@ -42,15 +40,9 @@ def numeric_options() -> list[tuple[str, str, type]]:
     found = []
     for command in COMMANDS:
         run = importlib.import_module(command.module).run
-        for name, hint in get_type_hints(run, include_extras=True).items():
-            if name == "return":
-                continue
-            kind: Any = get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
-            kinds = {kind, *get_args(kind), *(inner for part in get_args(kind) for inner in get_args(part))}
-            kinds -= {NoneType}
-            for number in (int, float):
-                if number in kinds:
-                    found.append((command.name, option_name(run, name), number))
+        found += [
+            (command.name, option_name(run, one.name), one.kind) for one in parameters(run) if one.kind in (int, float)
+        ]
     return found
 
 

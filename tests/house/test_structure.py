@@ -212,6 +212,13 @@ def test_a_plain_recording_starts_without_typer() -> None:
     assert loaded_by(code) & {"typer", "click", "rich", "numpy", "elftools"} == set()
 
 
+@pytest.mark.parametrize("line", ["show --root f", "top --json", "errors", "syscalls -c", "why", "info"])
+def test_a_plain_look_at_a_trace_starts_without_typer(line: str) -> None:
+    words = line.split()
+    code = f"import kfgraph.cli.app as a; assert a.main({[words[0], 'no-such-file.dat', *words[1:]]}) == 5"
+    assert loaded_by(code) & {"typer", "click", "rich"} == set()
+
+
 def test_reading_and_analysing_load_no_pandas() -> None:
     assert loaded_by("import kfgraph; kfgraph.load, kfgraph.top, kfgraph.call_tree") & NEVER_AT_IMPORT == set()
 

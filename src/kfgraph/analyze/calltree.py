@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfgraph.analyze.errors import error_columns, merged_columns
+from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import (
     Bool,
     Int16,
@@ -32,6 +33,7 @@ from kfgraph.model.units import plural
 
 if TYPE_CHECKING:
     import pandas as pd
+    from typing_extensions import Unpack
 
 
 @dataclass(frozen=True)
@@ -92,38 +94,31 @@ class CallTree:
 def call_tree(
     trace: Trace,
     *,
-    root: str | Sequence[str] = (),
     merge: bool = False,
     nth: int | None = None,
     slowest: int | None = None,
     hide: str | Sequence[str] = (),
-    task: str | Sequence[str] = (),
-    pid: int | Sequence[int] = (),
-    cpu: int | Sequence[int] = (),
-    from_s: float | None = None,
-    to_s: float | None = None,
-    no_irq: bool = False,
-    all_tasks: bool = False,
-    pre_exec: bool = False,
+    **filters: Unpack[Filters],
 ) -> CallTree:
     """The call tree below the functions ``root``, or of every task.
 
     Roots are in time order, with ``slowest`` from slow to fast; merged siblings from slow to fast.
 
     Args:
-        root: one or several names or globs; a match is an outermost call of one of them.
         merge: one aggregated tree: calls with the same path from a root become one node.
         nth: the nth match only, in time order, from 1.
         slowest: this many of the matches, the slowest ones.
         hide: one or several names or globs of functions to take out; their children take their place, their own
             time is added to their caller's. A root stays.
-        task, pid, cpu, from_s, to_s, no_irq, all_tasks, pre_exec: see :func:`select`.
+        filters: which calls, as for :func:`kfgraph.analyze.select.select`: ``root``, one or several names or globs, of
+            which a match is an outermost call; ``task``, ``pid``, ``cpu``, ``from_s``, ``to_s``, ``no_irq``,
+            ``all_tasks``, ``pre_exec``.
 
     Raises:
         NoMatchError: nothing matches, or there is no nth match.
         UsageError: arguments that contradict one another.
     """
-    root, hide = listed(root), listed(hide)
+    root, hide = listed(filters.get("root", ())), listed(hide)
     if nth is not None and slowest is not None:
         raise UsageError("--nth and --slowest contradict each other", "give one of them")
     if not root and (nth is not None or slowest is not None):
@@ -131,10 +126,7 @@ def call_tree(
     for name, value in (("--nth", nth), ("--slowest", slowest)):
         if value is not None and value < 1:
             raise UsageError(f"{name} {value}: it counts from 1", f"{name} 1")
-    chosen = select(
-        trace, root=root, task=task, pid=pid, cpu=cpu, from_s=from_s, to_s=to_s, no_irq=no_irq, all_tasks=all_tasks,
-        pre_exec=pre_exec,
-    )  # fmt: skip
+    chosen = select(trace, **filters)
     matches = chosen.roots if chosen.named else np.zeros(0, np.int32)
     tree = _tree_of(chosen)
     place = np.arange(1, len(matches) + 1, dtype=np.int32)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kfgraph.analyze.errors import error_columns
+from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import Bool, Int32
-from kfgraph.analyze.select import Filters, select
+from kfgraph.analyze.select import select
 from kfgraph.errors import NoMatchError
 from kfgraph.kernel.returns import error_name
 from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _MOST_ABOVE = 4
 
@@ -55,7 +59,7 @@ def errors(
     ret: int | Sequence[int] = (),
     module: str | Sequence[str] = (),
     unsure: bool = False,
-    **filters: Any,
+    **filters: Unpack[Filters],
 ) -> list[ErrorRow]:
     """The errors that began in the selected calls, in the order of their first sight.
 
@@ -78,7 +82,7 @@ def errors(
             f"{trace.meta.path}: no return value was recorded, and no system call with its result failed",
             "kfgraph trace records them where the kernel can, and --returns FUNC sets return probes",
         )
-    selection = select(trace, **_only_filters(filters))
+    selection = select(trace, **filters)
     codes, sure = told["error"].astype(np.int32), told["error_sure"]
     rows = np.flatnonzero((codes != 0) & selection.keep).astype(np.int32)
     parent = selection.parent
@@ -101,10 +105,6 @@ def errors(
         chosen = np.array([owners[code] in module for code in calls.func[began].tolist()], np.bool_)
         began, top = began[chosen], top[chosen]
     return _rows(trace, began, top, parent, codes, sure)
-
-
-def _only_filters(filters: dict[str, Any]) -> Filters:
-    return {name: value for name, value in filters.items() if value is not None}  # type: ignore[return-value]
 
 
 def _top(rows: Int32, parent: Int32, codes: Any) -> Int32:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TypedDict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kfgraph.analyze.filters import Filters, completed
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, nearest_kept, outermost
 from kfgraph.analyze.owncost import OwnCost, own_cost
 from kfgraph.errors import NoMatchError, Notice, UsageError, notice
@@ -19,21 +20,10 @@ from kfgraph.model.names import listed, matching
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import MOST_SECONDS, plural
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 _NS = 1_000_000_000
-
-
-class Filters(TypedDict, total=False):
-    """The filters of :func:`select`, for those who pass them on."""
-
-    root: str | Sequence[str]
-    task: str | Sequence[str]
-    pid: int | Sequence[int]
-    cpu: int | Sequence[int]
-    from_s: float | None
-    to_s: float | None
-    no_irq: bool
-    all_tasks: bool
-    pre_exec: bool
 
 
 @dataclass(frozen=True)
@@ -68,19 +58,7 @@ class Selection:
         return int(self.keep.sum())
 
 
-def select(
-    trace: Trace,
-    *,
-    root: str | Sequence[str] = (),
-    task: str | Sequence[str] = (),
-    pid: int | Sequence[int] = (),
-    cpu: int | Sequence[int] = (),
-    from_s: float | None = None,
-    to_s: float | None = None,
-    no_irq: bool = False,
-    all_tasks: bool = False,
-    pre_exec: bool = False,
-) -> Selection:
+def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
     """The calls of ``trace`` that pass every filter given.
 
     Args:
@@ -97,23 +75,23 @@ def select(
         NoMatchError: a filter leaves nothing, with the nearest names as the hint.
         UsageError: the trace does not record what a filter needs, or from_s is not before to_s.
     """
-    root, task, pid, cpu = listed(root), listed(task), listed(pid), listed(cpu)
+    given = completed(filters)
+    root, task, pid, cpu = (listed(given[name]) for name in ("root", "task", "pid", "cpu"))
     calls = trace.calls
     n = len(calls)
     keep = np.ones(n, np.bool_)
     notices: list[Notice] = []
     total_ns, self_ns = calls.duration_ns, calls.self_ns
 
-    if task or pid:
-        keep &= _of_lanes(calls, lanes_asked_for(trace, task, pid))
-    elif trace.command_lanes is not None and not all_tasks:
-        keep &= _of_lanes(calls, trace.command_lanes)
-        others = n - int(keep.sum())
+    lanes = lanes_of(trace, given)
+    if lanes is not None:
+        keep &= _of_lanes(calls, lanes)
+        others = 0 if task or pid else n - int(keep.sum())
         if others:
             n_tasks = len(np.unique(calls.lane[~keep]))
             notices.append(notice("other-tasks", others, tasks=plural(n_tasks, "other task")))
     dropped = np.zeros(n, np.bool_)
-    if not pre_exec:
+    if not given["pre_exec"]:
         before = keep & calls.has(Flag.PRE_EXEC)
         if before.any():
             keep &= ~before
@@ -122,9 +100,9 @@ def select(
     if cpu:
         _one_of_the_cpus(calls, cpu)
         keep &= np.isin(calls.cpu, cpu)
-    if from_s is not None or to_s is not None:
-        keep &= _in_window(trace, from_s, to_s)
-    if no_irq:
+    if given["from_s"] is not None or given["to_s"] is not None:
+        keep &= _in_window(trace, given["from_s"], given["to_s"])
+    if given["no_irq"]:
         interrupts = _interrupts(trace, keep)
         keep &= ~interrupts
         dropped |= interrupts
@@ -156,6 +134,20 @@ def less_own_cost(trace: Trace) -> tuple[Int64, Int64]:
     if not len(cost):
         return calls.duration_ns, calls.self_ns
     return _less(calls, np.zeros(len(calls), np.bool_), cost), cost.without(calls.self_ns)
+
+
+def lanes_of(trace: Trace, given: Mapping[str, Any]) -> Sequence[int] | None:
+    """The lanes of the tasks that the filters ``task``, ``pid`` and ``all_tasks`` leave; None: all.
+
+    Raises:
+        NoMatchError: there is no such task.
+    """
+    task, pid = listed(given["task"]), listed(given["pid"])
+    if task or pid:
+        return lanes_asked_for(trace, task, pid)
+    if trace.command_lanes is not None and not given["all_tasks"]:
+        return sorted(trace.command_lanes)
+    return None
 
 
 def _of_lanes(calls: CallTable, lanes: Iterable[int]) -> Bool:

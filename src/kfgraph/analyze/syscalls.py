@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kfgraph.analyze.filters import OF_SYSTEM_CALLS, Filters, completed
 from kfgraph.analyze.forest import Int32, Int64
 from kfgraph.analyze.retval import MAX_ERRNO, errors_of
-from kfgraph.analyze.select import lanes_asked_for, less_own_cost
+from kfgraph.analyze.select import lanes_of, less_own_cost
 from kfgraph.analyze.sysevents import SystemCallEvents, arguments_of, system_call_events
 from kfgraph.analyze.sysexits import exits_of, handlers
 from kfgraph.kernel.errnos import errno_name
@@ -19,6 +21,9 @@ from kfgraph.kernel.syscall_arguments import worded
 from kfgraph.model.calls import Flag
 from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _PATH = re.compile(r"__(?:file|path|dev_|dir_|old|new|special)?name_val=(.*?)(?= \w+=|$)|\bpath=\"?([^\"]*)")
 _CODE = re.compile(r"error_code[=:]\s*(0x[0-9a-f]+|-?\d+)")
@@ -126,22 +131,17 @@ def chosen_calls(
     names: str | Sequence[str] = (),
     failed: bool = False,
     slowest: int | None = None,
-    task: str | Sequence[str] = (),
-    pid: int | Sequence[int] = (),
-    all_tasks: bool = False,
+    **filters: Unpack[Filters],
 ) -> list[SystemCall]:
     """The system calls that pass every filter, in time order; with ``slowest`` the N slowest, slow to fast.
+
+    Of the filters there are ``task``, ``pid`` and ``all_tasks``.
 
     Raises:
         NoMatchError: there is no such task.
     """
-    names, task, pid = listed(names), listed(task), listed(pid)
-    if task or pid:
-        lanes: list[int] | None = lanes_asked_for(trace, task, pid)
-    elif trace.command_lanes is not None and not all_tasks:
-        lanes = sorted(trace.command_lanes)
-    else:
-        lanes = None
+    names = listed(names)
+    lanes = lanes_of(trace, completed(filters, OF_SYSTEM_CALLS))
     calls = [
         call
         for call in system_calls(trace, lanes)

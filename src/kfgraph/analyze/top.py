@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.aggregate import Aggregate, aggregate, of_one_key
+from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.hotpath import hot_paths
 from kfgraph.analyze.owncost import LABEL, OwnCost
-from kfgraph.analyze.select import Filters, Selection, select
+from kfgraph.analyze.select import Selection, select
 from kfgraph.model.symbols import UNKNOWN, SymbolTable
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_ns, format_share, plural

@@ -6,13 +6,14 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kfgraph.analyze.blame import Blame, Outcomes, blame, children_of
 from kfgraph.analyze.failure import Failed, deciding, failed_calls
-from kfgraph.analyze.select import select
+from kfgraph.analyze.filters import OF_WHY, Filters, completed
+from kfgraph.analyze.select import lanes_of, select
 from kfgraph.analyze.syscalls import SystemCall
 from kfgraph.errors import NoMatchError
 from kfgraph.kernel.benign import meaning
@@ -22,6 +23,9 @@ from kfgraph.kernel.unwinding import decides_nothing, plain, waits
 from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 MAX_EARLIER = 4
 """So many earlier return values of the same function are shown."""
@@ -145,22 +149,26 @@ class Why:
         }  # fmt: skip
 
 
-def why(trace: Trace, *, root: str | Sequence[str] = (), error: int = 0, all_tasks: bool = False) -> Why:
+def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
     """Why the command of ``trace`` failed; with ``root`` or ``error``, why that function failed, or this error came.
 
     Args:
-        root: one or several names or globs: the first of their calls that returned an error.
         error: the errno (positive): the last call that returned it, outermost.
-        all_tasks: also tasks that are not the command's.
+        filters: as for :func:`kfgraph.analyze.select.select`, of those there are ``root``, one or several names or
+            globs: the first of their calls that returned an error; ``task``, ``pid`` and ``all_tasks``.
 
     Raises:
-        NoMatchError: no call of ``root``, or none that returned ``error``.
+        NoMatchError: no call of ``root``, none that returned ``error``, or no such task.
     """
-    root = listed(root)
+    given = completed(filters, OF_WHY)
     seen = Outcomes(trace)
-    if root or error:
-        return _of_function(trace, seen, root, error, all_tasks)
-    lanes = None if not all_tasks else list(range(len(trace.tasks)))
+    if given["root"] or error:
+        return _of_function(trace, seen, error, filters)
+    lanes = None
+    if given["task"] or given["pid"]:
+        lanes = lanes_of(trace, given)
+    elif given["all_tasks"]:
+        lanes = list(range(len(trace.tasks)))
     failed = failed_calls(trace, lanes)
     found = deciding(failed)
     if found is not None:
@@ -172,7 +180,7 @@ def why(trace: Trace, *, root: str | Sequence[str] = (), error: int = 0, all_tas
                 return _unknown(trace, call, reason, failed)
             return _explained(trace, seen, inside, call.error, failure=call, failed=failed)
         return _explained(trace, seen, call.row, call.error, failure=call, failed=failed, evidence=call.evidence)
-    row = _last_failing_root(trace, seen)
+    row = _last_failing_root(trace, seen, lanes_of(trace, {**given, "all_tasks": False}))
     if row >= 0:
         return _explained(trace, seen, row, int(seen.errors[row]), failed=failed)
     status = trace.companion.exit_status if trace.companion is not None else None
@@ -186,8 +194,9 @@ def why(trace: Trace, *, root: str | Sequence[str] = (), error: int = 0, all_tas
     return Why(trace, "nothing", swallowed=swallowed, never_ran=never, failed=tuple(failed))
 
 
-def _of_function(trace: Trace, seen: Outcomes, root: Sequence[str], error: int, all_tasks: bool) -> Why:
-    chosen = select(trace, root=root, all_tasks=all_tasks)
+def _of_function(trace: Trace, seen: Outcomes, error: int, filters: Filters) -> Why:
+    root = listed(filters.get("root", ()))
+    chosen = select(trace, **filters)
     rows = chosen.roots if root else np.flatnonzero(chosen.keep).astype(np.int32)
     errors = seen.errors[rows]
     failing = rows[(errors == -error) if error else errors != 0]
@@ -305,12 +314,13 @@ def _outermost_failing(trace: Trace, seen: Outcomes, lane: int, error: int) -> i
     return int(rows[-1]) + begin if len(rows) else -1
 
 
-def _last_failing_root(trace: Trace, seen: Outcomes) -> int:
-    """The last outermost call of the command's tasks that returned an error; a trace of --root has such roots."""
+def _last_failing_root(trace: Trace, seen: Outcomes, lanes: Sequence[int] | None) -> int:
+    """The last outermost call of these tasks (None: of all) that returned an error; a trace of --root has such roots.
+    """
     calls = trace.calls
     roots = np.flatnonzero((calls.parent < 0) & (seen.errors != 0))
-    if trace.command_lanes is not None:
-        roots = roots[np.isin(calls.lane[roots], sorted(trace.command_lanes))]
+    if lanes is not None:
+        roots = roots[np.isin(calls.lane[roots], lanes)]
     fit = [
         int(r)
         for r in roots

@@ -72,24 +72,24 @@ def _run(argv: Sequence[str]) -> int:
         from kfgraph.cli import first_word
 
         argv = [*own, *first_word.meaning(rest)]
-    command = next((c for c in COMMANDS if c.passthrough and argv[:1] == [c.name]), None)
-    if command is not None and "_KFGRAPH_COMPLETE" not in os.environ:
-        from kfgraph.cli import fastparse
-
-        run = importlib.import_module(command.module).run
-        arguments = fastparse.parse(run, argv[1:])
-        if arguments is not None:
-            status: int = run(**arguments)
-            sys.stdout.flush()
-            return status
-    from kfgraph.cli import typed
-
     words, command_line = list(argv), []
     if "--" in words and any(c.takes_command and c.name in words[:2] for c in COMMANDS):
         at = words.index("--")
         words, command_line = words[:at], words[at + 1 :]
         if not command_line:
             raise UsageError("-- is followed by no command", f"kfgraph {shell_line(words)} -- insmod foo.ko")
+    command = next((c for c in COMMANDS if words[len(own) : len(own) + 1] == [c.name]), None)
+    if command is not None and "_KFGRAPH_COMPLETE" not in os.environ:
+        from kfgraph.cli import fastparse
+
+        run = importlib.import_module(command.module).run
+        arguments = fastparse.parse(run, words[len(own) + 1 :])
+        if arguments is not None:
+            status: int | None = run(**arguments, **({"command": tuple(command_line)} if command.takes_command else {}))
+            sys.stdout.flush()
+            return status or 0
+    from kfgraph.cli import typed
+
     return typed.run(words, command_line)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from kfgraph.cli.fastparse import Operands, Option
+from kfgraph.cli.declared import Operands, Option
 
 _WHAT, _HOW, _CHILD, _FILE = "What is recorded", "How it is recorded", "The command", "The file"
 _GUEST = "In a guest"

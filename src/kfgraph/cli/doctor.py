@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from kfgraph.cli import options
+from kfgraph.cli.declared import Option
 from kfgraph.cli.saying import say
 from kfgraph.errors import CaptureError, MachineError
 from kfgraph.model.spelling import json_text
@@ -24,7 +23,7 @@ sudo kfgraph doctor --fix
 def run(
     json_: options.Json = False,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Put back what a killed kfgraph trace left changed in the tracer.")
+        bool, Option(("--fix",), "Put back what a killed kfgraph trace left changed in the tracer.")
     ] = False,
 ) -> int:
     """Check whether tracing works here, natively and in a guest, each obstacle with its remedy.

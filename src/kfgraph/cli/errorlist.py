@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from kfgraph.cli import notes, options
+from kfgraph.cli.declared import Option
 from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import NoMatchError
 from kfgraph.model.spelling import json_text
@@ -24,24 +23,20 @@ IDLE = (*options.IDLE, Idle("json_", ("limit",)))
 
 
 def run(
+    filters: options.AnyCalls,
     trace: options.TraceArgument = options.DEFAULT_TRACE,
     ret: Annotated[
-        list[str] | None, typer.Option("--ret", metavar="ERR", help="Only this error (EINVAL, -22); repeatable.")
+        list[str] | None, Option(("--ret",), "Only this error (EINVAL, -22); repeatable.", metavar="ERR")
     ] = None,
     of: Annotated[
-        list[str] | None, typer.Option("--of", metavar="MODULE", help="Only functions of this module; repeatable.")
+        list[str] | None, Option(("--of",), "Only functions of this module; repeatable.", metavar="MODULE")
     ] = None,
     unsure: Annotated[
-        bool, typer.Option("--unsure", help="Also values that may be numbers: the function's type is not known.")
+        bool, Option(("--unsure",), "Also values that may be numbers: the function's type is not known.")
     ] = False,
     limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=0, help=f"Rows to show; 0: all. Default: {ROWS}.")
+        int | None, Option(("--limit",), f"Rows to show; 0: all. Default: {ROWS}.", metavar="N", least=0)
     ] = None,
-    root: options.Root = None,
-    task: options.TaskNames = None,
-    pid: options.Pids = None,
-    all_tasks: options.AllTasks = False,
-    pre_exec: options.PreExec = False,
     json_: options.Json = False,
     strict: options.Strict = False,
     reader: options.Reader = None,
@@ -54,17 +49,7 @@ def run(
     loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
     from kfgraph.analyze.errorlist import errors
 
-    rows = errors(
-        loaded,
-        ret=numbers,
-        module=of or (),
-        unsure=unsure,
-        root=root or (),
-        task=task or (),
-        pid=pid or (),
-        all_tasks=all_tasks,
-        pre_exec=pre_exec,
-    )
+    rows = errors(loaded, ret=numbers, module=of or (), unsure=unsure, **filters)
     if not rows:
         raise NoMatchError(f"{trace}: no call returned an error", "" if unsure else "--unsure shows what may be one")
     if json_:

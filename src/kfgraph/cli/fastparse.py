@@ -1,42 +1,20 @@
 """Plain command lines, understood without typer: importing that and building its commands takes half of a start.
 
 A recording is to cost no more than trace-cmd typed by hand, and on a slow machine its start is most of the
-difference. So the options of ``kfgraph trace`` are declared here as data; typer is handed the same (see typed.py)
-and stays the one who helps, completes and complains.
+difference; docs/design.md has the figures. typer is handed the same declarations (see typed.py) and stays the one
+who helps, completes and complains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import NoneType
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from kfgraph.model.units import parse_seconds, parse_whole
-
-NUMBERS: Mapping[Any, Callable[..., Any]] = {int: parse_whole, float: parse_seconds}
-"""How the numbers of all commands are read, whoever parses the command line. A float is a number of seconds."""
-
-
-class Option(NamedTuple):
-    """An option of a command, as an annotation of its parameter."""
-
-    names: tuple[str, ...]
-    help: str
-    panel: str
-    metavar: str | None = None
-
-
-class Operands(NamedTuple):
-    """All words from the first on that is no option."""
-
-    metavar: str
-    help: str
+from kfgraph.cli.declared import Operands, Option, Parameter, gathered, parameters
 
 
 class _Meaning(NamedTuple):
-    parameter: str
-    convert: Callable[[str], Any]
-    many: bool
+    parameter: Parameter
     constant: bool | None = None
 
 
@@ -45,56 +23,62 @@ def parse(run: Callable[..., Any], words: Sequence[str]) -> dict[str, Any] | Non
 
     Not plain are help, several letters behind one dash, and everything that ``run`` has no option for.
     """
-    operands, meanings = _declared(run)
+    meanings, places = _meanings(run), [p for p in parameters(run) if not isinstance(p.declared, Option)]
+    rest_is_one = any(isinstance(place.declared, Operands) for place in places)
     found: dict[str, Any] = {}
+    operands: list[str] = []
     rest = list(words)
-    while rest and rest[0].startswith("-") and rest[0] != "-":
+    while rest:
         word = rest.pop(0)
-        if word == "--":
+        if word == "--" or (rest_is_one and (word == "-" or not word.startswith("-"))):
+            operands += rest if word == "--" else [word, *rest]
             break
-        name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
-        meaning = meanings.get(name)
-        if meaning is None or (meaning.constant is not None and equals):
+        if word == "-" or not word.startswith("-"):
+            operands.append(word)
+        elif not _take(meanings, word, rest, found):
             return None
-        if meaning.constant is not None:
-            found[meaning.parameter] = meaning.constant
-            continue
-        if not equals and not rest:
-            return None
-        try:
-            converted = meaning.convert(value if equals else rest.pop(0))
-        except ValueError:
-            return None
-        if meaning.many:
-            found.setdefault(meaning.parameter, []).append(converted)
-        else:
-            found[meaning.parameter] = converted
-    if rest:
-        found[operands] = rest
-    return found
+    if rest_is_one:
+        return gathered(run, {**found, places[0].name: operands} if operands else found)
+    if len(operands) > len(places):
+        return None
+    return gathered(run, {**found, **{place.name: word for place, word in zip(places, operands, strict=False)}})
+
+
+def _take(meanings: dict[str, _Meaning], word: str, rest: list[str], found: dict[str, Any]) -> bool:
+    """Put the option ``word``, with its value from ``rest`` if it is there, into ``found``; False: it is not plain."""
+    name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
+    meaning = meanings.get(name)
+    if meaning is None:
+        return False
+    parameter = meaning.parameter
+    if meaning.constant is not None:
+        found[parameter.name] = meaning.constant
+        return not equals
+    if not equals and not rest:
+        return False
+    try:
+        converted = parameter.parse(value if equals else rest.pop(0))
+    except ValueError:
+        return False
+    if parameter.many:
+        found.setdefault(parameter.name, []).append(converted)
+    else:
+        found[parameter.name] = converted
+    return True
 
 
 def takes_value(run: Callable[..., Any], name: str) -> bool:
     """Whether the command has an option of this name whose next word is its value."""
-    meaning = _declared(run)[1].get(name)
+    meaning = _meanings(run).get(name)
     return meaning is not None and meaning.constant is None
 
 
-def _declared(run: Callable[..., Any]) -> tuple[str, dict[str, _Meaning]]:
-    operands, meanings = "", dict[str, _Meaning]()
-    for parameter, hint in get_type_hints(run, include_extras=True).items():
-        if parameter == "return":
+def _meanings(run: Callable[..., Any]) -> dict[str, _Meaning]:
+    meanings: dict[str, _Meaning] = {}
+    for parameter in parameters(run):
+        if not isinstance(parameter.declared, Option):
             continue
-        kind, declared = get_args(hint)
-        if isinstance(declared, Operands):
-            operands = parameter
-            continue
-        # list[str] | None, float | None, bool: what is left without None.
-        base = next(k for k in (get_args(kind) if NoneType in get_args(kind) else [kind]) if k is not NoneType)
-        many = get_origin(base) is list
-        convert = get_args(base)[0] if many else base
-        convert = NUMBERS.get(convert, convert)
-        for names in declared.names:
+        for names in parameter.declared.names:
             for name, constant in zip(names.split("/"), (True, False), strict=False):
-                meanings[name] = _Meaning(parameter, convert, many, constant if convert is bool else None)
-    return operands, meanings
+                meanings[name] = _Meaning(parameter, constant if parameter.kind is bool else None)
+    return meanings

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from kfgraph.cli.commands import COMMANDS
 from kfgraph.errors import UsageError
 from kfgraph.model.files import COMPANION_SUFFIX
 from kfgraph.model.spelling import shell_line
@@ -52,7 +54,15 @@ def meaning(argv: Sequence[str]) -> list[str]:
         _refuse(word, _OURS_TOO[word], rest)
     if _TRACE_LIKE.fullmatch(word):
         raise UsageError(f"{word}: no such file, and no command of kfgraph has that name", "kfgraph --help")
+    if not word.startswith("-"):
+        raise UsageError(f"No such command {word!r}.{_suggested(word)}", "kfgraph --help")
     return [word, *rest]
+
+
+def _suggested(word: str) -> str:
+    """The commands with names like ``word``. typer and click suggest too, or not, or both, by their versions."""
+    near = difflib.get_close_matches(word, [command.name for command in COMMANDS])
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def _is_program(path: str) -> bool:

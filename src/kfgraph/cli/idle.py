@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple
 
+from kfgraph.cli.declared import option_name, parameters
 from kfgraph.cli.saying import say
 from kfgraph.errors import Notice, notice
 
 
 class Idle(NamedTuple):
-    """Beside ``beside``, these ``options`` do nothing (parameters of the command), ``unless`` one of those is given."""
+    """Beside ``beside``, these ``options`` (parameters, filters) do nothing, ``unless`` one of those is given."""
 
     beside: str
     options: Sequence[str]
@@ -24,10 +25,11 @@ def without_effect(run: Callable[..., Any], given: Mapping[str, Any]) -> list[No
     given where it has not the default's value.
     """
     rules: Sequence[Idle] = run.__globals__.get("IDLE", ())
-    n_parameters = run.__code__.co_argcount
-    names = run.__code__.co_varnames[:n_parameters]
-    default = dict(zip(names[n_parameters - len(run.__defaults__ or ()) :], run.__defaults__ or (), strict=True))
-    wanted = {name for name, value in default.items() if given[name] != value and given[name] != []}
+    wanted = set()
+    for one in parameters(run):
+        value = given[one.group].get(one.name, one.default) if one.group else given[one.name]
+        if value != one.default and value != []:
+            wanted.add(one.name)
     notices = []
     said: set[str] = set()
     for rule in rules:
@@ -45,11 +47,3 @@ def tell_idle(run: Callable[..., Any], given: Mapping[str, Any]) -> None:
     """Say it at once, for a command whose own output is none of ours."""
     if idle := without_effect(run, given):
         say("; ".join(one.text for one in idle))
-
-
-def option_name(run: Callable[..., Any], parameter: str) -> str:
-    """The long name of the option that fills a parameter."""
-    declared = get_args(get_type_hints(run, include_extras=True)[parameter])[1]
-    # typer takes the first name for a default value until it builds the command.
-    names: Sequence[str] = getattr(declared, "names", None) or (declared.default, *declared.param_decls)
-    return next((name for name in names if name.startswith("--")), names[0]).partition("/")[0]

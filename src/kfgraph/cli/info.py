@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from kfgraph.cli import notes, options
+from kfgraph.cli.declared import Option
 from kfgraph.model.spelling import json_text
 
 EXAMPLES = """Examples:
@@ -23,7 +22,7 @@ def run(
     trace: options.TraceArgument = options.DEFAULT_TRACE,
     json_: options.Json = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Every task and event, and which hot loops are compiled.")
+        bool, Option(("--verbose", "-v"), "Every task and event, and which hot loops are compiled.")
     ] = False,
     strict: options.Strict = False,
     reader: options.Reader = None,

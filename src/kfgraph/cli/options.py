@@ -1,7 +1,7 @@
 """The options that several commands share, each written once, and what goes with them.
 
 A command takes ``trace: TraceArgument = DEFAULT_TRACE`` and the options below by their types; the
-defaults stand in the command.
+defaults stand in the command. ``filters: AnyCalls`` is all filters, ``Annotated[Filters, Which((...))]`` some.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from kfgraph.analyze.filters import Filters
 from kfgraph.cli import invocation, memory, notes
+from kfgraph.cli.declared import Operand, Option, Which
 from kfgraph.cli.idle import Idle
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.spelling import shell_word
@@ -20,78 +20,26 @@ if TYPE_CHECKING:
     from kfgraph.model.trace import Trace
 
 DEFAULT_TRACE = "trace.dat"
-_WHICH = "Which calls"
 
-TraceArgument = Annotated[
-    str, typer.Argument(metavar="TRACE", help="A trace.dat, a report text (.gz, .xz, .zst too), or - for stdin.")
-]
+TraceArgument = Annotated[str, Operand("TRACE", "A trace.dat, a report text (.gz, .xz, .zst too), or - for stdin.")]
+AnyCalls = Annotated[Filters, Which()]
 Reader = Annotated[
-    str | None, typer.Option("--reader", metavar="NAME", help="Read it with this reader (default: as the file says).")
+    str | None, Option(("--reader",), "Read it with this reader (default: as the file says).", metavar="NAME")
 ]
 BufferName = Annotated[
-    str | None, typer.Option("--buffer-name", metavar="NAME", help="The buffer to read (default: the main one).")
+    str | None, Option(("--buffer-name",), "The buffer to read (default: the main one).", metavar="NAME")
 ]
 Modules = Annotated[
     list[str] | None,
-    typer.Option(
-        "--module",
-        metavar="FILE",
-        help="A module's file (.ko, .xz, .zst, .gz, or a directory of them): it names functions of a module that was "
+    Option(
+        ("--module",),
+        "A module's file (.ko, .xz, .zst, .gz, or a directory of them): it names functions of a module that was "
         "gone when the trace was written; repeatable.",
+        metavar="FILE",
     ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit 5 when there are problems in the data.")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-
-Root = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--root",
-        metavar="FUNC",
-        help="The calls of FUNC and what they call: a name, a glob, 'name \\[module]'; repeatable.",
-        rich_help_panel=_WHICH,
-    ),
-]
-TaskNames = Annotated[
-    list[str] | None,
-    typer.Option("--task", metavar="COMM", help="Only tasks of this name or glob; repeatable.", rich_help_panel=_WHICH),
-]
-Pids = Annotated[
-    list[int] | None,
-    typer.Option("--pid", metavar="PID", help="Only the task with this pid; repeatable.", rich_help_panel=_WHICH),
-]
-Cpus = Annotated[
-    list[int] | None,
-    typer.Option("--cpu", metavar="CPU", help="Only calls entered on this CPU; repeatable.", rich_help_panel=_WHICH),
-]
-From = Annotated[
-    float | None,
-    typer.Option(
-        "--from", metavar="SECONDS", help="Only calls that overlap the time after this.", rich_help_panel=_WHICH
-    ),
-]
-To = Annotated[
-    float | None,
-    typer.Option(
-        "--to",
-        metavar="SECONDS",
-        help="Only calls that overlap the time before this (both count from the start of the trace).",
-        rich_help_panel=_WHICH,
-    ),
-]
-NoIrq = Annotated[
-    bool, typer.Option("--no-irq", help="Leave out interrupts, and their time.", rich_help_panel=_WHICH)
-]
-AllTasks = Annotated[
-    bool,
-    typer.Option("--all-tasks", help="Also the stray calls of tasks other than the command's.", rich_help_panel=_WHICH),
-]
-PreExec = Annotated[
-    bool,
-    typer.Option(
-        "--pre-exec", help="Also what kfgraph's launcher ran in the task, up to the exec.", rich_help_panel=_WHICH
-    ),
-]
+Strict = Annotated[bool, Option(("--strict",), "Exit 5 when there are problems in the data.")]
+Json = Annotated[bool, Option(("--json",), "Machine-readable output.")]
 
 IDLE = (
     # A task that is asked for is shown, whoever's it is.

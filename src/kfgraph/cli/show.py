@@ -24,16 +24,8 @@ IDLE = (*own.IDLE, *options.IDLE)
 
 
 def run(
+    filters: options.AnyCalls,
     trace: options.TraceArgument = options.DEFAULT_TRACE,
-    root: options.Root = None,
-    task: options.TaskNames = None,
-    pid: options.Pids = None,
-    cpu: options.Cpus = None,
-    from_: options.From = None,
-    to: options.To = None,
-    no_irq: options.NoIrq = False,
-    all_tasks: options.AllTasks = False,
-    pre_exec: options.PreExec = False,
     nth: own.Nth = None,
     slowest: own.Slowest = None,
     merge: own.Merge = False,
@@ -62,7 +54,7 @@ def run(
     from kfgraph.analyze.problems import problems_in
     from kfgraph.render.tree import open_screen, tree_view
 
-    several = bool(root) and nth is None and slowest is None and not merge
+    several = bool(filters.get("root")) and nth is None and slowest is None and not merge
     screen = open_screen()
     folding = own.fold_options(
         several=several,
@@ -78,19 +70,11 @@ def run(
     )
     tree = call_tree(
         loaded,
-        root=root or (),
         merge=merge,
         nth=nth,
         slowest=slowest,
         hide=() if json_ else hide or (),
-        task=task or (),
-        pid=pid or (),
-        cpu=cpu or (),
-        from_s=from_,
-        to_s=to,
-        no_irq=no_irq,
-        all_tasks=all_tasks,
-        pre_exec=pre_exec,
+        **filters,
     )
     if json_:
         from kfgraph.export.jsonl import write_calls, write_nodes

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-import typer
-
+from kfgraph.cli.declared import Option
 from kfgraph.cli.idle import Idle
 from kfgraph.errors import UsageError
 from kfgraph.model.units import parse_ns
@@ -17,68 +16,50 @@ if TYPE_CHECKING:
 _MATCHES = "Several matches of --root"
 _ROWS = "Which rows"
 
-Nth = Annotated[
-    int | None, typer.Option("--nth", metavar="N", help="The Nth match, in time order.", rich_help_panel=_MATCHES)
-]
-Slowest = Annotated[
-    int | None, typer.Option("--slowest", metavar="N", help="The N slowest matches.", rich_help_panel=_MATCHES)
-]
+Nth = Annotated[int | None, Option(("--nth",), "The Nth match, in time order.", _MATCHES, "N")]
+Slowest = Annotated[int | None, Option(("--slowest",), "The N slowest matches.", _MATCHES, "N")]
 Merge = Annotated[
     bool,
-    typer.Option(
-        "--merge", help="One tree of them all: calls, total, self, average of each path.", rich_help_panel=_MATCHES
-    ),
+    Option(("--merge",), "One tree of them all: calls, total, self, average of each path.", _MATCHES),
 ]
-All = Annotated[bool, typer.Option("--all", "-a", help="Every call: nothing folded.", rich_help_panel=_ROWS)]
+All = Annotated[bool, Option(("--all", "-a"), "Every call: nothing folded.", _ROWS)]
 Depth = Annotated[
     int | None,
-    typer.Option("--depth", metavar="N", min=0, help="Levels below the root; 0: just it.", rich_help_panel=_ROWS),
+    Option(("--depth",), "Levels below the root; 0: just it.", _ROWS, "N", least=0),
 ]
 Min = Annotated[
     str | None,
-    typer.Option(
-        "--min", metavar="TIME", help="Calls of at least this time (100us) or share of the root (1%).",
-        rich_help_panel=_ROWS,
-    ),
+    Option(("--min",), "Calls of at least this time (100us) or share of the root (1%).", _ROWS, "TIME"),
 ]  # fmt: skip
 MaxRows = Annotated[
     int | None,
-    typer.Option(
-        "--max-rows", metavar="N", min=0, help="The slowest calls that fit; 0: no limit. Default: two screens.",
-        rich_help_panel=_ROWS,
-    ),
+    Option(("--max-rows",), "The slowest calls that fit; 0: no limit. Default: two screens.", _ROWS, "N", least=0),
 ]  # fmt: skip
 Expand = Annotated[
     list[str] | None,
-    typer.Option("--expand", metavar="GLOB", help="Show all callees of these; repeatable.", rich_help_panel=_ROWS),
+    Option(("--expand",), "Show all callees of these; repeatable.", _ROWS, "GLOB"),
 ]
 Collapse = Annotated[
     list[str] | None,
-    typer.Option("--collapse", metavar="GLOB", help="Show no callees of these; repeatable.", rich_help_panel=_ROWS),
+    Option(("--collapse",), "Show no callees of these; repeatable.", _ROWS, "GLOB"),
 ]
 Hide = Annotated[
     list[str] | None,
-    typer.Option(
-        "--hide", metavar="GLOB", help="Take these out; their callees and their time go to the caller; repeatable.",
-        rich_help_panel=_ROWS,
-    ),
+    Option(("--hide",), "Take these out; their callees and their time go to the caller; repeatable.", _ROWS, "GLOB"),
 ]  # fmt: skip
 CallsTo = Annotated[
     list[str] | None,
-    typer.Option("--calls-to", metavar="FUNC", help="Only what leads to FUNC; repeatable.", rich_help_panel=_ROWS),
+    Option(("--calls-to",), "Only what leads to FUNC; repeatable.", _ROWS, "FUNC"),
 ]
 Errors = Annotated[
     bool,
-    typer.Option("--errors", help="Only calls that returned an error, and what leads to them.", rich_help_panel=_ROWS),
+    Option(("--errors",), "Only calls that returned an error, and what leads to them.", _ROWS),
 ]
 Events = Annotated[
     list[str] | None,
-    typer.Option(
-        "--event", "-e", metavar="GLOB", help="Also these events (sched_switch, 'sys_*', '*'); repeatable.",
-        rich_help_panel=_ROWS,
-    ),
+    Option(("--event", "-e"), "Also these events (sched_switch, 'sys_*', '*'); repeatable.", _ROWS, "GLOB"),
 ]  # fmt: skip
-Start = Annotated[bool, typer.Option("--start", help="A column of start times, in seconds from the start.")]
+Start = Annotated[bool, Option(("--start",), "A column of start times, in seconds from the start.")]
 
 IDLE = (
     Idle(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
+from kfgraph.analyze.filters import OF_SYSTEM_CALLS, Filters
 from kfgraph.cli import notes, options
+from kfgraph.cli.declared import Option, Which
 from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.spelling import json_text
@@ -24,24 +24,20 @@ IDLE = (*options.IDLE, Idle("json_", ("limit",)))
 
 
 def run(
+    filters: Annotated[Filters, Which(OF_SYSTEM_CALLS)],
     trace: options.TraceArgument = options.DEFAULT_TRACE,
     name: Annotated[
         list[str] | None,
-        typer.Option("-e", "--name", metavar="NAME", help="Only this system call: a name or a glob; repeatable."),
+        Option(("-e", "--name"), "Only this system call: a name or a glob; repeatable.", metavar="NAME"),
     ] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Only those that returned an error.")] = False,
+    failed: Annotated[bool, Option(("--failed",), "Only those that returned an error.")] = False,
     slowest: Annotated[
-        int | None, typer.Option("--slowest", metavar="N", min=1, help="The N that took longest, slow to fast.")
+        int | None, Option(("--slowest",), "The N that took longest, slow to fast.", metavar="N", least=1)
     ] = None,
-    count: Annotated[
-        bool, typer.Option("-c", "--count", help="A row for each system call, and where its time went.")
-    ] = False,
+    count: Annotated[bool, Option(("-c", "--count"), "A row for each system call, and where its time went.")] = False,
     limit: Annotated[
-        int | None, typer.Option("--limit", metavar="N", min=0, help=f"Rows to show; 0: all. Default: {ROWS}.")
+        int | None, Option(("--limit",), f"Rows to show; 0: all. Default: {ROWS}.", metavar="N", least=0)
     ] = None,
-    task: options.TaskNames = None,
-    pid: options.Pids = None,
-    all_tasks: options.AllTasks = False,
     json_: options.Json = False,
     strict: options.Strict = False,
     reader: options.Reader = None,
@@ -55,9 +51,7 @@ def run(
     loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
     from kfgraph.analyze.syscalls import chosen_calls, summed, to_dict
 
-    calls = chosen_calls(
-        loaded, names=name or (), failed=failed, slowest=slowest, task=task or (), pid=pid or (), all_tasks=all_tasks
-    )
+    calls = chosen_calls(loaded, names=name or (), failed=failed, slowest=slowest, **filters)
     if not calls:
         hint = "kfgraph trace records them; leave out --root and --only" if not (name or failed) else "leave one out"
         raise NoMatchError(f"{trace}: no {'failed ' if failed else ''}system call was recorded", hint)

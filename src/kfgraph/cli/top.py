@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Annotated, Literal
 
-import typer
-
 from kfgraph.cli import notes, options
+from kfgraph.cli.declared import Option
 from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import UsageError
 from kfgraph.model.spelling import json_text
@@ -28,36 +27,28 @@ IDLE = (Idle("csv", ("paths",)), *options.IDLE)
 
 
 def run(
+    filters: options.AnyCalls,
     trace: options.TraceArgument = options.DEFAULT_TRACE,
     by: Annotated[
-        Literal["self", "total", "calls", "avg", "max"], typer.Option("--by", help="The column to sort by.")
+        Literal["self", "total", "calls", "avg", "max"], Option(("--by",), "The column to sort by.")
     ] = "self",
     group: Annotated[
-        Literal["function", "module"], typer.Option("--group", help="One row per function, or per module.")
+        Literal["function", "module"], Option(("--group",), "One row per function, or per module.")
     ] = "function",
     limit: Annotated[
         int | None,
-        typer.Option(
-            "--limit", metavar="N", min=0, help=f"Rows to show; 0: all. Default: {ROWS}, all with --json and --csv."
+        Option(
+            ("--limit",), f"Rows to show; 0: all. Default: {ROWS}, all with --json and --csv.", metavar="N", least=0
         ),
     ] = None,
     paths: Annotated[
-        int | None, typer.Option("--paths", metavar="N", min=0, help=f"Hot paths to show. Default: {PATHS}.")
+        int | None, Option(("--paths",), f"Hot paths to show. Default: {PATHS}.", metavar="N", least=0)
     ] = None,
     own_cost: Annotated[
-        bool, typer.Option("--own-cost", help="A last row of what kfgraph itself took: setting return probes.")
+        bool, Option(("--own-cost",), "A last row of what kfgraph itself took: setting return probes.")
     ] = False,
-    root: options.Root = None,
-    task: options.TaskNames = None,
-    pid: options.Pids = None,
-    cpu: options.Cpus = None,
-    from_: options.From = None,
-    to: options.To = None,
-    no_irq: options.NoIrq = False,
-    all_tasks: options.AllTasks = False,
-    pre_exec: options.PreExec = False,
     json_: options.Json = False,
-    csv: Annotated[bool, typer.Option("--csv", help="The table as comma-separated values.")] = False,
+    csv: Annotated[bool, Option(("--csv",), "The table as comma-separated values.")] = False,
     strict: options.Strict = False,
     reader: options.Reader = None,
     buffer: options.BufferName = None,
@@ -77,15 +68,7 @@ def run(
         limit=limit or None,
         n_paths=PATHS if paths is None else paths,
         own_cost=own_cost,
-        root=root or (),
-        task=task or (),
-        pid=pid or (),
-        cpu=cpu or (),
-        from_s=from_,
-        to_s=to,
-        no_irq=no_irq,
-        all_tasks=all_tasks,
-        pre_exec=pre_exec,
+        **filters,
     )
     if json_:
         print(json_text(result.to_dict()))

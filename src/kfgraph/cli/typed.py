@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-import functools
 import importlib
 import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
-from typer.models import OptionInfo
+from typer.core import TyperCommand
 
 from kfgraph.cli.commands import COMMANDS, Command
-from kfgraph.cli.fastparse import NUMBERS, Operands, Option
+from kfgraph.cli.declared import NUMBERS, Operand, Option, Parameter, gathered, parameters
 from kfgraph.errors import UsageError
 
 # typer carries click inside since 0.26 and imports it before: this is the class that it raises.
@@ -96,9 +94,13 @@ def build(
     for command in named or commands:
         module = importlib.import_module(command.module)
         settings = {"allow_interspersed_args": False} if command.passthrough else {}
-        app.command(command.name, context_settings=settings, epilog=getattr(module, "EXAMPLES", None))(
-            _for_click(module.run, **({"command": tuple(command_line)} if command.takes_command else {}))
-        )
+        known = {"command": tuple(command_line)} if command.takes_command else {}
+        app.command(
+            command.name,
+            cls=_command_class(module.run),
+            context_settings=settings,
+            epilog=getattr(module, "EXAMPLES", None),
+        )(_for_click(module.run, **known))
     return app
 
 
@@ -110,57 +112,65 @@ class _ReaderGone(Exception):
     """Standard output was closed by its reader (head, a pager)."""
 
 
+def _command_class(run: Callable[..., Any]) -> type[TyperCommand]:
+    """Its help is the same with every typer and click: they put brackets and dots around operands, or not, and typer
+    before 0.26 loses the help of operands to click from 8.5 on, whose arguments have one of their own.
+    """
+    operands = [one.declared for one in parameters(run) if not isinstance(one.declared, Option)]
+    usage = [f"[{one.metavar}]" if isinstance(one, Operand) else one.metavar for one in operands]
+
+    class Stable(TyperCommand):
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **settings)
+            arguments: list[Any] = [one for one in self.params if one.param_type_name == "argument"]
+            for argument, operand in zip(arguments, operands, strict=True):
+                argument.help = argument.help or operand.help
+
+        def collect_usage_pieces(self, ctx: Any) -> list[str]:
+            return [self.options_metavar or "", *usage]
+
+    return Stable
+
+
 def _for_click(run: Callable[..., int | None], **known: Any) -> Callable[..., int | None]:
-    """``run`` as typer is to see it, without the parameters that are ``known``.
+    """``run`` as typer is to see it: what it declares, and not the parameters that are ``known``.
 
     Its BrokenPipeError is renamed: click would turn that into exit status 1.
     """
 
-    @functools.wraps(run)
-    def renamed(*args: Any, **options: Any) -> int | None:
+    def renamed(**options: Any) -> int | None:
         try:
-            status = run(*args, **options, **known)
+            status = run(**gathered(run, options), **known)
             sys.stdout.flush()
             return status
         except BrokenPipeError as problem:
             raise _ReaderGone from problem
 
-    signature = inspect.signature(run, eval_str=True)
-    parameters = [
-        p.replace(annotation=_for_typer(p.annotation)) for p in signature.parameters.values() if p.name not in known
+    renamed.__name__, renamed.__doc__ = run.__name__, run.__doc__
+    seen = [
+        inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=_for_typer(one))
+        for one in parameters(run)
     ]
-    renamed.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    renamed.__signature__ = inspect.Signature(seen)  # type: ignore[attr-defined]
     return renamed
 
 
-def _for_typer(annotation: Any) -> Any:
-    kind, declared = get_args(annotation) if hasattr(annotation, "__metadata__") else (annotation, None)
-    if isinstance(declared, Operands):
-        return Annotated[kind, typer.Argument(metavar=declared.metavar, help=declared.help, show_default=False)]
-    if isinstance(declared, Option):
-        option = typer.Option(
-            *declared.names, help=declared.help, rich_help_panel=declared.panel, metavar=declared.metavar
-        )
-        return Annotated[kind, _with_numbers(kind, option)]
-    if isinstance(declared, OptionInfo):
-        return Annotated[kind, _with_numbers(kind, declared)]
-    return annotation
-
-
-def _with_numbers(kind: Any, option: OptionInfo) -> OptionInfo:
-    """The option, its numbers read as all commands read theirs: typer's own takes nan, inf and digits of any script."""
-    kinds = {kind, *get_args(kind), *(inner for part in get_args(kind) for inner in get_args(part))}
-    for number, parse in NUMBERS.items():
-        if number in kinds and bool not in kinds:
-            option = copy.copy(option)
-            option.parser = _told(functools.partial(parse, **_limits(option)))
-            option.min = option.max = None
-    return option
-
-
-def _limits(option: OptionInfo) -> dict[str, float]:
-    given = {"least": option.min, "most": option.max}
-    return {name: limit for name, limit in given.items() if limit is not None}
+def _for_typer(parameter: Parameter) -> Any:
+    declared = parameter.declared
+    if not isinstance(declared, Option):
+        show_default = isinstance(declared, Operand)
+        typed = typer.Argument(metavar=declared.metavar, help=declared.help, show_default=show_default)
+        return Annotated[parameter.annotation, typed]
+    # typer's own numbers take nan, inf and digits of any script.
+    parser = _told(parameter.parse) if parameter.kind in NUMBERS else None
+    # From 0.26 on, a switch would have its type shown.
+    metavar = "" if parameter.kind is bool else declared.metavar
+    return Annotated[
+        parameter.annotation,
+        typer.Option(
+            *declared.names, help=declared.help, rich_help_panel=declared.panel, metavar=metavar, parser=parser
+        ),
+    ]
 
 
 def _told(parse: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-import typer
-
+from kfgraph.analyze.filters import OF_WHY, Filters
 from kfgraph.cli import notes, options
+from kfgraph.cli.declared import Option, Which
 from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.spelling import json_text
@@ -29,18 +29,17 @@ IDLE = (*options.IDLE, Idle("json_", ("text", "all_")), Idle("all_", ("text",)))
 
 
 def run(
+    filters: Annotated[Filters, Which(OF_WHY)],
     trace: options.TraceArgument = options.DEFAULT_TRACE,
-    root: options.Root = None,
     ret: Annotated[
-        str | None, typer.Option("--ret", metavar="ERR", help="The last call that returned ERR (EINVAL, -22).")
+        str | None, Option(("--ret",), "The last call that returned ERR (EINVAL, -22).", metavar="ERR")
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every failed system call, in time order, a line each.")] = False,
-    all_tasks: options.AllTasks = False,
-    guest: Annotated[bool, typer.Option("--guest", help="Run COMMAND in a throwaway virtual machine.")] = False,
+    all_: Annotated[bool, Option(("--all",), "Every failed system call, in time order, a line each.")] = False,
+    guest: Annotated[bool, Option(("--guest",), "Run COMMAND in a throwaway virtual machine.")] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Run COMMAND up to twice more, with return probes, until it is known.")
+        bool, Option(("--again",), "Run COMMAND up to twice more, with return probes, until it is known.")
     ] = False,
-    text: Annotated[bool, typer.Option("--text", help="Plain text for a bug report, without colours.")] = False,
+    text: Annotated[bool, Option(("--text",), "Plain text for a bug report, without colours.")] = False,
     json_: options.Json = False,
     strict: options.Strict = False,
     reader: options.Reader = None,
@@ -55,7 +54,7 @@ def run(
     """
     idle = without_effect(run, locals())
     error = options.error_number(ret) if ret is not None else 0
-    if all_ and (root or error):
+    if all_ and (filters.get("root") or error):
         raise UsageError("--all lists system calls: --root and --ret ask for one call", "leave --all out")
     status = None
     if command:
@@ -69,7 +68,7 @@ def run(
 
     def explained() -> Why:
         loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
-        return why(loaded, root=root or (), error=error, all_tasks=all_tasks)
+        return why(loaded, error=error, **filters)
 
     answer = explained()
     if command:

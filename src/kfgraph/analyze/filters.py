@@ -1,0 +1,87 @@
+"""Which calls of a trace: the filters of every view, declared once for the API and the command line. No numpy here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from types import NoneType
+from typing import Annotated, Any, NamedTuple, TypedDict, get_args, get_origin, get_type_hints
+
+
+class Filter(NamedTuple):
+    """A filter on a command line: its option, what help says of it, and its value's name ("" for a switch)."""
+
+    option: str
+    help: str
+    metavar: str = ""
+
+
+class Filters(TypedDict, total=False):
+    """The filters, each with its option. A new one is a line here and its use in :func:`kfgraph.analyze.select.select`.
+
+    What takes one value or several is a repeatable option.
+    """
+
+    root: Annotated[
+        str | Sequence[str],
+        Filter(
+            "--root", "The calls of FUNC and what they call: a name, a glob, 'name \\[module]'; repeatable.", "FUNC"
+        ),
+    ]
+    task: Annotated[str | Sequence[str], Filter("--task", "Only tasks of this name or glob; repeatable.", "COMM")]
+    pid: Annotated[int | Sequence[int], Filter("--pid", "Only the task with this pid; repeatable.", "PID")]
+    cpu: Annotated[int | Sequence[int], Filter("--cpu", "Only calls entered on this CPU; repeatable.", "CPU")]
+    from_s: Annotated[float | None, Filter("--from", "Only calls that overlap the time after this.", "SECONDS")]
+    to_s: Annotated[
+        float | None,
+        Filter(
+            "--to", "Only calls that overlap the time before this (both count from the start of the trace).", "SECONDS"
+        ),
+    ]
+    no_irq: Annotated[bool, Filter("--no-irq", "Leave out interrupts, and their time.")]
+    all_tasks: Annotated[bool, Filter("--all-tasks", "Also the stray calls of tasks other than the command's.")]
+    pre_exec: Annotated[bool, Filter("--pre-exec", "Also what kfgraph's launcher ran in the task, up to the exec.")]
+
+
+class Declared(NamedTuple):
+    """A filter as a parser needs it: ``kind`` is str, int, float or bool; ``many``: one value or several."""
+
+    kind: type
+    many: bool
+    filter: Filter
+
+    @property
+    def default(self) -> Any:
+        """What filters nothing."""
+        return () if self.many else False if self.kind is bool else None
+
+
+@cache
+def declared() -> Mapping[str, Declared]:
+    """Every filter by its name, in the order of :class:`Filters`."""
+    found = {}
+    for name, hint in get_type_hints(Filters, include_extras=True).items():
+        annotation, filter_ = get_args(hint)
+        kinds = get_args(annotation) or (annotation,)
+        many = any(get_origin(kind) is not None for kind in kinds)
+        (kind,) = (kind for kind in kinds if get_origin(kind) is None and kind is not NoneType)
+        found[name] = Declared(kind, many, filter_)
+    return found
+
+
+OF_SYSTEM_CALLS = ("task", "pid", "all_tasks")
+OF_WHY = ("root", "task", "pid", "all_tasks")
+"""Those that a view has which does not have all."""
+
+
+def completed(filters: Mapping[str, Any], names: Sequence[str] = ()) -> dict[str, Any]:
+    """All filters, or those called ``names``: as given, the others with what filters nothing.
+
+    Raises:
+        TypeError: one is given that is none of them.
+    """
+    names = names or tuple(declared())
+    for name in filters:
+        if name not in names:
+            raise TypeError(f"no filter {name!r} here: there are {', '.join(names)}")
+    return {name: filters.get(name, declared()[name].default) for name in names}
