@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from make_trace import make
+from recording import recording
 from timing import HEAD, KFGRAPH, REPOSITORY, Work, load, measure, report, to_null
 
 TRACES = REPOSITORY.parent / "shared" / "traces" / "6.1"
@@ -86,10 +87,16 @@ def plain(trace: Path, runs: int, folder: Path) -> Iterator[str]:
     yield from ("", *HEAD, *rows)
 
 
-def start_up(runs: int) -> Iterator[str]:
-    """How long a command line takes that does nothing."""
+def start_up(runs: int, folder: Path) -> Iterator[str]:
+    """How long a command line takes that does nothing, or next to nothing."""
     empty = Work("an empty typer app --help", [sys.executable, "-c", EMPTY_TYPER])
-    rows = measure([empty, Work("kfgraph --help", [KFGRAPH, "--help"], 1.2, empty.name)], runs)
+    works = [
+        empty,
+        Work("kfgraph --help", [KFGRAPH, "--help"], 1.2, empty.name),
+        Work("kfgraph show --help", [KFGRAPH, "show", "--help"], 1.5, empty.name),
+        recording(folder, "kfgraph trace true, with a recorder that does nothing", 1.5, empty.name),
+    ]
+    rows = measure(works, runs)
     yield from ("### Start-up", "", *HEAD, *rows)
 
 
@@ -130,7 +137,7 @@ def main() -> None:
         parts = [
             large(traces[0], options.runs, Path(folder)),
             plain(traces[1], options.runs, Path(folder)),
-            start_up(3 * options.runs),
+            start_up(3 * options.runs, Path(folder)),
         ]
         if sizes := [int(n) for n in options.events.split(",") if n]:
             parts.append(synthetic(sizes, options.runs, Path(folder)))
