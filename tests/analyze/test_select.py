@@ -305,3 +305,12 @@ def test_shared_traces_keep_every_call(shared_traces: Path) -> None:
     tree = call_tree(trace, all_tasks=True, pre_exec=True).tree
     tree.check()
     assert int(tree.count.sum()) == len(trace.calls)
+
+
+def test_a_system_calls_name_stands_for_its_handler_unless_a_function_has_that_name() -> None:
+    trace = trace_of([call("__x64_sys_openat", 5, call("__se_sys_openat", 5)), call("__x64_sys_close")])
+    assert select(trace, root="openat").roots.tolist() == [0]
+    named = trace_of([call("__x64_sys_openat"), call("openat")])
+    assert select(named, root="openat").roots.tolist() == [1]
+    with pytest.raises(NoMatchError):
+        select(trace, root="open")

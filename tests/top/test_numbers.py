@@ -64,6 +64,7 @@ def slow_twin(trace: Trace, group: str = "function") -> dict[str, dict[str, int]
             "avg_ns": (2 * sum(durations) + n) // (2 * n) if n else -1,
             **{f"p{p}_ns": durations[math.ceil(p * n / 100) - 1] if n else -1 for p in (50, 95, 99)},
             "max_ns": durations[-1] if n else -1,
+            "n_errors": -1,
         }
     return expected
 
@@ -148,7 +149,7 @@ def test_a_recursion_counts_its_outermost_call_once() -> None:
     trace = trace_of([call("f", 10, call("f", 20, call("g", 5, call("f", 1)))), call("f", 4)])
     assert numbers(top(trace))["f"] == {
         "n_calls": 4, "n_unfinished": 0, "self_ns": 35, "total_ns": 40, "avg_ns": 17,
-        "p50_ns": 4, "p95_ns": 36, "p99_ns": 36, "max_ns": 36,
+        "p50_ns": 4, "p95_ns": 36, "p99_ns": 36, "max_ns": 36, "n_errors": -1,
     }  # fmt: skip
 
 
@@ -164,7 +165,7 @@ def test_a_function_that_never_finished_has_no_times() -> None:
     row = result.records()[1]
     assert row == {
         "function": "f", "module": "", "n_calls": 1, "n_unfinished": 1, "self_ns": None, "total_ns": None,
-        "avg_ns": None, "p50_ns": None, "p95_ns": None, "p99_ns": None, "max_ns": None,
+        "avg_ns": None, "p50_ns": None, "p95_ns": None, "p99_ns": None, "max_ns": None, "n_errors": None,
     }  # fmt: skip
     assert result.n_self_unknown == 1
 
@@ -225,7 +226,7 @@ def test_depth_and_width_need_no_recursion() -> None:
     broad = top(wide(100_000))
     assert numbers(broad)["leaf"] == {
         "n_calls": 100_000, "n_unfinished": 0, "self_ns": 700_000, "total_ns": 700_000, "avg_ns": 7,
-        "p50_ns": 7, "p95_ns": 7, "p99_ns": 7, "max_ns": 7,
+        "p50_ns": 7, "p95_ns": 7, "p99_ns": 7, "max_ns": 7, "n_errors": -1,
     }  # fmt: skip
     assert broad.hot_paths[0].path == ("root", "leaf")
 
@@ -268,7 +269,7 @@ def test_kfgraphs_own_cost_is_in_no_number_and_a_last_row_where_it_is_asked_for(
     plain = top(trace)
     assert numbers(plain)["blocking_notifier_call_chain"] == {
         "n_calls": 3, "n_unfinished": 0, "self_ns": 0, "total_ns": 80, "avg_ns": 27, "p50_ns": 40, "p95_ns": 40,
-        "p99_ns": 40, "max_ns": 40,
+        "p99_ns": 40, "max_ns": 40, "n_errors": -1,
     }  # fmt: skip
     assert (plain.self_ns, numbers(plain)["load_module"]["total_ns"]) == (310, 310)
     assert plain.labels[0] == plain.hot_paths[0].path[-1] == "load_module"
@@ -283,7 +284,7 @@ def test_kfgraphs_own_cost_is_in_no_number_and_a_last_row_where_it_is_asked_for(
         assert shown.n_rows == top(trace, group=group).n_rows
         assert shown.records()[-1] == name | {
             "n_calls": 3, "n_unfinished": 0, "self_ns": 1_900, "total_ns": 1_900, "avg_ns": 633, "p50_ns": 900,
-            "p95_ns": 900, "p99_ns": 900, "max_ns": 900,
+            "p95_ns": 900, "p99_ns": 900, "max_ns": 900, "n_errors": None,
         }  # fmt: skip
         assert shown.self_share[-1] == -1
         assert shown.to_pandas()["self_share"].isna().tolist() == [False, True]
@@ -298,6 +299,21 @@ def test_an_own_cost_that_is_not_known_is_none() -> None:
     assert shown.to_dict()["own_cost"] == {"n_calls": 1, "n_unknown": 1, "at_most_ns": 0}
     assert shown.records()[-1] == {
         "function": LABEL, "module": None, "n_calls": 1, "n_unfinished": 0, "self_ns": None, "total_ns": None,
-        "avg_ns": None, "p50_ns": None, "p95_ns": None, "p99_ns": None, "max_ns": None,
+        "avg_ns": None, "p50_ns": None, "p95_ns": None, "p99_ns": None, "max_ns": None, "n_errors": None,
     }  # fmt: skip
     assert numbers(shown)["load_module"]["total_ns"] == -1
+
+
+def test_errors_are_counted_by_function_and_unknown_is_no_zero() -> None:
+    failing = (1 << 64) - 2
+    opens = [
+        call("__x64_sys_openat", 5, call("path_openat", retval=value), retval=value) for value in (failing, 3, failing)
+    ]
+    trace = trace_of([*opens, call("nobody_knows"), call("__x64_sys_read", retval=0)])
+    found = numbers(top(trace))
+    assert {name: row["n_errors"] for name, row in found.items()} == {
+        "__x64_sys_openat": 2, "path_openat": 2, "nobody_knows": -1, "__x64_sys_read": 0
+    }  # fmt: skip
+    by_errors = top(trace, by="errors")
+    assert by_errors.labels[-1] == "nobody_knows"
+    assert [row["n_errors"] for row in by_errors.records()] == [2, 2, 0, None]

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.analyze.errors import error_columns
 from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.analyze.select import Selection
 from kfgraph.model.calls import Flag
+from kfgraph.model.trace import Trace
 
 UNKNOWN = -1
 PERCENTILES = (50, 95, 99)
@@ -23,8 +25,9 @@ class Aggregate:
     """One row per key, in the order of the keys; a key without calls has zeros and -1.
 
     ``n_calls`` counts all calls, ``n_unfinished`` those without a known end, ``n_finished`` those with
-    a known duration. ``self_ns`` sums the self times that are known; ``total_ns`` the durations of the
-    outermost finished calls of a recursion, so that no nanosecond counts twice under one key.
+    a known duration, ``n_errors`` those that returned an error for sure (-1: of none it is known what it
+    returned). ``self_ns`` sums the self times that are known; ``total_ns`` the durations of the outermost finished
+    calls of a recursion, so that no nanosecond counts twice under one key.
     ``avg_ns`` (rounded), ``p50_ns``, ``p95_ns``, ``p99_ns`` and ``max_ns`` are over all finished calls; a
     percentile is a duration that occurred (nearest rank). -1 where no value is known. All int64.
     """
@@ -32,6 +35,7 @@ class Aggregate:
     n_calls: Int64
     n_unfinished: Int64
     n_finished: Int64
+    n_errors: Int64
     self_ns: Int64
     total_ns: Int64
     avg_ns: Int64
@@ -86,6 +90,7 @@ def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
         n_calls=n_calls,
         n_unfinished=np.bincount(key[(flags & np.uint32(Flag.NO_EXIT)) != 0], minlength=n_keys),
         n_finished=n_finished,
+        n_errors=_n_errors(selection.trace, slice(None) if rows is None else rows, key, n_keys),
         self_ns=_sums(key, self_ns, n_calls, n_self_known),
         total_ns=total_ns,
         avg_ns=avg_ns,
@@ -102,7 +107,20 @@ def of_one_key(times_ns: Int64) -> Aggregate:
     n, total = len(known), int(known.sum())
     percentiles = [int(known[(p * n + 99) // 100 - 1]) if n else UNKNOWN for p in (*PERCENTILES, 100)]
     sums = (total, total, (total + n // 2) // n) if n else (UNKNOWN, UNKNOWN, UNKNOWN)
-    return Aggregate(*(np.array([value], np.int64) for value in (len(times_ns), 0, n, *sums, *percentiles)))
+    return Aggregate(*(np.array([value], np.int64) for value in (len(times_ns), 0, n, UNKNOWN, *sums, *percentiles)))
+
+
+def _n_errors(trace: Trace, rows: Int32 | slice, key: Int32, n_keys: int) -> Int64:
+    told = error_columns(trace, rows)
+    if not told:
+        return np.full(n_keys, UNKNOWN, np.int64)
+    known = (trace.calls.flags[rows] & np.uint32(Flag.HAS_RETVAL)) != 0
+    if "error_event" in told:
+        known |= told["error_event"]
+    failed = told["error_sure"] & (told["error"] != 0)
+    n_errors = np.bincount(key[failed], minlength=n_keys)
+    n_errors[np.bincount(key[known], minlength=n_keys) == 0] = UNKNOWN
+    return n_errors
 
 
 def _sums(keys: Int32, values: Int64, n_calls: Int64, n_known: Int64) -> Int64:

@@ -17,7 +17,7 @@ from kfgraph.model.tree import NodeKind, TreeTable
 Columns = dict[str, npt.NDArray[Any]]
 
 
-def error_columns(trace: Trace, rows: Int32) -> Columns:
+def error_columns(trace: Trace, rows: Int32 | slice) -> Columns:
     """The columns of a tree of these calls that tell of errors; none where nothing tells of any.
 
     ``error`` and ``error_sure`` are the columns of :class:`kfgraph.analyze.retval.Errors`; ``error_event`` says that

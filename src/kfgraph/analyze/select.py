@@ -15,6 +15,7 @@ from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, neares
 from kfgraph.analyze.owncost import OwnCost, own_cost
 from kfgraph.errors import NoMatchError, Notice, UsageError, notice
 from kfgraph.kernel.interrupts import WRAPPERS
+from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.names import listed, matching
 from kfgraph.model.trace import Trace
@@ -250,6 +251,10 @@ def _outermost_matches(trace: Trace, patterns: Sequence[str], keep: Bool) -> Int
     for pattern in patterns:
         found = matching([pattern], symbols.labels)
         rows = found[calls.func]
+        if not rows.any():
+            # A system call's name stands for its handler.
+            found = np.array([system_call_of(name) == pattern for name in symbols.names], np.bool_)
+            rows = found[calls.func]
         if not rows.any():
             called = np.unique(calls.func)
             raise NoMatchError(

@@ -23,13 +23,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from typing_extensions import Unpack
 
-By = Literal["self", "total", "calls", "avg", "max"]
+By = Literal["self", "total", "calls", "errors", "avg", "max"]
 Group = Literal["function", "module"]
 BY: tuple[By, ...] = get_args(By)
 GROUPS: tuple[Group, ...] = get_args(Group)
-COLUMNS = {"self": "self_ns", "total": "total_ns", "calls": "n_calls", "avg": "avg_ns", "max": "max_ns"}
+COLUMNS = {
+    "self": "self_ns", "total": "total_ns", "calls": "n_calls", "errors": "n_errors", "avg": "avg_ns", "max": "max_ns"
+}  # fmt: skip
 """What ``by`` sorts by."""
-NUMBERS = ("n_calls", "n_unfinished", "self_ns", "total_ns", "avg_ns", "p50_ns", "p95_ns", "p99_ns", "max_ns")
+NUMBERS = (
+    "n_calls", "n_unfinished", "self_ns", "total_ns", "avg_ns", "p50_ns", "p95_ns", "p99_ns", "max_ns", "n_errors"
+)  # fmt: skip
 """The columns of a row, in the order of every machine-readable output."""
 CORE_KERNEL = "[kernel]"
 UNKNOWN_MODULE = "[unknown]"

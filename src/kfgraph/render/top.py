@@ -54,7 +54,7 @@ class TopView:
         rows = np.append(np.arange(n), [len(result) - 1] if result.has_own_cost else []).astype(np.intp)
         numbers, shares = result.numbers, result.self_share[rows]
         longest = float(shares.max(initial=0.0)) or 1.0
-        ranks = {"self": 1, "calls": 3, "total": 4, "avg": 5, "max": 6} | {result.by: 0}
+        ranks = {"self": 1, "calls": 3, "errors": 3, "total": 4, "avg": 5, "max": 6} | {result.by: 0}
 
         def times(ns: npt.NDArray[np.int64], own_cost: str = "") -> list[str]:
             return time_cells(ns[:n]) + [own_cost] * result.has_own_cost
@@ -75,6 +75,9 @@ class TopView:
             # Which of them ended is not known of each where the text prints no durations.
             name = "no duration" if result.selection.trace.n_unprinted else "unfinished"
             columns.insert(1, Column(name, count_cells(numbers.n_unfinished[rows]), 11))
+        if (numbers.n_errors > 0).any():
+            cells = [f"{n:,}" if n > 0 else "" for n in numbers.n_errors[rows].tolist()]
+            columns.insert(1, Column("errors", cells, ranks["errors"], "red"))
         names = [result.labels[i] for i in rows.tolist()]
         styles = [""] * n + ["dim"] * result.has_own_cost
         return Table(columns, result.group, names, how_to_see="--csv, --json", row_styles=styles)
