@@ -5,6 +5,8 @@ Names, tasks and numbers are made up; the forms are those of kernel/trace/trace_
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from kfgraph.analyze.select import select
@@ -313,6 +315,84 @@ def test_the_text_of_an_event_goes_on_until_its_comment_is_closed() -> None:
     )
     assert list(trace.marks.text) == ["one\ntwo\nthree", "\n => g\n => h"]
     assert notices(trace) == {"unread-line": 1}
+
+
+COMMENT = " 0)               |  /* print: one\n"
+CALL = " 0)   9.000 us    |  f();\n"
+FORGED = " 0)   1.000 us    |  forged();\n"
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        FORGED,
+        FORGED * 98,
+        "\n\n" + FORGED,
+        " 0)   4.000 us    |  } /* forged */\n" + FORGED,
+        " 0)               |  /* forged: x=1 */\n",
+        " 0)               |  /* forged: x=1\n" + FORGED,
+        "# tracer: function_graph\n#\n" + FORGED,
+        "CPU:0 [LOST 12 EVENTS]\n" + FORGED,
+        " 0)  cat-5  =>  dog-6\n",
+    ],
+)
+def test_what_looks_like_a_record_inside_an_event_is_its_text(inside: str) -> None:
+    for end in ("two */\n", " */\n", "two */  \r\n"):
+        trace = read(CALL + COMMENT + inside + end + CALL)
+        assert rows(trace) == [("f",), ("f",)] and not trace.notices
+        assert len(trace.losses) == 0 and [task.pid for task in trace.tasks.tasks] == [-1]
+        (said,) = trace.marks.text
+        lines = [line for line in inside.split("\n") if line]
+        assert said.split("\n")[: 1 + len(lines)] == ["one", *lines]
+        assert trace.calls.self_ns.tolist() == [9_000, 9_000]
+
+
+def test_an_event_whose_end_is_lost_swallows_no_calls() -> None:
+    for below in (
+        CALL * 3,
+        " 0)               |  f() {\n 0)   4.000 us    |  } /* f */\n" + CALL * 2,
+        CALL * 3 + " 0)               |  /* print: two */\n",
+        CALL * 150 + "two */\n",
+        (" 0)   9.000 us    |  " + "f" * 200 + "();\n") * 50 + "two */\n",
+    ):
+        n_calls = below.count("();") + below.count("{")
+        trace = read(COMMENT + below)
+        assert len(trace.calls) == n_calls
+        assert trace.marks.text[0] == "one"
+        counts = {notice.code: notice.n for notice in trace.notices}
+        assert counts == ({"unread-line": 1} if "\ntwo */" in below else {})
+
+
+def test_an_event_on_both_sides_of_what_is_read_at_once() -> None:
+    """The text is read in pieces: a comment may be open at the end of one, and closed in the next."""
+    from kfgraph.parse.scan_ftrace import FtraceScanner
+
+    text = (CALL + COMMENT + FORGED + "two */\n" + CALL + COMMENT).encode()
+    for cut in range(len(text)):
+        scanner = FtraceScanner(lambda batch, n: None)
+        rest = text[scanner.feed(text[:cut]) : cut] + text[cut:]
+        assert scanner.feed(rest, last=True) == len(rest)
+        facts = scanner.facts()
+        assert facts["names"] == [b"", b"f"] and facts["n_calls"] == 2 and facts["n_lines"] == 6
+        assert bytes(facts["mark_text"]) == b"one\n" + FORGED.encode() + b"twoone"
+
+
+def test_lines_that_waited_for_an_end_are_read_at_the_end_of_the_text() -> None:
+    trace = read(CALL + COMMENT + CALL + "hello\n")
+    assert len(trace.calls) == 2 and list(trace.marks.text) == ["one"]
+    assert {notice.code: notice.n for notice in trace.notices} == {"unread-line": 1}
+    trace = read(CALL + COMMENT + CALL + "hello")
+    assert len(trace.calls) == 2
+    assert {notice.code: notice.n for notice in trace.notices} == {"cut-input": 1}
+    assert list(read(CALL + COMMENT + CALL + "two */").marks.text) == ["one\n" + CALL + "two"]
+
+
+@pytest.mark.parametrize("text", [COMMENT * 50_000, (COMMENT + "x */ y\n") * 25_000, COMMENT + FORGED * 50_000])
+def test_many_open_comments_take_no_longer_than_other_lines(text: str) -> None:
+    begin = time.process_time()
+    trace = read(CALL + text)
+    assert time.process_time() - begin < 8
+    assert len(trace.marks) == text.count("/*")
 
 
 def test_stack_traces_stand_beside_the_graph() -> None:

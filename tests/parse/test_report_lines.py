@@ -6,7 +6,7 @@ import pytest
 
 from kfgraph.errors import InputError
 from kfgraph.model.calls import Flag
-from kfgraph.parse.scan import NO_RETVAL
+from kfgraph.parse.records import NO_RETVAL
 from reference.cases import FIXTURES, load_checked, read, rows
 
 PREFIX = "              ls-347   [001]   432.933632: "

@@ -17,7 +17,7 @@ from kfgraph.model.tasks import TaskTable, task_of
 from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.model.units import plural
 from kfgraph.parse.pairing import Paired
-from kfgraph.parse.scan import NO_RETVAL
+from kfgraph.parse.records import NO_RETVAL
 from kfgraph.parse.textfields import TextFields
 from kfgraph.parse.texts import Texts, decode
 

@@ -20,9 +20,8 @@ from kfgraph.parse.assemble import assemble
 from kfgraph.parse.input import Input
 from kfgraph.parse.pairing import Pairer
 from kfgraph.parse.plaintext import PlainText
-from kfgraph.parse.records import LOSS, RecordBatch
+from kfgraph.parse.records import LOSS, UNTOLD, RecordBatch
 from kfgraph.parse.report import scan
-from kfgraph.parse.scan import UNTOLD
 from kfgraph.parse.scan_ftrace import FtraceScanner
 from kfgraph.parse.shapes import GRAPH, columns_of, is_bare, likely_lines
 

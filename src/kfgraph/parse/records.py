@@ -66,3 +66,8 @@ class RecordBatch:
             caller=np.empty(size, np.int32) if caller else None,
             arg=np.empty(size, np.int32) if arg else None,
         )
+
+NO_RETVAL = -0x7FFFFFFFFFFFFFFF
+"""In the retval column of a text: the line told none."""
+UNTOLD = {"retval": NO_RETVAL, "caller": 0, "arg": -1}
+"""What the optional columns hold where a line of text tells nothing: see ``Pairer``."""

@@ -11,7 +11,8 @@ from kfgraph.parse.assemble import assemble
 from kfgraph.parse.input import Input
 from kfgraph.parse.pairing import Pairer
 from kfgraph.parse.plaintext import PlainText
-from kfgraph.parse.scan import UNTOLD, Scanner
+from kfgraph.parse.records import UNTOLD
+from kfgraph.parse.scan import Scanner
 from kfgraph.parse.scan_report import ReportScanner
 
 _MAX_LINE = 1 << 20
@@ -56,8 +57,9 @@ def scan(scanner: Scanner, chunks: Iterable[bytes]) -> list[Notice]:
             # No text: one line that is not understood, however long it gets.
             scanner.feed(rest[:100] + b"\n")
             rest = b""
-    cut = bool(rest.strip()) and not rest.rstrip().endswith(_WHOLE_ENDS)
-    if rest.strip() and not cut:
-        scanner.feed(rest + b"\n")
+    whole, partial = rest[: rest.rfind(b"\n") + 1], rest[rest.rfind(b"\n") + 1 :]
+    cut = bool(partial.strip()) and not partial.rstrip().endswith(_WHOLE_ENDS)
+    # Whole lines may have waited for more.
+    scanner.feed(whole if cut or not partial.strip() else rest + b"\n", last=True)
     scanner.flush()
     return [notice("cut-input:line")] if cut else []

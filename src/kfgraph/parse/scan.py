@@ -4,7 +4,6 @@
 One scanner knows the line shapes of ``trace-cmd report`` (pretty, ``-N``, and raw ``-R``), another
 those of the tracefs file ``trace``; what stands right of the ``|`` is the same in both. Sources:
 trace-ftrace.c of trace-cmd, event-parse.c of libtraceevent, trace_functions_graph.c of the kernel.
-
 Cython's pure-Python mode: uncompiled, the same file is the slow, obvious twin.
 """
 
@@ -37,10 +36,6 @@ _LOSS = cython.declare(cython.int, 4)
 _UNKNOWN_CONTEXT = cython.declare(cython.int, 255)
 _MAX_DIGITS = cython.declare(cython.int, 18)
 _NO_RETVAL = cython.declare(cython.longlong, -0x7FFFFFFFFFFFFFFF)
-NO_RETVAL = -0x7FFFFFFFFFFFFFFF
-"""In the retval column: the line told none."""
-UNTOLD = {"retval": NO_RETVAL, "caller": 0, "arg": -1}
-"""What the optional columns hold where a line tells nothing: see ``Pairer``."""
 _MAX_DEPTH = cython.declare(cython.int, 32767)
 
 
@@ -74,8 +69,8 @@ class Scanner:
         self.data = self.view = b"\n"
         self.in_mark = self.headed = self.open_mark = False
 
-    def feed(self, data: bytes) -> int:
-        """Scan the whole lines of ``data``; return how many bytes that were."""
+    def feed(self, data: bytes, *, last: bool = False) -> int:
+        """Scan the whole lines of ``data``, but for some that wait if these are not the ``last``: how many bytes."""
         pos: cython.Py_ssize_t = 0
         end: cython.Py_ssize_t
         stop: cython.Py_ssize_t
@@ -85,6 +80,8 @@ class Scanner:
         self.data = self.view = data
         for at in range(len(ends)):
             end = stop = ends[at]
+            if self.open_mark and not self.is_decided(pos, last=last):
+                break
             self.n_lines += 1
             while stop > pos and data[stop - 1] == ord("\r"):
                 stop -= 1
@@ -109,9 +106,12 @@ class Scanner:
             self.first_unread = text
         self.n_unread += 1
         if LIKELY.search(text, 0, 400):
-            if not self.n_likely:
-                self.first_likely = text
+            self.first_likely = self.first_likely if self.n_likely else text
             self.n_likely += 1
+
+    def is_decided(self, pos: int, *, last: bool) -> bool:
+        """Whether the line at ``pos`` can be read without what is behind the data: the open comment's end is known."""
+        return True
 
     def continued(self, text: bytes) -> bytes | None:
         """What a line that does not begin as a record does adds to the event before it; None: it cannot be its."""

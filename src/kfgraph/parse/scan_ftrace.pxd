@@ -11,6 +11,9 @@ cdef class FtraceScanner(Scanner):
     cdef bint is_bare
     cdef bint relative
     cdef list letters
+    cdef bytes searched_in
+    cdef Py_ssize_t searched
+    cdef Py_ssize_t closes_at
 
     cpdef bint line(self, Py_ssize_t start, Py_ssize_t end)
     cdef bint flat(self, Py_ssize_t start, Py_ssize_t i, Py_ssize_t end, int margin)

@@ -25,6 +25,11 @@ _AROUND = (b"Dumping ftrace buffer:", b"(ftrace buffer empty)", b"(Overruns: ", 
 """What stands around records and says nothing: ftrace_dump's lines, funcgraph-overrun's, the fences of a code block."""
 
 
+_MAX_COMMENT = 8 << 10
+_MAX_COMMENT_LINES = 100
+"""An event's text is shorter: the kernel formats it in one or two pages."""
+
+
 class FtraceScanner(Scanner):
     """The tracefs file ``trace`` under function_graph, or a latency tracer with display-graph, and ``perf ftrace``.
 
@@ -54,6 +59,8 @@ class FtraceScanner(Scanner):
         self.has_time, self.has_cpu, self.has_duration = has_time, has_cpu, has_duration
         self.is_bare = is_bare
         self.relative = False
+        self.searched_in = b""
+        self.searched = self.closes_at = 0
         self.letters: list[bytes] = []
 
     def facts(self) -> dict[str, Any]:
@@ -67,6 +74,9 @@ class FtraceScanner(Scanner):
         first: cython.Py_ssize_t
         margin: cython.int = 0
         c: cython.int = self.view[start]
+        if start < self.closes_at:
+            self.say_more(start, end)
+            return True
         self.clear()
         if c == ord("C") and self.loss(start, end):
             return True
@@ -164,11 +174,40 @@ class FtraceScanner(Scanner):
         return True
 
     def continued(self, text: bytes) -> bytes | None:
-        """A comment goes on until it is closed, a stack trace with arrows."""
-        if self.open_mark:
-            self.open_mark = not text.rstrip().endswith(b"*/")
-            return text if self.open_mark else text.rstrip().removesuffix(b"*/").rstrip()
+        """A stack trace goes on with arrows. (A comment: see ``is_decided``.)"""
         return text if text.lstrip().startswith(b"=> ") else None
+
+    def is_decided(self, pos: int, *, last: bool) -> bool:
+        """The open comment goes on up to the next line that ends with ``*/`` and begins none itself, whatever stands
+        between: the kernel closes each. Where none comes soon, it was lost, and what stands below are records."""
+        data: bytes = self.data
+        if self.closes_at > pos:
+            return True
+        if self.searched_in is not data:
+            self.searched_in, self.searched = data, 0
+        limit = pos + _MAX_COMMENT
+        # No place is searched twice, however many comments are open: what closes none of them closes no later one.
+        at = max(self.searched, pos)
+        while (at := data.find(b"*/", at, limit)) >= 0 and (end := data.find(b"\n", at)) >= 0:
+            self.searched = at
+            begin = max(data.rfind(b"\n", pos, at), pos)
+            if not data[at + 2 : end].strip() and data.rfind(b"/*", begin, at) < 0:
+                self.open_mark = data.count(b"\n", pos, end) < _MAX_COMMENT_LINES
+                self.closes_at = end if self.open_mark else 0
+                return True
+            at += 2
+        self.searched = max(self.searched, min(limit, len(data)) - 1)
+        self.open_mark = not (last or limit <= len(data) or data.count(b"\n", pos, limit) >= _MAX_COMMENT_LINES)
+        return not self.open_mark
+
+    def say_more(self, start: int, end: int) -> None:
+        """A line of the event whose comment is open."""
+        text: bytes = self.data[start:end].rstrip()
+        if self.data.find(b"\n", start) == self.closes_at:
+            text = text.removesuffix(b"*/").rstrip()
+            self.open_mark, self.closes_at = False, 0
+        self.mark_text += b"\n" + text
+        self.mark_ends[len(self.mark_ends) - 1] = len(self.mark_text)
 
     def head(self, text: bytes) -> None:
         """A ``#`` line. One names the columns; slanted ones the latency letters."""
