@@ -15,8 +15,8 @@ import re
 import sys
 import tempfile
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -148,12 +148,13 @@ def kept_rows(trace: Trace, answer: Why, *, calls: bool, around: int = AROUND) -
 
 
 def rewrite(
-    source: Path, take: Callable[[int, Record], bool], *, names: Trace, compression: str = "zstd", named: bool = True
-) -> bytes:
-    """The records of ``source`` that ``take`` (place of the CPU, record) wants, with what describes them.
+    source: Path, take: Callable[[int, Record], Hashable], *, names: Trace, named: bool = True, btf: bytes = b""
+) -> dict[Hashable, bytes]:
+    """The records of ``source`` in as many files as ``take`` (place of the CPU, record) names: False for none of them.
 
-    ``names`` is the same trace as read: what it names (``named``) beyond the file's own kallsyms, by the file of a
-    module, is written into that.
+    Each with what describes its records. ``names`` is the same trace as read: what it names (``named``) beyond the
+    file's own kallsyms, by the file of a module, is written into that. ``btf`` are the kernel's types, for a file that
+    has none.
     """
     contents = read_contents(source)
     buffer = contents.buffer_named(None)
@@ -161,21 +162,36 @@ def rewrite(
     entries = _numbers(events, "funcgraph_entry", "fgraph_retaddr_entry")
     retaddr = _numbers(events, "fgraph_retaddr_entry")
     kernel = Kernel(long_size=contents.header.long_size, page_size=buffer.page_size)
-    used, pids, addresses = set[int](), set[int](), set[int]()
-    out = [Cpu(kernel, data.cpu) for data in buffer.cpus]
+    parts: dict[Hashable, _Part] = {}
     for time, i, _, record in _merged(contents, buffer):
-        if not take(i, record):
+        which = take(i, record)
+        if which is False:
             continue
-        out[i].raw(time, record.body)
-        used.add(record.number)
-        pids.add(record.pid)
+        part = parts.get(which)
+        if part is None:
+            part = parts[which] = _Part([Cpu(kernel, data.cpu) for data in buffer.cpus])
+        part.cpus[i].raw(time, record.body)
+        part.used.add(record.number)
+        part.pids.add(record.pid)
         if record.number in entries:
-            addresses.add(int.from_bytes(record.body[8:16], "little"))
+            part.addresses.add(int.from_bytes(record.body[8:16], "little"))
             if record.number in retaddr:
-                addresses.add(int.from_bytes(record.body[24:32], "little"))
-    cpus = [cpu for cpu in out if cpu.pages()]
-    extra = _extra(contents, buffer, events, used, pids, _symbols(contents, addresses, names if named else None), names)
-    return trace_dat(kernel, cpus, symbols={}, extra=extra, compression=compression)
+                part.addresses.add(int.from_bytes(record.body[24:32], "little"))
+    found = {}
+    for which, part in parts.items():
+        symbols = _symbols(contents, part.addresses, names if named else None)
+        extra = _extra(contents, buffer, events, part.used, part.pids, symbols, names, btf)
+        cpus = [cpu for cpu in part.cpus if cpu.pages()]
+        found[which] = trace_dat(kernel, cpus, symbols={}, extra=extra, compression="zstd")
+    return found
+
+
+@dataclass
+class _Part:
+    cpus: list[Cpu]
+    used: set[int] = field(default_factory=set)
+    pids: set[int] = field(default_factory=set)
+    addresses: set[int] = field(default_factory=set)
 
 
 def _merged(contents: Contents, buffer: Buffer) -> list[tuple[int, int, int, Record]]:
@@ -189,17 +205,21 @@ def _numbers(events: dict[int, tuple[str, str, bytes]], *names: str) -> set[int]
     return {number for number, (system, name, _) in events.items() if system == "ftrace" and name in names}
 
 
-def of_task(source: Path, pid: int, probes: set[str] | None = None) -> bytes:
-    """The records of one task; of the events of kfgraph's return probes only ``probes`` (None: all)."""
+def of_tasks(source: Path, tasks: Mapping[int, set[str] | None], *, btf: bytes = b"") -> dict[int, bytes]:
+    """The records of each of ``tasks``, by pid; of the events of kfgraph's return probes only those that are named
+    (None: all)."""
     events = formats(read_contents(source))
-    unwanted = {
-        number for number, (system, name, _) in events.items()
-        if system == "kfgraph" and probes is not None and name not in probes
-    }  # fmt: skip
-    return rewrite(
-        source, lambda _, record: record.pid == pid and record.number not in unwanted,
-        names=kfgraph.load(source), named=False,
-    )  # fmt: skip
+    probes = {number: name for number, (system, name, _) in events.items() if system == "kfgraph"}
+
+    def take(_: int, record: Record) -> Hashable:
+        if record.pid not in tasks:
+            return False
+        wanted = tasks[record.pid]
+        unwanted = wanted is not None and record.number in probes and probes[record.number] not in wanted
+        return False if unwanted else record.pid
+
+    found = rewrite(source, take, names=kfgraph.load(source), named=False, btf=btf)
+    return {int(str(pid)): data for pid, data in found.items()}
 
 
 def of_rows(source: Path, trace: Trace, keep: np.ndarray) -> bytes:
@@ -210,7 +230,7 @@ def of_rows(source: Path, trace: Trace, keep: np.ndarray) -> bytes:
     places, windows = _places(trace), _windows(trace, keep)
     stacks: dict[int, list[tuple[int, bool]]] = defaultdict(list)
 
-    def take(i: int, record: Record) -> bool:
+    def take(i: int, record: Record) -> Hashable:
         lane = record.pid or -1 - i
         if record.number in entries:
             rows = places.get((lane, record.time))
@@ -226,7 +246,7 @@ def of_rows(source: Path, trace: Trace, keep: np.ndarray) -> bytes:
                 return taken
         return False
 
-    return rewrite(source, take, names=trace)
+    return rewrite(source, take, names=trace)[True]
 
 
 def _places(trace: Trace) -> dict[tuple[int, int], deque[int]]:
@@ -283,7 +303,7 @@ def formats(contents: Contents) -> dict[int, tuple[str, str, bytes]]:
 
 def _extra(
     contents: Contents, buffer: Buffer, events: dict[int, tuple[str, str, bytes]], used: set[int], pids: set[int],
-    symbols: bytes, names: Trace,
+    symbols: bytes, names: Trace, btf: bytes,
 ) -> Extra:  # fmt: skip
     kernel = Kernel(long_size=contents.header.long_size)
     graph = [b for system, name, b in events.values() if system == "ftrace" and re.match("funcgraph|fgraph", name)]
@@ -301,9 +321,10 @@ def _extra(
     assert header is not None
     comms = _comms(contents, pids)
     sections = {}
-    btf = contents.section(Option.BTF)
-    if btf is not None:
-        sections[int(Option.BTF)] = excerpt(bytes(btf.data), set(names.symbols.names))
+    own = contents.section(Option.BTF)
+    btf = btf if own is None else bytes(own.data)
+    if btf:
+        sections[int(Option.BTF)] = excerpt(btf, set(names.symbols.names))
     modules = contents.section(Option.MODULES)
     if modules is not None:
         sections[int(Option.MODULES)] = bytes(modules.data)

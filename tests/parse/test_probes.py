@@ -17,7 +17,7 @@ from kfgraph.model.marks import Marks
 from kfgraph.model.returned import Returned
 from kfgraph.model.trace import Trace
 from kfgraph.parse.textfields import TextFields
-from kfgraph.passes import Given, return_probes
+from kfgraph.passes import Given, return_probes, return_types
 
 INIT, READ, HELPER, OTHER = 0xC02E0000, 0xC033F01F, 0xC033F04D, 0xC0990000
 MODULE = ModuleImage(
@@ -103,15 +103,29 @@ def test_error_numbers_have_the_names_of_this_system() -> None:
     assert [errno_name(n, arch="mips64") for n in (19, 45, 517)] == ["ENODEV", "", "EPROBE_DEFER"]
 
 
-def test_a_probe_tells_what_its_function_returns() -> None:
-    resource = Returned("struct resource *", 64, True, "pointer")
-    told = replace(PROBES[1], returns=resource)
-    companion = Companion(probes=(PROBES[0], told), modules=(MODULE,))
-    assert Companion.from_dict(json.loads(json.dumps(companion.to_dict()))) == companion
-    trace = applied(vanished(("ev", 2, READ, "0"), ("foo_init", 1, INIT, "0")), companion)
+def test_what_functions_return_is_told_by_who_recorded() -> None:
+    resource, nothing = Returned("struct resource *", 64, True, "pointer"), Returned("void", 0, False, "void")
+    functions = (replace(MODULE.functions[0], returns=nothing), *MODULE.functions[1:])
+    probe = ReturnProbe("kfgraph", "load_module", "load_module", "", returns=resource)
+    companion = Companion(probes=(*PROBES, probe), modules=(replace(MODULE, functions=functions),))
+    written = json.dumps(companion.to_dict())
+    assert written.count("returns") == 2 and Companion.from_dict(json.loads(written)) == companion
+    trace = return_types.apply(applied(vanished(("ev", 2, READ, "0")), companion), Given())
     types = {name: trace.symbols.returned(code) for code, name in enumerate(trace.symbols.names)}
-    assert types["foo_read"] == resource and types["foo_init"] is None and types["load_module"] is None
+    assert (types["load_module"], types["foo_read"], types["foo_helper"]) == (resource, nothing, None)
     damaged = companion.to_dict()
-    damaged["probes"][1]["returns"]["n_bits"] = "many"
+    damaged["probes"][2]["returns"]["n_bits"] = "many"
     with pytest.raises(ValueError, match="not a companion file"):
         Companion.from_dict(damaged)
+
+
+def test_what_the_trace_itself_tells_comes_first() -> None:
+    class Own:
+        def returned(self, code):
+            return own if code == 1 else None
+
+    own, other = Returned("int", 32, True, "int", signed=True), Returned("void", 0, False, "void")
+    symbols = replace(vanished().symbols, prototypes=Own())
+    typed = return_types.with_types(symbols, {("load_module", ""): other, (f"{OTHER:#x}", ""): other})
+    assert [typed.returned(code) for code in (0, 1, 2, 5)] == [None, own, None, other]
+    assert return_types.with_types(symbols, {("nobody", ""): other}) is symbols

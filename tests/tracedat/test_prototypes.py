@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import pickle
+import struct
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builder import btf
-from builder.btf import BtfWriter
+from builder.btf import FUNC, FUNC_PROTO, SIGNED, BtfWriter
 from builder.tracedat import MODULE, TEXT, Cpu, Extra, Kernel, trace_dat
 from kfgraph import load
 from kfgraph.analyze.retval import errors_of
@@ -177,3 +178,22 @@ def test_types_that_go_round_end() -> None:
         prototype = found.prototype(name)
         assert prototype is not None
         assert len(prototype.c_type) < 1_000
+
+
+def test_a_modules_types_go_on_where_their_base_ends() -> None:
+    base, own = BtfWriter(), BtfWriter()
+    number = base.int("int", 4, SIGNED)
+    own._n = base._n  # types and names of a split part are counted on
+    own._strings = bytearray(b"\0")
+    first = len(base._strings)
+    proto = own.add(FUNC_PROTO, "", number)
+    nothing = own.add(FUNC_PROTO, "", 0)
+    for name, of in (("foo_get", proto), ("foo_note", nothing)):
+        at = len(own._strings) + first
+        own._strings += name.encode() + b"\0"
+        own._types += struct.pack("<III", at, FUNC << 24, of)
+    types = Btf.split(base.section(), own.section())
+    assert (types.prototype("foo_get").c_type, types.prototype("foo_note").c_type) == ("int", "void")
+    assert not types.prototype("foo_note").can_fail(8)
+    with pytest.raises(ValueError, match="two byte orders"):
+        Btf.split(BtfWriter(big_endian=True).section(), own.section())

@@ -64,25 +64,35 @@ def main() -> int:
     if len(pids) != len(runs):
         print(f"{len(runs)} loads were made and {len(pids)} recorded", file=sys.stderr)
         return 1
+    # As trace-cmd 3.4 keeps it, and as kfgraph keeps what probed functions return.
+    retvals = trace.calls.retval is not None and not (trace.companion and trace.companion.probes)
     types = KernelTypes(arguments.btf) if arguments.btf else None
     problems = []
-    for (name, status), pid in zip(runs, pids, strict=True):
-        if arguments.only and arguments.only != name:
-            continue
-        ko = arguments.ko / f"{name.partition('.')[0]}.ko"
-        module = read_module(ko)
-        probes = own_probes(trace, module)
+    chosen = [(name, status, pid) for (name, status), pid in zip(runs, pids, strict=True)]
+    chosen = [one for one in chosen if not arguments.only or one[0] == arguments.only]
+    modules = {name: read_module(arguments.ko / f"{name.partition('.')[0]}.ko") for name, _, _ in chosen}
+    probes = {pid: own_probes(trace, modules[name]) for name, _, pid in chosen}
+    alone = cut.of_tasks(arguments.recording, probes, btf=arguments.btf.read_bytes() if retvals else b"")
+    for name, status, pid in chosen:
+        module = modules[name]
+        ko = Path(module.image.path)
         options = {"argv": ["insmod", ko.name], "pids": [pid], "follow": False, "exit_status": int(status)}
-        companion = cut.companion_of(trace.companion, probes=probes, modules=[module.image.name], **options)
+        companion = cut.companion_of(trace.companion, probes=probes[pid], modules=[module.image.name], **options)
+        for image in companion.get("modules", []):
+            returns = {f.name: asdict(f.returns) for f in module.image.functions if f.returns is not None}
+            image["functions"] = [
+                {**f, "returns": returns[f["name"]]} if f["name"] in returns else f for f in image["functions"]
+            ]
         for probe in companion.get("probes", []):
-            if types is not None and probe["returns"] is None and not probe["module"]:
+            if types is not None and "returns" not in probe and not probe["module"]:
                 told = types.returned(probe["function"])
-                probe["returns"] = None if told is None else asdict(told)
+                if told is not None:
+                    probe["returns"] = asdict(told)
         with tempfile.TemporaryDirectory() as folder:
-            alone = Path(folder) / f"{name}.dat"
-            cut.put(alone, cut.of_task(arguments.recording, pid, probes), companion)
+            file = Path(folder) / f"{name}.dat"
+            cut.put(file, alone[pid], companion)
             named = [] if companion.get("probes") else [ko]
-            problems.append(cut.write(alone, arguments.out / f"{name}.dat", modules=named))
+            problems.append(cut.write(file, arguments.out / f"{name}.dat", modules=named))
     problems = [problem for problem in problems if problem]
     print("\n".join(problems) or "all cut", file=sys.stderr)
     return int(bool(problems))

@@ -43,7 +43,7 @@ def test_a_cut_that_would_tell_something_else_is_refused(tmp_path: Path, monkeyp
 def test_one_task_can_be_taken_alone(tmp_path: Path) -> None:
     trace = kfgraph.load(RECORDING)
     pid = trace.companion.pids[0]
-    cut.put(tmp_path / "one.dat", cut.of_task(RECORDING, pid), cut.companion_of(trace.companion))
+    cut.put(tmp_path / "one.dat", cut.of_tasks(RECORDING, {pid: None})[pid], cut.companion_of(trace.companion))
     alone = kfgraph.load(tmp_path / "one.dat")
     assert {task.pid for task in alone.tasks.tasks} == {pid}
     mine = np.isin(trace.calls.lane, trace.tasks.lanes_of(pid=pid))

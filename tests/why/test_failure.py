@@ -93,7 +93,7 @@ def test_what_is_usual(call, error, path) -> None:
     [
         ("openat", -2, "/nonexistent"), ("openat", -13, "/etc/shadow"), ("ioctl", -22, None), ("mount", -38, "/x"),
         ("connect", -2, "/run/foo"), ("finit_module", -2, None), ("write", -28, None), ("openat", -2, None),
-        ("openat", -5, "/usr/lib/libc.so.6"),
+        ("openat", -5, "/usr/lib/libc.so.6"), ("clone", -11, None), ("setuid", -11, None),
     ],
 )  # fmt: skip
 def test_what_is_not(call, error, path) -> None:

@@ -62,6 +62,22 @@ def test_what_the_init_function_called_is_the_modules() -> None:
     }  # fmt: skip
 
 
+def test_what_the_init_functions_are_the_others_are_not() -> None:
+    # One function each, at the same place of its page: either address could be either.
+    alone = module(core=(4,))
+    unknown, callers = [INIT + 4, CORE + 4], {CORE + 4: frozenset({INIT + 4})}
+    assert names(fit([alone], unknown, inits=[INIT + 4], callers=callers)) == {
+        INIT + 4: "foo_init", CORE + 4: "foo_4",
+    }  # fmt: skip
+
+
+def test_what_the_loader_called_to_set_a_parameter_is_the_modules() -> None:
+    alone = module(core=(4,))
+    assert names(fit([alone], [CORE + 4], by_loader=[CORE + 4])) == {CORE + 4: "foo_4"}
+    assert fit([alone], [CORE + 4]) == []
+    assert fit([alone, module("bar", core=(8,))], [CORE + 4], by_loader=[CORE + 4]) == []
+
+
 def test_an_address_that_is_no_function_refutes_the_page() -> None:
     assert fit([module()], [CORE + 0x40, CORE + 0x90, CORE + 0x94]) == []
 
@@ -129,6 +145,16 @@ def test_a_file_that_does_not_fit_is_said(files) -> None:
     trace = module_names.apply(traced(INIT + 8, CORE + 0x44), Given(("foo.ko",)))
     assert [n.code for n in trace.notices] == ["module-not-found"]
     assert not trace.symbols.resolved[2:].any()
+
+
+def test_who_sets_a_parameter_calls_the_modules_function(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(module_names, "read_module", lambda path: module(core=(4,)))
+    tree = call("load_module", 5, call("parse_args", 5, call(f"{CORE + 4:#x}")))
+    trace = trace_of([tree])
+    addresses = [0, 0x8000, 0x9000, CORE + 4]
+    trace = replace(trace, symbols=replace(trace.symbols, addresses=np.array(addresses, np.uint64)))
+    named = module_names.apply(trace, Given(modules=("foo.ko",)))
+    assert named.symbols.labels[3] == "foo_4 [foo]"
 
 
 def test_sections_are_laid_out_as_the_loader_does(tmp_path) -> None:

@@ -35,8 +35,16 @@ _PATHS = (
 )  # fmt: skip
 """System calls that look a path up and change nothing."""
 
+_WAITING = (
+    "read*", "pread*", "write*", "pwrite*", "recv*", "send*", "accept*", "connect", "futex*", "poll", "ppoll*",
+    "*select*", "epoll_*", "io_*", "msg*", "mq_*", "sem*", "splice", "tee", "vmsplice", "rt_sig*", "fcntl", "flock",
+    "ioctl", "wait*",
+)  # fmt: skip
+"""System calls that say EAGAIN where they would wait; of others (fork, setuid, mlock) it is a limit."""
+
 BENIGN = (
-    Benign(("*",), (4, 11), "interrupted, or nothing there yet: such a call is made again"),
+    Benign(("*",), (4,), "interrupted: such a call is made again"),
+    Benign(_WAITING, (11,), "nothing there yet: such a call is made again"),
     Benign(("*",), (512, 513, 514, 516), "a signal came: the kernel restarts the call"),
     Benign(("ioctl",), (25,), "how a program asks whether a file is a terminal"),
     Benign(("wait4", "waitid", "waitpid"), (10,), "no child is left to wait for"),

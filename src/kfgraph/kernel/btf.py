@@ -87,6 +87,21 @@ class Btf:
         self._function_places = array("I")
         self._strings = data[header + strings : header + strings + strings_size]
 
+    @classmethod
+    def split(cls, base: bytes, data: bytes) -> Btf:
+        """The types of ``data``, which go on where those of ``base`` end: a module's, on the kernel's or on its own
+        excerpt of that (.BTF.base).
+
+        Raises:
+            ValueError: one of them is no BTF, or they are of different byte orders.
+        """
+        first, more = cls(base), cls(data)
+        if first._order != more._order:
+            raise ValueError("BTF of two byte orders")
+        more._types = first._types + more._types
+        more._strings = first._strings + more._strings
+        return more
+
     def prototype(self, function: str) -> Prototype | None:
         """The prototype of a function; ``f.constprop.0`` and its like have none of their own: None."""
         at = self._functions.get(function.encode())

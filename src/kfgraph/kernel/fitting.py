@@ -50,33 +50,44 @@ def fit(
     *,
     inits: Iterable[int] = (),
     callers: Mapping[int, frozenset[int]] | None = None,
+    by_loader: Iterable[int] = (),
 ) -> list[Fit]:
     """The regions of ``modules`` whose place is proved by ``unknown``, the addresses without a name.
 
     ``inits`` are unknown addresses that are init functions for another reason (do_one_initcall called them).
-    ``callers`` tells for an unknown address by which unknown addresses it was called, at any depth.
+    ``callers`` tells for an unknown address by which unknown addresses it was called, at any depth. ``by_loader`` are
+    unknown addresses that the loader called: they are functions of the module that was loaded.
 
     A region that only one address speaks for is accepted if that is an init function that was called as one, or was
-    called from a region that is accepted. Two regions that claim one address are both refused.
+    called from a region that is accepted, or if the loader called it and there is one module only. Two regions that
+    claim one address are both refused.
     """
     addresses = sorted(set(unknown))[:_MOST_ADDRESSES]
     known_inits = frozenset(inits)
     calls = callers or {}
     sure: list[Fit] = []
     single: list[Fit] = []
+    modules = list(modules)
+    loaded = frozenset(by_loader) if len(modules) == 1 else frozenset()
     for module in modules:
+        its_init = set[int]()
         for init in (True, False):
             region = Region.of(module, init=init)
-            found = _pages(region, addresses)
+            # What its init functions are, the others are not.
+            found = [f for f in _pages(region, addresses) if its_init.isdisjoint(f.names)]
             if init:
+                # Who sets parameters does not call the init function.
+                found = [f for f in found if all(f.names[a] != module.init for a in loaded.intersection(f.names))]
                 # The function that the loader calls decides, if one of the pages has it there.
                 called = [f for f in found if any(a in known_inits and f.names[a] == module.init for a in f.names)]
                 if len(called) == 1:
+                    its_init = set(called[0].names)
                     sure.append(called[0])
                     continue
             if len(found) != 1:
                 continue
-            (sure if len(found[0].names) > 1 else single).append(found[0])
+            proved = len(found[0].names) > 1 or not loaded.isdisjoint(found[0].names)
+            (sure if proved else single).append(found[0])
     while True:
         named = {a for one in sure for a in one.names}
         also = [one for one in single if any(calls.get(a, frozenset()) & named for a in one.names)]

@@ -10,14 +10,17 @@ import gzip
 import io
 import lzma
 import stat
+import struct
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kfgraph.errors import InputError
+from kfgraph.kernel.btf import Btf
+from kfgraph.kernel.types import returned_of
 from kfgraph.model.companion import ModuleFunction, ModuleImage
 
 # The sections that list the places the function tracer can patch, the first that is there: x86 from 6.2 on has
@@ -86,7 +89,7 @@ def read_module(path: str | Path) -> Module:
     try:
         elf = ELFFile(io.BytesIO(data))
         info = dict(_modinfo(elf))
-        functions = tuple(_functions(elf))
+        functions = _typed(elf, tuple(_functions(elf)))
         sites = _sites(elf, functions)
         traceable = tuple(dict.fromkeys(name for section in sites.values() for _, name in section))
         texts = tuple(_texts(elf, sites))
@@ -161,6 +164,20 @@ def _functions(elf: Any) -> Iterator[ModuleFunction]:
         if is_function and isinstance(index, int):
             section = elf.get_section(index).name
             yield ModuleFunction(symbol.name, section, int(symbol["st_value"]), int(symbol["st_size"]))
+
+
+def _typed(elf: Any, functions: tuple[ModuleFunction, ...]) -> tuple[ModuleFunction, ...]:
+    """With what they return, where the file has types that it needs no other for (.BTF.base: since 6.11)."""
+    own, base = elf.get_section_by_name(".BTF"), elf.get_section_by_name(".BTF.base")
+    if own is None or base is None:
+        return functions
+    try:
+        types = Btf.split(base.data(), own.data())
+        found = {f.name: types.prototype(f.name) for f in functions}
+    except (ValueError, struct.error):
+        return functions
+    told = {name: returned_of(one, long_size=elf.elfclass // 8) for name, one in found.items() if one is not None}
+    return tuple(replace(f, returns=told.get(f.name)) for f in functions)
 
 
 def _sites(elf: Any, functions: tuple[ModuleFunction, ...]) -> dict[str, list[tuple[int, str]]]:

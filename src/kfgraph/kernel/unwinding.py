@@ -10,7 +10,8 @@ _GIVES_BACK_WORDS = """
 free put release released unregister destroy remove del delete exit teardown unlock close drop undo unwind cancel
 cleanup clean fini deinit uninit stop disable detach disconnect kill drain abort rollback revert shutdown unmap unlink
 unload unbind unset deref dealloc discard invalidate dec purge forget terminate unpin unmount unprepare deactivate
-deregister unreg dereg memfree unref unhold reap unhash unwire unreserve uncharge uninstall going bye
+deregister unreg dereg memfree unref unhold reap
+unhash unwire unreserve uncharge uninstall going bye freeing releasing removing destroying
 """
 _GIVES_BACK = frozenset(_GIVES_BACK_WORDS.split())
 _GIVES_BACK_WHOLE = re.compile(
@@ -30,9 +31,11 @@ _NEUTRAL = re.compile(
     r"down_(?:read|write)\w*|down|mutex_is_locked|__?cond_resched\w*|preempt_\w+|rcu_\w+|__?might_\w+|"
     r"__?(?:const_)?(?:u|n)delay|delay_\w+|msleep\w*|usleep_range\w*|schedule\w*|ktime_get\w*|jiffies\w*|"
     r"__?wake_up\w*|complete(?:_all)?|swake_up\w*|__fentry__|ftrace_\w+|kasan_\w+|kmsan_\w+|__kcsan\w*|lockdep_\w+|lock_(?:acquire|release)\w*|"
-    r"finish_task_switch\w*|prandom_\w+|get_random_\w+|refcount_\w+|__get_task_comm|mem(?:set|cpy|cmp|move|chr\w*)|"
+    r"finish_task_switch\w*|_{1,2}schedule\w*|preempt_schedule\w*|prandom_\w+|get_random_\w+|refcount_\w+|__get_task_comm|mem(?:set|cpy|cmp|move|chr\w*)|"
     r"str(?:n?cmp|n?casecmp|n?len|n?cpy|lcpy|scpy\w*|n?cat|lcat|r?chr\w*|str|sep|spn|cspn|pbrk|im|skip\w*)|"
-    r"(?:v|sc|vsc)?s?n?printf|sort\w*"
+    r"(?:v|sc|vsc)?s?n?printf|sort\w*|"
+    r"(?:pick|put_prev|set_next|dequeue|enqueue|check_preempt|wakeup_preempt|yield)_(?:next_)?(?:task|entit)\w*|"
+    r"pick_eevdf\w*|update_rq_clock\w*|psi_\w+|switch_mm\w*|prepare_task_switch|sched_(?:clock|balance|tick)\w*"
 )
 _WORK_WORDS = """
 alloc init create register add setup probe read get open enable start map request load parse check verify validate write
@@ -40,6 +43,11 @@ prepare attach connect bind mount insert install configure config reserve claim 
 allocate new make build resume power set apply load link
 """
 _WORKS = frozenset(_WORK_WORDS.split())
+_GOES_ON_WORDS = """
+alloc init create register add setup probe open enable start request load parse check verify validate prepare attach
+connect bind mount insert install configure config reserve claim lookup find acquire make new build link
+"""
+_GOES_ON = frozenset(_GOES_ON_WORDS.split())
 _LOOKS_FOR = re.compile(r"(?:^|_)(?:k?v?z?(?:m|c)?alloc|alloc|kmemdup|kstrdup|dup|new|create)(?:_|$|\d)|alloc")
 
 
@@ -54,7 +62,15 @@ def gives_back(name: str) -> bool:
     bare = plain(name)
     if _GETS_FREE.search(bare):
         return False
-    return _GIVES_BACK_WHOLE.fullmatch(bare) is not None or not _GIVES_BACK.isdisjoint(bare.lower().split("_"))
+    if _GIVES_BACK_WHOLE.fullmatch(bare) is not None:
+        return True
+    words = bare.lower().split("_")
+    return not _GIVES_BACK.isdisjoint(words) or any(map(_undoes, words))
+
+
+def _undoes(word: str) -> bool:
+    """``uninit``, ``deconfigure``, ``disconnect``: what is begun, with the syllable that turns it round."""
+    return any(word.startswith(start) and word[len(start) :] in _GOES_ON for start in ("un", "de", "dis"))
 
 
 @lru_cache(maxsize=4096)
@@ -89,13 +105,6 @@ _ASKS = frozenset(_ASKS_WORDS.split())
 def asks(name: str) -> bool:
     """Whether the function, by its name, answers a question with true or false."""
     return not gives_back(name) and not _ASKS.isdisjoint(plain(name).lower().split("_"))
-
-
-_GOES_ON_WORDS = """
-alloc init create register add setup probe open enable start request load parse check verify validate prepare attach
-connect bind mount insert install configure config reserve claim lookup find acquire make new build link
-"""
-_GOES_ON = frozenset(_GOES_ON_WORDS.split())
 
 
 @lru_cache(maxsize=4096)

@@ -23,6 +23,8 @@ class ModuleFunction:
     section: str
     offset: int
     size: int
+    returns: Returned | None = None
+    """What the function returns, where its file tells (BTF)."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,11 @@ class Companion:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary; ``from_dict`` reads it back."""
-        return {"format": FORMAT, **asdict(self)}
+        data = asdict(self)
+        for typed in (*data["probes"], *(f for module in data["modules"] for f in module["functions"])):
+            if typed["returns"] is None:
+                del typed["returns"]
+        return {"format": FORMAT, **data}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Companion:
@@ -94,10 +100,7 @@ class Companion:
                     path=_text(m["path"]),
                     build_id=_text(m["build_id"]),
                     vermagic=_text(m["vermagic"]),
-                    functions=tuple(
-                        ModuleFunction(_text(f["name"]), _text(f["section"]), _whole(f["offset"]), _whole(f["size"]))
-                        for f in _list(m["functions"])
-                    ),
+                    functions=tuple(_function(f) for f in _list(m["functions"])),
                 )
                 for m in _list(data.get("modules", []))
             )
@@ -129,6 +132,11 @@ class Companion:
             )
         except (KeyError, TypeError, AttributeError) as problem:
             raise ValueError(f"not a companion file: {problem!r}") from problem
+
+
+def _function(f: Any) -> ModuleFunction:
+    place = _text(f["section"]), _whole(f["offset"]), _whole(f["size"])
+    return ModuleFunction(_text(f["name"]), *place, _returned(f.get("returns")))
 
 
 def _returned(value: Any) -> Returned | None:

@@ -43,6 +43,7 @@ PASSES = (
     Pass("return_probes", _with_companion),
     Pass("command", _with_companion),
     Pass("module_names", _with_modules),
+    Pass("return_types", _with_companion),
 )
 """Every pass, in the order in which they run."""
 

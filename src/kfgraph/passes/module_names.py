@@ -16,8 +16,11 @@ from kfgraph.model.calls import Flag
 from kfgraph.model.symbols import UNKNOWN
 from kfgraph.model.trace import Trace
 from kfgraph.passes.given import Given
+from kfgraph.passes.return_types import types_of, with_types
 
 _CALLS_INITS = "do_one_initcall"
+_LOADS = ("parse_args", "parse_one")
+"""The loader's functions that call a module's, to set its parameters."""
 _SUFFIXES = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
 
 
@@ -45,15 +48,18 @@ def apply(trace: Trace, given: Given) -> Trace:
     calls, symbols = trace.calls, trace.symbols
     codes = np.unique(calls.func)
     unknown = {int(symbols.addresses[c]): int(c) for c in codes if c != UNKNOWN and not symbols.resolved[c]}
-    inits, callers = _inits(trace, unknown), _callers(trace, unknown)
-    found = fit(modules, list(unknown), inits=inits, callers=callers) if unknown else []
+    inits, callers = _called_by(trace, unknown, _CALLS_INITS), _callers(trace, unknown)
+    own = _called_by(trace, unknown, *_LOADS)
+    found = fit(modules, list(unknown), inits=inits, callers=callers, by_loader=own) if unknown else []
     fitted = {one.region.module for one in found}
     for module in modules:
         if module.image.name not in fitted and not _named_already(trace, module) and len(modules) < 100:
             notices.append(notice("module-not-found", file=Path(module.image.path).name))
     if not found:
         return replace(trace, notices=(*trace.notices, *notices))
-    return replace(_named(trace, found), notices=(*trace.notices, *notices))
+    named = _named(trace, found)
+    symbols = with_types(named.symbols, types_of(tuple(module.image for module in modules)))
+    return replace(named, symbols=symbols, notices=(*trace.notices, *notices))
 
 
 def _below(folder: Path, trace: Trace) -> Iterator[Module]:
@@ -84,10 +90,10 @@ def _named_already(trace: Trace, module: Module) -> bool:
     return module.image.name in trace.symbols.modules
 
 
-def _inits(trace: Trace, unknown: dict[int, int]) -> list[int]:
-    """The unknown addresses that do_one_initcall called: a module's init function."""
+def _called_by(trace: Trace, unknown: dict[int, int], *names: str) -> list[int]:
+    """The unknown addresses that one of these functions called."""
     calls, symbols = trace.calls, trace.symbols
-    caller = symbols.codes_where(name.partition(".")[0] == _CALLS_INITS for name in symbols.names)
+    caller = symbols.codes_where(name.partition(".")[0] in names for name in symbols.names)
     below = np.flatnonzero(np.isin(calls.func, list(unknown.values())) & (calls.parent >= 0))
     called = below[np.isin(calls.func[calls.parent[below]], caller)]
     return [int(symbols.addresses[code]) for code in np.unique(calls.func[called])]

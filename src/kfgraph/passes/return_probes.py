@@ -12,7 +12,7 @@ import numpy as np
 
 from kfgraph.model.calls import Flag
 from kfgraph.model.companion import ModuleImage, ReturnProbe
-from kfgraph.model.symbols import Returned, SymbolTable
+from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.trace import Trace
 from kfgraph.passes.given import Given
 
@@ -33,30 +33,9 @@ def apply(trace: Trace, given: Given) -> Trace:
         retval[row] = value
         flags[row] |= np.uint32(Flag.HAS_RETVAL)
     known = {address: probe_of[event] for _, event, address, _ in hits}
-    symbols = _typed(_named(trace.symbols, known, companion.modules), companion.probes)
+    symbols = _named(trace.symbols, known, companion.modules)
     flags[symbols.resolved[calls.func]] &= ~np.uint32(Flag.NAME_UNRESOLVED)
     return replace(trace, calls=calls.with_columns(retval=retval, flags=flags), symbols=symbols)
-
-
-class _ProbedTypes:
-    """What the functions return that had a probe, as the kernel told who recorded; else what the trace tells."""
-
-    def __init__(self, symbols: SymbolTable, types: dict[tuple[str, str], Returned]) -> None:
-        self._of_code = {
-            code: types[pair]
-            for code, pair in enumerate(zip(symbols.names, symbols.modules, strict=True))
-            if pair in types
-        }
-        self._others = symbols.prototypes
-
-    def returned(self, code: int) -> Returned | None:
-        told = self._others.returned(code) if self._others is not None else None
-        return told if told is not None else self._of_code.get(code)
-
-
-def _typed(symbols: SymbolTable, probes: tuple[ReturnProbe, ...]) -> SymbolTable:
-    types = {(probe.function, probe.module): probe.returns for probe in probes if probe.returns is not None}
-    return replace(symbols, prototypes=_ProbedTypes(symbols, types)) if types else symbols
 
 
 def _hits(trace: Trace, events: set[str]) -> list[tuple[int, str, int, int]]:

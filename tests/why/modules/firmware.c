@@ -1,4 +1,4 @@
-/* truth: {"error": -2, "birth": ["fw_get_filesystem_firmware", "kernel_read_file_from_path_initns", "filp_open", "file_open_root", "path_openat", "link_path_walk", "do_file_open_root", "do_filp_open", "fw_get_builtin_firmware", "_request_firmware", "open_last_lookups", "step_into", "walk_component"], "chain": ["fw_init", "fw_load"]} the firmware file is missing */
+/* truth: {"error": -2, "birth": ["fw_get_filesystem_firmware", "kernel_read_file_from_path_initns", "filp_open", "file_open_root", "path_openat", "link_path_walk", "do_file_open_root", "do_filp_open", "fw_get_builtin_firmware", "_request_firmware", "open_last_lookups", "step_into", "step_into_slowpath", "walk_component"], "chain": ["fw_init", "fw_load"]} the firmware file is missing */
 #include "corpus.h"
 #include <linux/firmware.h>
 #include <linux/platform_device.h>

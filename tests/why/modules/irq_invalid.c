@@ -1,4 +1,4 @@
-/* truth: {"error": -22, "birth": ["request_threaded_irq"], "chain": ["ii_init", "ii_attach"]} no such interrupt */
+/* truth: {"error": -22, "birth": ["request_threaded_irq", "irq_to_desc"], "chain": ["ii_init", "ii_attach"]} no such interrupt */
 #include "corpus.h"
 #include <linux/interrupt.h>
 static irqreturn_t ii_handler(int irq, void *data) { return IRQ_NONE; }

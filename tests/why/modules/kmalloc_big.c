@@ -1,4 +1,4 @@
-/* truth: {"error": -12, "birth": ["__kmalloc", "kmalloc_large", "__kmalloc_large_node", "__kmalloc_noprof", "__kmalloc_large_noprof", "___kmalloc_large_node", "kb_buffer"], "chain": ["kb_init", "kb_buffer"]} more than the allocator gives */
+/* truth: {"error": -12, "birth": ["__kmalloc", "kmalloc_large", "__kmalloc_large_node", "__kmalloc_noprof", "__kmalloc_large_noprof", "___kmalloc_large_node", "kb_buffer", "__alloc_frozen_pages_noprof"], "chain": ["kb_init", "kb_buffer"]} more than the allocator gives */
 #include "corpus.h"
 static void *kb_p;
 static noinline int kb_buffer(size_t size)

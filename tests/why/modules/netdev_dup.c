@@ -1,4 +1,4 @@
-/* truth: {"error": -17, "error_alternatives": [-17, -16], "birth": ["dev_get_valid_name", "register_netdevice", "__dev_alloc_name", "dev_alloc_name_ns"], "chain": ["nd_init", "nd_add"]} a network interface of this name is there */
+/* truth: {"error": -17, "error_alternatives": [-17, -16], "birth": ["dev_get_valid_name", "register_netdevice", "__dev_alloc_name", "dev_alloc_name_ns", "dev_prep_valid_name"], "chain": ["nd_init", "nd_add"]} a network interface of this name is there */
 #include "corpus.h"
 #include <linux/netdevice.h>
 #include <linux/etherdevice.h>

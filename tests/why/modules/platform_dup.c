@@ -1,4 +1,4 @@
-/* truth: {"error": -17, "error_alternatives": [-17, -16], "birth": ["sysfs_create_dir_ns", "kernfs_add_one", "kernfs_create_dir_ns"], "chain": ["pd_init", "platform_device_add"]} a device of this name is there */
+/* truth: {"error": -17, "error_alternatives": [-17, -16], "birth": ["sysfs_create_dir_ns", "kernfs_add_one", "kernfs_create_dir_ns", "kernfs_link_sibling"], "chain": ["pd_init", "platform_device_add"]} a device of this name is there */
 #include "corpus.h"
 #include <linux/platform_device.h>
 static struct platform_device *pd_first, *pd_second;

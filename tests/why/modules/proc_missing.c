@@ -1,4 +1,4 @@
-/* truth: {"error": -12, "birth": ["proc_create", "proc_create_data", "proc_create_reg", "__proc_create", "xlate_proc_name", "__xlate_proc_name"], "chain": ["pm_init"]} its directory is not there: NULL becomes -ENOMEM */
+/* truth: {"error": -12, "birth": ["proc_create", "proc_create_data", "proc_create_reg", "__proc_create", "xlate_proc_name", "__xlate_proc_name", "pde_subdir_find"], "chain": ["pm_init"]} its directory is not there: NULL becomes -ENOMEM */
 #include "corpus.h"
 #include <linux/proc_fs.h>
 static const struct proc_ops pm_ops = { .proc_lseek = noop_llseek };

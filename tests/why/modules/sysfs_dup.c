@@ -1,4 +1,4 @@
-/* truth: {"error": -17, "error_alternatives": [-17, -16], "birth": ["kernfs_add_one"], "chain": ["sd_init"]} a file of this name is there */
+/* truth: {"error": -17, "error_alternatives": [-17, -16], "birth": ["kernfs_add_one", "kernfs_link_sibling"], "chain": ["sd_init"]} a file of this name is there */
 #include "corpus.h"
 #include <linux/kobject.h>
 #include <linux/sysfs.h>
