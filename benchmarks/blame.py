@@ -138,6 +138,8 @@ def score(file: Path, *, modules: Path = MODULES, ko: Path | None = None, values
         return Scored(file.stem, "exact" if right else "false blame", said, live, not live)
     if not values:
         three = [step.function for step in (*((born.step,) if born else ()), *answer.candidates)][:3]
+        if not truth.error:
+            return Scored(file.stem, "nothing failed", said, "", False)
         verdict = "among three" if set(three) & set(truth.birth) else "not among three"
         return Scored(file.stem, verdict, ", ".join(three), "", False)
     return Scored(file.stem, judge(answer, truth), said, live, live in truth.birth)
@@ -168,6 +170,7 @@ def main() -> None:
             files = [file for file in files if "." not in file.stem]
         options = {"modules": arguments.modules, "ko": arguments.ko, "values": not arguments.no_values}
         all_scored = [score(file, **options) for file in files]
+        all_scored = [one for one in all_scored if one.verdict != "nothing failed"]
         for one in all_scored:
             print(f"{one.name:22} {one.verdict:15} {one.said:44} live: {one.live}")
         twins = [one for one in all_scored if "." in one.name]

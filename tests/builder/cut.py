@@ -182,7 +182,7 @@ def rewrite(
         symbols = _symbols(contents, part.addresses, names if named else None)
         extra = _extra(contents, buffer, events, part.used, part.pids, symbols, names, btf)
         cpus = [cpu for cpu in part.cpus if cpu.pages()]
-        found[which] = trace_dat(kernel, cpus, symbols={}, extra=extra, compression="zstd")
+        found[which] = trace_dat(kernel, cpus, symbols={}, extra=extra, compression="zstd", small=True)
     return found
 
 

@@ -314,13 +314,19 @@ def trace_dat(
     extra: Extra | None = None,
     version: int = 7,
     compression: str = "none",
+    small: bool = False,
 ) -> bytes:
-    """A whole file. ``compression``: none, zlib or zstd (version 7)."""
+    """A whole file. ``compression``: none, zlib or zstd (version 7); ``small``: zstd as small as can be."""
     extra = extra or Extra()
-    return (_V6 if version == 6 else _V7)(kernel, cpus, symbols, extra, compression).write()
+    writer = (_V6 if version == 6 else _V7)(kernel, cpus, symbols, extra, compression)
+    if small:
+        writer.level = 19
+    return writer.write()
 
 
 class _Writer:
+    level = 3
+
     def __init__(
         self, kernel: Kernel, cpus: Sequence[Cpu], symbols: Symbols, extra: Extra, compression: str
     ) -> None:
@@ -426,7 +432,7 @@ class _V7(_Writer):
         import zstandard
 
         # As trace-cmd's frames: without their content's size.
-        return zstandard.ZstdCompressor(write_content_size=False).compress(data)
+        return zstandard.ZstdCompressor(self.level, write_content_size=False).compress(data)
 
     def buffer(self, name: str, cpus: Sequence[Cpu]) -> bytes:
         k = self.kernel

@@ -333,3 +333,64 @@ def test_without_values_memory_is_only_what_was_too_little() -> None:
     children = call("foo_read [foo]"), call("kmem_cache_alloc")
     assert by_shape(*children)[0] == "foo_read"
     assert by_shape(*children, number=12)[0] == "kmem_cache_alloc"
+
+
+def test_of_two_that_failed_alike_the_last_is_named_and_not_sure() -> None:
+    both = call("foo_open_first", retval=error(2)), call("foo_open_second", retval=error(2))
+    found = answer(call("foo_init", 5, *both, retval=error(2)))
+    assert (found.birth.step.function, found.birth.sure) == ("foo_open_second", False)
+    assert [step.function for step in found.candidates] == ["foo_open_second", "foo_open_first"]
+    assert found.doubts == ("foo_open_first had returned the same error before foo_open_second",)
+    went_on = call("foo_find_led", retval=error(2)), call("foo_setup", retval=0), call("foo_find_chip", retval=error(2))
+    assert answer(call("foo_init", 5, *went_on, retval=error(2))).birth.sure
+    tries = [call("foo_wait", retval=error(2))] * 3
+    assert answer(call("foo_init", 5, *tries, retval=error(2))).birth.sure
+
+
+def test_another_error_is_an_inference_but_for_the_loader() -> None:
+    read = call("foo_read", retval=error(5))
+    assert not answer(call("foo_identify", 5, read, retval=error(6))).birth.sure
+    exists = call("foo_init [foo]", 5, call("sysfs_create", retval=error(17)), retval=error(17))
+    tree = call("do_init_module", 5, call("do_one_initcall", 5, exists, retval=error(17)), retval=error(16))
+    found = answer(tree)
+    assert (found.birth.step.function, found.birth.step.error, found.birth.sure) == ("sysfs_create", -17, True)
+
+
+def test_what_puts_right_after_a_failure_does_not_speak_against_it() -> None:
+    tree = call("foo_init", 5, call("foo_probe", retval=error(5)), call("foo_reset_config", retval=0), retval=error(5))
+    found = answer(tree)
+    assert found.birth.step.function == "foo_probe"
+    tree = call("foo_init", 5, call("foo_probe", retval=error(5)), call("foo_unregister", retval=0), retval=error(5))
+    assert answer(tree).birth.sure
+
+
+def test_a_look_up_that_found_nothing_may_be_the_origin() -> None:
+    found = answer(call("foo_probe", 5, call("foo_find_port", retval=0), retval=error(19)))
+    assert (found.birth.step.function, found.birth.sure) == ("foo_find_port", False)
+    assert [step.function for step in found.candidates] == ["foo_find_port", "foo_probe"]
+    # An error that says nothing of what was looked for, a type that holds no NULL, and another function.
+    for name, number, types in (
+        ("foo_find_port", 22, {}), ("foo_find_port", 19, {"foo_find_port": INT}), ("foo_load_port", 19, {}),
+    ):  # fmt: skip
+        tree = call("foo_probe", 5, call(name, retval=0), retval=error(number))
+        assert answer(tree, types=types).birth.step.function == "foo_probe"
+
+
+def test_a_zero_before_eperm_may_be_false() -> None:
+    found = answer(call("foo_open", 5, call("foo_check_owner", retval=0), retval=error(13)))
+    assert (found.birth.step.function, found.birth.sure) == ("foo_open", False)
+    assert [step.function for step in found.candidates] == ["foo_open", "foo_check_owner"]
+    tree = call("foo_open", 5, call("foo_check_owner", retval=0), retval=error(13))
+    assert answer(tree, types={"foo_check_owner": INT}).birth.sure
+
+
+def test_a_nothing_that_no_module_passed_on_is_told_of_callbacks_only() -> None:
+    def swallowed(*children: Call):
+        return [step.function for step in answer(call("load", 5, *children, retval=0)).swallowed]
+
+    probe = call("foo_probe [foo]", 5, call("foo_power [foo]", retval=error(5)), retval=error(5))
+    assert swallowed(call("really_probe", 5, probe)) == ["foo_probe"]
+    # The module's own function went on; -1 of an unknown type; what gives back; what tells.
+    assert swallowed(call("foo_init [foo]", 5, call("foo_led [foo]", retval=error(19)), retval=0)) == []
+    for name, number in (("foo_order", 1), ("foo_release", 5), ("foo_report", 5)):
+        assert swallowed(call("really_probe", 5, call(f"{name} [foo]", retval=error(number)), retval=0)) == []

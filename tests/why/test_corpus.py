@@ -66,5 +66,7 @@ def test_what_succeeded_is_not_blamed(kernel: str, blame) -> None:
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_without_values_the_right_one_is_among_the_first_three(kernel: str, blame) -> None:
     scored = [blame.score(file, values=False) for file in files(kernel, twins=False)]
+    scored = [one for one in scored if one.verdict != "nothing failed"]
+    assert len(scored) >= 47
     among = [one for one in scored if one.verdict == "among three"]
     assert len(among) >= 0.75 * len(scored), [(one.name, one.said) for one in scored if one not in among]

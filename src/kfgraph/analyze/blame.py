@@ -25,6 +25,8 @@ from kfgraph.model.symbols import Returned
 from kfgraph.model.trace import Trace
 
 EPERM, ENOMEM, EACCES = 1, 12, 13
+NOT_FOUND = (2, 3, 6, 19)
+"""ENOENT, ESRCH, ENXIO, ENODEV: what a caller makes of a look-up that returned NULL."""
 NOTIFY_STOP_MASK = 0x8000
 
 
@@ -293,7 +295,23 @@ def _carried(
         doubt = f"{later} ran after {name} had failed: the caller may have ignored that failure"
         return _Step(child, "return value", sure=False, doubts=(doubt,), candidates=(int(trace.calls.parent[child]),))
     candidates = tuple(children[i] for i in same if i != last)[-2:] if masked else ()
+    rival = _just_before(seen, children, kinds, same, last)
+    if rival >= 0 and not masked:
+        doubt = f"{seen.name(rival)} had returned the same error before {seen.name(child)}"
+        return _Step(child, "return value", sure=False, doubts=(doubt,), candidates=(rival,))
     return _Step(child, "return value", candidates=candidates)
+
+
+def _just_before(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], same: Sequence[int], last: int) -> int:
+    """Another callee that returned the same error, after which nothing shows that its caller went on; -1 if none."""
+    name = seen.name(children[last])
+    for earlier in reversed([i for i in same if i < last]):
+        between = range(earlier + 1, last)
+        if any(kinds[k] is Kind.FINE and unwinding.does_work(seen.name(children[k])) for k in between):
+            return -1
+        if seen.name(children[earlier]) != name:
+            return children[earlier]
+    return -1
 
 
 def _was_handed(trace: Trace, seen: Outcomes, row: int) -> bool:
@@ -333,14 +351,25 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
             continue
         doubts = (f"{passed} ran after {name} had failed, and succeeded",) if passed else ()
         if kind is Kind.OTHER:
+            # The module loader is known to make one error of another; else its caller may have ignored this one.
+            above = int(seen.trace.calls.parent[child])
+            known_to = plain(seen.name(above)) in LOADER_FUNCTIONS
             evidence = "it failed last, and its caller gave up"
-            return _Step(child, evidence, sure=not passed, doubts=doubts, candidates=_above(seen, child, passed))
+            return _Step(child, evidence, sure=known_to and not passed, doubts=doubts, candidates=(above,))
         if kind is Kind.NULL and (-error == ENOMEM or unwinding.allocates(name) or seen.typed(child)):
             weak = -error != ENOMEM
             evidence = "it returned NULL, and its caller gave up right after"
             return _Step(
                 child, evidence, sure=not (weak or passed), doubts=doubts, candidates=_above(seen, child, passed)
             )
+        if kind is Kind.FINE and not seen.typed(child) and not seen.raw(child) & 0xFF:
+            # Zero of a type that is not known: success, or NULL or false.
+            doubt = (f"{name} returned 0 last, which may be NULL or false",)
+            if -error in NOT_FOUND and unwinding.looks_for(name):
+                evidence = "it found nothing, and its caller gave up right after"
+                return _Step(child, evidence, sure=False, doubts=doubt, candidates=_above(seen, child, "x"))
+            if -error in (EPERM, EACCES):
+                return _Step(sure=False, doubts=doubt, candidates=(child,))
         if denied:
             return _Step(child, "it returned false, and its caller gave up right after", sure=False)
         break

@@ -19,7 +19,7 @@ from kfgraph.errors import NoMatchError
 from kfgraph.kernel.benign import meaning
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.syscalls import system_call_of
-from kfgraph.kernel.unwinding import decides_nothing, plain, waits
+from kfgraph.kernel.unwinding import decides_nothing, gives_back, plain, tells, waits
 from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
@@ -342,7 +342,11 @@ def _swallowed(trace: Trace, seen: Outcomes) -> tuple[Step, ...]:
     steps = []
     for row in rows.tolist():
         parent = int(calls.parent[row])
+        name = seen.name(row)
         if parent >= 0 and of_module[calls.func[parent]]:
+            continue
+        # Without a type -1 is any number, and what gives back may have left it in the register.
+        if not seen.typed(row) and (seen.errors[row] == -1 or gives_back(name) or decides_nothing(name) or tells(name)):
             continue
         steps.append(_step_of(trace, seen, row, int(seen.errors[row]), seen.words(row), ""))
     return tuple(steps[-8:])

@@ -48,6 +48,11 @@ alloc init create register add setup probe open enable start request load parse 
 connect bind mount insert install configure config reserve claim lookup find acquire make new build link
 """
 _GOES_ON = frozenset(_GOES_ON_WORDS.split())
+_AFTERMATH_WORDS = """
+reset restore default defaults off recover recovery clear error errors err fail failed failure retry safe idle suspend
+"""
+_AFTERMATH = frozenset(_AFTERMATH_WORDS.split())
+"""With these words it is what is done after a failure that begins."""
 _LOOKS_FOR = re.compile(r"(?:^|_)(?:k?v?z?(?:m|c)?alloc|alloc|kmemdup|kstrdup|dup|new|create)(?:_|$|\d)|alloc")
 
 
@@ -111,7 +116,17 @@ def asks(name: str) -> bool:
 def goes_on(name: str) -> bool:
     """Whether the function, by its name, begins something: a caller that gives up does not call it. Reading, writing
     and setting may be a part of giving up."""
-    return not gives_back(name) and not _GOES_ON.isdisjoint(plain(name).lower().split("_"))
+    words = plain(name).lower().split("_")
+    return not gives_back(name) and not _GOES_ON.isdisjoint(words) and _AFTERMATH.isdisjoint(words)
+
+
+_SEARCHES = frozenset(["find", "lookup", "search"])
+
+
+@lru_cache(maxsize=4096)
+def looks_for(name: str) -> bool:
+    """Whether the function, by its name, looks something up: NULL says that it is not there."""
+    return not gives_back(name) and not _SEARCHES.isdisjoint(plain(name).lower().split("_"))
 
 
 _MEMORY = re.compile(
