@@ -217,28 +217,19 @@ def _table(
 def _under_tasks(tree: TreeTable, chosen: Selection) -> TreeTable:
     """``tree`` (rows in table order) with a node above the calls of each task."""
     trace = chosen.trace
-    lane = trace.calls.lane[tree.row]
+    lane = trace.calls.lane if len(tree) == len(trace.calls) else trace.calls.lane[tree.row]
     first = np.flatnonzero(np.append(True, lane[1:] != lane[:-1])[: len(lane)]).astype(np.int32)
     if not len(first):
         return tree
-    n = len(tree)
-    shift = np.zeros(n, np.int32)
-    shift[first] = 1
-    shift = np.cumsum(shift, dtype=np.int32)
-    nodes = first + np.arange(len(first), dtype=np.int32)
-    top = tree.parent < 0
-    total = np.add.reduceat(np.where(top, tree.floor_ns, 0), first)
-    unknown = np.add.reduceat(top & (tree.total_ns < 0), first) > 0
-    parent = np.where(top, nodes[shift - 1], tree.parent + shift[np.maximum(tree.parent, 0)])
-    moved = tree.with_columns(
-        parent=parent.astype(np.int32), end=tree.end + shift[tree.end - 1], level=tree.level + np.int16(1)
-    )
+    tops = np.flatnonzero(tree.parent < 0)
+    above = np.searchsorted(first, tops, side="right") - 1
+    total, unknown = np.zeros(len(first), np.int64), np.zeros(len(first), np.bool_)
+    np.add.at(total, above, tree.floor_ns[tops])
+    unknown[above[tree.total_ns[tops] < 0]] = True
     floor_ns = {"floor_ns": total} if unknown.any() or tree.has("floor_ns") else {}
-    return moved.insert(
+    return tree.under(
         first,
         tree.labels + tuple(task.label for task in trace.tasks.tasks),
-        parent=-1,
-        end=np.append(nodes[1:], n + len(first)),
         kind=NodeKind.TASK,
         label=len(tree.labels) + lane[first],
         total_ns=np.where(unknown, -1, total),

@@ -9,13 +9,15 @@ import numpy as np
 from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.model.tree import TreeTable
 
+_PART = 1 << 20
+
 
 class Fit:
     """Chooses among the nodes ``free`` of ``tree``; ``forced`` ones (with all above them) are always there."""
 
     def __init__(self, tree: TreeTable, free: Bool, forced: Bool, *, most: int) -> None:
         self._tree = tree
-        self.candidates: Int64 = np.flatnonzero(free & ~forced)
+        self.candidates: Bool = free & ~forced
         self.n_forced = int(forced.sum())
         self._always = np.flatnonzero(forced & (tree.parent >= 0))
         self._slow = _closed(tree, _slowest(tree, self.candidates, most), forced)
@@ -68,14 +70,22 @@ def children_of(tree: TreeTable, nodes: Int32) -> Int64:
     return np.flatnonzero(wanted[tree.parent])
 
 
-def _slowest(tree: TreeTable, nodes: Int64, n_wanted: int) -> Int64:
-    """Somewhat more than ``n_wanted`` of the nodes, slow ones first, and a parent before its children."""
+def _slowest(tree: TreeTable, candidates: Bool, n_wanted: int) -> Int64:
+    """Somewhat more than ``n_wanted`` of the candidates, slow ones first, and a parent before its children."""
+    # What lies above a node took as long as the node: so many of the slowest are enough.
     n_some = 8 * n_wanted + 64
-    if len(nodes) > n_some:
-        # What lies above a node took as long as the node: so many of the slowest are enough.
-        floor_ns = tree.floor_ns[nodes]
-        least = np.partition(floor_ns, len(nodes) - n_some)[len(nodes) - n_some]
-        nodes = np.concatenate((nodes[floor_ns > least], nodes[floor_ns == least][:n_some]))
+    nodes, least = np.zeros(0, np.int64), -1
+    for first in range(0, len(candidates), _PART):
+        part = slice(first, first + _PART)
+        more = first + np.flatnonzero(candidates[part] & (tree.floor_ns[part] >= least))
+        nodes = np.concatenate((nodes, more))
+        if len(nodes) > n_some:
+            floor_ns = tree.floor_ns[nodes]
+            least = int(np.partition(floor_ns, len(nodes) - n_some)[len(nodes) - n_some])
+            # Of those that took just as long, the first ones.
+            chosen = floor_ns > least
+            chosen[np.flatnonzero(floor_ns == least)[:n_some]] = True
+            nodes = nodes[chosen]
     return nodes[np.lexsort((nodes, tree.level[nodes], -tree.floor_ns[nodes]))]
 
 

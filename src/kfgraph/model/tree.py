@@ -189,6 +189,19 @@ class TreeTable:
             if column.merge and (name in self._stored or column.of_single):
                 yield column, column.merge
 
+    def n_calls(self, nodes: Array) -> Array:
+        """How many calls each of the nodes and all below it stand for."""
+        end = self.end[nodes]
+        if not self.has("count"):
+            n_calls: Array = (end - nodes).astype(np.int64)
+            if self.has("kind"):
+                others = np.flatnonzero(self.kind != NodeKind.CALL)
+                n_calls -= np.searchsorted(others, end) - np.searchsorted(others, nodes)
+            return n_calls
+        before = np.zeros(len(self) + 1, np.int64)
+        np.cumsum(self.count, out=before[1:])
+        return before[end] - before[nodes]
+
     @property
     def roots(self) -> npt.NDArray[np.int32]:
         """The nodes without parent, ascending."""
@@ -214,26 +227,35 @@ class TreeTable:
                 given[column.name] = rule.into(values, self.at(column.name, rest), into)
         return TreeTable(self.labels, **given)
 
-    def insert(self, before: Array, labels: tuple[str, ...], **given: Any) -> TreeTable:
-        """Nodes that count no call put in, one before each of the nodes ``before`` (ascending).
+    def under(self, first: Array, labels: tuple[str, ...], **given: Any) -> TreeTable:
+        """New roots that count no call, each above whole trees that stand together: those from ``first`` on (ascending,
+        from 0) up to the next one's.
 
-        ``given`` are values of the new nodes; the others are blank. The structure of the nodes is that of before.
+        ``given`` are values of the new roots; the others are blank.
         """
-        n = len(self)
-        new = before + np.arange(len(before), dtype=np.int32)
-        # Nodes between two new ones stay together: whole pieces are copied.
-        ends = np.append(before[1:], n).tolist()
-        pieces = list(zip(new.tolist(), before.tolist(), ends, strict=True))
-        first = int(before[0]) if len(before) else n
+        n, n_new = len(self), len(first)
+        new = first + np.arange(n_new, dtype=np.int32)
+        end = np.append(first[1:], n)
+        top = np.flatnonzero(self.parent < 0)
+        above = np.searchsorted(first, top, side="right") - 1
+        given = {**given, "parent": -1, "end": end + np.arange(1, n_new + 1), "level": 0}
+        # What stands together moves as a whole.
+        pieces = list(zip(new.tolist(), first.tolist(), end.tolist(), strict=True))
         filled: dict[str, Array] = {}
         for name, column in self.COLUMNS.items():
-            if name in self._stored or (name in given and not column.of_single):
-                values = self.whole(name)
-                filled[name] = out = np.empty(n + len(new), values.dtype)
-                out[new] = given.get(name, column.blank)
-                out[:first] = values[:first]
-                for node, begin, end in pieces:
-                    out[node + 1 : node + 1 + end - begin] = values[begin:end]
+            if name not in self._stored and (name not in given or column.of_single):
+                continue
+            values = self.whole(name)
+            filled[name] = out = np.empty(n + n_new, values.dtype)
+            out[new] = given.get(name, column.blank)
+            for i, (node, begin, stop) in enumerate(pieces):
+                shift = {"parent": i + 1, "end": i + 1, "level": 1}.get(name)
+                part = out[node + 1 : node + 1 + stop - begin]
+                if shift is None:
+                    part[:] = values[begin:stop]
+                else:
+                    np.add(values[begin:stop], values.dtype.type(shift), out=part)
+        filled["parent"][top + above + 1] = new[above]
         return TreeTable(labels, **filled)
 
     def check(self) -> None:

@@ -95,11 +95,12 @@ def reasons(tree: TreeTable, options: FoldOptions) -> tuple[npt.NDArray[np.uint8
     why = np.zeros(n, np.uint8)
     roots = tree.roots
     top = tree.parent < 0
-    least_ns = np.full(n, options.min_ns or 0, np.int64)
+    least_ns: Int64 = np.broadcast_to(np.int64(options.min_ns or 0), n)
     if options.min_share is not None and n:
         of_root = np.ceil(tree.floor_ns[roots] * options.min_share).astype(np.int64)
         least_ns = np.maximum(least_ns, np.repeat(of_root, tree.end[roots] - roots))
-    why[(tree.floor_ns < least_ns) & ~top] = Why.MIN
+    if options.min_ns or options.min_share is not None:
+        why[(tree.floor_ns < least_ns) & ~top] = Why.MIN
     if options.depth is not None:
         why[tree.level > options.depth] = Why.DEPTH
     if options.collapse:
@@ -208,6 +209,8 @@ def asked_for(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8],
 
 def ends_of(tree: TreeTable, nodes: Bool) -> Bool:
     """Those of the nodes that have none of them below."""
+    if not nodes.any():
+        return nodes
     n_before = np.append(0, np.cumsum(nodes))
     ends: Bool = nodes & (n_before[tree.end] - n_before[:-1] == 1)
     return ends

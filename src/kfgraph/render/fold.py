@@ -178,7 +178,10 @@ def _fill(choice: _Choice, fit: Fit, limit: int, reason: Why, asked_ns: Int64, *
         chosen = chosen[tree.floor_ns[chosen] >= of_root]
     choice.why[fit.candidates] = reason
     choice.why[chosen] = Why.SHOWN
-    choice.least_ns = np.maximum(asked_ns, fastest_ns)
+    # One number for all nodes takes no room.
+    same = asked_ns.strides == (0,)
+    least_ns = np.maximum(asked_ns[:1] if same else asked_ns, fastest_ns)
+    choice.least_ns = np.broadcast_to(least_ns, asked_ns.shape)
 
 
 def _cut(choice: _Choice, visible: Bool) -> Int32:
@@ -230,7 +233,7 @@ def _gathered(
     cut = _cut(choice, visible)
     wanted = wanted & ~visible
     # kfgraph's own cost is said with the call that holds it: that stays a call.
-    if tree.own_cost_ns.any():
+    if tree.has("own_cost_ns"):
         n_costs, n_wanted = (np.append(0, np.cumsum(some)) for some in (tree.own_cost_ns != 0, wanted))
         holds_cost = n_costs[tree.end[cut]] > n_costs[cut]
         cut = cut[~holds_cost | (n_wanted[tree.end[cut]] > n_wanted[cut])]
@@ -295,30 +298,31 @@ def _rows(
     took at least ``least_ns``; else it is counted on the node's own row."""
     tree, times, why, least_ns = choice.tree, choice.times, choice.why, choice.least_ns
     n = len(tree)
-    calls_before = np.append(0, np.cumsum(tree.at("count", slice(None))))
     shown = np.flatnonzero(visible).astype(np.int32)
     # Hidden nodes whose parent shows (or that are roots): each is counted at its parent; slot n is for roots.
     cut = np.flatnonzero(~visible & np.append(visible, True)[tree.parent]).astype(np.int32)
     at = np.where(tree.parent[cut] < 0, n, tree.parent[cut])
     hidden_calls, hidden_ns = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
-    np.add.at(hidden_calls, at, calls_before[tree.end[cut]] - calls_before[cut])
+    np.add.at(hidden_calls, at, tree.n_calls(cut))
     np.add.at(hidden_ns, at, tree.floor_ns[cut])
     reason = np.zeros(n + 1, np.uint8)
     np.maximum.at(reason, at, why[cut])
     opened = np.zeros(n + 1, np.bool_)
-    opened[tree.parent[shown]] = True
-    opened &= (hidden_ns >= np.append(least_ns, 0)) & (reason != Why.OFF_PATH)
+    parents = tree.parent[shown[tree.parent[shown] >= 0]]
+    opened[parents] = (hidden_ns[parents] >= least_ns[parents]) & (reason[parents] != Why.OFF_PATH)
     opened[n] = True
 
     rest = np.unique(at)
     rest = rest[opened[rest]].astype(np.int32)
-    end = np.append(tree.end, n)[rest]
+    of_roots = rest == n
+    end, rest_level = np.full(len(rest), n, np.int32), np.full(len(rest), -1, np.int16)
+    end[~of_roots], rest_level[~of_roots] = tree.end[rest[~of_roots]], tree.level[rest[~of_roots]]
     inline = np.where(opened[shown], 0, hidden_calls[shown])
     inline_ns = np.where(opened[shown], 0, hidden_ns[shown])
 
-    node = np.concatenate((shown, np.where(rest == n, -1, rest).astype(np.int32)))
+    node = np.concatenate((shown, np.where(of_roots, -1, rest).astype(np.int32)))
     is_rest = np.repeat([False, True], [len(shown), len(rest)])
-    level = np.concatenate((tree.level[shown], np.append(tree.level, np.int16(-1))[rest] + np.int16(1)))
+    level = np.concatenate((tree.level[shown], rest_level + np.int16(1)))
     where = np.concatenate((shown, end))
     # Before the node at the same place, the deepest first.
     order = np.lexsort((-level, ~is_rest, where)) if len(rest) else np.arange(len(shown))
