@@ -58,7 +58,7 @@ def errors_of(calls: CallTable, symbols: SymbolTable) -> Errors:
         if way is Fails.NEVER:
             continue
         how[those] = way
-        found = _errors(decoded(_returned(symbols, code), calls.retval[rows[those]]))
+        found = _errors(decoded(returned_type(symbols, code), calls.retval[rows[those]]))
         codes[rows[those]] = found
         certain = [error for error in np.unique(found[found != 0]).tolist() if is_sure(error, way)]
         sure[rows[those]] = np.isin(found, certain)
@@ -92,14 +92,14 @@ def values_of(calls: CallTable, symbols: SymbolTable, rows: npt.NDArray[Any]) ->
     has, values, func = calls.has(Flag.HAS_RETVAL)[rows], calls.retval[rows], calls.func[rows]
     order = np.argsort(func, kind="stable")
     for those in np.split(order, np.flatnonzero(np.diff(func[order])) + 1) if len(rows) else ():
-        returned = _returned(symbols, int(func[those[0]]))
+        returned = returned_type(symbols, int(func[those[0]]))
         values[those] = decoded(returned, values[those])
         if returned is not None and returned.kind == "void":
             has[those] = False
     return values, has
 
 
-def _returned(symbols: SymbolTable, code: int) -> Returned | None:
+def returned_type(symbols: SymbolTable, code: int) -> Returned | None:
     """What a function returns, by the trace or else by its name."""
     told = symbols.returned(code)
     return told if told is not None else known(symbols.names[code], symbols.modules[code])

@@ -18,6 +18,8 @@ kfgraph show examples/cat-enoent.dat --root vfs_open --slowest 3
 
 kfgraph show examples/insmod-fail19.dat --root '*' --calls-to kfree --merge
 
+kfgraph show examples/insmod-foo-fail19.dat --root foo_probe --with returns,cpu
+
 kfgraph show examples/insmod-fail19.dat --root load_module --json | jq -r .function
 """
 IDLE = (*own.IDLE, *options.IDLE)
@@ -40,6 +42,7 @@ def run(
     errors: own.Errors = False,
     event: own.Events = None,
     start: own.Start = False,
+    with_: own.With = None,
     json_: options.Json = False,
     strict: options.Strict = False,
     reader: options.Reader = None,
@@ -49,6 +52,7 @@ def run(
     """The call tree below a function, or of every task: who called whom, and how long each call took."""
     idle = without_effect(run, locals())
     least = own.least(min_, all_=all_, max_rows=max_rows)
+    beside = own.beside(with_ or ())
     loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
     from kfgraph.analyze.calltree import call_tree
     from kfgraph.analyze.problems import problems_in
@@ -81,7 +85,7 @@ def run(
 
         (write_nodes if merge else write_calls)(tree, sys.stdout)
     else:
-        screen.show(tree_view(tree, folding, events=event or (), width=screen.width, start=start))
+        screen.show(tree_view(tree, folding, events=event or (), width=screen.width, start=start, beside=beside))
     notes.tell([*idle, *tree.selection.notices], () if strict else problems_in(tree.selection, tree.shown_rows))
     if strict:
         notes.refuse_problems(loaded)

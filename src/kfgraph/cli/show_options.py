@@ -59,12 +59,19 @@ Events = Annotated[
     list[str] | None,
     Option(("--event", "-e"), "Also these events (sched_switch, 'sys_*', '*'); repeatable.", _ROWS, "GLOB"),
 ]  # fmt: skip
+With = Annotated[
+    list[str] | None,
+    Option(("--with",), "Beside each call: args, returns, cpu, or some of them with commas.", metavar="WHAT"),
+]
 Start = Annotated[bool, Option(("--start",), "A column of start times, in seconds from the start.")]
 
 IDLE = (
     Idle(
         "json_",
-        ("all_", "depth", "min_", "max_rows", "expand", "collapse", "hide", "calls_to", "errors", "event", "start"),
+        (
+            "all_", "depth", "min_", "max_rows", "expand", "collapse", "hide", "calls_to", "errors", "event", "start",
+            "with_",
+        ),
     ),
     # Nothing is folded then; but below a depth or a least time there is something to expand.
     Idle("all_", ("expand",), unless=("depth", "min_")),
@@ -110,6 +117,21 @@ class Least(NamedTuple):
 
     ns: int | None
     share: float | None
+
+
+def beside(words: Sequence[str]) -> tuple[str, ...]:
+    """``--with args,cpu`` as words.
+
+    Raises:
+        UsageError: one of them is none.
+    """
+    from kfgraph.render.rowvalues import WORDS
+
+    asked = [word for given in words for word in given.split(",") if word]
+    for word in asked:
+        if word not in WORDS:
+            raise UsageError(f"--with {word}: it is one of {', '.join(WORDS)}", f"--with {','.join(WORDS)}")
+    return tuple(word for word in WORDS if word in asked)
 
 
 def least(text: str | None, *, all_: bool = False, max_rows: int | None = None) -> Least | None:

@@ -21,6 +21,7 @@ from kfgraph.render.cells import cut_middle
 from kfgraph.render.choice import OPTION, Why
 from kfgraph.render.columns import BLANK, UNKNOWN
 from kfgraph.render.fold import Folded, Kind
+from kfgraph.render.rowvalues import RowValues
 
 FLAG_MARKS = (
     (Flag.NO_EXIT, "?", "not finished: its exit was not recorded"),
@@ -32,6 +33,8 @@ FLAG_MARKS = (
 )
 _MARKS = tuple((int(flag), mark) for flag, mark, _ in FLAG_MARKS)
 _MARKED = sum(flag for flag, _ in _MARKS)
+_LEAST_ARGS = 8
+"""In less room arguments say nothing."""
 _NAME_ROOM = 12
 """A name keeps at least this many columns; notes behind it go first."""
 NAME_LEAST = 8
@@ -72,7 +75,7 @@ class RowModel:
     """The rows of ``folded``. ``start_ns`` (one per node of its tree, from the start of the trace) is
     needed for the column ``start`` only; ``before`` and ``after`` put words around the names of nodes;
     ``options`` says what brings hidden rows back, where that is not OPTION's word; ``roots`` what the
-    roots are; ``arch`` whose error numbers they are."""
+    roots are; ``arch`` whose error numbers they are; ``values`` what was asked for beside the names."""
 
     folded: Folded
     layout: Layout
@@ -82,6 +85,7 @@ class RowModel:
     options: Mapping[Why, str] = field(default_factory=dict)
     root_noun: str = "match"
     arch: str = ""
+    values: RowValues | None = None
 
     def __len__(self) -> int:
         return len(self.folded)
@@ -175,6 +179,10 @@ class RowModel:
             average = self._average(node) if times else ""
             error = self.error(node)
             marks = _flag_marks(int(tree.flags[node]))
+            if self.values is not None and folded.times[node] == 1:
+                error = error or self.values.returns(node)
+                marks += self.values.cpu(node)
+                name += self._fitting(level, name, self.values.args(node), marks + error)
             note = times + marks + error
             more = self._origin(node) + self.after.get(node, "")
             hidden = self._hidden(row)
@@ -209,6 +217,8 @@ class RowModel:
         plain &= (folded.times[node] == 1) & (folded.hidden_events[rows] == 0)
         if tree.has("error"):
             plain &= tree.error[node] == 0
+        if self.values is not None:
+            plain[:] = False
         if self.before or self.after:
             plain &= ~np.isin(node, [*self.before, *self.after])
         flags = tree.flags[node].astype(np.int64) & _MARKED
@@ -217,6 +227,14 @@ class RowModel:
         key[~plain] = -1 - np.flatnonzero(~plain) - first
         known = self._known
         return [known[k] for k in key.tolist()]
+
+    def _fitting(self, level: int, name: str, args: str, tail: str) -> str:
+        """``args``, cut to the room that is left beside the name and what stands behind it."""
+        if self.layout.room is None or not args:
+            return args
+        guides, mark = _guides(level, False, self.layout)
+        left = self.layout.room - len(guides) - len(mark) - cell_len(name) - cell_len(tail)
+        return args if cell_len(args) <= left else f"({cut_middle(args[1:-1], left - 2)})" if left > _LEAST_ARGS else ""
 
     def error(self, node: int) -> str:
         """`` = -19 ENODEV`` where a call returned an error, `` = -19 ENODEV?`` where it looks like one; `` × 3`` where

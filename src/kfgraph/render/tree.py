@@ -29,6 +29,7 @@ from kfgraph.render.ownrows import UnseenCost, with_own_cost
 from kfgraph.render.pager import write
 from kfgraph.render.places import EVENT_ROWS, event_nodes, with_events, with_losses
 from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, Layout, Line, RowModel
+from kfgraph.render.rowvalues import RowValues
 
 _CHUNK = 32_768
 _TREE_ROOM = 36
@@ -71,6 +72,7 @@ class TreeView:
     A rich renderable (then the console's width counts); ``plain`` gives the same text without styles,
     fast. ``start`` adds the column of start times. ``events`` were asked for, ``n_events_hidden`` others
     are not shown; ``options`` are what the rows were folded by; ``unseen_cost`` is kfgraph's own that has no row.
+    ``beside`` are what stands beside the names (``rowvalues.WORDS``).
     """
 
     call_tree: CallTree
@@ -81,6 +83,7 @@ class TreeView:
     n_events_hidden: int = 0
     options: FoldOptions = field(default_factory=FoldOptions)
     unseen_cost: UnseenCost | None = None
+    beside: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.folded)
@@ -98,7 +101,13 @@ class TreeView:
         before, after = self._around_roots()
         options = {why: option for why, (option, _) in self._ways_back.items()}
         root_noun = "task" if self.call_tree.by_task else "match"
-        return RowModel(folded, self._layout(start_ns), start_ns, before, after, options, root_noun, trace.meta.arch)
+        return RowModel(
+            folded, self._layout(start_ns), start_ns, before, after, options, root_noun, trace.meta.arch, self._values
+        )
+
+    @cached_property
+    def _values(self) -> RowValues | None:
+        return RowValues(self.call_tree.trace, self.folded.tree, self.beside) if self.beside else None
 
     def _around_roots(self) -> tuple[dict[int, str], dict[int, str]]:
         """What stands before and behind the names of several matches: their number and task."""
@@ -260,6 +269,8 @@ class TreeView:
             said.append(f"{plural(n_events, 'event')} inside calls that are not shown: {option} {does}")
         elif self.events and not (folded.kind == Kind.EVENT).any():
             said.append(f"no {' or '.join(self.events)} event happened in these calls")
+        if self._values is not None and self._values.missing:
+            said.append(f"nothing of {', '.join(self._values.missing)} was recorded in this trace")
         if self.n_events_hidden:
             said.append(f"{plural(self.n_events_hidden, 'other event')} not shown: -e '*' shows them")
         return [line for words in said for line in textwrap.wrap(spelt_out(words), self.width or 10_000)]
@@ -392,6 +403,7 @@ def tree_view(
     events: Sequence[str] = (),
     width: int | None = None,
     start: bool = False,
+    beside: Sequence[str] = (),
 ) -> TreeView:
     """``call_tree`` folded as asked, with the losses and the ``events`` (globs) in their places.
 
@@ -399,14 +411,15 @@ def tree_view(
         NoMatchError: a glob of ``options`` or ``events`` names nothing.
         UsageError: times are asked for in a merged tree, which has none.
     """
-    if call_tree.merged and (events or start):
-        raise UsageError("--merge: a merged tree has no times for --event or --start", "leave one of them out")
+    if call_tree.merged and (events or start or beside):
+        hint = "leave one of them out"
+        raise UsageError("--merge: a merged tree has no calls for --event, --start or --with", hint)
     places = event_nodes(call_tree, events) if events else None
     folded = with_losses(fold(call_tree.tree, options, places=places), call_tree)
     limit = EVENT_ROWS if options.repeats else None
     folded, n_events_hidden = with_events(folded, call_tree, events, limit=limit)
     folded, unseen = with_own_cost(folded, options)
-    return TreeView(call_tree, folded, width, start, tuple(events), n_events_hidden, options, unseen)
+    return TreeView(call_tree, folded, width, start, tuple(events), n_events_hidden, options, unseen, tuple(beside))
 
 
 def ns_option(ns: int) -> str:

@@ -1,0 +1,79 @@
+"""What stands beside a call on request (``show --with``): its arguments, what it returned, where it ran."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from functools import cached_property
+
+import numpy as np
+
+from kfgraph.analyze.retval import returned_type, values_of
+from kfgraph.model.calls import Flag
+from kfgraph.model.spelling import spelt_out
+from kfgraph.model.trace import Trace
+from kfgraph.model.tree import TreeTable
+
+WORDS = ("args", "returns", "cpu")
+_KERNEL_POINTER = re.compile(r"\b0x([89a-f][0-9a-f]{15})\b")
+_LARGE = 1 << 24
+
+
+class RowValues:
+    """The values of the nodes of ``tree``, a tree of single calls of ``trace``; ``wanted`` are some of WORDS."""
+
+    def __init__(self, trace: Trace, tree: TreeTable, wanted: Collection[str]) -> None:
+        self._trace = trace
+        self._row = tree.row
+        self._wanted = frozenset(wanted)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Those of WORDS that are wanted and of which the trace holds nothing."""
+        calls = self._trace.calls
+        has = {"args": calls.args is not None, "returns": calls.retval is not None, "cpu": bool((calls.cpu >= 0).any())}
+        return tuple(word for word in WORDS if word in self._wanted and not has[word])
+
+    def args(self, node: int) -> str:
+        """``(a=1, flags=0x3)``, with pointers shortened; "" where none were recorded."""
+        calls, row = self._trace.calls, int(self._row[node])
+        if "args" not in self._wanted or row < 0 or calls.args is None:
+            return ""
+        text = calls.args.text(row)
+        return f"({shortened(spelt_out(text))})" if text else ""
+
+    def returns(self, node: int) -> str:
+        """`` = 3``, `` = NULL``, `` = true``; "" where nothing was recorded or nothing is returned."""
+        if "returns" not in self._wanted or int(self._row[node]) < 0:
+            return ""
+        values, known = self._values
+        if not known[node]:
+            return ""
+        value = int(values[node])
+        told = returned_type(self._trace.symbols, int(self._trace.calls.func[self._row[node]]))
+        if told is not None and told.c_type == "bool":
+            return " = true" if value else " = false"
+        if told is not None and "*" in told.c_type and not value:
+            return " = NULL"
+        if abs(value) < _LARGE:
+            return f" = {value}"
+        return f" = {shortened(f'0x{value & (1 << 64) - 1:x}')}"
+
+    def cpu(self, node: int) -> str:
+        """``  CPU 1``, ``  CPU 1→3`` of a call that ended on another one; "" where it is not told."""
+        calls, row = self._trace.calls, int(self._row[node])
+        if "cpu" not in self._wanted or row < 0 or calls.cpu[row] < 0:
+            return ""
+        begin, end = int(calls.cpu[row]), int(calls.exit_cpu[row])
+        return f"  CPU {begin}" + (f"→{end}" if end >= 0 and end != begin else "")
+
+    @cached_property
+    def _values(self) -> tuple[np.ndarray, np.ndarray]:
+        rows = np.maximum(self._row, 0)
+        values, has = values_of(self._trace.calls, self._trace.symbols, rows)
+        return values, has & (self._row >= 0) & self._trace.calls.has(Flag.HAS_RETVAL)[rows]
+
+
+def shortened(text: str) -> str:
+    """Addresses of the kernel by their last six digits: the same address is the same text all through a trace."""
+    return _KERNEL_POINTER.sub(lambda found: f"0x…{found[1][-6:]}", text)
