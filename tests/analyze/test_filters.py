@@ -26,7 +26,7 @@ VIEWS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
     "top": (kfgraph.top, tuple(filters.declared())),
     "call_tree": (kfgraph.call_tree, tuple(filters.declared())),
     "to_pandas": (kfgraph.to_pandas, tuple(filters.declared())),
-    "errors": (errors, tuple(filters.declared())),
+    "errors": (errors, filters.OF_ERRORS),
     "syscalls": (chosen_calls, filters.OF_SYSTEM_CALLS),
     "why": (why, filters.OF_WHY),
 }
@@ -50,7 +50,7 @@ def trace() -> Trace:
 def test_the_filters_and_what_filters_nothing() -> None:
     assert {name: one.default for name, one in filters.declared().items()} == {
         "root": (), "task": (), "pid": (), "cpu": (), "from_s": None, "to_s": None, "no_irq": False,
-        "all_tasks": False, "pre_exec": False,
+        "failing": False, "returning": (), "arg": (), "all_tasks": False, "pre_exec": False,
     }  # fmt: skip
     kinds = {name: (one.kind, one.many) for name, one in filters.declared().items()}
     assert kinds["pid"] == (int, True) and kinds["root"] == (str, True) and kinds["from_s"] == (float, False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfgraph.analyze.errors import error_columns
-from kfgraph.analyze.filters import Filters
+from kfgraph.analyze.filters import OF_ERRORS, Filters, completed
 from kfgraph.analyze.forest import Bool, Int32
 from kfgraph.analyze.select import select
 from kfgraph.errors import NoMatchError
@@ -69,7 +69,7 @@ def errors(
     Args:
         ret: only this error, or these (positive numbers).
         module: only functions of this module, or of these.
-        filters: as for :func:`kfgraph.analyze.select.select`.
+        filters: OF_ERRORS, as for :func:`kfgraph.analyze.select.select`.
 
     Raises:
         NoMatchError: the trace holds no return values and no results of system calls, or a filter leaves nothing.
@@ -82,7 +82,7 @@ def errors(
             f"{trace.meta.path}: no return value was recorded, and no system call with its result failed",
             "kfgraph trace records them where the kernel can, and --returns FUNC sets return probes",
         )
-    selection = select(trace, **filters)
+    selection = select(trace, **completed(filters, OF_ERRORS))
     codes, sure = told["error"].astype(np.int32), told["error_sure"]
     rows = np.flatnonzero((codes != 0) & selection.keep).astype(np.int32)
     parent = selection.parent

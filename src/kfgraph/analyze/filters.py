@@ -39,6 +39,14 @@ class Filters(TypedDict, total=False):
         ),
     ]
     no_irq: Annotated[bool, Filter("--no-irq", "Leave out interrupts, and their time.")]
+    failing: Annotated[bool, Filter("--failed", "Only calls that returned an error.")]
+    returning: Annotated[
+        str | Sequence[str], Filter("--ret", "Only calls that returned this: '<0', EINVAL, 0; repeatable.", "VALUE")
+    ]
+    arg: Annotated[
+        str | Sequence[str],
+        Filter("--arg", "Only calls with such an argument: 'flags & 0x40', fd=3; repeatable.", "TEST"),
+    ]
     all_tasks: Annotated[bool, Filter("--all-tasks", "Also the stray calls of tasks other than the command's.")]
     pre_exec: Annotated[bool, Filter("--pre-exec", "Also what kfgraph's launcher ran in the task, up to the exec.")]
 
@@ -71,6 +79,7 @@ def declared() -> Mapping[str, Declared]:
 
 OF_SYSTEM_CALLS = ("task", "pid", "all_tasks")
 OF_WHY = ("root", "task", "pid", "all_tasks")
+OF_ERRORS = ("root", "task", "pid", "cpu", "from_s", "to_s", "no_irq", "arg", "all_tasks", "pre_exec")
 """Those that a view has which does not have all."""
 
 

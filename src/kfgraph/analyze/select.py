@@ -68,6 +68,9 @@ def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
         task: names of tasks (globs) or ``comm-pid``; with ``pid``, tasks that match either.
         cpu: CPUs on which a call was entered. Of these four each may be one value instead of several.
         from_s, to_s: seconds from the start of the trace; calls that overlap this time stay.
+        failing: only calls that returned an error for sure.
+        returning, arg: only calls whose value, or argument, is one of these (:mod:`kfgraph.analyze.valuefilters`).
+            What a call that is left out called moves up to the nearest that stays.
         no_irq: without interrupts and the time they took.
         all_tasks: also tasks that are not the traced command's.
         pre_exec: also what the launcher ran in the command's task, before its exec and in it.
@@ -123,6 +126,15 @@ def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
         parent = parent if parent is not calls.parent else parent.copy()
         parent[roots] = -1
     else:
+        roots = np.flatnonzero(keep & (parent < 0)).astype(np.int32)
+    returning, arg = listed(given["returning"]), listed(given["arg"])
+    if given["failing"] or returning or arg:
+        from kfgraph.analyze.valuefilters import passing
+
+        keep = passing(trace, keep, failed=given["failing"], ret=returning, arg=arg)
+        if not keep.any():
+            raise NoMatchError("no call is left after --failed, --ret or --arg", "leave one of them out")
+        parent = nearest_kept(parent, keep)
         roots = np.flatnonzero(keep & (parent < 0)).astype(np.int32)
     roots = roots[np.argsort(calls.start_ns[roots], kind="stable")]
     cost = cost.only(keep) if len(cost) else cost

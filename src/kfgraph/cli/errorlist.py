@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from kfgraph.analyze.filters import OF_ERRORS, Filters
 from kfgraph.cli import notes, options
-from kfgraph.cli.declared import Option
+from kfgraph.cli.declared import Option, Which
 from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import NoMatchError
 from kfgraph.model.spelling import json_text
@@ -23,7 +24,7 @@ IDLE = (*options.IDLE, Idle("json_", ("limit",)))
 
 
 def run(
-    filters: options.AnyCalls,
+    filters: Annotated[Filters, Which(OF_ERRORS)],
     trace: options.TraceArgument = options.DEFAULT_TRACE,
     ret: Annotated[
         list[str] | None, Option(("--ret",), "Only this error (EINVAL, -22); repeatable.", metavar="ERR")
