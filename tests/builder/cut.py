@@ -305,7 +305,7 @@ def _extra(
     contents: Contents, buffer: Buffer, events: dict[int, tuple[str, str, bytes]], used: set[int], pids: set[int],
     symbols: bytes, names: Trace, btf: bytes,
 ) -> Extra:  # fmt: skip
-    kernel = Kernel(long_size=contents.header.long_size)
+    kernel = Kernel(big_endian=contents.big_endian, long_size=contents.header.long_size)
     graph = [b for system, name, b in events.values() if system == "ftrace" and re.match("funcgraph|fgraph", name)]
     systems: dict[str, list[bytes]] = defaultdict(list)
     for number in sorted(used):
@@ -363,7 +363,12 @@ def _symbols(contents: Contents, addresses: set[int], names: Trace | None) -> by
             at = int(np.searchsorted(table.address, np.uint64(address), side="right"))
             keep |= {int(a) for a in table.address[max(at - 1, 0) : at + 1]}
     lines = [line + b"\n" for line in text.split(b"\n") if line]
-    return b"".join([line for line in lines if int(line[:16], 16) in keep and line[17:18] not in b"aA"] + more)
+
+    def stays(line: bytes) -> bool:
+        address, kind = line.split(b" ", 2)[:2]
+        return int(address, 16) in keep and kind not in (b"a", b"A")
+
+    return b"".join([*filter(stays, lines), *more])
 
 
 def _comms(contents: Contents, pids: set[int]) -> bytes:

@@ -40,7 +40,7 @@ class Printer:
 
         addresses = sorted({r.caller for r in records(self.path) if r.caller})
         contents = read_contents(self.path)
-        found = Names(contents)._kallsyms.result().resolve(np.array(addresses, np.uint64))
+        found = Names(contents)._read().resolve(np.array(addresses, np.uint64))
         contents.close()
         return {address: symbol.name for address, symbol in zip(addresses, found, strict=True) if symbol}
 

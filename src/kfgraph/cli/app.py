@@ -90,6 +90,10 @@ def _run(argv: Sequence[str]) -> int:
             return status or 0
     from kfgraph.cli import typed
 
+    if not rest:
+        # Some versions of click find nothing wrong with no command.
+        typed.run([*own, "--help"])
+        return UsageError.exit_code
     return typed.run(words, command_line)
 
 

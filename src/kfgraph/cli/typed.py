@@ -44,8 +44,6 @@ def run(argv: Sequence[str], command_line: Sequence[str] = ()) -> int:
     except _ReaderGone:
         raise BrokenPipeError from None
     except ClickException as problem:
-        if not problem.format_message():  # no command at all: the help has been printed
-            return UsageError.exit_code
         raise UsageError(problem.format_message(), hint=usage_hint(problem, argv)) from None
 
 
@@ -78,7 +76,6 @@ def build(
         name="kfgraph",
         help="strace for the inside of the kernel: which kernel functions a command ran, who called whom, "
         "how long each took.",
-        no_args_is_help=True,
         # click suggests too.
         suggest_commands=False,
         rich_markup_mode="rich",

@@ -50,7 +50,7 @@ class ReportScanner(Scanner):
         """What was gathered beside the rows."""
         return {**Scanner.facts(self), "others": self.others}
 
-    def line(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+    def line(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:  # noqa: C901 (a hot loop: a call costs more than it does)
         """One line of the report."""
         i: cython.Py_ssize_t
         begin: cython.Py_ssize_t
@@ -271,7 +271,7 @@ class ReportScanner(Scanner):
             self.context = 0
         return self.spaces(i)
 
-    def raw(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t, kind: cython.int) -> cython.bint:
+    def raw(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t, kind: cython.int) -> cython.bint:  # noqa: C901 (a hot loop: a call costs more than it does)
         """``func=f depth=0 overrun=0 calltime=f7b rettime=f7c retval=0 retaddr=g``: ``report -R``."""
         begin: cython.Py_ssize_t
         rettime: cython.longlong = -1

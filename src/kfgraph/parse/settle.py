@@ -66,7 +66,7 @@ def arrange(
         begin[lane[i]] += 1
 
 
-def settle(
+def settle(  # noqa: C901 (a hot loop: a call costs more than it does)
     n: cython.Py_ssize_t,
     parent: cython.int[::1],
     start: cython.longlong[::1],

@@ -46,7 +46,7 @@ _DEEPEST_INTERRUPT = cython.declare(cython.int, 512)
 """An interrupt beside its call adds a level: with one at each depth up to here, levels fit into 16 bits."""
 
 
-def pair(
+def pair(  # noqa: C901 (a hot loop: a call costs more than it does)
     n: cython.Py_ssize_t,
     kind: cython.uchar[::1],
     func: cython.int[::1],
