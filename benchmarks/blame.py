@@ -28,6 +28,7 @@ from kfgraph.kernel.unwinding import plain
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 
+TRUTHS = Path(__file__).resolve().parent.parent / "tests" / "why" / "everyday" / "truths.json"
 FIXTURES = Path(__file__).resolve().parent.parent / "tests" / "why" / "fixtures"
 MODULES = Path(__file__).resolve().parent.parent / "tests" / "why" / "modules"
 
@@ -145,6 +146,22 @@ def score(file: Path, *, modules: Path = MODULES, ko: Path | None = None, values
     return Scored(file.stem, judge(answer, truth), said, live, live in truth.birth)
 
 
+def score_everyday(file: Path, *, truths: Path = TRUTHS) -> Scored:
+    """The same of an everyday command: ``wrong call`` where another system call is taken for the one that decided. A
+    command without a truth succeeded."""
+    truth = json.loads(truths.read_text()).get(file.stem)
+    answer = why(kfgraph.load(file))
+    born = answer.birth
+    said = f"{born.step.function}{'' if born.exact else ' or below'}" if born else answer.outcome
+    if truth is None:
+        right = answer.outcome == "nothing" and not answer.swallowed
+        return Scored(file.stem, "exact" if right else "false blame", said, "", False)
+    called = answer.failure.name if answer.failure is not None else ""
+    if called not in truth["call"] or answer.error != truth["error"]:
+        return Scored(file.stem, "wrong call", f"{called} = {answer.error}", "", False)
+    return Scored(file.stem, judge(answer, Truth(truth["error"], tuple(truth["birth"]), (), (), ())), said, "", False)
+
+
 def without_values(trace: Trace) -> Trace:
     """The trace as an old one has it: no return values below the failing system call."""
     calls = trace.calls
@@ -162,10 +179,15 @@ def main() -> None:
     parser.add_argument("traces", type=Path, nargs="*", default=[FIXTURES / "6.1", FIXTURES / "7.2"])
     parser.add_argument("--modules", type=Path, default=MODULES)
     parser.add_argument("--ko", type=Path, help="where the .ko files are: they name functions of vanished modules")
+    parser.add_argument("--everyday", action="store_true", help="TRACES are of everyday.sh and passing.sh")
     parser.add_argument("--no-values", action="store_true", help="score as if no return values were recorded")
     arguments = parser.parse_args()
     for folder in arguments.traces:
         files = sorted(folder.glob("*.dat"))
+        if arguments.everyday:
+            for one in map(score_everyday, files):
+                print(f"{one.name:22} {one.verdict:15} {one.said}")
+            continue
         if arguments.no_values:
             files = [file for file in files if "." not in file.stem]
         options = {"modules": arguments.modules, "ko": arguments.ko, "values": not arguments.no_values}

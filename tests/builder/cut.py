@@ -92,16 +92,20 @@ def records_of(contents: Contents, buffer: Buffer, cpu: int) -> Iterator[Record]
                 yield Record(time, body, number, flags, int.from_bytes(body[4:8], "little"))
 
 
-def kept_rows(trace: Trace, answer: Why, *, calls: bool, around: int = AROUND) -> np.ndarray:
+def kept_rows(
+    trace: Trace, answer: Why, *, calls: bool, shallow: bool = False, around: int = AROUND
+) -> np.ndarray:
     """Which calls stay: those on the error's way and the module's, all below a module's start, what is near.
 
-    ``calls``: also the outermost of every other system call of the command.
+    ``shallow``: below a module's start, too, only what is near the module's functions. ``calls``: all below the failing
+    call, and every other system call of the command, without what it called.
     """
     table = trace.calls
     parent, names = table.parent, trace.symbols.names
     n = len(table)
     spine = np.zeros(n, np.bool_)
-    of_module = np.array([bool(module) for module in trace.symbols.modules], np.bool_)[table.func]
+    ours = {module.name for module in trace.companion.modules} if trace.companion is not None else None
+    of_module = np.array([bool(m) and (ours is None or m in ours) for m in trace.symbols.modules], np.bool_)[table.func]
     rows = [step.row for step in (*answer.chain, *answer.candidates, *answer.swallowed)]
     rows += np.flatnonzero(of_module).tolist()
     if answer.row >= 0:
@@ -118,7 +122,9 @@ def kept_rows(trace: Trace, answer: Why, *, calls: bool, around: int = AROUND) -
         while up >= 0 and parent[up] >= 0:
             up = int(parent[up])
         top.add(up if up >= 0 else row)
-    whole = np.array([plain(name) in WHOLE for name in names], np.bool_)[table.func]
+    whole = np.array([plain(name) in WHOLE and not shallow for name in names], np.bool_)[table.func]
+    if calls and answer.row >= 0:
+        whole[answer.row] = True
     wrapper = np.array([name in WRAPPERS for name in names], np.bool_)[table.func]
     # Levels below the way; below a module's start everything is as near as that.
     far = np.full(n, 99, np.int32)
@@ -134,16 +140,14 @@ def kept_rows(trace: Trace, answer: Why, *, calls: bool, around: int = AROUND) -
             far[row] = 99 if wrapper[row] or far[up] == 99 else -99 if inner else far[up] + 1
     keep = far <= around
     if trace.command_lanes is not None and calls:
-        handler = np.array([bool(system_call_of(name)) for name in names], np.bool_)[table.func]
+        kept = [bool(system_call_of(name)) or plain(name) == "__seccomp_filter" for name in names]
+        handler = np.array(kept, np.bool_)[table.func]
         mine = np.isin(table.lane, sorted(trace.command_lanes))
         for row in np.flatnonzero(handler & mine).tolist():
             up = row
             while up >= 0 and not keep[up]:
                 keep[up] = True
                 up = int(parent[up])
-            below = np.arange(row + 1, int(table.end[row]))
-            near = below[(table.level[below] == table.level[row] + 1) & ~wrapper[below]]
-            keep[near] = True
     return keep
 
 
@@ -421,12 +425,14 @@ def told(answer: Why) -> dict[str, Any]:
     }
 
 
-def write(source: Path, out: Path, *, modules: Sequence[Path] = (), calls: bool = False) -> str:
+def write(
+    source: Path, out: Path, *, modules: Sequence[Path] = (), calls: bool = False, shallow: bool = False
+) -> str:
     """Cut ``source`` into ``out``; the reason why that cannot be, "" where it was done."""
     trace = kfgraph.load(source, modules=[str(module) for module in modules])
     answer = why(trace)
     whole = told(answer)
-    data = of_rows(source, trace, kept_rows(trace, answer, calls=calls))
+    data = of_rows(source, trace, kept_rows(trace, answer, calls=calls, shallow=shallow))
     companion = companion_of(trace.companion)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / out.name
@@ -452,8 +458,10 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--module", type=Path, action="append", default=[])
     parser.add_argument("--calls", action="store_true", help="keep every system call, without what is below it")
+    parser.add_argument("--shallow", action="store_true", help="of a module's work only what is near its functions")
     arguments = parser.parse_args()
-    problem = write(arguments.source, arguments.out, modules=arguments.module, calls=arguments.calls)
+    options = {"modules": arguments.module, "calls": arguments.calls, "shallow": arguments.shallow}
+    problem = write(arguments.source, arguments.out, **options)
     if problem:
         print(problem, file=sys.stderr)
     return int(bool(problem))

@@ -92,7 +92,7 @@ def main() -> int:
             file = Path(folder) / f"{name}.dat"
             cut.put(file, alone[pid], companion)
             named = [] if companion.get("probes") else [ko]
-            problems.append(cut.write(file, arguments.out / f"{name}.dat", modules=named))
+            problems.append(cut.write(file, arguments.out / f"{name}.dat", modules=named, shallow="." in name))
     problems = [problem for problem in problems if problem]
     print("\n".join(problems) or "all cut", file=sys.stderr)
     return int(bool(problems))

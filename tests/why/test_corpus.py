@@ -6,11 +6,15 @@ The recordings are cut (builder.cut): see fixtures/README.md.
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+
+import kfgraph
+from kfgraph.analyze.why import why
 
 HERE = Path(__file__).parent
 BLAME = HERE.parents[1] / "benchmarks" / "blame.py"
@@ -39,7 +43,35 @@ def test_every_module_was_recorded_failing_and_not() -> None:
 
 
 def test_the_fixtures_are_small() -> None:
-    assert sum(file.stat().st_size for file in (HERE / "fixtures").rglob("*") if file.is_file()) < 15 << 20
+    folders = HERE / "fixtures", HERE / "everyday" / "fixtures"
+    assert sum(f.stat().st_size for folder in folders for f in folder.rglob("*") if f.is_file()) < 15 << 20
+
+
+def everyday(kernel: str, *, failing: bool) -> list[Path]:
+    truths = json.loads((HERE / "everyday" / "truths.json").read_text())
+    folder = HERE / "everyday" / "fixtures" / kernel
+    return [file for file in sorted(folder.glob("*.dat")) if (file.stem in truths) == failing]
+
+
+def test_everyday_failures_with_return_values(blame) -> None:
+    scored = [blame.score_everyday(file) for file in everyday("7.2", failing=True)]
+    wrong = [(one.name, one.verdict, one.said) for one in scored if one.verdict != "exact"]
+    assert len(scored) >= 25 and len(wrong) <= 0.05 * len(scored), wrong
+    assert not [one for one in wrong if one[1] == "wrong but sure"]
+
+
+def test_everyday_failures_without_return_values_name_the_call_and_blame_nobody(blame) -> None:
+    scored = [blame.score_everyday(file) for file in everyday("6.1", failing=True)]
+    wrong = [(one.name, one.verdict, one.said) for one in scored if one.verdict.startswith("wrong")]
+    assert len(scored) >= 25 and len(wrong) <= 0.05 * len(scored), wrong
+    assert not [one for one in wrong if one[1] != "wrong call"]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_everyday_commands_that_succeed_are_not_blamed(kernel: str, blame) -> None:
+    scored = [blame.score_everyday(file) for file in everyday(kernel, failing=False)]
+    assert len(scored) >= 20
+    assert [(one.name, one.said) for one in scored if one.verdict != "exact"] == []
 
 
 RIGHT = {"6.1": 0.85, "7.2": 0.95}
@@ -70,3 +102,11 @@ def test_without_values_the_right_one_is_among_the_first_three(kernel: str, blam
     assert len(scored) >= 47
     among = [one for one in scored if one.verdict == "among three"]
     assert len(among) >= 0.75 * len(scored), [(one.name, one.said) for one in scored if one not in among]
+
+
+def test_a_seccomp_filter_that_refused_a_call_is_named(blame) -> None:
+    for kernel, said in (("7.2", "__seccomp_filter"), ("6.1", "unknown")):
+        one = blame.score_everyday(HERE / "everyday" / "fixtures" / kernel / "seccomp.dat")
+        assert (one.verdict, one.said) == ("exact" if kernel == "7.2" else "not known", said)
+    answer = why(kfgraph.load(HERE / "everyday" / "fixtures" / "6.1" / "seccomp.dat"))
+    assert answer.reason.endswith("a seccomp filter ran, which may have refused it")

@@ -81,7 +81,7 @@ def test_where_no_status_is_known_a_look_up_that_was_outlived_decided_nothing(mo
         ("read", -11, None), ("futex", -4, None), ("nanosleep", -516, None), ("ioctl", -25, None), ("wait4", -10, None),
         ("lseek", -29, None), ("clone3", -38, None), ("lgetxattr", -61, "/x"), ("connect", -2, "/var/run/nscd/socket"),
         ("openat", -2, "/usr/lib/glibc-hwcaps/x86-64-v3/libc.so.6"), ("openat", -2, "/usr/lib/locale/C.UTF-8/LC_TIME"),
-        ("openat", -2, "/sys/module/compression"),
+        ("openat", -2, "/sys/module/compression"), ("read", -61, None),
     ],
 )  # fmt: skip
 def test_what_is_usual(call, error, path) -> None:

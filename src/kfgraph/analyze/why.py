@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX_EARLIER = 4
 """So many earlier return values of the same function are shown."""
+_FILTER = "__seccomp_filter"
 _LOADS = ("finit_module", "init_module")
 
 
@@ -176,8 +177,7 @@ def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
         if call.row < 0:
             inside = _outermost_failing(trace, seen, call.lane, call.error)
             if inside < 0:
-                reason = f"{call.shown} failed, and what the kernel ran for it was not recorded"
-                return _unknown(trace, call, reason, failed)
+                return _without_handler(trace, seen, call, failed)
             return _explained(trace, seen, inside, call.error, failure=call, failed=failed)
         return _explained(trace, seen, call.row, call.error, failure=call, failed=failed, evidence=call.evidence)
     row = _last_failing_root(trace, seen, lanes_of(trace, {**given, "all_tasks": False}))
@@ -213,6 +213,23 @@ def _of_function(trace: Trace, seen: Outcomes, error: int, filters: Filters) -> 
             row, parent = parent, int(trace.calls.parent[parent])
         return _explained(trace, seen, row, -error)
     return _explained(trace, seen, int(failing[0]), int(seen.errors[failing[0]]))
+
+
+def _without_handler(trace: Trace, seen: Outcomes, call: SystemCall, failed: Sequence[Failed]) -> Why:
+    """A call that failed though nothing ran for it: a seccomp filter may have refused it."""
+    calls = trace.calls
+    begin, end = np.searchsorted(calls.lane, [call.lane, call.lane + 1]).tolist()
+    codes = trace.symbols.codes_where(plain(name) == _FILTER for name in trace.symbols.names)
+    filters = np.flatnonzero(np.isin(calls.func[begin:end], codes)) + begin
+    refused = [row for row in filters.tolist() if seen.known(row) and seen.raw(row) & 0xFFFFFFFF == 0xFFFFFFFF]
+    if refused:
+        # It returns -1 where the system call is not to be run (kernel/seccomp.c).
+        evidence = "a seccomp filter refused the call"
+        return _explained(trace, seen, refused[-1], call.error, failure=call, failed=failed, evidence=evidence)
+    reason = f"{call.shown} failed, and what the kernel ran for it was not recorded"
+    if len(filters):
+        reason += "; a seccomp filter ran, which may have refused it"
+    return _unknown(trace, call, reason, failed)
 
 
 def _unknown(trace: Trace, call: SystemCall, reason: str, failed: Sequence[Failed]) -> Why:

@@ -76,6 +76,7 @@ BENIGN = (
         (61, 95),
         "the file has no such attribute",
     ),
+    Benign(("read",), (61,), "no message of the file system is left to read"),
     Benign(("connect",), (2, 111), "no name service daemon runs", re.compile(r"/nscd/")),
     Benign(
         (*_PATHS,),

@@ -50,7 +50,7 @@ static void limit(int which, rlim_t value)
 
 static int bind_port(void)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(4711), .sin_addr.s_addr = htonl(0x7f000001) };
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(4711) };
 	int first = socket(AF_INET, SOCK_STREAM, 0), second = socket(AF_INET, SOCK_STREAM, 0);
 	if (bind(first, (void *)&at, sizeof(at)) < 0 || listen(first, 1) < 0)
 		return 0;

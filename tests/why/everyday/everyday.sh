@@ -2,6 +2,7 @@
 # EVERYDAY is everyday.c, built static; KO a module for this kernel, OTHER one for another, UNRESOLVED one that needs a
 # symbol which is nowhere.
 echo text > file; chmod 644 file
+echo secret > secret; chmod 600 secret
 echo garbage > garbage; chmod 755 garbage
 mkdir full ro busy mnt dir; echo x > dir/inside
 mount -t tmpfs -o size=64k none full
@@ -12,7 +13,7 @@ long=$(printf 'n%.0s' $(seq 300))
 
 run missing_file cat /nonexistent
 run missing_folder cat /nonexistent/file
-run forbidden_file $EVERYDAY forbidden_file /etc/shadow
+run forbidden_file $EVERYDAY forbidden_file secret
 run folder_read cat dir
 run file_as_folder cat file/inside
 run symlink_loop cat loop
@@ -22,7 +23,7 @@ run nonempty_folder rmdir dir
 run read_only mkdir ro/new
 run full_tmpfs dd if=/dev/zero of=full/file bs=4096 count=64 status=none
 run bad_option mount -t tmpfs -o badopt=1 none mnt
-run unknown_filesystem mount -i -t nosuchfs none mnt
+run unknown_filesystem mount -i -t kfgraphfs none mnt
 (cd busy && exec sleep 1000) & sleeper=$!
 sleep 1
 run busy_unmount umount -i busy
