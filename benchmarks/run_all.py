@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """kfgraph beside ``trace-cmd report`` on the same files in the same run: ``make bench``.
 
-    python benchmarks/run_all.py [--runs N] [--large TRACE.dat] [--lossy TRACE.dat] [--events N,N...] [--write]
+    python benchmarks/run_all.py [--runs N] [--large TRACE.dat] [--lossy TRACE.dat] [--events N,N...] [--many N]
+        [--write]
 
 Every figure is the median of N runs (5), each a process of its own, the commands taking turns, so that a
 busy machine slows all alike; ratios are medians of the ratios run by run. ``--events`` are the sizes of
-synthetic traces (make_trace.py); "" leaves them out. ``--write`` puts the tables into docs/performance.md.
+synthetic traces (make_trace.py); "" leaves them out; ``--many`` is that of one on which commands are measured
+beside loading it. ``--write`` puts the tables into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from pathlib import Path
 
 from make_trace import make
 from recording import recording
-from timing import HEAD, KFGRAPH, REPOSITORY, Work, load, measure, report, to_null
+from timing import HEAD, KFGRAPH, REPOSITORY, Work, command, load, measure, report, to_null
 
 TRACES = REPOSITORY.parent / "shared" / "traces" / "6.1"
 SMALL = REPOSITORY / "examples" / "insmod-fail19.dat"
@@ -42,11 +44,11 @@ app(["--help"])
 """
 
 
-def memory(work: Work) -> str:
-    """What a LOAD said of its memory."""
+def memory(work: Work, *, n_calls: int = 0, bound: int = 110) -> str:
+    """What a LOAD, or a COMMAND on a trace of ``n_calls``, said of its memory."""
     said = json.loads(work.said)
-    each = (said["peak_bytes"] - ALLOWANCE) / max(said["n_calls"], 1)
-    return f"{said['peak_bytes'] / 2**20:.0f} MiB at most, {each:.0f} bytes a call above 64 MiB (bound: 110)"
+    each = (said["peak_bytes"] - ALLOWANCE) / max(n_calls or said["n_calls"], 1)
+    return f"{said['peak_bytes'] / 2**20:.0f} MiB at most, {each:.0f} bytes a call above 64 MiB (bound: {bound})"
 
 
 def large(trace: Path, runs: int, folder: Path) -> Iterator[str]:
@@ -117,6 +119,20 @@ def synthetic(sizes: list[int], runs: int, folder: Path) -> Iterator[str]:
     yield from ("", ";\n".join(told) + ".")
 
 
+def many(n_events: int, runs: int, folder: Path) -> Iterator[str]:
+    """What commands take beside loading, on a trace of very many calls."""
+    trace = folder / "many.dat"
+    trace.write_bytes(make(n_events))
+    name = f"kfgraph.load, {n_events:,} events"
+    loading = Work(name, load(trace))
+    works = [Work(f"kfgraph {word}", command(word, str(trace)), 2.0, name) for word in ("top", "show")]
+    rows = measure([loading, *works], runs)
+    trace.unlink()
+    yield from ("### Commands on very many calls", "", *HEAD, *rows, "")
+    n_calls = json.loads(loading.said)["n_calls"]
+    yield ";\n".join(f"{work.name}: {memory(work, n_calls=n_calls, bound=140)}" for work in works) + "."
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -124,6 +140,7 @@ def main() -> None:
     parser.add_argument("--large", type=Path, default=TRACES / "ls-2M-events.dat")
     parser.add_argument("--lossy", type=Path, default=TRACES / "insmod-dummy-lossy.dat")
     parser.add_argument("--events", default="2000000,20000000")
+    parser.add_argument("--many", type=int, default=40_000_000, help="events of the largest trace; 0 leaves it out")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md")
     options = parser.parse_args()
     if not shutil.which("trace-cmd"):
@@ -141,6 +158,8 @@ def main() -> None:
         ]
         if sizes := [int(n) for n in options.events.split(",") if n]:
             parts.append(synthetic(sizes, options.runs, Path(folder)))
+        if options.many:
+            parts.append(many(options.many, options.runs, Path(folder)))
         print(lines[0], flush=True)
         for part in parts:
             for line in ("", *part):

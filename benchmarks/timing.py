@@ -26,6 +26,21 @@ json.dump({"n_calls": len(trace.calls), "peak_bytes": peak, "details": dict(trac
 """
 """A fresh process that loads a trace and says how many calls it has and how much memory it took."""
 
+COMMAND = """
+import atexit, json, os, re, sys
+from kfgraph.__main__ import entry_point
+said = os.dup(1)
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def tell():
+    peak = int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) * 1024
+    os.write(said, json.dumps({"peak_bytes": peak}).encode())
+leave, os._exit = os._exit, lambda status: (tell(), leave(status))
+atexit.register(tell)
+sys.argv[0] = "kfgraph"
+entry_point()
+"""
+"""A fresh process that runs a command line of kfgraph, its output thrown away, and says how much memory it took."""
+
 
 @dataclass
 class Work:
@@ -65,6 +80,11 @@ def to_null(*argv: str) -> list[str]:
 def load(path: Path) -> list[str]:
     """The command that loads ``path``, see LOAD."""
     return [sys.executable, "-c", LOAD, str(path)]
+
+
+def command(*argv: str) -> list[str]:
+    """The command line ``kfgraph ARGV``, see COMMAND."""
+    return [sys.executable, "-c", COMMAND, *argv]
 
 
 def report(path: Path) -> Work:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 import kfgraph
 from builder.tables import call, deep, trace_of, traces, wide
+from kfgraph.analyze import aggregate, hotpath
 from kfgraph.analyze.hotpath import path_hashes
 from kfgraph.analyze.owncost import LABEL
 from kfgraph.analyze.select import select
@@ -76,17 +78,38 @@ def numbers(result: Top) -> dict[str, dict[str, int]]:
     }
 
 
-@given(traces(), st.sampled_from(["function", "module"]), st.sampled_from(BY))
-@settings(max_examples=100, deadline=None)
-def test_every_number_equals_the_slow_twins(trace, group, by) -> None:
-    assert numbers(top(trace, group=group, by=by)) == slow_twin(trace, group)
+# Of many calls a key each key is looked at by itself, of few all durations are sorted.
+WAYS = (aggregate.MANY, 0)
+
+
+@given(traces(), st.sampled_from(["function", "module"]), st.sampled_from(BY), st.sampled_from(WAYS))
+@settings(max_examples=200, deadline=None)
+def test_every_number_equals_the_slow_twins(trace, group, by, many) -> None:
+    with patch.object(aggregate, "MANY", many):
+        assert numbers(top(trace, group=group, by=by)) == slow_twin(trace, group)
 
 
 @pytest.mark.parametrize("name", ["insmod-fail19.dat", "insmod-lossy.report.txt.xz"])
 @pytest.mark.parametrize("group", ["function", "module"])
-def test_real_traces_equal_the_slow_twin(name, group, repository) -> None:
+@pytest.mark.parametrize("many", WAYS)
+def test_real_traces_equal_the_slow_twin(name, group, many, repository, monkeypatch) -> None:
+    monkeypatch.setattr(aggregate, "MANY", many)
     trace = kfgraph.load(repository / "examples" / name)
     assert numbers(top(trace, group=group)) == slow_twin(trace, group)
+
+
+@given(traces(), st.sampled_from([1, 2, 3]))
+@settings(max_examples=100, deadline=None)
+def test_a_selection_taken_in_pieces_has_the_same_paths(trace, piece) -> None:
+    chosen = ("alpha", "beta", "gamma")
+    if not any(name in chosen for name in (trace.symbols.label(code) for code in trace.calls.func.tolist())):
+        return
+    named = [name for name in chosen if name in {trace.symbols.label(code) for code in trace.calls.func.tolist()}]
+    whole = top(trace, root=named, n_paths=50)
+    with patch.object(hotpath, "_PART", piece), patch.object(hotpath, "_LEAST_BITS", 1):
+        pieces = top(trace, root=named, n_paths=50)
+    assert pieces.hot_paths == whole.hot_paths
+    assert sum(path.self_ns for path in pieces.hot_paths) == pieces.self_ns
 
 
 def test_large_real_traces_count_every_call(shared_traces) -> None:

@@ -23,6 +23,7 @@ from kfgraph.kernel.loader import (
     plain,
 )
 from kfgraph.model.calls import CallTable
+from kfgraph.model.sparse import Sparse
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_ns, plural
 
@@ -70,18 +71,12 @@ class OwnCost:
 
     def only(self, rows: Bool) -> OwnCost:
         """The part in these rows of the CallTable."""
-        kept = rows[self.rows]
-        return OwnCost(self.rows[kept], self.ns[kept])
+        kept = Sparse(self.rows, self.ns).where(rows)
+        return OwnCost(kept.rows, kept.values)
 
     def of(self, rows: Int32) -> Int64:
         """The cost of each of these rows of the CallTable: 0 none, -1 unknown."""
-        out = np.zeros(len(rows), np.int64)
-        if len(self):
-            at = np.searchsorted(self.rows, rows)
-            here = at < len(self)
-            here[here] = self.rows[at[here]] == rows[here]
-            out[here] = self.ns[at[here]]
-        return out
+        return Sparse(self.rows, self.ns).at(rows)
 
 
 def own_cost(trace: Trace) -> OwnCost:

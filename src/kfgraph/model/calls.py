@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kfgraph.model.args import Args
+from kfgraph.model.sparse import Sparse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,29 @@ class Flag(enum.IntFlag):
 
 
 @dataclass(frozen=True)
+class ColumnKind:
+    """What a column of a CallTable is.
+
+    One that is ``optional`` is None unless the trace tells any; one that is ``sparse``, which few calls have, is a
+    :class:`kfgraph.model.sparse.Sparse`, and optional too.
+    """
+
+    dtype: type[np.generic]
+    optional: bool = False
+    sparse: bool = False
+
+
+def column(dtype: type[np.generic], *, optional: bool = False, sparse: bool = False) -> dict[str, ColumnKind]:
+    """The metadata of the field of CallTable that is a column."""
+    return {"column": ColumnKind(dtype, optional or sparse, sparse)}
+
+
+_UINT8, _UINT32 = column(np.uint8), column(np.uint32)
+_INT16, _INT32, _INT64 = column(np.int16), column(np.int32), column(np.int64)
+_INT32_IF_TOLD, _INT64_IF_TOLD = column(np.int32, optional=True), column(np.int64, optional=True)
+
+
+@dataclass(frozen=True)
 class CallTable:
     """Equal-length columns, rows in pre-order within a lane, lanes one after another.
 
@@ -58,50 +82,40 @@ class CallTable:
     unknown) is the function that the return address points into, where recorded.
     """
 
-    func: npt.NDArray[np.int32]
-    lane: npt.NDArray[np.int32]
-    cpu: npt.NDArray[np.int16]
-    exit_cpu: npt.NDArray[np.int16]
-    start_ns: npt.NDArray[np.int64]
-    duration_ns: npt.NDArray[np.int64]
-    self_ns: npt.NDArray[np.int64]
-    level: npt.NDArray[np.int16]
-    depth: npt.NDArray[np.int16]
-    parent: npt.NDArray[np.int32]
-    end: npt.NDArray[np.int32]
-    context: npt.NDArray[np.uint8]
-    flags: npt.NDArray[np.uint32]
-    retval: npt.NDArray[np.int64] | None = None
-    caller: npt.NDArray[np.int32] | None = None
+    func: npt.NDArray[np.int32] = field(metadata=_INT32)
+    lane: npt.NDArray[np.int32] = field(metadata=_INT32)
+    cpu: npt.NDArray[np.int16] = field(metadata=_INT16)
+    exit_cpu: npt.NDArray[np.int16] = field(metadata=_INT16)
+    start_ns: npt.NDArray[np.int64] = field(metadata=_INT64)
+    duration_ns: npt.NDArray[np.int64] = field(metadata=_INT64)
+    self_ns: npt.NDArray[np.int64] = field(metadata=_INT64)
+    level: npt.NDArray[np.int16] = field(metadata=_INT16)
+    depth: npt.NDArray[np.int16] = field(metadata=_INT16)
+    parent: npt.NDArray[np.int32] = field(metadata=_INT32)
+    end: npt.NDArray[np.int32] = field(metadata=_INT32)
+    context: npt.NDArray[np.uint8] = field(metadata=_UINT8)
+    flags: npt.NDArray[np.uint32] = field(metadata=_UINT32)
+    retval: npt.NDArray[np.int64] | None = field(default=None, metadata=_INT64_IF_TOLD)
+    caller: npt.NDArray[np.int32] | None = field(default=None, metadata=_INT32_IF_TOLD)
     args: Args | None = field(default=None, repr=False)
 
-    DTYPES: ClassVar[dict[str, Any]] = {
-        "func": np.int32,
-        "lane": np.int32,
-        "cpu": np.int16,
-        "exit_cpu": np.int16,
-        "start_ns": np.int64,
-        "duration_ns": np.int64,
-        "self_ns": np.int64,
-        "level": np.int16,
-        "depth": np.int16,
-        "parent": np.int32,
-        "end": np.int32,
-        "context": np.uint8,
-        "flags": np.uint32,
-    }
+    @classmethod
+    def declared(cls) -> dict[str, ColumnKind]:
+        """The columns, by name, in order; ``args`` is none."""
+        return {f.name: f.metadata["column"] for f in fields(cls) if "column" in f.metadata}
 
     @classmethod
     def empty(cls) -> CallTable:
         """No calls."""
-        columns: dict[str, Any] = {name: np.zeros(0, dtype) for name, dtype in cls.DTYPES.items()}
-        return cls(**columns)
+        return cls.from_rows([])
 
     @classmethod
     def from_rows(cls, rows: Sequence[dict[str, Any]]) -> CallTable:
-        """A table of dictionaries, one per row, for tests and small hand-made traces."""
+        """A table of dictionaries, one per row, for tests and small hand-made traces; without optional columns."""
         columns: dict[str, Any] = {
-            name: np.array([row[name] for row in rows], dtype) for name, dtype in cls.DTYPES.items()
+            name: np.array([row[name] for row in rows], kind.dtype)
+            for name, kind in cls.declared().items()
+            if not kind.optional
         }
         return cls(**columns)
 
@@ -109,11 +123,11 @@ class CallTable:
         return len(self.func)
 
     def columns(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """(name, array) of every numpy column present."""
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if isinstance(value, np.ndarray):
-                yield f.name, value
+        """(name, array) of every column present; of one that few calls have all values."""
+        for name in self.declared():
+            value = getattr(self, name)
+            if value is not None:
+                yield name, value.dense(len(self)) if isinstance(value, Sparse) else value
 
     def with_columns(self, **columns: Any) -> CallTable:
         """The same table with some columns replaced."""
@@ -145,9 +159,7 @@ class CallTable:
             AssertionError: naming the first row that breaks a rule.
         """
         n = len(self)
-        for name, column in self.columns():
-            _all(np.array([len(column) == n]), f"column {name} has {len(column)} rows, not {n}")
-            _all(np.array([column.dtype == self.DTYPES.get(name, column.dtype)]), f"dtype of {name}")
+        self._check_columns(n)
         if not n:
             return
         rows = np.arange(n)
@@ -200,6 +212,18 @@ class CallTable:
             & ((flags[parent] & Flag.NO_ENTRY) == 0)
         ]
         _all(self.start_ns[both] >= self.start_ns[self.parent[both]], "child starts before its parent", both)
+
+    def _check_columns(self, n: int) -> None:
+        for name, kind in self.declared().items():
+            column = getattr(self, name)
+            if column is None:
+                assert kind.optional, f"column {name} is missing"
+            elif kind.sparse:
+                column.check(n)
+                assert column.values.dtype == kind.dtype, f"dtype of {name} is {column.values.dtype}"
+            else:
+                assert len(column) == n, f"column {name} has {len(column)} rows, not {n}"
+                assert column.dtype == kind.dtype, f"dtype of {name} is {column.dtype}"
 
 
 def _all(holds: npt.NDArray[np.bool_], rule: str, rows: npt.NDArray[Any] | None = None) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from kfgraph.errors import Notice
 from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.marks import Losses, Marks
+from kfgraph.model.sparse import Sparse
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.tasks import TaskTable
 from kfgraph.model.units import plural
@@ -82,9 +83,10 @@ class Trace:
         What is computed from a trace may be kept, and what wrote into a column of it would be wrong elsewhere.
         """
         tables = (self.calls, self.marks, self.losses, self.symbols)
-        for column in (value for table in tables for value in vars(table).values()):
-            if isinstance(column, np.ndarray):
-                column.flags.writeable = False
+        for value in (value for table in tables for value in vars(table).values()):
+            for column in (value.rows, value.values) if isinstance(value, Sparse) else (value,):
+                if isinstance(column, np.ndarray):
+                    column.flags.writeable = False
         return self
 
     @property

@@ -155,7 +155,7 @@ class TreeTable:
         """The tree of these rows: what is not ``given`` is made of the CallTable."""
         for name, column in cls.COLUMNS.items():
             if name not in given and column.of_calls:
-                given[name] = column.of_calls(calls)[rows]
+                given[name] = column.of_calls(calls)[rows].astype(column.dtype, copy=False)
         return cls(labels, **given)
 
     def __len__(self) -> int:
