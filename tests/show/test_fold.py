@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.tables import NAMES, call, calls, deep, trace_of, traces, wide
+from kfgraph.analyze import fit
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.errors import NoMatchError
 from kfgraph.model.calls import Flag
@@ -125,10 +126,16 @@ def runs_by_hand(tree: TreeTable) -> list[int]:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(calls(NAMES[:2]), min_size=2, max_size=6), st.sampled_from([repeats_module._BASE, np.uint64(1)]))
-def test_runs_are_what_a_recursion_finds_also_with_a_hash_that_knows_no_order(items: list[object], base: int) -> None:
+@given(
+    st.lists(calls(NAMES[:2]), min_size=2, max_size=6),
+    st.sampled_from([repeats_module._BASE, np.uint64(1)]),
+    st.sampled_from([1, 3, repeats_module._PART]),
+)
+def test_runs_are_what_a_recursion_finds_also_with_a_hash_that_knows_no_order(
+    items: list[object], base: int, piece: int
+) -> None:
     tree = call_tree(trace_of([call("root", 1, *items)])).tree  # type: ignore[arg-type]
-    with patch.object(repeats_module, "_BASE", base):
+    with patch.object(repeats_module, "_BASE", base), patch.object(repeats_module, "_PART", piece):
         folded = fold_repeats(tree)
     first = runs_by_hand(tree)
     kept = [node for node in range(len(tree)) if first[node] == node]
@@ -204,6 +211,19 @@ def test_the_slowest_calls_are_those_that_fit() -> None:
     assert folded.hidden_ns[-1] == sum(1_000 * i + 11 for i in range(1, 5))
     assert folded.why[-1] == Why.TIME
     assert fold(tree, FoldOptions(max_rows=6, limit_asked=True)).why[-1] == Why.ROWS
+
+
+@pytest.mark.parametrize("piece", [7, 100, fit._PART])
+def test_the_slowest_of_many_are_found_piece_by_piece(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "_PART", piece)
+    # Every tenth of 500 calls is slow, from the 300th on they are slowest; of those just as slow the first ones show.
+    times = [5_000 + i if i % 10 == 0 and i >= 300 else 3_000 if i % 10 == 0 else 1_000 for i in range(500)]
+    tree = tree_of(trace_of([call("root", 1, *[call(f"f{i}", ns) for i, ns in enumerate(times)])]))
+    folded = fold(tree, FoldOptions(max_rows=32))
+    slow = {f"  f{i}" for i in range(300, 500, 10)} | {f"  f{i}" for i in range(0, 100, 10)}
+    rows = shown(folded)
+    assert rows[0] == "root" and set(rows[1:-1]) == slow
+    assert rows[-1] == f"  … {500 - len(slow)}"
 
 
 @settings(max_examples=100, deadline=None)
