@@ -1,5 +1,9 @@
 """The compiled hot loops, where a C compiler is: the same files run as plain Python where none is."""
 
+import os
+import re
+from pathlib import Path
+
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
@@ -37,7 +41,21 @@ def extensions():
     return cythonize(modules, language_level=3, compiler_directives={"boundscheck": True, "wraparound": False})
 
 
+def readme(url):
+    """README.md as PyPI is to show it: links to files lead below ``url``; without one they are text."""
+    text = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+    target = rf"[\1]({url}/blob/main/\2)" if url else r"\1"
+    return re.sub(r"\[((?:`[^`]*`|[^][`])+)\]\((?!\w+:)([^)]+)\)", target, text)
+
+
+# Where the repository is published, known to who publishes it.
+URL = os.environ.get("KFGRAPH_URL", "").rstrip("/")
+PAGES = {"Documentation": "tree/main/docs", "Changelog": "blob/main/CHANGELOG.md", "Issues": "issues"}
+
 setup(
+    long_description=readme(URL),
+    long_description_content_type="text/markdown",
+    project_urls={"Source": URL, **{name: f"{URL}/{page}" for name, page in PAGES.items()}} if URL else {},
     ext_modules=extensions(),
     cmdclass={"build_ext": BuildWhatCompiles},
     options={"build_ext": {"parallel": True}},
