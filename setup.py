@@ -8,6 +8,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 HOT = {
+    "kfgraph.parse.columns": "src/kfgraph/parse/columns.py",
     "kfgraph.parse.stacks": "src/kfgraph/parse/stacks.py",
     "kfgraph.parse.settle": "src/kfgraph/parse/settle.py",
     "kfgraph.parse.scan": "src/kfgraph/parse/scan.py",

@@ -24,3 +24,14 @@ def plain(name: str) -> ModuleType:
     spec.loader.exec_module(module)
     assert not getattr(module, "COMPILED", False)
     return module
+
+
+def plain_stacks() -> ModuleType:
+    """``kfgraph.parse.stacks`` on top of the plain columns: a plain class cannot stand on a compiled one."""
+    name = "kfgraph.parse.columns"
+    installed = sys.modules[name]
+    sys.modules[name] = plain("parse.columns")
+    try:
+        return plain("parse.stacks")
+    finally:
+        sys.modules[name] = installed

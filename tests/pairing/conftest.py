@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from kfgraph.parse import pairing
-from plain import plain
+from plain import plain, plain_stacks
 
 PLAIN = plain("parse.pairing")
-PLAIN.stacks = plain("parse.stacks")
+PLAIN.stacks = plain_stacks()
 PLAIN.settle = plain("parse.settle")
 
 

@@ -13,7 +13,7 @@ import pytest
 from builder import tracedat as build
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
-from kfgraph.parse import load
+from kfgraph.parse import load, pairing
 from kfgraph.parse.lanes import Lanes
 from kfgraph.parse.records import ENTRY, EXIT, LOSS, RecordBatch
 from pairing.agreement import compare
@@ -344,10 +344,8 @@ def test_the_pairs_of_a_text_are_those_that_its_trace_dat_proves() -> None:
     assert 0 < kept.sum() < len(dat.calls)
 
 
-def fed(n_tasks: int, n_losses: int) -> tuple[int, Any]:
+def fed(monkeypatch: pytest.MonkeyPatch, n_tasks: int, n_losses: int) -> tuple[int, Any]:
     """(steps, calls) of ``n_tasks`` open calls on one CPU, losses on it, and all of them back at the end."""
-    from kfgraph.parse.pairing import Pairer
-
     steps = 0
 
     class Counted(Lanes):
@@ -356,8 +354,8 @@ def fed(n_tasks: int, n_losses: int) -> tuple[int, Any]:
             steps += 1
             super()._cut(*args, **options)
 
-    pairer = Pairer()
-    pairer.lanes = Counted()
+    monkeypatch.setattr(pairing, "Lanes", Counted)
+    pairer = pairing.Pairer()
     kinds = [ENTRY] * n_tasks + [LOSS, ENTRY] * n_losses + [EXIT] * n_tasks
     pids = [*range(10, 10 + n_tasks), *[-1, 5] * n_losses, *range(10, 10 + n_tasks)]
     n = len(kinds)
@@ -373,9 +371,9 @@ def fed(n_tasks: int, n_losses: int) -> tuple[int, Any]:
     return steps, calls
 
 
-def test_losses_and_open_calls_cost_their_sum_not_their_product() -> None:
+def test_losses_and_open_calls_cost_their_sum_not_their_product(monkeypatch: pytest.MonkeyPatch) -> None:
     n_tasks, n_losses = 300, 400
-    steps, calls = fed(n_tasks, n_losses)
+    steps, calls = fed(monkeypatch, n_tasks, n_losses)
     assert n_tasks <= steps <= n_tasks + 2 * n_losses
     assert calls.has(Flag.CUT_BY_LOSS).sum() >= n_tasks
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from kfgraph.model.calls import Flag
 from kfgraph.parse import delay, pairing, stacks
 from kfgraph.parse.records import ENTRY, EXIT, LEAF, LOSS, MARK, RecordBatch
-from plain import plain
+from plain import plain, plain_stacks
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Record:
 
 
 PLAIN = plain("parse.pairing")
-PLAIN.stacks = LOOP = plain("parse.stacks")
+PLAIN.stacks = LOOP = plain_stacks()
 PLAIN.settle = SETTLE = plain("parse.settle")
 
 

@@ -10,7 +10,7 @@ import pytest
 from kfgraph.model.trace import Trace
 from kfgraph.parse import pairing
 from kfgraph.parse.tracedat import pages, read, reader
-from plain import plain
+from plain import plain, plain_stacks
 from tracedat.twin import plain_loops
 
 TRACES = Path(__file__).resolve().parent.parent / "fixtures" / "traces"
@@ -47,7 +47,7 @@ def test_a_real_file_without_compiled_modules(file: Path, n_calls: int, monkeypa
         pytest.skip("nothing is compiled here: pip install -e . with a C compiler")
     compiled = read(file)
     loops, streams = plain_loops()
-    stacks, settle = plain("parse.stacks"), plain("parse.settle")
+    stacks, settle = plain_stacks(), plain("parse.settle")
     assert not (loops.COMPILED or streams.COMPILED or stacks.COMPILED or settle.COMPILED)
     monkeypatch.setattr(reader, "pages", loops)
     monkeypatch.setattr(reader, "streams", streams)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-HOT_LOOPS = ("scan", "scan_ftrace", "scan_report", "settle", "stacks", "tracedat.streams", "tracedat.pages")
+HOT_LOOPS = ("columns", "scan", "scan_ftrace", "scan_report", "settle", "stacks", "tracedat.streams", "tracedat.pages")
 
 
 def compiled_loops() -> dict[str, bool]:

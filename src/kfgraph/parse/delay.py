@@ -78,6 +78,11 @@ class Delays:
         self._func, self._start, self._duration, self._last, self._previous = views
         return True
 
+    def end(self) -> None:
+        """There are no more records: the columns are let go."""
+        self._columns = {}
+        self._func = self._start = self._duration = self._last = self._previous = ()
+
     def interrupts(self) -> npt.NDArray[np.bool_]:
         """Which names, by code, are those of an interrupt's entry. A text's only."""
         names = self.facts()["names"] if self.facts else ()

@@ -16,6 +16,8 @@ class Lanes:
     """Who owns which stack, and the open end of each stack."""
 
     def __init__(self) -> None:
+        self.flags: Any = memoryview(b"")
+        """The nodes' flags, which CUT_BY_LOSS is put into."""
         self.keys: list[tuple[int, int]] = []
         self._numbers: dict[tuple[int, int], int] = {}
         self.top = np.empty(0, np.int32)
@@ -37,8 +39,6 @@ class Lanes:
         """Records that are before the one before them in their lane."""
         self.n_strange = 0
         """Exits that are not those of the call that was open at their depth, though no loss is between."""
-        self.any_pair = False
-        """An exit was paired, at its depth."""
         self.pending: dict[int, tuple[int, int]] = {}
         """CPU -> (how many were lost or -1, time of the last record before the gap)."""
         self.cuts: dict[int, list[int]] = {}
@@ -94,63 +94,63 @@ class Lanes:
         self.gaps.setdefault(cpu, []).append(gap_begin)
         self.cpu_n_gaps[cpu + 1] += 1
 
-    def catch_up(self, lane: int, flags: Any) -> None:
+    def catch_up(self, lane: int) -> None:
         """The gaps on the CPU on which ``lane`` was last seen cut its innermost open call."""
         cpu = int(self.last_cpu[lane])
         known, self.n_gaps[lane] = int(self.n_gaps[lane]), self.cpu_n_gaps[cpu + 1]
         if self.top[lane] >= 0:
-            self._cut(int(self.top[lane]), self.gaps[cpu][known], flags, n=int(self.cpu_n_gaps[cpu + 1]) - known)
+            self._cut(int(self.top[lane]), self.gaps[cpu][known], n=int(self.cpu_n_gaps[cpu + 1]) - known)
 
-    def catch_up_all(self, flags: Any) -> None:
+    def catch_up_all(self) -> None:
         """The same for every lane: there are no more records."""
         if not self.gaps:
             return
         for lane in range(len(self.keys)):
             cpu = int(self.last_cpu[lane])
             if cpu >= -1 and self.n_gaps[lane] != self.cpu_n_gaps[cpu + 1]:
-                self.catch_up(lane, flags)
+                self.catch_up(lane)
 
-    def resume(self, cpu: int, lane: int, time: int, flags: Any) -> int:
+    def resume(self, cpu: int, lane: int, time: int) -> int:
         """The first record after a gap on ``cpu`` is ``lane``'s: how many were lost before it."""
         n_lost, _ = self.pending.pop(cpu)
         self.cpu_gap_end[cpu + 1] = time
         self.gap_end[lane] = time
         if self.last_cpu[lane] != cpu:
-            self.arrive(cpu, lane, flags)
+            self.arrive(cpu, lane)
         return n_lost
 
-    def arrive(self, cpu: int, lane: int, flags: Any) -> None:
+    def arrive(self, cpu: int, lane: int) -> None:
         """``lane`` came to ``cpu`` after a gap there that it has not been seen to outlast elsewhere.
 
         It may have come during the gap: what it did there is lost all the same. (One that came and
         left again within the gap cannot be told.)
         """
         self.gap_end[lane] = self.cpu_gap_end[cpu + 1]
-        self._cut(int(self.top[lane]), int(self.last_time[lane]), flags)
+        self._cut(int(self.top[lane]), int(self.last_time[lane]))
 
-    def _cut(self, node: int, gap_begin: int, flags: Any, *, n: int = 1) -> None:
+    def _cut(self, node: int, gap_begin: int, *, n: int = 1) -> None:
         if node >= 0:
-            flags[node] |= _CUT
+            self.flags[node] |= _CUT
             self.cuts.setdefault(node, [0, 0, gap_begin])[0] += n
 
     def began_before_gap(self, node: int, began: int) -> bool:
         """Whether a call that began at ``began`` can be ``node``, which a loss cut."""
         return self.cuts[node][2] < 0 or began <= self.cuts[node][2]
 
-    def survive(self, node: int, parent: int, flags: Any) -> bool:
+    def survive(self, node: int, parent: int) -> bool:
         """``node`` returned: did all the losses it was open at spare its direct children?
 
         A loss that fell into one open child of it cost no direct child of its own.
         """
         n_losses, n_spanned, _ = self.cuts[node]
-        self.pass_on(node, parent, flags)
+        self.pass_on(node, parent)
         if parent >= 0:
             self.cuts[parent][1] += n_losses
         return n_spanned >= n_losses
 
-    def pass_on(self, node: int, parent: int, flags: Any) -> None:
+    def pass_on(self, node: int, parent: int) -> None:
         """``node`` is over: the losses that it was open at are its caller's too."""
         n_losses, _, gap_begin = self.cuts.pop(node)
         if parent >= 0:
-            flags[parent] |= _CUT
+            self.flags[parent] |= _CUT
             self.cuts.setdefault(parent, [0, 0, gap_begin])[0] += n_losses

@@ -38,12 +38,8 @@ _NODE_COLUMNS = (
     ("flags", np.uint32),
     ("last_child", np.int32),
 )
-_ABSENT: dict[str, npt.NDArray[Any]] = {
-    "retval": np.empty(0, np.int64),
-    "caller": np.empty(0, np.int32),
-    "arg": np.empty(0, np.int32),
-}
-"""What stands for an optional column that the trace does not have."""
+_OPTIONAL = {"retval": np.int64, "caller": np.int32, "arg": np.int32}
+"""Columns that not every trace has."""
 
 
 _NEAR = 5_000
@@ -85,12 +81,10 @@ class Pairer:
         untold: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         columns: list[tuple[str, Any]] = list(_NODE_COLUMNS)
-        self._optional = {"retval": retval, "caller": caller, "arg": args}
-        kept = [name for name, on in self._optional.items() if on and name not in untold]
-        columns += [(name, _ABSENT[name].dtype.type) for name in kept]
+        carried = {"retval": retval, "caller": caller, "arg": args}
+        columns += [(name, _OPTIONAL[name]) for name, on in carried.items() if on and name not in untold]
         self._untold = dict(untold)
         self._nodes: dict[str, npt.NDArray[Any]] = {name: np.empty(0, dtype) for name, dtype in columns}
-        self._n_nodes = 0
         self._n_expected = n_expected
         self._places: dict[str, npt.NDArray[Any]] = {
             name: np.empty(0, dtype)
@@ -104,13 +98,14 @@ class Pairer:
                 ("is_loss", np.uint8),
             )
         }
-        self._n_places = 0
         self._same_clock = same_clock
         self._n_records = self._n_restarts = 0
         self._first_time = self._last_time = -1
         self.lanes = Lanes()
         self.delays = Delays()
         """Judges exits without a name; a reader of texts gives it ``Scanner.facts``."""
+        self._stacks = stacks.Stacks(self.lanes, self.delays, same_clock=same_clock)
+        self._stacks.target(self._nodes, self._places)
 
     def feed(self, batch: RecordBatch, n: int) -> None:
         """Pair the first ``n`` rows of ``batch``, which may be reused afterwards. -1: another recording begins."""
@@ -125,45 +120,22 @@ class Pairer:
             self._first_time = int(times[0]) if self._first_time < 0 else self._first_time
             self._last_time = int(times[-1])
         self.lanes.fit_cpus(int(batch.cpu[:n].max()))
-        _grow(self._nodes, self._n_nodes, max(self._n_nodes + n, self._n_expected))
+        n_nodes, n_places = self._stacks.n_nodes, self._stacks.n_places
+        _grow(self._nodes, n_nodes, max(n_nodes + n, self._n_expected))
         for name, nothing in list(self._untold.items()):
             if (getattr(batch, name)[:n] != nothing).any():
                 del self._untold[name]
-                self._nodes[name] = np.empty(len(self._nodes["lane"]), _ABSENT[name].dtype)
-                self._nodes[name][: self._n_nodes] = nothing
+                self._nodes[name] = np.empty(len(self._nodes["lane"]), _OPTIONAL[name])
+                self._nodes[name][:n_nodes] = nothing
         # A mark is one place, and the gap before it another.
-        _grow(self._places, self._n_places, self._n_places + 2 * n)
-        nodes, places = self._nodes, self._places
-        records = (batch.kind, batch.func, batch.pid, batch.cpu, batch.time, batch.depth)
-        more = (batch.context, batch.duration, batch.calltime)
-        arguments: list[Any] = [
-            n,
-            *(_view(column[:n]) for column in (*records, *more)),
-            *(_optional(name, batch if on else None, n) for name, on in self._optional.items()),
-            self._n_nodes,
-            *(_view(nodes[name]) for name, _ in _NODE_COLUMNS),
-            *(_view(nodes[name] if name in nodes else _ABSENT[name]) for name in self._optional),
-            self._n_places,
-            *(_view(column) for column in places.values()),
-            self.lanes,
-            self._same_clock,
-            self.delays,
-            self.delays.begin(batch, n, nodes),
-        ]
-        self._n_nodes, self._n_places = stacks.pair(*arguments)
-
-    def _abandon_all(self, nodes: dict[str, npt.NDArray[Any]]) -> None:
-        """Nothing that is open will return."""
-        self.lanes.catch_up_all(_view(nodes["flags"]))
-        links = [_view(nodes[name]) for name in ("depth", "parent", "previous", "last_child", "flags")]
-        for lane, top in enumerate(self.lanes.tops()):
-            while top >= 0:
-                top = stacks.abandon(top, lane, self.lanes, self.lanes.view("last_root"), *links)
+        _grow(self._places, n_places, n_places + 2 * n)
+        self._stacks.target(self._nodes, self._places)
+        self._stacks.source(batch)
+        self._stacks.pair(n, self.delays.begin(batch, n, self._nodes))
 
     def _restart(self) -> None:
         """What comes is of another recording, and in no call of this one."""
-        self._abandon_all(self._nodes)
-        self.lanes.top.fill(-1)
+        self._stacks.abandon_all()
         self.lanes.last_root.fill(-1)
         self._n_restarts += 1
 
@@ -173,16 +145,20 @@ class Pairer:
         Calls that are still open become NO_EXIT. With a clock that is not in ns all start times become
         unknown; durations, which the tracer takes from its own clock, stay. The pairer is spent.
         """
-        n = self._n_nodes
+        self._stacks.abandon_all()
+        n, n_places = self._stacks.n_nodes, self._stacks.n_places
         nodes = {name: column[:n] for name, column in self._nodes.items()}
+        # Memory that is held by views is not given back.
         self._nodes = {}
-        self._abandon_all(nodes)
+        self._stacks = stacks.Stacks(self.lanes, self.delays, same_clock=self._same_clock)
+        self.lanes.flags = None
+        self.delays.end()
         spares = _Spares(n)
         ahead, behind, first = (nodes.pop(name) for name in ("previous", "last_child", "first"))
         order, new_row = np.empty(n, np.int64), np.empty(n, np.int32)
         ahead.fill(-1)
         begin = np.zeros(len(self.lanes.keys) + 1, np.int64)
-        settle.arrange(n, *(_view(c) for c in (nodes["lane"], first, ahead, behind, begin, order, new_row)))
+        settle.arrange(n, *map(_view, (nodes["lane"], first, ahead, behind, begin, order, new_row)))
         for column in (ahead, behind, first):
             spares.add(column)
         for name, column in nodes.items():
@@ -192,16 +168,13 @@ class Pairer:
         level, end, self_ns, next_call = (spares.one(np.dtype(kind)) for kind in ("i2", "i4", "i8", "i8"))
         self_ns.fill(0)
         next_call.fill(np.iinfo(np.int64).max)
-        settled: list[Any] = [
-            *(_view(nodes[c]) for c in ("parent", "start", "duration", "call", "flags")),
-            *(_view(column) for column in (new_row, level, end, self_ns, next_call)),
-            self._same_clock,
-        ]
-        settle.settle(n, *settled)
+        settler = settle.Settler(nodes, new_row, same_clock=self._same_clock)
+        settler.target(level, end, self_ns, next_call)
+        settler.settle()
         n_too_long = 0
         if self.delays.facts is not None:
             n_too_long = _not_in_tracer(nodes, self_ns, end, self.delays)
-        del settled, spares, next_call, nodes["call"]
+        del settler, spares, next_call, nodes["call"]
         if not clock_is_ns:
             nodes["start"].fill(-1)
         nodes["flags"][nodes["start"] < 0] |= np.uint32(Flag.START_UNKNOWN)
@@ -223,7 +196,7 @@ class Pairer:
             caller=nodes.get("caller"),
         )
         n_contradictions = _forget_contradictions(calls) if self.lanes.n_back else 0
-        marks, losses = self._placed(calls, new_row, clock_is_ns)
+        marks, losses = self._placed(calls, new_row, n_places, clock_is_ns)
         return Paired(
             calls,
             nodes.get("arg"),
@@ -239,25 +212,21 @@ class Pairer:
             self._last_time if clock_is_ns else -1,
         )
 
-    def _placed(self, calls: CallTable, new_row: npt.NDArray[np.int32], clock_is_ns: bool) -> tuple[Marks, Losses]:
+    def _placed(
+        self, calls: CallTable, new_row: npt.NDArray[np.int32], n: int, clock_is_ns: bool
+    ) -> tuple[Marks, Losses]:
         """Where marks and losses stand, as rows."""
-        for cpu, (n_lost, _) in sorted(self.lanes.pending.items()):
-            at = self._n_places
-            _grow(self._places, at, at + 1)
-            for name, value in (
-                ("time", -1),
-                ("cpu", cpu),
-                ("lane", -1),
-                ("what", n_lost),
-                ("last", -1),
-                ("parent", -1),
-                ("is_loss", 1),
-            ):
-                self._places[name][at] = value
-            self._n_places += 1
-        places = {name: column[: self._n_places] for name, column in self._places.items()}
+        last = sorted(self.lanes.pending.items())
+        _grow(self._places, n, n + len(last))
+        for cpu, (n_lost, _) in last:
+            # What was lost at the very end has no record behind it.
+            nowhere = {"time": -1, "cpu": cpu, "lane": -1, "what": n_lost, "last": -1, "parent": -1, "is_loss": 1}
+            for name, value in nowhere.items():
+                self._places[name][n] = value
+            n += 1
+        places = {name: column[:n] for name, column in self._places.items()}
         row, parent = _rows_of_places(calls, new_row, places)
-        time = places["time"].copy() if clock_is_ns else np.full(self._n_places, -1, np.int64)
+        time = places["time"].copy() if clock_is_ns else np.full(n, -1, np.int64)
         lost = places["is_loss"] != 0
         kept = ~lost
         marks = Marks(
@@ -301,11 +270,6 @@ class _Spares:
 def _view(column: Any) -> Any:
     # The plain loop reads memoryviews: their items are Python ints, which numpy's are not.
     return memoryview(column)
-
-
-def _optional(name: str, batch: RecordBatch | None, n: int) -> Any:
-    column = getattr(batch, name, None)
-    return _view(_ABSENT[name] if column is None else column[:n])
 
 
 def _grow(columns: dict[str, npt.NDArray[Any]], used: int, needed: int) -> None:

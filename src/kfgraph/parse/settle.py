@@ -1,10 +1,13 @@
-# cython: boundscheck=True, wraparound=False, initializedcheck=False, language_level=3
+# cython: boundscheck=True, wraparound=False, initializedcheck=False, language_level=3, auto_pickle=False
 """The second half of pairing: nodes put in pre-order, levels, subtree ends, self times.
 
 A hot loop in Cython's pure-Python mode, as :mod:`kfgraph.parse.stacks`, whose nodes these are.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 try:
     import cython
@@ -22,6 +25,11 @@ _SELF_UNKNOWN = cython.declare(cython.int, 512)
 _STRETCHED = cython.declare(cython.int, 1 << 30)
 _NEAR = cython.declare(cython.longlong, 5_000)
 """The tracer's own delay between a time and its record, in ns."""
+
+
+def _view(column: Any) -> Any:
+    # The plain loop reads memoryviews: their items are Python ints, which numpy's are not.
+    return memoryview(column)
 
 
 def arrange(
@@ -66,112 +74,129 @@ def arrange(
         begin[lane[i]] += 1
 
 
-def settle(  # noqa: C901 (a hot loop: a call costs more than it does)
-    n: cython.Py_ssize_t,
-    parent: cython.int[::1],
-    start: cython.longlong[::1],
-    duration: cython.longlong[::1],
-    call: cython.longlong[::1],
-    flags: cython.uint[::1],
-    new_row: cython.int[::1],
-    level: cython.short[::1],
-    end: cython.int[::1],
-    self_ns: cython.longlong[::1],
-    next_call: cython.longlong[::1],
-    same_clock: cython.bint,
-) -> None:
+class Settler:
     """Parents' rows, levels, subtree ends, IN_TRACER and self times, for calls in pre-order.
 
-    ``parent`` comes as node numbers, whose rows ``new_row`` tells.
-    ``self_ns`` comes as zeros (it first gathers the children's sum), ``next_call`` as the largest
-    int64: the earliest calltime among the later siblings seen so far, kept at the parent.
+    ``nodes["parent"]`` comes as node numbers, whose rows ``new_row`` tells. ``same_clock``: as of ``Stacks``.
     """
-    i: cython.Py_ssize_t
-    p: cython.int
-    outside: cython.bint
-    for i in range(n):
-        p = parent[i]
-        if p >= 0:
-            p = new_row[p]
-            parent[i] = p
-        level[i] = level[p] + 1 if p >= 0 else 0
-        end[i] = i + 1
-    for i in range(n - 1, -1, -1):
-        # All of i's children have been visited: settle i, then tell its parent.
-        p = parent[i]
-        if duration[i] < 0 or flags[i] & _SELF_UNKNOWN:
-            self_ns[i] = -1
-        elif self_ns[i] > duration[i]:
-            # Only where the text is too coarse to see which child ran in the tracer.
-            self_ns[i] = -1
-            flags[i] |= _SELF_UNKNOWN
-        else:
-            self_ns[i] = duration[i] - self_ns[i]
-        flags[i] &= ~_STRETCHED
-        if p < 0:
-            continue
-        if end[i] > end[p]:
-            end[p] = end[i]
-        if duration[i] < 0:
-            flags[p] |= _SELF_UNKNOWN
-            continue
-        outside = False
-        if call[i] >= 0:
-            if duration[p] >= 0 and call[p] >= 0:
-                outside = call[i] + duration[i] > call[p] + duration[p]
-                if call[i] < call[p] and not outside:
-                    # With nosleep-time a calltime is moved on by the time asleep: behind the entry's own record.
-                    outside = not same_clock or flags[p] & _NO_ENTRY != 0 or call[p] <= start[p]
-            if call[i] + duration[i] > next_call[p]:
-                # A later sibling began before this one was over: this one hit the tracer at its entry.
-                outside = True
-            elif not outside:
-                next_call[p] = call[i]
-        elif duration[p] >= 0:
-            outside = duration[i] > duration[p] or (
-                start[i] >= 0
-                and start[p] >= 0
-                and start[i] > start[p] + duration[p] + 1000
-                and not flags[p] & _STRETCHED
-            )
-            if flags[i] & _DEPTH_JUMP and not flags[p] & _CUT and not outside:
-                # An interrupt. That a later callee began before it, by its duration, tells that it hit the tracer.
-                outside = hit_tracer(i, n, parent, start, duration, end, flags)
-                if not outside:
-                    flags[p] |= _SELF_UNKNOWN
-        if outside:
-            flags[i] |= _IN_TRACER
-        else:
-            self_ns[p] += duration[i]
 
+    def __init__(self, nodes: Mapping[str, Any], new_row: Any, *, same_clock: bool) -> None:
+        self.parent = _view(nodes["parent"])
+        self.start = _view(nodes["start"])
+        self.duration = _view(nodes["duration"])
+        self.call = _view(nodes["call"])
+        self.flags = _view(nodes["flags"])
+        self.new_row = _view(new_row)
+        self.same_clock = same_clock
 
-def hit_tracer(
-    i: cython.Py_ssize_t,
-    n: cython.Py_ssize_t,
-    parent: cython.int[::1],
-    start: cython.longlong[::1],
-    duration: cython.longlong[::1],
-    end: cython.int[::1],
-    flags: cython.uint[::1],
-) -> cython.bint:
-    """Whether interrupt ``i`` of a text, whose later siblings are settled, came at the entry of the callee behind it.
+    def target(self, level: Any, end: Any, self_ns: Any, next_call: Any) -> None:
+        """Where to. ``self_ns`` comes as zeros (it first gathers the children's sum), ``next_call`` as the largest
+        int64: the earliest calltime among the later siblings seen so far, kept at the parent.
+        """
+        self.level = _view(level)
+        self.end = _view(end)
+        self.self_ns = _view(self_ns)
+        self.next_call = _view(next_call)
 
-    The tracer had taken that callee's time and not yet written its record: by its duration the callee began
-    before the interrupt, since it had returned when the next record was made.
-    """
-    p: cython.int = parent[i]
-    callee: cython.Py_ssize_t = end[i]
-    after: cython.Py_ssize_t
-    over: cython.longlong
-    if callee >= n or parent[callee] != p or start[i] < 0 or start[callee] < 0 or duration[callee] < 0:
+    def settle(self) -> None:
+        """Settle all calls: from the first to the last, where they are; from the last to the first, the times."""
+        parent: cython.int[::1] = self.parent
+        level: cython.short[::1] = self.level
+        end: cython.int[::1] = self.end
+        new_row: cython.int[::1] = self.new_row
+        duration: cython.longlong[::1] = self.duration
+        self_ns: cython.longlong[::1] = self.self_ns
+        flags: cython.uint[::1] = self.flags
+        i: cython.Py_ssize_t
+        p: cython.int
+        for i in range(parent.shape[0]):
+            p = parent[i]
+            if p >= 0:
+                p = new_row[p]
+                parent[i] = p
+            level[i] = level[p] + 1 if p >= 0 else 0
+            end[i] = i + 1
+        for i in range(parent.shape[0] - 1, -1, -1):
+            # All of i's children have been visited: settle i, then tell its parent.
+            if duration[i] < 0 or flags[i] & _SELF_UNKNOWN:
+                self_ns[i] = -1
+            elif self_ns[i] > duration[i]:
+                # Only where the text is too coarse to see which child ran in the tracer.
+                self_ns[i] = -1
+                flags[i] |= _SELF_UNKNOWN
+            else:
+                self_ns[i] = duration[i] - self_ns[i]
+            flags[i] &= ~_STRETCHED
+            p = parent[i]
+            if p < 0:
+                continue
+            if end[i] > end[p]:
+                end[p] = end[i]
+            if duration[i] < 0:
+                flags[p] |= _SELF_UNKNOWN
+            elif self.calltime_outside(i, p) if self.call[i] >= 0 else self.text_outside(i, p):
+                flags[i] |= _IN_TRACER
+            else:
+                self_ns[p] += duration[i]
+
+    def calltime_outside(self, i: cython.Py_ssize_t, p: cython.int) -> cython.bint:
+        """Whether ``i`` hit the tracer, by the time of its call."""
+        called: cython.longlong = self.call[i]
+        over: cython.longlong = called + self.duration[i]
+        parents: cython.longlong = self.call[p]
+        outside: cython.bint = False
+        if parents >= 0 and self.duration[p] >= 0:
+            outside = over > parents + self.duration[p]
+            if called < parents and not outside:
+                # With nosleep-time a calltime is moved on by the time asleep: behind the entry's own record.
+                outside = not self.same_clock or self.flags[p] & _NO_ENTRY != 0 or parents <= self.start[p]
+        if over > self.next_call[p]:
+            # A later sibling began before this one was over: this one hit the tracer at its entry.
+            return True
+        if not outside:
+            self.next_call[p] = called
+        return outside
+
+    def text_outside(self, i: cython.Py_ssize_t, p: cython.int) -> cython.bint:
+        """The same for a text, which has no such time."""
+        known: cython.bint
+        if self.duration[p] < 0:
+            return False
+        if self.duration[i] > self.duration[p]:
+            return True
+        known = self.start[i] >= 0 and self.start[p] >= 0 and not self.flags[p] & _STRETCHED
+        if known and self.start[i] > self.start[p] + self.duration[p] + 1000:
+            return True
+        if self.flags[i] & _DEPTH_JUMP and not self.flags[p] & _CUT:
+            # An interrupt. That a later callee began before it, by its duration, tells that it hit the tracer.
+            if self.hit_tracer(i, p):
+                return True
+            self.flags[p] |= _SELF_UNKNOWN
         return False
-    if flags[callee] & _DEPTH_JUMP:
-        # The next part of the same interrupt, if nothing is between them.
-        return flags[callee] & _IN_TRACER != 0 and start[callee] <= start[i] + duration[i] + _NEAR
-    after = end[callee]
-    over = start[p] + duration[p]
-    if after < n and parent[after] == p:
-        over = start[after]
-    if start[p] < 0 or over < 0 or start[callee] + duration[callee] < over + _NEAR:
-        return False
-    return over - duration[callee] <= start[i]
+
+    def hit_tracer(self, i: cython.Py_ssize_t, p: cython.int) -> cython.bint:
+        """Whether interrupt ``i`` of a text came at the entry of the callee behind it. Later siblings are settled.
+
+        The tracer had taken that callee's time and not yet written its record: by its duration the callee began
+        before the interrupt, since it had returned when the next record was made.
+        """
+        n: cython.Py_ssize_t = self.parent.shape[0]
+        callee: cython.Py_ssize_t = self.end[i]
+        after: cython.Py_ssize_t
+        over: cython.longlong
+        if callee >= n or self.parent[callee] != p or self.start[i] < 0:
+            return False
+        if self.start[callee] < 0 or self.duration[callee] < 0:
+            return False
+        if self.flags[callee] & _DEPTH_JUMP:
+            # The next part of the same interrupt, if nothing is between them.
+            if not self.flags[callee] & _IN_TRACER:
+                return False
+            return self.start[callee] <= self.start[i] + self.duration[i] + _NEAR
+        after = self.end[callee]
+        over = self.start[p] + self.duration[p]
+        if after < n and self.parent[after] == p:
+            over = self.start[after]
+        if self.start[p] < 0 or over < 0 or self.start[callee] + self.duration[callee] < over + _NEAR:
+            return False
+        return over - self.duration[callee] <= self.start[i]

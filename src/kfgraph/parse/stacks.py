@@ -1,14 +1,14 @@
-# cython: boundscheck=True, wraparound=False, initializedcheck=False, language_level=3
-"""The hot loop of pairing, in Cython's pure-Python mode: one stack per lane.
+# cython: boundscheck=True, wraparound=False, initializedcheck=False, language_level=3, auto_pickle=False
+"""The hot loop of pairing, in Cython's pure-Python mode (types: the .pxd): one stack per lane.
 
-The build compiles this file where a C compiler is; uncompiled it is the slow, obvious twin. Nodes
-(calls in the making) are rows of the ``c_*`` columns, open calls a chain of parents from the lane's
-top. A call that only its exit tells of is made when that exit comes; it then adopts what stands at
-the end of its caller's children, ran deeper, and was not over before it began.
+The build compiles this file where a C compiler is; uncompiled it is the slow, obvious twin. Open calls are a
+chain of parents from the lane's top. A call that only its exit tells of is made when that exit comes; it then
+adopts what stands at the end of its caller's children, ran deeper, and was not over before it began.
 """
 
 from __future__ import annotations
 
+from kfgraph.parse.columns import Columns
 from kfgraph.parse.delay import Delays
 from kfgraph.parse.lanes import Lanes
 
@@ -46,436 +46,416 @@ _DEEPEST_INTERRUPT = cython.declare(cython.int, 512)
 """An interrupt beside its call adds a level: with one at each depth up to here, levels fit into 16 bits."""
 
 
-def pair(  # noqa: C901 (a hot loop: a call costs more than it does)
-    n: cython.Py_ssize_t,
-    kind: cython.uchar[::1],
-    func: cython.int[::1],
-    pid: cython.int[::1],
-    cpu: cython.short[::1],
-    time: cython.longlong[::1],
-    depth: cython.short[::1],
-    context: cython.uchar[::1],
-    duration: cython.longlong[::1],
-    calltime: cython.longlong[::1],
-    retval: cython.longlong[::1],
-    caller: cython.int[::1],
-    arg: cython.int[::1],
-    n_nodes: cython.int,
-    c_func: cython.int[::1],
-    c_lane: cython.int[::1],
-    c_cpu: cython.short[::1],
-    c_exit_cpu: cython.short[::1],
-    c_start: cython.longlong[::1],
-    c_duration: cython.longlong[::1],
-    c_call: cython.longlong[::1],
-    c_depth: cython.short[::1],
-    c_parent: cython.int[::1],
-    c_previous: cython.int[::1],
-    c_first: cython.int[::1],
-    c_context: cython.uchar[::1],
-    c_flags: cython.uint[::1],
-    c_last: cython.int[::1],
-    c_retval: cython.longlong[::1],
-    c_caller: cython.int[::1],
-    c_arg: cython.int[::1],
-    n_places: cython.int,
-    p_time: cython.longlong[::1],
-    p_cpu: cython.short[::1],
-    p_lane: cython.int[::1],
-    p_what: cython.longlong[::1],
-    p_last: cython.int[::1],
-    p_parent: cython.int[::1],
-    p_is_loss: cython.uchar[::1],
-    lanes: Lanes,
-    same_clock: cython.bint,
-    delays: Delays,
-    timed: cython.bint,
-) -> tuple[int, int]:
-    """Pair ``n`` records into the node columns; the new numbers of nodes and of places.
+class Stacks(Columns):
+    """Pairs records into nodes, and notes where marks and losses stand among them.
 
-    The first arrays are those of ``RecordBatch``, ``c_*`` the nodes', ``p_*`` the places' (marks and
-    losses); nodes and places must have room for ``n`` more. ``timed``: times and durations are both ns, so
-    an exit without a name has to agree with its entry's time.
+    ``same_clock``: timestamps and calltimes are of one clock.
     """
-    i: cython.Py_ssize_t
-    k: cython.int
-    what: cython.int
-    d: cython.int
-    f: cython.int
-    p: cython.int
-    c: cython.int
-    lane: cython.int
-    top: cython.int
-    node: cython.int
-    child: cython.int
-    donor: cython.int
-    leaf: cython.int
-    earlier: cython.int
-    flag: cython.int
-    t: cython.longlong
-    dur: cython.longlong
-    began: cython.longlong
-    called: cython.longlong
-    matched: cython.bint
-    resumed: cython.bint
-    skipped: cython.bint
-    lossy: cython.bint = bool(lanes.gaps)
-    paired: cython.bint = lanes.any_pair
-    has_retval: cython.bint = c_retval.shape[0] > 0
-    has_caller: cython.bint = c_caller.shape[0] > 0
-    has_arg: cython.bint = c_arg.shape[0] > 0
-    any_loss: cython.bint = bool(lanes.pending)
-    cpu_pid: cython.longlong[::1] = lanes.view("cpu_pid")
-    cpu_lane: cython.int[::1] = lanes.view("cpu_lane")
-    cpu_time: cython.longlong[::1] = lanes.view("cpu_time")
-    lane_top: cython.int[::1] = lanes.view("top")
-    lane_root: cython.int[::1] = lanes.view("last_root")
-    lane_cpu: cython.int[::1] = lanes.view("last_cpu")
-    lane_last: cython.int[::1] = lanes.view("last_node")
-    lane_time: cython.longlong[::1] = lanes.view("last_time")
-    gap_end: cython.longlong[::1] = lanes.view("gap_end")
-    cpu_gap_end: cython.longlong[::1] = lanes.view("cpu_gap_end")
-    lane_gaps: cython.int[::1] = lanes.view("n_gaps")
-    cpu_gaps: cython.int[::1] = lanes.view("cpu_n_gaps")
 
-    for i in range(n):
-        what = kind[i]
-        c = cpu[i]
-        if what == _LOSS:
-            lanes.lose(c, duration[i])
-            any_loss = lossy = True
-            continue
-        p = pid[i]
-        if cpu_pid[c + 1] == p:
-            lane = cpu_lane[c + 1]
-        else:
-            lane = lanes.number(p, c)
-            cpu_pid[c + 1] = p
-            cpu_lane[c + 1] = lane
-            if lane >= lane_top.shape[0]:
-                lane_top = lanes.view("top")
-                lane_root = lanes.view("last_root")
-                lane_cpu = lanes.view("last_cpu")
-                lane_last = lanes.view("last_node")
-                lane_time = lanes.view("last_time")
-                gap_end = lanes.view("gap_end")
-                lane_gaps = lanes.view("n_gaps")
-        t = time[i]
-        top = lane_top[lane]
-        if lossy:
-            if lane_cpu[lane] >= -1 and lane_gaps[lane] != cpu_gaps[lane_cpu[lane] + 1]:
-                lanes.catch_up(lane, c_flags)
-            lane_gaps[lane] = cpu_gaps[c + 1]
-        if 0 <= t < lane_time[lane]:
-            lanes.n_back += 1
-            if timed and t + _LONG_AGO < lane_time[lane]:
-                # Another recording begins: nothing that is open will return in it.
-                while top >= 0:
-                    top = abandon(top, lane, lanes, lane_root, c_depth, c_parent, c_previous, c_last, c_flags)
-                lane_top[lane] = -1
-        resumed = False
-        if any_loss and c in lanes.pending:
-            p_what[n_places] = lanes.resume(c, lane, t, c_flags)
-            any_loss = bool(lanes.pending)
-            resumed = True
-        elif lane_cpu[lane] != c and lane_time[lane] < cpu_gap_end[c + 1]:
-            lanes.arrive(c, lane, c_flags)
-        lane_cpu[lane] = c
-        if t >= 0:
-            lane_time[lane] = t
-        cpu_time[c + 1] = t
+    def __init__(self, lanes: Lanes, delays: Delays, *, same_clock: bool) -> None:
+        super().__init__(lanes)
+        self.delays = delays
+        self.same_clock = same_clock
+        self.timed = False
+        self.paired = False
+        self.lossy = False
+        self.pending = False
 
-        d = depth[i] if what != _MARK else -1
-        if d < 0 and what != _EXIT and what != _MARK:
-            d = c_depth[top] + 1 if top >= 0 else 0
-        if d > _DEEPEST:
-            d = _DEEPEST
-        skipped = False
-        if what == _EXIT and top >= 0 and d != c_depth[top] and d >= 0:
-            # Some write the depth of exits wrong: the function's name and the time tell the call.
-            f = func[i]
-            if f != 0:
-                matched = c_func[top] == f and not is_open(f, d, top, c_func, c_depth, c_parent)
-            else:
-                matched = not paired and d == c_depth[top] + 1 and pid[i] != 0
-            if matched and not c_flags[top] & _CUT:
-                t = time[i]
-                dur = duration[i]
-                matched = t < 0 or dur < 0 or c_start[top] < 0
-                if not matched:
-                    began = t - dur - c_start[top]
-                    matched = -_NEAR <= began <= _NEAR if f != 0 else -_ROUNDED <= began <= _ROUNDED
-                    if f != 0 and same_clock and calltime[i] > c_start[top]:
-                        matched = False
-                if matched:
-                    d = c_depth[top]
-        # What runs deeper than this record, or beside this entry, has returned without our seeing it. But an
-        # interrupt between the tracer's counting down and the exit record stands beside its call, and inside it.
-        if d >= 0:
-            k = d + 1 if what == _EXIT else d
-            if top >= 0 and c_depth[top] == k == d < _DEEPEST_INTERRUPT and not c_flags[top] & _CUT:
-                node = c_parent[top]
-                if node < 0 or c_depth[node] < d:
-                    k = d + 1
-            while top >= 0 and c_depth[top] >= k:
-                skipped = True
-                top = abandon(top, lane, lanes, lane_root, c_depth, c_parent, c_previous, c_last, c_flags)
+    def pair(self, n: cython.Py_ssize_t, timed: cython.bint) -> None:  # noqa: C901 (a hot loop: a call costs more than it does)
+        """Pair the first ``n`` records of the source.
 
-        if resumed:
-            p_time[n_places] = t
-            p_cpu[n_places] = c
-            p_lane[n_places] = lane
-            p_last[n_places] = lane_last[lane]
-            p_parent[n_places] = top
-            p_is_loss[n_places] = 1
-            n_places += 1
+        Nodes must have room for ``n`` more, places for twice as many. ``timed``: times and durations are both ns,
+        so an exit without a name has to agree with its entry's time.
+        """
+        kind: cython.uchar[::1] = self.kind
+        pid: cython.int[::1] = self.pid
+        cpu: cython.short[::1] = self.cpu
+        time: cython.longlong[::1] = self.time
+        depth: cython.short[::1] = self.depth
+        duration: cython.longlong[::1] = self.duration
+        calltime: cython.longlong[::1] = self.calltime
+        i: cython.Py_ssize_t
+        what: cython.int
+        d: cython.int
+        c: cython.int
+        lane: cython.int
+        top: cython.int
+        above: cython.int
+        node: cython.int
+        t: cython.longlong
+        n_lost: cython.longlong = 0
+        resumed: cython.bint
+        self.timed = timed
+        self.see_lanes()
+        for i in range(n):
+            what = kind[i]
+            c = cpu[i]
+            if what == _LOSS:
+                self.lanes.lose(c, duration[i])
+                self.pending = self.lossy = True
+                continue
+            lane = self.cpu_lane[c + 1] if self.cpu_pid[c + 1] == pid[i] else self.switch(pid[i], c)
+            t = time[i]
+            if self.lossy and (self.lane_cpu[lane] != c or self.lane_gaps[lane] != self.cpu_gaps[c + 1]):
+                self.catch_up(lane, c)
+            if 0 <= t < self.lane_time[lane]:
+                self.go_back(lane, t)
+            resumed = False
+            if self.pending and c in self.lanes.pending:
+                n_lost = self.lanes.resume(c, lane, t)
+                self.pending = bool(self.lanes.pending)
+                resumed = True
+            elif self.lane_cpu[lane] != c and self.lane_time[lane] < self.cpu_gap_end[c + 1]:
+                self.lanes.arrive(c, lane)
+            self.lane_cpu[lane] = c
+            if t >= 0:
+                self.lane_time[lane] = t
+            self.cpu_time[c + 1] = t
 
-        if what == _MARK:
-            p_time[n_places] = t
-            p_cpu[n_places] = c
-            p_lane[n_places] = lane
-            p_what[n_places] = func[i]
-            p_last[n_places] = lane_last[lane]
-            p_parent[n_places] = top
-            p_is_loss[n_places] = 0
-            n_places += 1
-            continue
-
-        f = func[i]
-        if what == _EXIT:
-            dur = duration[i]
-            called = calltime[i] if calltime[i] != 0 else -1
-            matched = False
-            donor = leaf = -1
-            if d < 0 and f != 0:
-                # No depth to go by: the innermost open call of this function.
-                node = top
-                while node >= 0 and c_func[node] != f:
-                    node = c_parent[node]
-                if node >= 0:
-                    while top != node:
-                        top = abandon(top, lane, lanes, lane_root, c_depth, c_parent, c_previous, c_last, c_flags)
-            while top >= 0 and not matched and (d < 0 or c_depth[top] == d):
-                matched = f == 0 or c_func[top] == 0 or c_func[top] == f
-                if matched and c_flags[top] & _CUT:
-                    if same_clock and called >= 0:
-                        matched = lanes.began_before_gap(top, called)
-                    elif t >= 0 and dur >= 0:
-                        matched = lanes.began_before_gap(top, t - dur)
-                if matched and timed and f == 0 and t >= 0 and dur >= 0 and c_start[top] >= 0:
-                    began = t - dur - c_start[top]
-                    if began > _NEAR or began < -_NEAR:
-                        k = delays.agree(top, t, dur, skipped, lane_last[lane])
-                        if k == 0:
-                            matched = False
-                        elif k > 1:
-                            c_flags[top] |= _STRETCHED if k == 2 else _SELF_UNKNOWN
-                if not matched:
-                    # Its own exit is lost, and so is the entry of the call that returns here.
-                    if not c_flags[top] & _CUT:
-                        lanes.n_strange += 1
-                    donor = top
-                    top = abandon(top, lane, lanes, lane_root, c_depth, c_parent, c_previous, c_last, c_flags)
+            above = top = self.lane_top[lane]
+            d = -1
+            if what != _MARK:
+                d = depth[i]
+                if what != _EXIT:
                     if d < 0:
-                        break
-            if not matched and p == 0 and timed and f == 0 and donor < 0 and t >= 0 and dur >= 0:
-                earlier = c_last[top] if top >= 0 else lane_root[lane]
-                if earlier >= 0 and c_depth[earlier] == d and c_last[earlier] < 0 and c_duration[earlier] >= 0:
-                    began = t - dur - c_start[earlier]
-                    if -_NEAR <= began <= _NEAR and not c_flags[earlier] & _NO_ENTRY:
-                        # Every idle task is pid 0: the text took another CPU's exit for the one of this leaf.
-                        leaf = earlier
-            if leaf >= 0:
-                node = leaf
-                c_exit_cpu[node] = c
-            elif matched:
-                node = top
-                paired = True
-                if c_func[node] == 0:
-                    c_func[node] = f
-                top = c_parent[node]
-                if c_flags[node] & _CUT and not lanes.survive(node, top, c_flags):
-                    c_flags[node] |= _SELF_UNKNOWN
-                c_exit_cpu[node] = c
-                if c_cpu[node] >= 0 and c >= 0 and c_cpu[node] != c:
-                    c_flags[node] |= _MIGRATED
+                        d = self.c_depth[top] + 1 if top >= 0 else 0
+                    if d > _DEEPEST:
+                        d = _DEEPEST
+                    if top >= 0 and self.c_depth[top] >= d:
+                        above = self.unwind(lane, top, d if self.is_beside(top, d) else d - 1)
+                elif d >= 0:
+                    if d > _DEEPEST:
+                        d = _DEEPEST
+                    if top >= 0 and self.c_depth[top] != d:
+                        d = self.depth_of_exit(i, d, top)
+                        above = self.unwind(lane, top, d)
+            if resumed:
+                self.place(i, lane, above, n_lost, True)
+            if what == _MARK:
+                self.place(i, lane, above, self.func[i], False)
+                continue
+            node = self.leave(i, lane, above, d, above != top) if what == _EXIT else self.enter(i, lane, above, d)
+            if what != _ENTRY:
+                self.c_exit_cpu[node] = c
+                self.c_duration[node] = duration[i]
+                self.c_call[node] = calltime[i] if calltime[i] != 0 else -1
+                if duration[i] < 0:
+                    self.c_flags[node] |= _NO_EXIT
+                if self.has_retval:
+                    self.c_retval[node] = self.retval[i]
+                    self.c_flags[node] |= _HAS_RETVAL
+                self.lane_top[lane] = self.c_parent[node]
+
+    def switch(self, pid: cython.int, cpu: cython.int) -> cython.int:
+        """``pid`` now runs on ``cpu``: its lane."""
+        lane: cython.int = self.lanes.number(pid, cpu)
+        self.cpu_pid[cpu + 1] = pid
+        self.cpu_lane[cpu + 1] = lane
+        if lane >= self.lane_top.shape[0]:
+            self.see_lanes()
+        return lane
+
+    def catch_up(self, lane: cython.int, cpu: cython.int) -> cython.int:
+        """Gaps on the CPU that the lane was last seen on cut its open call; those on ``cpu`` are known from here on."""
+        if self.lane_cpu[lane] >= -1 and self.lane_gaps[lane] != self.cpu_gaps[self.lane_cpu[lane] + 1]:
+            self.lanes.catch_up(lane)
+        self.lane_gaps[lane] = self.cpu_gaps[cpu + 1]
+        return 0
+
+    def go_back(self, lane: cython.int, time: cython.longlong) -> cython.int:
+        """A record of the lane is before the one before it; by much: of another recording."""
+        self.lanes.n_back += 1
+        if self.timed and time + _LONG_AGO < self.lane_time[lane]:
+            # Nothing that is open will return in it.
+            self.lane_top[lane] = self.unwind(lane, self.lane_top[lane], -2)
+        return 0
+
+    def place(
+        self, i: cython.Py_ssize_t, lane: cython.int, top: cython.int, what: cython.longlong, is_loss: cython.bint
+    ) -> cython.int:
+        """Record ``i`` is a mark, or the first after a loss: it stands here."""
+        at: cython.Py_ssize_t = self.n_places
+        self.p_time[at] = self.time[i]
+        self.p_cpu[at] = self.cpu[i]
+        self.p_lane[at] = lane
+        self.p_what[at] = what
+        self.p_last[at] = self.lane_last[lane]
+        self.p_parent[at] = top
+        self.p_is_loss[at] = is_loss
+        self.n_places = at + 1
+        return 0
+
+    def is_beside(self, top: cython.int, depth: cython.int) -> cython.bint:
+        """Whether an entry at the depth of the open call ``top`` may stand inside it.
+
+        An interrupt between the tracer's counting down and the exit record stands beside its call, and inside it.
+        """
+        parent: cython.int
+        if self.c_depth[top] != depth or depth >= _DEEPEST_INTERRUPT or self.c_flags[top] & _CUT:
+            return False
+        parent = self.c_parent[top]
+        return parent < 0 or self.c_depth[parent] < depth
+
+    def unwind(self, lane: cython.int, top: cython.int, depth: cython.int) -> cython.int:
+        """What runs deeper has returned without our seeing it; the innermost call that is still open."""
+        while top >= 0 and self.c_depth[top] > depth:
+            top = self.abandon(top, lane)
+        return top
+
+    def abandon(self, node: cython.int, lane: cython.int) -> cython.int:
+        """The innermost open call of ``lane`` did not return in our sight; its caller, -1 for none.
+
+        What stands in it at its own depth was taken for an interrupt at its end; now it came after it.
+        """
+        parent: cython.int = self.c_parent[node]
+        last: cython.int = self.c_last[node]
+        child: cython.int = last
+        first: cython.int = -1
+        self.c_flags[node] |= _NO_EXIT
+        if self.c_flags[node] & _CUT:
+            self.lanes.pass_on(node, parent)
+        while child >= 0 and self.c_depth[child] <= self.c_depth[node]:
+            self.c_parent[child] = parent
+            if self.c_depth[child] > (self.c_depth[parent] + 1 if parent >= 0 else 0):
+                self.c_flags[child] |= _DEPTH_JUMP
+            first = child
+            child = self.c_previous[child]
+        if first >= 0:
+            self.c_last[node] = child
+            self.c_previous[first] = node
+            if parent >= 0:
+                self.c_last[parent] = last
             else:
-                node = n_nodes
-                n_nodes += 1
-                lane_last[lane] = node
-                c_func[node] = f
-                c_lane[node] = lane
-                c_cpu[node] = -1
-                c_exit_cpu[node] = c
-                c_start[node] = t - dur if t >= 0 and dur >= 0 and t >= dur else -1
-                c_depth[node] = d
-                c_parent[node] = top
-                c_first[node] = node
-                c_context[node] = context[i]
-                c_last[node] = -1
-                flag = _NO_ENTRY | _SELF_UNKNOWN
-                if d > (c_depth[top] + 1 if top >= 0 else 0):
-                    flag |= _DEPTH_JUMP
-                if gap_end[lane] >= 0 and c_start[node] <= gap_end[lane]:
-                    flag |= _CUT
-                c_flags[node] = flag
-                if has_caller:
-                    c_caller[node] = 0
-                if has_arg:
-                    c_arg[node] = -1
-                # Adopt what ran inside it: the last children of its caller, deeper and not over before it began.
-                # Or those of the call that stood in its place, if they began inside it.
-                earlier = c_last[top] if top >= 0 else lane_root[lane]
-                if donor >= 0:
-                    # What was moved out of it stands behind it, and would have to be taken in first.
-                    earlier = c_last[donor] if earlier == donor else -1
-                while earlier >= 0 and c_depth[earlier] > d and d >= 0:
-                    if donor >= 0:
-                        if c_start[earlier] < (called if same_clock and called >= 0 else c_start[node]):
-                            break
-                    elif called >= 0 and c_call[earlier] >= 0 and c_duration[earlier] >= 0:
-                        if c_call[earlier] + c_duration[earlier] <= called:
-                            break
-                    elif c_start[node] >= 0 and c_start[earlier] >= 0:
-                        if c_duration[earlier] >= 0:
-                            if c_start[earlier] + c_duration[earlier] <= c_start[node]:
-                                break
-                        elif c_start[earlier] < c_start[node]:
-                            break
-                    c_parent[earlier] = node
-                    c_first[node] = c_first[earlier]
-                    if c_depth[earlier] == d + 1:
-                        c_flags[earlier] &= ~_DEPTH_JUMP
-                    if c_last[node] < 0:
-                        c_last[node] = earlier
-                    earlier = c_previous[earlier]
-                if donor >= 0:
-                    c_previous[node] = c_last[top] if top >= 0 else lane_root[lane]
-                    if c_previous[node] == donor:
-                        c_last[donor] = earlier
-                else:
-                    c_previous[node] = earlier
-                if c_last[node] >= 0:
-                    # The first adopted child has no elder sibling any more; the caller's chain goes on behind it.
-                    child = c_last[node]
-                    while c_previous[child] != earlier:
-                        child = c_previous[child]
-                    c_previous[child] = -1
-                if top >= 0:
-                    c_last[top] = node
-                    earlier = c_previous[node]
-                    if timed and earlier >= 0 and c_start[earlier] + c_duration[earlier] > c_start[node] >= 0:
-                        # One of the two did not last as long as its text says.
-                        c_flags[top] |= _SELF_UNKNOWN
-                else:
-                    lane_root[lane] = node
-            c_duration[node] = dur
-            c_call[node] = called
-            if dur < 0:
-                c_flags[node] |= _NO_EXIT
-            if has_retval:
-                c_retval[node] = retval[i]
-                c_flags[node] |= _HAS_RETVAL
-            lane_top[lane] = top
-            continue
+                self.lane_root[lane] = last
+        return parent
 
-        # An entry, or an entry with its exit.
-        node = n_nodes
-        n_nodes += 1
-        lane_last[lane] = node
-        c_func[node] = f
-        c_lane[node] = lane
-        c_cpu[node] = c
-        c_start[node] = t
-        c_depth[node] = d
-        c_parent[node] = top
-        c_first[node] = node
-        c_context[node] = context[i]
-        c_last[node] = -1
-        flag = 0
-        if d > (c_depth[top] + 1 if top >= 0 else 0):
-            flag = _DEPTH_JUMP
+    def abandon_all(self) -> None:
+        """Nothing that is open will return."""
+        lane: cython.int
+        self.see_lanes()
+        self.lanes.catch_up_all()
+        for lane in range(len(self.lanes.keys)):
+            self.lane_top[lane] = self.unwind(lane, self.lane_top[lane], -2)
+
+    def enter(self, i: cython.Py_ssize_t, lane: cython.int, top: cython.int, d: cython.int) -> cython.int:
+        """A call begins in ``top``: its node."""
+        node: cython.int = self.n_nodes
+        self.n_nodes = node + 1
+        self.c_func[node] = self.func[i]
+        self.c_lane[node] = lane
+        self.c_cpu[node] = self.cpu[i]
+        self.c_exit_cpu[node] = -1
+        self.c_start[node] = self.time[i]
+        self.c_duration[node] = -1
+        self.c_call[node] = -1
+        self.c_depth[node] = d
+        self.c_parent[node] = top
+        self.c_first[node] = node
+        self.c_context[node] = self.context[i]
+        self.c_last[node] = -1
         if top >= 0:
-            c_previous[node] = c_last[top]
-            c_last[top] = node
+            self.c_flags[node] = _DEPTH_JUMP if d > self.c_depth[top] + 1 else 0
+            self.c_previous[node] = self.c_last[top]
+            self.c_last[top] = node
         else:
-            c_previous[node] = lane_root[lane]
-            lane_root[lane] = node
-        if has_caller:
-            c_caller[node] = caller[i]
-        if has_arg:
-            c_arg[node] = arg[i]
-        if what == _LEAF:
-            c_exit_cpu[node] = c
-            c_duration[node] = duration[i]
-            c_call[node] = calltime[i]
-            if duration[i] < 0:
-                flag |= _NO_EXIT
-            if has_retval:
-                c_retval[node] = retval[i]
-                flag |= _HAS_RETVAL
-            lane_top[lane] = top
-        else:
-            c_exit_cpu[node] = -1
-            c_duration[node] = -1
-            c_call[node] = -1
-            if has_retval:
-                c_retval[node] = 0
-            lane_top[lane] = node
-        c_flags[node] = flag
-    lanes.any_pair = paired
-    return n_nodes, n_places
+            self.c_flags[node] = _DEPTH_JUMP if d > 0 else 0
+            self.c_previous[node] = self.lane_root[lane]
+            self.lane_root[lane] = node
+        if self.has_retval:
+            self.c_retval[node] = 0
+        if self.has_caller:
+            self.c_caller[node] = self.caller[i]
+        if self.has_arg:
+            self.c_arg[node] = self.arg[i]
+        self.lane_last[lane] = node
+        self.lane_top[lane] = node
+        return node
 
+    def leave(
+        self, i: cython.Py_ssize_t, lane: cython.int, top: cython.int, d: cython.int, skipped: cython.bint
+    ) -> cython.int:
+        """An exit: the node that returns. ``skipped``: calls that were open inside it did not return."""
+        f: cython.int = self.func[i]
+        donor: cython.int = -1
+        node: cython.int = -1
+        if d < 0 and f != 0:
+            top = self.innermost(f, lane, top)
+        while top >= 0 and (d < 0 or self.c_depth[top] == d):
+            if self.close(i, top, lane, skipped):
+                return top
+            # Its own exit is lost, and so is the entry of the call that returns here.
+            if not self.c_flags[top] & _CUT:
+                self.lanes.n_strange += 1
+            donor = top
+            top = self.abandon(top, lane)
+            if d < 0:
+                break
+        if self.timed and donor < 0:
+            node = self.leaf_of(i, lane, top, d)
+        return node if node >= 0 else self.rebuild(i, lane, top, d, donor)
 
-def is_open(
-    func: cython.int,
-    depth: cython.int,
-    node: cython.int,
-    c_func: cython.int[::1],
-    c_depth: cython.short[::1],
-    c_parent: cython.int[::1],
-) -> cython.bint:
-    """Whether a call of ``func`` at ``depth`` is among ``node`` and its callers."""
-    while node >= 0 and c_depth[node] >= depth:
-        if c_depth[node] == depth and c_func[node] == func:
+    def depth_of_exit(self, i: cython.Py_ssize_t, d: cython.int, top: cython.int) -> cython.int:
+        """The depth of an exit that is not that of the call ``top``: some write the depth of exits wrong.
+
+        The function's name and the time tell the call.
+        """
+        f: cython.int = self.func[i]
+        began: cython.longlong
+        if f != 0:
+            if self.c_func[top] != f or self.is_open(f, d, top):
+                return d
+        elif self.paired or d != self.c_depth[top] + 1 or self.pid[i] == 0:
+            return d
+        if self.c_flags[top] & _CUT:
+            return d
+        if self.time[i] >= 0 and self.duration[i] >= 0 and self.c_start[top] >= 0:
+            began = self.time[i] - self.duration[i] - self.c_start[top]
+            if f == 0:
+                return self.c_depth[top] if -_ROUNDED <= began <= _ROUNDED else d
+            if not -_NEAR <= began <= _NEAR or (self.same_clock and self.calltime[i] > self.c_start[top]):
+                return d
+        return self.c_depth[top]
+
+    def is_open(self, func: cython.int, depth: cython.int, node: cython.int) -> cython.bint:
+        """Whether a call of ``func`` at ``depth`` is among ``node`` and its callers."""
+        while node >= 0 and self.c_depth[node] >= depth:
+            if self.c_depth[node] == depth and self.c_func[node] == func:
+                return True
+            node = self.c_parent[node]
+        return False
+
+    def innermost(self, func: cython.int, lane: cython.int, top: cython.int) -> cython.int:
+        """No depth to go by: the innermost open call of this function, ``top`` if there is none."""
+        node: cython.int = top
+        while node >= 0 and self.c_func[node] != func:
+            node = self.c_parent[node]
+        if node >= 0:
+            while top != node:
+                top = self.abandon(top, lane)
+        return top
+
+    def close(self, i: cython.Py_ssize_t, node: cython.int, lane: cython.int, skipped: cython.bint) -> cython.bint:
+        """Whether record ``i`` is the exit of the open call ``node``, at whose depth it is; then it has returned."""
+        f: cython.int = self.func[i]
+        cpu: cython.int = self.c_cpu[node]
+        began: cython.longlong
+        if f != 0 and self.c_func[node] != f and self.c_func[node] != 0:
+            return False
+        if self.c_flags[node] & _CUT and not self.outlasts(i, node):
+            return False
+        if f != 0:
+            self.c_func[node] = f
+        elif self.timed and self.time[i] >= 0 and self.duration[i] >= 0 and self.c_start[node] >= 0:
+            began = self.time[i] - self.duration[i] - self.c_start[node]
+            if (began > _NEAR or began < -_NEAR) and not self.is_late(i, node, lane, skipped):
+                return False
+        if self.c_flags[node] & _CUT and not self.lanes.survive(node, self.c_parent[node]):
+            self.c_flags[node] |= _SELF_UNKNOWN
+        if cpu != self.cpu[i] and cpu >= 0 and self.cpu[i] >= 0:
+            self.c_flags[node] |= _MIGRATED
+        self.paired = True
+        return True
+
+    def outlasts(self, i: cython.Py_ssize_t, node: cython.int) -> cython.bint:
+        """Whether the call that returns with record ``i`` began before the loss that cut ``node``."""
+        if self.same_clock and self.calltime[i] > 0:
+            return self.lanes.began_before_gap(node, self.calltime[i])
+        if self.time[i] < 0 or self.duration[i] < 0:
             return True
-        node = c_parent[node]
-    return False
+        return self.lanes.began_before_gap(node, self.time[i] - self.duration[i])
 
+    def is_late(self, i: cython.Py_ssize_t, node: cython.int, lane: cython.int, skipped: cython.bint) -> cython.bint:
+        """Whether record ``i`` is the exit of ``node`` though the times are apart: something delayed a record."""
+        answer: cython.int
+        answer = self.delays.agree(node, self.time[i], self.duration[i], skipped, self.lane_last[lane])
+        if answer > 1:
+            self.c_flags[node] |= _STRETCHED if answer == 2 else _SELF_UNKNOWN
+        return answer != 0
 
-def abandon(
-    node: cython.int,
-    lane: cython.int,
-    lanes: Lanes,
-    lane_root: cython.int[::1],
-    c_depth: cython.short[::1],
-    c_parent: cython.int[::1],
-    c_previous: cython.int[::1],
-    c_last: cython.int[::1],
-    c_flags: cython.uint[::1],
-) -> cython.int:
-    """The innermost open call of ``lane`` did not return in our sight; its caller, -1 for none.
+    def leaf_of(self, i: cython.Py_ssize_t, lane: cython.int, top: cython.int, d: cython.int) -> cython.int:
+        """The leaf whose exit record ``i`` is, -1 for none.
 
-    What stands in it at its own depth was taken for an interrupt at its end; now it came after it.
-    """
-    parent: cython.int = c_parent[node]
-    last: cython.int = c_last[node]
-    child: cython.int = last
-    first: cython.int = -1
-    c_flags[node] |= _NO_EXIT
-    if c_flags[node] & _CUT:
-        lanes.pass_on(node, parent, c_flags)
-    while child >= 0 and c_depth[child] <= c_depth[node]:
-        c_parent[child] = parent
-        if c_depth[child] > (c_depth[parent] + 1 if parent >= 0 else 0):
-            c_flags[child] |= _DEPTH_JUMP
-        first = child
-        child = c_previous[child]
-    if first >= 0:
-        c_last[node] = child
-        c_previous[first] = node
-        if parent >= 0:
-            c_last[parent] = last
-        else:
-            lane_root[lane] = last
-    return parent
+        Every idle task is pid 0: the text took another CPU's exit for the one of this leaf.
+        """
+        leaf: cython.int
+        t: cython.longlong = self.time[i]
+        dur: cython.longlong = self.duration[i]
+        if self.pid[i] != 0 or self.func[i] != 0 or t < 0 or dur < 0:
+            return -1
+        leaf = self.c_last[top] if top >= 0 else self.lane_root[lane]
+        if leaf < 0 or self.c_depth[leaf] != d or self.c_last[leaf] >= 0 or self.c_duration[leaf] < 0:
+            return -1
+        if self.c_flags[leaf] & _NO_ENTRY or not -_NEAR <= t - dur - self.c_start[leaf] <= _NEAR:
+            return -1
+        return leaf
+
+    def rebuild(
+        self, i: cython.Py_ssize_t, lane: cython.int, top: cython.int, d: cython.int, donor: cython.int
+    ) -> cython.int:
+        """A call in ``top`` that only its exit tells of, with what ran inside it. ``donor`` stood in its place."""
+        node: cython.int = self.enter(i, lane, top, d)
+        t: cython.longlong = self.time[i]
+        dur: cython.longlong = self.duration[i]
+        earlier: cython.int
+        self.c_cpu[node] = -1
+        self.c_start[node] = t - dur if t >= 0 and dur >= 0 and t >= dur else -1
+        self.c_flags[node] |= _NO_ENTRY | _SELF_UNKNOWN
+        if self.lane_gap_end[lane] >= 0 and self.c_start[node] <= self.lane_gap_end[lane]:
+            self.c_flags[node] |= _CUT
+        if self.has_caller:
+            self.c_caller[node] = 0
+        if self.has_arg:
+            self.c_arg[node] = -1
+        self.adopt(node, donor, self.calltime[i] if self.calltime[i] != 0 else -1)
+        earlier = self.c_previous[node] if top >= 0 and self.timed else -1
+        if earlier >= 0 and self.c_start[earlier] + self.c_duration[earlier] > self.c_start[node] >= 0:
+            # One of the two did not last as long as its text says.
+            self.c_flags[top] |= _SELF_UNKNOWN
+        return node
+
+    def adopt(self, node: cython.int, donor: cython.int, called: cython.longlong) -> cython.int:
+        """Take in what ran inside it: the last children of its caller, deeper and not over before it began.
+
+        Or those of the call that stood in its place, if they began inside it.
+        """
+        d: cython.int = self.c_depth[node]
+        earlier: cython.int = self.c_previous[node]
+        child: cython.int = -1
+        if donor >= 0:
+            # What was moved out of it stands behind it, and would have to be taken in first.
+            earlier = self.c_last[donor] if earlier == donor else -1
+        while d >= 0 and earlier >= 0 and self.c_depth[earlier] > d:
+            if not (
+                self.began_inside(earlier, node, called) if donor >= 0 else self.ran_inside(earlier, node, called)
+            ):
+                break
+            self.c_parent[earlier] = node
+            self.c_first[node] = self.c_first[earlier]
+            if self.c_depth[earlier] == d + 1:
+                self.c_flags[earlier] &= ~_DEPTH_JUMP
+            if self.c_last[node] < 0:
+                self.c_last[node] = earlier
+            child = earlier
+            earlier = self.c_previous[earlier]
+        if donor < 0:
+            self.c_previous[node] = earlier
+        elif self.c_previous[node] == donor:
+            self.c_last[donor] = earlier
+        if child >= 0:
+            # The first adopted child has no elder sibling any more; the caller's chain goes on behind it.
+            self.c_previous[child] = -1
+        return 0
+
+    def began_inside(self, child: cython.int, node: cython.int, called: cython.longlong) -> cython.bint:
+        """Whether a child of the call that stood in the place of ``node`` began in this one."""
+        return self.c_start[child] >= (called if self.same_clock and called >= 0 else self.c_start[node])
+
+    def ran_inside(self, child: cython.int, node: cython.int, called: cython.longlong) -> cython.bint:
+        """Whether an elder sibling of ``node`` was not over before this one began."""
+        if called >= 0 and self.c_call[child] >= 0 and self.c_duration[child] >= 0:
+            return self.c_call[child] + self.c_duration[child] > called
+        if self.c_start[node] < 0 or self.c_start[child] < 0:
+            return True
+        if self.c_duration[child] >= 0:
+            return self.c_start[child] + self.c_duration[child] > self.c_start[node]
+        return self.c_start[child] >= self.c_start[node]
