@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -35,18 +36,58 @@ def failed_calls(trace: Trace, lanes: Sequence[int] | None = None) -> list[Faile
     status = trace.companion.exit_status if trace.companion is not None else None
     if status == 0:
         return [Failed(call, _usual(call) or _COMMAND_SUCCEEDED) for call in calls if call.error]
-    failed = [Failed(call, _judge(call, calls[i + 1 :], codes)) for i, call in enumerate(calls) if call.error]
+    failed = _judged(calls, codes)
     if status is None and not any(codes.values()):
         # Nothing says that the command failed: then a look-up that it outlived by far decided nothing.
-        failed = [_outlived(one, calls) for one in failed]
+        failed = _outlived(failed, calls)
     return failed
 
 
-def _outlived(one: Failed, calls: Sequence[SystemCall]) -> Failed:
-    if one.benign or not _is_search(one.call):
-        return one
-    n_later = sum(c.lane == one.call.lane and c.start_ns > one.call.start_ns and not c.error for c in calls)
-    return Failed(one.call, _WENT_ON) if n_later > _MANY else one
+def _judged(calls: Sequence[SystemCall], codes: dict[int, int]) -> list[Failed]:
+    """The calls that failed, from the last to the first: what came after each is known by then."""
+    failed: list[Failed] = []
+    later = _Later()
+    for call in reversed(calls):
+        if call.error:
+            failed.append(Failed(call, _judge(call, later, codes)))
+        else:
+            later.add(call)
+    failed.reverse()
+    return failed
+
+
+class _Later:
+    """What succeeded after the call at hand, task by task."""
+
+    def __init__(self) -> None:
+        self.executed: set[tuple[int, str]] = set()
+        self.found: set[tuple[int, str]] = set()
+        self.succeeded: set[tuple[int, str, str | None, str]] = set()
+
+    def add(self, call: SystemCall) -> None:
+        """One more, which returned no error."""
+        if call.result is None:
+            return
+        if call.result == 0:
+            self.executed.add((call.lane, call.name))
+        if call.path is not None:
+            self.found.add((call.lane, PurePosixPath(call.path).name))
+        self.succeeded.add((call.lane, call.name, call.path, call.text))
+
+
+def _outlived(failed: Sequence[Failed], calls: Sequence[SystemCall]) -> list[Failed]:
+    """A look-up after which its task made many calls that succeeded decided nothing."""
+    begins: dict[int, list[int]] = {}
+    for call in calls:
+        if not call.error:
+            begins.setdefault(call.lane, []).append(call.start_ns)
+    found = []
+    for one in failed:
+        in_lane = begins.get(one.call.lane, [])
+        n_later = len(in_lane) - bisect_right(in_lane, one.call.start_ns)
+        went_on = not one.benign and _is_search(one.call) and n_later > _MANY
+        found.append(Failed(one.call, _WENT_ON) if went_on else one)
+    return found
 
 
 def _usual(call: SystemCall) -> str:
@@ -83,28 +124,17 @@ def _lanes(trace: Trace) -> list[int]:
     return [lane for lane, task in enumerate(trace.tasks.tasks) if task.pid != 0]
 
 
-def _judge(call: SystemCall, later: Sequence[SystemCall], codes: dict[int, int]) -> str:
+def _judge(call: SystemCall, later: _Later, codes: dict[int, int]) -> str:
     usual = _usual(call)
     if usual:
         return usual
     if codes.get(call.lane) == 0:
         return _TASK_SUCCEEDED
-    if call.name in ("execve", "execveat") and any(
-        one.name == call.name and one.lane == call.lane and one.result == 0 for one in later
-    ):
+    if call.name in ("execve", "execveat") and (call.lane, call.name) in later.executed:
         return _FOUND_LATER
-    if call.path is not None and looks_a_path_up(call.name):
-        name = PurePosixPath(call.path).name
-        for one in later:
-            if one.lane != call.lane or one.path is None or one.error or one.result is None:
-                continue
-            if PurePosixPath(one.path).name == name:
-                return _FOUND_LATER
-    if not looks_a_path_up(call.name) and call.text and any(
-        (one.lane, one.name, one.path, one.text) == (call.lane, call.name, call.path, call.text)
-        and one.result is not None
-        and not one.error
-        for one in later
-    ):
+    if looks_a_path_up(call.name):
+        found = call.path is not None and (call.lane, PurePosixPath(call.path).name) in later.found
+        return _FOUND_LATER if found else ""
+    if call.text and (call.lane, call.name, call.path, call.text) in later.succeeded:
         return _SUCCEEDED_LATER
     return ""
