@@ -23,7 +23,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "src")]
 import numpy as np  # noqa: E402 - before instrumentation: it is not what is tested
 
 with atheris.instrument_imports(include=["kfgraph.parse.tracedat", "kfgraph.tracefile"]):
-    from kfgraph.parse.tracedat import feed, names, raw, reader
+    from kfgraph.parse.tracedat import codenames, feed, raw, reader
 
 from fuzz import inputs  # noqa: E402
 from kfgraph.errors import InputError  # noqa: E402
@@ -132,7 +132,7 @@ class Pages:
 
 
 def main() -> None:
-    names.Future = Now  # type: ignore[misc, assignment]
+    codenames.Future = Now  # type: ignore[misc, assignment]
     reader.BATCH_ROWS = raw.BATCH_ROWS = 64
     use_plain_loops()
     folder = tempfile.mkdtemp(prefix="fuzz-tracedat-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)

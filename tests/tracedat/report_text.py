@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kfgraph.parse.records import ENTRY, EXIT, LOSS
 from kfgraph.parse.tracedat import read, records
-from kfgraph.parse.tracedat.names import Names
+from kfgraph.parse.tracedat.codenames import Names
 from kfgraph.parse.tracedat.raw import Record
 from kfgraph.tracefile.contents import read_contents
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, overload
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from kfgraph.model.lazily import MadeWhenAsked
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
@@ -66,40 +68,24 @@ class Pieces:
         return len(self._ends)
 
     def _piece(self, at: int) -> Bytes:
-        if at < 0:
-            at += len(self)
-        if not 0 <= at < len(self):
-            raise IndexError(at)
         return self._data[self._ends[at - 1] if at else 0 : self._ends[at]]
 
 
-class Strings(Pieces, Sequence[str]):
-    """String i is piece i up to the first NUL, decoded when asked for."""
+class Strings(Pieces, MadeWhenAsked[str]):
+    """String i is piece i up to the first NUL."""
 
-    @overload
-    def __getitem__(self, at: int) -> str: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[str]: ...
-    def __getitem__(self, at: int | slice) -> str | list[str]:
-        if isinstance(at, slice):
-            return [self[i] for i in range(*at.indices(len(self)))]
+    def _made(self, at: int) -> str:
         return self._piece(at).tobytes().partition(b"\0")[0].decode("utf-8", "backslashreplace")
 
 
-class Arrays(Pieces, Sequence[npt.NDArray[Any]]):
+class Arrays(Pieces, MadeWhenAsked[npt.NDArray[Any]]):
     """Array i is piece i as numbers of ``dtype``; a rest that is less than a number is left out."""
 
     def __init__(self, data: Bytes, ends: Int64, dtype: np.dtype[Any]) -> None:
         super().__init__(data, ends)
         self._dtype = dtype
 
-    @overload
-    def __getitem__(self, at: int) -> npt.NDArray[Any]: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[npt.NDArray[Any]]: ...
-    def __getitem__(self, at: int | slice) -> npt.NDArray[Any] | list[npt.NDArray[Any]]:
-        if isinstance(at, slice):
-            return [self[i] for i in range(*at.indices(len(self)))]
+    def _made(self, at: int) -> npt.NDArray[Any]:
         piece = self._piece(at)
         whole = piece[: len(piece) // self._dtype.itemsize * self._dtype.itemsize]
         return np.frombuffer(whole.tobytes(), self._dtype).astype(self._dtype.newbyteorder("="))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import overload
 
 import numpy as np
-import numpy.typing as npt
+
+from kfgraph.model.fields import Pieces
+from kfgraph.model.lazily import MadeWhenAsked
 
 
 def decode(text: bytes) -> str:
@@ -29,25 +30,11 @@ def event_of(text: bytes) -> tuple[bytes, bytes]:
     return b"comment", text
 
 
-class Texts(Sequence[str]):
-    """Text i is ``data[ends[i - 1]:ends[i]]``, decoded when asked for."""
+class Texts(Pieces, MadeWhenAsked[str]):
+    """Text i is ``data[ends[i - 1]:ends[i]]``."""
 
     def __init__(self, data: bytes | bytearray, ends: Sequence[int]) -> None:
-        self._data = bytes(data)
-        self._ends: npt.NDArray[np.int64] = np.array(ends, np.int64)
+        super().__init__(np.frombuffer(bytes(data), np.uint8), np.array(ends, np.int64))
 
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    @overload
-    def __getitem__(self, at: int) -> str: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[str]: ...
-    def __getitem__(self, at: int | slice) -> str | list[str]:
-        if isinstance(at, slice):
-            return [self[i] for i in range(*at.indices(len(self)))]
-        if at < 0:
-            at += len(self)
-        if not 0 <= at < len(self):
-            raise IndexError(at)
-        return decode(self._data[int(self._ends[at - 1]) if at else 0 : int(self._ends[at])])
+    def _made(self, at: int) -> str:
+        return decode(self._piece(at).tobytes())

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from kfgraph.errors import InputError, NoMatchError, Notice
 from kfgraph.model.units import format_bytes
+from kfgraph.tracefile.damage import Notes
 from kfgraph.tracefile.header import Header, read_header
 from kfgraph.tracefile.layout import COMPRESSED, LIMITS, Buffer, Option
-from kfgraph.tracefile.notes import Notes
 from kfgraph.tracefile.options import Options, Place
 from kfgraph.tracefile.recover import restore_hint
 from kfgraph.tracefile.source import Damage, Fields, Source

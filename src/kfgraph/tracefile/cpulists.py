@@ -6,9 +6,9 @@ import struct
 from bisect import bisect_right
 
 from kfgraph.model.units import format_bytes
+from kfgraph.tracefile.damage import Notes
 from kfgraph.tracefile.header import Header
 from kfgraph.tracefile.layout import MAX_CHUNK, Buffer, Chunk, CpuData, plain_chunks
-from kfgraph.tracefile.notes import Notes
 from kfgraph.tracefile.source import Damage, most_stored
 
 _CHUNK_AT_LEAST = 128

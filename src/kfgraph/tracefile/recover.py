@@ -10,9 +10,9 @@ from pathlib import Path
 from kfgraph.errors import notice
 from kfgraph.model.spelling import shell_line, shell_word
 from kfgraph.tracefile.cpulists import CpuLists
+from kfgraph.tracefile.damage import Notes
 from kfgraph.tracefile.header import Header
 from kfgraph.tracefile.layout import COMPRESSED, MAX_CPUS, SECTIONS, Buffer, CpuData, Option, plain_chunks
-from kfgraph.tracefile.notes import Notes
 from kfgraph.tracefile.options import Options, Place
 from kfgraph.tracefile.source import Damage, Source, whole
 

@@ -6,9 +6,9 @@ Source: trace-cmd.dat.v7(5), and trace-input.c of libtracecmd.
 from __future__ import annotations
 
 from kfgraph.tracefile.cpulists import CpuLists
+from kfgraph.tracefile.damage import Notes
 from kfgraph.tracefile.header import Header, checked_page_size
 from kfgraph.tracefile.layout import COMPRESSED, MAX_CPUS, SECTIONS, Buffer, Option
-from kfgraph.tracefile.notes import Notes
 from kfgraph.tracefile.options import Options, Parts, Place
 from kfgraph.tracefile.recover import find_sections, recovered_buffers
 from kfgraph.tracefile.source import Damage, Fields

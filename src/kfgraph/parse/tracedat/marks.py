@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, overload
+from typing import Any
 
+from kfgraph.model.lazily import MadeWhenAsked
 from kfgraph.parse.tracedat.formats import EventFormat, Field, element_size, signed_width
 from kfgraph.parse.tracedat.markrecords import Records
 
@@ -13,7 +13,7 @@ _ADDRESS = 1 << 40
 """Unsigned longs from here on are shown in hex: they are addresses or bit masks."""
 
 
-class MarkTexts(Sequence[str]):
+class MarkTexts(MadeWhenAsked[str]):
     """``texts[i]``: the fields of mark i.
 
     Raises:
@@ -31,14 +31,8 @@ class MarkTexts(Sequence[str]):
     def __len__(self) -> int:
         return len(self._records)
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[str]: ...
-    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        record = self._records.one(index)
+    def _made(self, at: int) -> str:
+        record = self._records.one(at)
         event = self._formats.get(self._number(record, 0, 2))
         if event is None:
             return f"type={self._number(record, 0, 2)}"

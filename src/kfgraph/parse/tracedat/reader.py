@@ -22,14 +22,14 @@ from kfgraph.parse.records import ENTRY, EXIT, RecordBatch
 from kfgraph.parse.texts import decode
 from kfgraph.parse.tracedat import pages, streams
 from kfgraph.parse.tracedat.clock import read_time_base
+from kfgraph.parse.tracedat.codenames import Names
 from kfgraph.parse.tracedat.feed import Prefetcher
 from kfgraph.parse.tracedat.formats import EventFormat, Field, Formats, parse_page_layout, read_formats
 from kfgraph.parse.tracedat.markfields import MarkFields
 from kfgraph.parse.tracedat.markrecords import FileRecords
 from kfgraph.parse.tracedat.marks import MarkTexts
-from kfgraph.parse.tracedat.names import Names
+from kfgraph.tracefile.damage import Notes
 from kfgraph.tracefile.layout import Option
-from kfgraph.tracefile.notes import Notes
 from kfgraph.tracefile.source import Damage
 
 BATCH_ROWS = 1 << 16

@@ -12,8 +12,8 @@ from kfgraph.model.symbols import SymbolTable
 from kfgraph.parse.background import beside
 from kfgraph.parse.tracedat.kallsyms import MOST_LINES, Kallsyms, Symbol, loaded_modules, module_at
 from kfgraph.tracefile.contents import Contents
+from kfgraph.tracefile.damage import Notes
 from kfgraph.tracefile.layout import Option
-from kfgraph.tracefile.notes import Notes
 from kfgraph.tracefile.source import Damage, Fields
 
 
