@@ -162,5 +162,17 @@ def test_a_merged_tree_keeps_the_errors_in_json() -> None:
     assert call_tree(trace, root=["root"], merge=True, hide=["open"]).tree.n_errors.tolist() == [0, 2]
 
 
+def test_what_is_odd_about_one_call_is_said_of_all_that_it_is_merged_with() -> None:
+    cut, jump = int(Flag.CUT_BY_LOSS), int(Flag.DEPTH_JUMP)
+    trace = trace_of([call("root", 1, call("f", 5), call("f", 7, flags=cut), call("f", 9, flags=jump))])
+    merged = call_tree(trace, root=["root"], merge=True).tree
+    assert merged.flags.tolist() == [0, cut | jump]
+    # A run is of calls that ended alike; what else is odd is said of all of them.
+    folded = fold(call_tree(trace, root=["root"]).tree, FoldOptions(max_rows=None)).tree
+    assert folded.flags.tolist() == [0, 0, cut, jump]
+    alike = trace_of([call("root", 1, call("f", 5), call("f", 9, flags=jump))])
+    assert fold(call_tree(alike, root=["root"]).tree, FoldOptions(max_rows=None)).tree.flags.tolist() == [0, jump]
+
+
 def test_known_parts_of_bounds() -> None:
     assert known_part(np.array([0, 7, -1, -8])).tolist() == [0, 7, 0, 7]
