@@ -223,6 +223,20 @@ def test_reading_and_analysing_load_no_pandas() -> None:
     assert loaded_by("import kfgraph; kfgraph.load, kfgraph.top, kfgraph.call_tree") & NEVER_AT_IMPORT == set()
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["show", "show --merge", "show -e *", "show --json", "top", "info", "errors", "why", "syscalls"],
+)
+def test_masked_arrays_are_not_imported(line: str) -> None:
+    """As numpy.unique does: that is a tenth of a small command's time. ``kfgraph.model.arrays.distinct`` is there."""
+    command, *options = line.split()
+    for name in ("insmod-fail19.dat", "insmod-foo-fail19.dat"):
+        args = [command, str(REPOSITORY / "examples" / name), *options]
+        code = f"import sys, kfgraph\nkfgraph.main({args})\nsys.exit('numpy.ma' in sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (done.returncode, len(done.stdout) > 10) == (0, True)
+
+
 def tracked_texts() -> Iterator[tuple[str, str]]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True)
     if listed.returncode:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kfgraph.analyze.select import less_own_cost
+from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import CONTEXTS, UNKNOWN_CONTEXT, Flag
 from kfgraph.model.trace import Trace
 
@@ -148,7 +149,7 @@ def info(trace: Trace) -> Info:
         max_level=int(calls.level.max(initial=-1)),
         n_retvals=flags["HAS_RETVAL"],
         has_args=calls.args is not None,
-        cpus=tuple(np.unique(calls.cpu[calls.cpu >= 0]).tolist()),
+        cpus=tuple(distinct(calls.cpu[calls.cpu >= 0]).tolist()),
         tasks=tuple(sorted(tasks, key=lambda task: -task.n_calls)),
         events=dict(sorted(zip(trace.marks.names, marks, strict=True), key=lambda event: -event[1])),
         contexts={name: n for name, n in contexts.items() if n},

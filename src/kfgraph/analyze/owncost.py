@@ -22,6 +22,7 @@ from kfgraph.kernel.loader import (
     notifies_of_modules,
     plain,
 )
+from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import CallTable
 from kfgraph.model.sparse import Sparse
 from kfgraph.model.trace import Trace
@@ -140,7 +141,7 @@ def _run(calls: CallTable, load: int, runs: Bool, of_module: Bool) -> Int32:
     """The functions of a module that were run from the calls that run such, below ``load``."""
     inside = np.arange(load + 1, calls.end[load])
     inside = inside[of_module[calls.func[inside]]]
-    return np.unique(calls.func[inside[runs[calls.func[calls.parent[inside]]]]])
+    return distinct(calls.func[inside[runs[calls.func[calls.parent[inside]]]]])
 
 
 def _name(module: str) -> str:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, by_level
 from kfgraph.kernel.returns import Fails, fails, is_sure, known
+from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.symbols import Returned, SymbolTable
 
@@ -60,7 +61,7 @@ def errors_of(calls: CallTable, symbols: SymbolTable) -> Errors:
         how[those] = way
         found = _errors(decoded(returned_type(symbols, code), calls.retval[rows[those]]))
         codes[rows[those]] = found
-        certain = [error for error in np.unique(found[found != 0]).tolist() if is_sure(error, way)]
+        certain = [error for error in distinct(found[found != 0]).tolist() if is_sure(error, way)]
         sure[rows[those]] = np.isin(found, certain)
     failed = codes[rows] != 0
     _hand_down(calls, codes, sure, rows[failed], how[failed])

@@ -16,6 +16,7 @@ from kfgraph.analyze.owncost import OwnCost, own_cost
 from kfgraph.errors import NoMatchError, Notice, UsageError, notice
 from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.names import listed, matching
 from kfgraph.model.trace import Trace
@@ -53,7 +54,7 @@ class Selection:
     @property
     def lanes(self) -> Int32:
         """The lanes that have a root, ascending."""
-        return np.unique(self.trace.calls.lane[self.roots])
+        return distinct(self.trace.calls.lane[self.roots])
 
     def __len__(self) -> int:
         return int(self.keep.sum())
@@ -92,7 +93,7 @@ def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
         keep &= _of_lanes(calls, lanes)
         others = 0 if task or pid else n - int(keep.sum())
         if others:
-            n_tasks = len(np.unique(calls.lane[~keep]))
+            n_tasks = len(distinct(calls.lane[~keep]))
             notices.append(notice("other-tasks", others, tasks=plural(n_tasks, "other task")))
     dropped = np.zeros(n, np.bool_)
     if not given["pre_exec"]:
@@ -196,7 +197,7 @@ def _is_task(comm: str, label: str, pattern: str) -> bool:
 
 
 def _one_of_the_cpus(calls: CallTable, cpus: Sequence[int]) -> None:
-    have = np.unique(calls.cpu[calls.cpu >= 0]).tolist()
+    have = distinct(calls.cpu[calls.cpu >= 0]).tolist()
     if len(calls) and not have:
         raise UsageError("--cpu: this trace does not tell the CPU of its calls", "leave --cpu out")
     for cpu in cpus:
@@ -268,7 +269,7 @@ def _outermost_matches(trace: Trace, patterns: Sequence[str], keep: Bool) -> Int
             found = np.array([system_call_of(name) == pattern for name in symbols.names], np.bool_)
             rows = found[calls.func]
         if not rows.any():
-            called = np.unique(calls.func)
+            called = distinct(calls.func)
             raise NoMatchError(
                 f"no call of {pattern!r} in this trace",
                 _nearest(pattern, {symbols.labels[code] for code in called if code})

@@ -13,6 +13,7 @@ import numpy as np
 from kfgraph.analyze.forest import Int32
 from kfgraph.kernel.syscall_numbers import names_by_number
 from kfgraph.kernel.syscalls import PATH_EVENT
+from kfgraph.model.arrays import distinct
 from kfgraph.model.trace import Trace
 
 _ENTER, _EXIT = "sys_enter", "sys_exit"
@@ -60,7 +61,7 @@ def system_call_events(trace: Trace) -> SystemCallEvents:
             result[mark] = _signed(int(told[1], 0))
     path: dict[int, str] = {}
     pointer: dict[int, int] = {}
-    for name in dict.fromkeys(marks.names[code] for code in np.unique(marks.name[paths]).tolist()):
+    for name in dict.fromkeys(marks.names[code] for code in distinct(marks.name[paths]).tolist()):
         path |= {mark: said.strip('"') for mark, said in _column(trace, name, "path") if said.strip('"') != _FAULT}
         pointer |= {mark: value for mark, value in _column(trace, name, "user") if isinstance(value, int)}
     return SystemCallEvents(enters, exits, paths, named, result, path, pointer)

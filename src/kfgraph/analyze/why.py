@@ -20,6 +20,7 @@ from kfgraph.kernel.benign import meaning
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.kernel.unwinding import decides_nothing, gives_back, plain, tells, waits
+from kfgraph.model.arrays import distinct
 from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
@@ -375,7 +376,7 @@ def _never_ran(trace: Trace) -> tuple[tuple[str, tuple[str, ...], int], ...]:
         return ()
     ran = {
         (trace.symbols.modules[code], plain(trace.symbols.names[code]))
-        for code in np.unique(trace.calls.func).tolist()
+        for code in distinct(trace.calls.func).tolist()
         if trace.symbols.modules[code]
     }
     found = []

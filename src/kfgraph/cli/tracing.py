@@ -25,6 +25,7 @@ from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
 from kfgraph.cli.saying import say
 from kfgraph.errors import CaptureError, KfgraphError, MachineError, UsageError
+from kfgraph.model.arrays import distinct
 from kfgraph.model.spelling import shell_word, spelt_out_lines
 from kfgraph.model.units import parse_ns, plural
 
@@ -348,4 +349,4 @@ def _count(loaded: Trace) -> tuple[int, int, str]:
     if loaded.command_lanes is not None:
         shown &= np.isin(calls.lane, list(loaded.command_lanes))
     root = "load_module" if "load_module" in loaded.symbols.names else ""
-    return int(shown.sum()), len(np.unique(calls.lane[shown])), root
+    return int(shown.sum()), len(distinct(calls.lane[shown])), root

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.retval import values_of
 from kfgraph.kernel.returns import error_name
+from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import CONTEXTS, Flag
 from kfgraph.model.spelling import json_text
 from kfgraph.model.tree import NodeKind
@@ -37,7 +38,7 @@ def write_calls(call_tree: CallTree, out: TextIO) -> None:
         for task in trace.tasks.tasks
     ]
     contexts = [json_text(name) for name in CONTEXTS] + ["null"] * (256 - len(CONTEXTS))
-    flag_names = {int(flags): json_text(_names(int(flags))) for flags in np.unique(calls.flags)}
+    flag_names = {int(flags): json_text(_names(int(flags))) for flags in distinct(calls.flags)}
     is_call = tree.row >= 0
     rows = tree.row[is_call]
     # A task's node is no call: below it the parent is null.
@@ -138,7 +139,7 @@ def _recorded(call_tree: CallTree, nodes: npt.NDArray[np.intp]) -> Callable[[int
     if tree.has("error"):
         # Twice the error number, and one more where it is sure.
         errors = 2 * tree.error[nodes].astype(np.int64) + tree.error_sure[nodes]
-        said = {key: _error(key >> 1, bool(key & 1), trace.meta.arch) for key in np.unique(errors).tolist()}
+        said = {key: _error(key >> 1, bool(key & 1), trace.meta.arch) for key in distinct(errors).tolist()}
 
     def texts(first: int, last: int) -> list[str]:
         part = slice(first, last)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.errors import InputError
+from kfgraph.model.arrays import distinct
 from kfgraph.model.trace import Trace, TraceMeta
 from kfgraph.parse.assemble import assemble
 from kfgraph.parse.input import Input
@@ -102,7 +103,7 @@ class _Held:
 
     def _is_open(self, rows: RecordBatch) -> bool:
         """Whether a later line can tell the task of one of these rows."""
-        untold = np.unique(rows.cpu[(rows.pid == -1) & (rows.kind != np.uint8(LOSS))])
+        untold = distinct(rows.cpu[(rows.pid == -1) & (rows.kind != np.uint8(LOSS))])
         return any(cpu not in self.first_pids for cpu in untold.tolist() if cpu >= 0)
 
     def _feed(self, rows: RecordBatch) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from kfgraph.errors import InputError, Notice, notice
 from kfgraph.kernel.fitting import Fit, fit
 from kfgraph.kernel.module import Module, read_module
+from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag
 from kfgraph.model.symbols import UNKNOWN
 from kfgraph.model.trace import Trace
@@ -46,7 +47,7 @@ def apply(trace: Trace, given: Given) -> Trace:
         else:
             modules.append(module)
     calls, symbols = trace.calls, trace.symbols
-    codes = np.unique(calls.func)
+    codes = distinct(calls.func)
     unknown = {int(symbols.addresses[c]): int(c) for c in codes if c != UNKNOWN and not symbols.resolved[c]}
     inits, callers = _called_by(trace, unknown, _CALLS_INITS), _callers(trace, unknown)
     own = _called_by(trace, unknown, *_LOADS)
@@ -96,7 +97,7 @@ def _called_by(trace: Trace, unknown: dict[int, int], *names: str) -> list[int]:
     caller = symbols.codes_where(name.partition(".")[0] in names for name in symbols.names)
     below = np.flatnonzero(np.isin(calls.func, list(unknown.values())) & (calls.parent >= 0))
     called = below[np.isin(calls.func[calls.parent[below]], caller)]
-    return [int(symbols.addresses[code]) for code in np.unique(calls.func[called])]
+    return [int(symbols.addresses[code]) for code in distinct(calls.func[called])]
 
 
 def _callers(trace: Trace, unknown: dict[int, int]) -> dict[int, frozenset[int]]:

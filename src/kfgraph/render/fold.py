@@ -13,6 +13,7 @@ from kfgraph.analyze.errors import failed, failures
 from kfgraph.analyze.fit import Fit, children_of
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, covered, numbered
 from kfgraph.analyze.gather import Gathered, gather
+from kfgraph.model.arrays import distinct
 from kfgraph.model.tree import TreeTable
 from kfgraph.render.choice import READABLE, FoldOptions, Why, asked_for, ends_of, open_ways, reasons, root_of
 from kfgraph.render.repeats import Repeats, fold_repeats, unfolded
@@ -312,7 +313,7 @@ def _rows(
     opened[parents] = (hidden_ns[parents] >= least_ns[parents]) & (reason[parents] != Why.OFF_PATH)
     opened[n] = True
 
-    rest = np.unique(at)
+    rest = distinct(at)
     rest = rest[opened[rest]].astype(np.int32)
     of_roots = rest == n
     end, rest_level = np.full(len(rest), n, np.int32), np.full(len(rest), -1, np.int16)

@@ -11,6 +11,7 @@ import numpy as np
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.errors import NoMatchError
+from kfgraph.model.arrays import distinct
 from kfgraph.model.names import matching
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
@@ -124,7 +125,7 @@ def with_events(
             f"· {spelt_out(f'{marks.names[marks.name[i]]}: {marks.text[i]}'.strip())}" for i in here[:n_rows].tolist()
         ]
         if n_rows < n:
-            names = np.unique(marks.name[here[n_rows:]]).tolist()
+            names = distinct(marks.name[here[n_rows:]]).tolist()
             name = f"{spelt_out(marks.names[names[0]])} " if len(names) == 1 else ""
             texts.append(f"· … {plural(n - n_rows, f'more {name}event')} (--all)")
         rows += [at[begin]] * (len(texts) - len(rows))

@@ -18,6 +18,7 @@ from rich.style import Style
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.errors import failed, seems_failed
 from kfgraph.errors import UsageError
+from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.units import format_ns, plural
@@ -116,7 +117,7 @@ class TreeView:
         if len(nth) < 2:
             return {}, {}
         lanes = shown.trace.calls.lane[tree.row[tree.roots]]
-        several = len(np.unique(lanes)) > 1
+        several = len(distinct(lanes)) > 1
         width = len(str(int(nth.max())))
         before = {int(root): f"#{n:<{width}} " for root, n in zip(tree.roots, nth.tolist(), strict=True)}
         after = {
@@ -205,7 +206,7 @@ class TreeView:
         calls = folded.node[folded.kind == Kind.CALL]
         if not len(calls):
             return []
-        steps = set(np.unique(columns.scale_of(tree.floor_ns[calls])).tolist())
+        steps = set(distinct(columns.scale_of(tree.floor_ns[calls])).tolist())
         scale = [
             f"{mark} over {format_ns(limit, digits=0)}"
             for step, (limit, mark) in enumerate(reversed(columns.SCALE), 1)

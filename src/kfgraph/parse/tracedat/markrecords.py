@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.errors import InputError
+from kfgraph.model.arrays import distinct
 from kfgraph.parse.tracedat.feed import expanded
 from kfgraph.tracefile.contents import Contents
 from kfgraph.tracefile.layout import Buffer
@@ -94,7 +95,7 @@ class FileRecords:
         """As :class:`Records` has it."""
         places = self._places[marks]
         streams = places >> _PLACE_BITS
-        for stream in np.unique(streams).tolist():
+        for stream in distinct(streams).tolist():
             index = np.flatnonzero(streams == stream)
             at = places[index] & (1 << _PLACE_BITS) - 1
             if (np.diff(at) < 0).any():
