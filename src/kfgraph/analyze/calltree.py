@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CallTree:
     """The tree, or trees, that were asked for.
 

@@ -23,7 +23,7 @@ from kfgraph.analyze.forest import (
 from kfgraph.model.tree import TreeTable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Gathered:
     """``tree`` with some subtrees gathered: behind a node's other children stand groups, each the sum of calls
     of one function, with groups of their callees below them.
@@ -62,7 +62,7 @@ class Gathered:
         return np.append(self.kept_now, len(self.tree))[following].astype(np.int32)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Groups:
     """Groups as they are found, level by level: for each the number of the group above it (-1: none), its level,
     its first node, whether it is a rest; and the nodes that are in groups, with their numbers."""

@@ -32,7 +32,7 @@ LABEL = "kfgraph: setting return probes"
 """The name of its row."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class OwnCost:
     """The calls, by ``rows`` of the CallTable (ascending), whose self time is at most so many ``ns`` of kfgraph's.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +17,7 @@ MAX_ERRNO = 4095
 _HALF = 1 << 32
 
 
-@dataclass(frozen=True)
-class Errors:
+class Errors(NamedTuple):
     """The errors that calls returned, one element for each.
 
     ``codes`` are -1 to -4095, 0 for none or no value: what a return value would be as an error number.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _NS = 1_000_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Selection:
     """The calls that are looked at, as a forest.
 

@@ -9,8 +9,8 @@ import struct
 import sys
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 _INT, _PTR, _ARRAY, _STRUCT, _UNION, _ENUM, _FWD = 1, 2, 3, 4, 5, 6, 7
 _TYPEDEF, _VOLATILE, _CONST, _RESTRICT, _FUNC, _FUNC_PROTO = 8, 9, 10, 11, 12, 13
@@ -36,8 +36,7 @@ _MOST_FUNCTIONS = 1 << 18
 """Far more than any kernel has."""
 
 
-@dataclass(frozen=True)
-class Type:
+class Type(NamedTuple):
     """A type with its modifiers taken off.
 
     ``kind`` is void, int, bool, pointer, enum, struct, union, float, array or unknown; ``size`` in bytes
@@ -49,8 +48,7 @@ class Type:
     signed: bool = False
 
 
-@dataclass(frozen=True)
-class Prototype:
+class Prototype(NamedTuple):
     """(name, type) of every parameter, and what is returned: its type, and as C has it (``struct page *``)."""
 
     parameters: tuple[tuple[str, Type], ...]

@@ -17,7 +17,7 @@ class Args(Protocol):
         """``lock=0xffff..., flags=0``, as the tracer prints them; None where none were recorded."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TextArgs:
     """Arguments read from a text: ``index[row]`` is a position in ``texts``, -1 for none."""
 
@@ -30,7 +30,7 @@ class TextArgs:
         return None if at < 0 else self.texts[at]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RawArgs:
     """Raw register values: call ``row`` has ``count[row]`` of them at ``values[offset[row]:]``.
 

@@ -72,7 +72,7 @@ _INT16, _INT32, _INT64 = column(np.int16), column(np.int32), column(np.int64)
 _INT32_IF_TOLD, _INT64_IF_TOLD = column(np.int32, optional=True), column(np.int64, optional=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class CallTable:
     """Equal-length columns, rows in pre-order within a lane, lanes one after another.
 

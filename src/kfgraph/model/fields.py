@@ -18,7 +18,7 @@ Column = tuple[Any, npt.NDArray[np.bool_]]
 """(values, known): see :class:`EventField`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class EventField:
     """One field of one event, a row per mark of that event, in time order.
 

@@ -15,7 +15,7 @@ Int32 = npt.NDArray[np.int32]
 Int16 = npt.NDArray[np.int16]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Marks:
     """Events other than function entry and exit, in time order.
 
@@ -89,7 +89,7 @@ class Marks:
         return [code for code, known in enumerate(self.names) if known == name]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Losses:
     """Places where the tracer lost records, in record order.
 

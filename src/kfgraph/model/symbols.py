@@ -25,7 +25,7 @@ class Prototypes(Protocol):
         """By function code; None where it is not known."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SymbolTable:
     """Code -> (name, module, address). Code 0 is the unknown function, its name is "".
 

@@ -47,7 +47,7 @@ class TraceMeta:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace:
     """One recording: calls, their names, their tasks, and what else stood in the stream."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["READERS", "Reader", "load"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reader:
     """One way to read.
 

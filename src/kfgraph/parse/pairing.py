@@ -46,7 +46,7 @@ _NEAR = 5_000
 """The tracer's own delay between a time and its record, in ns."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Paired:
     """What pairing makes of a stream; see ``Pairer.finish``."""
 

@@ -11,7 +11,7 @@ ENTRY, EXIT, LEAF, MARK, LOSS = range(5)
 """``RecordBatch.kind``. LEAF is an entry and its exit in one line of text."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RecordBatch:
     """Equal-length columns, one row per record, in the order of the stream (all CPUs by time).
 

@@ -31,7 +31,7 @@ def _with_modules(trace: Trace, given: Given) -> bool:
     return bool(given.modules)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pass:
     """One pass: ``kfgraph.passes.NAME``, imported only where ``needed`` says that there is something for it."""
 

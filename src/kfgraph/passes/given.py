@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Given:
     """``modules``: files of kernel modules that the user names, and directories of them. ``companion_name``: the file
     that ``Trace.companion`` was read from, for messages.

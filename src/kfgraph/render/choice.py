@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -132,8 +132,7 @@ def open_root(tree: TreeTable) -> int:
     return int(roots[np.argmax(tree.floor_ns[roots])])
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """``forced`` nodes show whatever their time is, each with what leads to it. Of ``wanted`` ones the function, and
     the result, must be on a row. ``chain`` nodes are in chains of errors, which end at ``origins`` where these have
     rows of their own."""

@@ -45,7 +45,7 @@ class Kind(enum.IntEnum):
     """What kfgraph itself took, see :mod:`kfgraph.render.ownrows`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Folded:
     """The rows to show, top to bottom, as equal-length columns; and what they leave out.
 
@@ -114,7 +114,7 @@ class Folded:
         return int(self.tree.at("count", self.node[self.kind == Kind.CALL]).sum())
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Choice:
     """What is shown of ``tree``: the reason that hides each node, and the least time of a row of hidden ones."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +18,7 @@ _FOLDED = (Why.SHOWN, Why.TIME, Why.MIN, Why.ROWS)
 """What is hidden for these reasons has its cost said; what was closed, or left out by name, stays so."""
 
 
-@dataclass(frozen=True)
-class UnseenCost:
+class UnseenCost(NamedTuple):
     """The own cost that has no row: ``n_calls`` calls, at most ``at_most_ns`` (-1: not known)."""
 
     n_calls: int

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,7 @@ EVENT_ROWS = 100
 have, as many everywhere, and a count of its others stands behind them."""
 
 
-@dataclass(frozen=True)
-class Extra:
+class Extra(NamedTuple):
     """Rows to insert: each stands before row ``at`` (ascending) of a Folded, inside the call ``node``."""
 
     at: Int32

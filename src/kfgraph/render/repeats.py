@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,7 @@ _PART = 1 << 20
 UInt64 = npt.NDArray[np.uint64]
 
 
-@dataclass(frozen=True)
-class Repeats:
+class Repeats(NamedTuple):
     """``tree`` with its runs folded: ``times[i]`` members are in node i's run (1: not a run).
 
     ``now`` gives the node that each node of the tree before stands in (None: each in itself). A node below a run

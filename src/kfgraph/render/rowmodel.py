@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,8 +42,7 @@ NAME_LEAST = 8
 """Beside an error, which stays at any width, a name may have this few; then columns of numbers go."""
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """Where things stand. ``room`` columns are for the tree (None: as many as it takes); a level is
     ``unit`` columns deep, from level ``deepest`` on its number is written instead."""
 
@@ -55,8 +55,7 @@ class Layout:
     deepest: int
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """The right part of one row: guides, a mark on the hot child, the name, and what is said about it."""
 
     guides: str
@@ -70,7 +69,7 @@ class Line:
         return self.guides + self.hot + self.name + self.note
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RowModel:
     """The rows of ``folded``. ``start_ns`` (one per node of its tree, from the start of the trace) is
     needed for the column ``start`` only; ``before`` and ``after`` put words around the names of nodes;

@@ -66,7 +66,7 @@ STYLES = {
 _SYSTEMS = {"standard": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT, "truecolor": ColorSystem.TRUECOLOR}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TreeView:
     """``folded`` rows of ``call_tree`` for ``width`` columns (None: no limit).
 
@@ -373,7 +373,7 @@ class TreeView:
             yield Segment.line()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Screen:
     """Where a tree goes: a terminal of ``width`` columns and ``rows`` lines, or a file (None: no limits)."""
 

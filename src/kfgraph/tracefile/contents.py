@@ -20,7 +20,7 @@ from kfgraph.tracefile.version6 import read_version_6
 from kfgraph.tracefile.version7 import read_version_7
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Contents:
     """What a trace.dat holds. Its file is open until it is closed or nobody has it any more.
 

@@ -14,7 +14,7 @@ from kfgraph.tracefile.layout import MAGIC, MAX_PAGE
 from kfgraph.tracefile.source import Damage, Fields, Source, most_stored
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Header:
     """What the head says of the file, which is open in ``source``; ``name`` is what messages call it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kfgraph.tracefile.source import Source
 
@@ -65,8 +66,7 @@ MAX_OPTIONS = 8 << 20
 """All options of a file together, each with what it takes to keep."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """Part of a CPU's data: ``size`` bytes, stored as ``stored`` bytes at ``offset`` of the file."""
 
     offset: int
@@ -75,8 +75,7 @@ class Chunk:
     compressed: bool
 
 
-@dataclass(frozen=True)
-class CpuData:
+class CpuData(NamedTuple):
     """All chunks of one CPU, in order."""
 
     cpu: int

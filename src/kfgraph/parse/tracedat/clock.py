@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kfgraph.tracefile.contents import Contents
 from kfgraph.tracefile.layout import MAX_CPUS, Option
@@ -20,8 +21,7 @@ _MAX_SAMPLES = 1 << 18
 """Of all CPUs: hosts take one or a few a second."""
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """How far a guest's CPU was from the host at ``time``."""
 
     time: int

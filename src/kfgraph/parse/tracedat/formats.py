@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kfgraph.tracefile.layout import MAX_FORMATS
 from kfgraph.tracefile.source import Damage, Fields, whole
@@ -21,8 +22,7 @@ _MOST_FIELDS = 1 << 16
 """Of all events together that are asked for: a kernel's two thousand have half as many."""
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One field of an event: ``type`` is its C type without the name and the brackets."""
 
     name: str
@@ -42,8 +42,7 @@ class Field:
         return (self.is_array or self.is_dynamic) and bool(re.search(r"\bchar\b", self.type))
 
 
-@dataclass(frozen=True)
-class EventFormat:
+class EventFormat(NamedTuple):
     """The layout of one event. ``fields`` are its own, ``common`` those that every event has; ``offset`` is
     where in the file the block stands that tells it."""
 
@@ -55,8 +54,7 @@ class EventFormat:
     offset: int = 0
 
 
-@dataclass(frozen=True)
-class PageLayout:
+class PageLayout(NamedTuple):
     """The header of a ring-buffer page: the timestamp is 8 bytes at 0, ``commit`` a long at 8."""
 
     commit_size: int

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +34,7 @@ MOST_LINES = 400_000
 _ADDRESS = re.compile("0x([0-9a-fA-F]{1,16})", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Symbol:
+class Symbol(NamedTuple):
     """A function: its name, its module ("" for the core kernel), where it begins."""
 
     name: str
