@@ -100,6 +100,18 @@ def failures(tree: TreeTable) -> Int64:
     return n
 
 
+def unsure_failures(tree: TreeTable) -> Bool:
+    """The nodes that are not sure to have failed, but returned what looks like an error.
+
+    Not those that returned what their caller returned for sure: that may have been left in the register.
+    """
+    seems = seems_failed(tree) & ~failed(tree)
+    nodes = np.flatnonzero(seems & (tree.parent >= 0))
+    parent = tree.parent[nodes]
+    seems[nodes] = ~(failed(tree)[parent] & (tree.at("error", nodes) == tree.at("error", parent)))
+    return seems
+
+
 def chains(tree: TreeTable) -> Bool:
     """The failed calls whose callers failed too, up to a root, a task's outermost call or a system call.
 

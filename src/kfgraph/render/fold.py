@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.errors import failed, failures
+from kfgraph.analyze.errors import failed, failures, unsure_failures
 from kfgraph.analyze.fit import Fit, children_of
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, covered, numbered
 from kfgraph.analyze.gather import Gathered, gather
@@ -57,8 +57,8 @@ class Folded:
     total; ``hot`` a parent's slowest child, ``hot_path`` those reached from the root through hot ones only.
     LOSS, EVENT and OWN_COST rows stand in the call ``node`` and say
     ``texts[text]``; ``hidden_ns`` of an OWN_COST row is the cost (-1: not known). ``n_errors_hidden`` calls failed and
-    are on no row, ``n_unsure_hidden`` others in chains of errors seem to
-    have; ``readable_ns`` is a least time with which a few screens would show all (0: whatever it is).
+    are on no row, ``n_unsure_hidden`` others seem to have; ``readable_ns`` is a least time with which a few screens
+    would show all (0: whatever it is).
     """
 
     tree: TreeTable
@@ -163,7 +163,7 @@ def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) 
         if gathered is not None:
             choice, made = gathered
             visible = choice.visible()
-    unsure = np.flatnonzero(asked.chain & ~failed(tree))
+    unsure = np.flatnonzero(unsure_failures(tree) | (asked.chain & ~failed(tree)))
     unsure = unsure[~visible[unsure if made is None else made.node_of[unsure]]]
     n_unsure = int(tree.at("n_errors", unsure).sum())
     readable_ns = _readable_ns(tree, fit)

@@ -259,11 +259,8 @@ class TreeView:
             said.append(f"{plural(self.call_tree.n_hidden, 'call')} taken out by --hide, their time is their callers'")
         if self.unseen_cost:
             said.append(str(self.unseen_cost))
-        if n_errors := folded.n_errors_hidden + folded.n_unsure_hidden:
-            unsure = f" ({folded.n_unsure_hidden:,} of them not surely)" if folded.n_unsure_hidden else ""
-            path = self.call_tree.trace.meta.path
-            trace = shell_word(path) if path and not path.startswith(("-", "<")) else "TRACE"
-            said.append(f"{n_errors:,} more failed{unsure}: kfgraph errors {trace} --limit 0 lists them")
+        if failures := self._more_failed():
+            said.append(failures)
         if n_events := int(folded.hidden_events.sum()):
             # Their roots have no row, only a count.
             option, does = self._ways_back[Why(int(folded.why[folded.hidden_events > 0].max()))]
@@ -275,6 +272,19 @@ class TreeView:
         if self.n_events_hidden:
             said.append(f"{plural(self.n_events_hidden, 'other event')} not shown: -e '*' shows them")
         return [line for words in said for line in textwrap.wrap(spelt_out(words), self.width or 10_000)]
+
+    def _more_failed(self) -> str:
+        """How many calls that failed, or seem to have, are on no row, and what lists them; "" if none."""
+        n_sure, n_unsure = self.folded.n_errors_hidden, self.folded.n_unsure_hidden
+        said = [f"{n_sure:,} more failed"] if n_sure else []
+        if n_unsure:
+            said.append(f"{n_unsure:,} more seem{'s' if n_unsure == 1 else ''} to have{'' if n_sure else ' failed'}")
+        if not said:
+            return ""
+        path = self.call_tree.trace.meta.path
+        trace = shell_word(path) if path and not path.startswith(("-", "<")) else "TRACE"
+        unsure = " --unsure" if n_unsure else ""
+        return f"{', '.join(said)}: kfgraph errors {trace} --limit 0{unsure} lists them"
 
     @cached_property
     def _ways_back(self) -> dict[Why, tuple[str, str]]:
