@@ -25,7 +25,6 @@ from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
 from kfgraph.cli.saying import say
 from kfgraph.errors import CaptureError, KfgraphError, MachineError, UsageError
-from kfgraph.model.arrays import distinct
 from kfgraph.model.spelling import shell_word, spelt_out_lines
 from kfgraph.model.units import parse_ns, plural
 
@@ -342,6 +341,7 @@ def _count(loaded: Trace) -> tuple[int, int, str]:
     """Calls and tasks of the command as show and top count them, and a root worth a look."""
     import numpy as np
 
+    from kfgraph.model.arrays import distinct
     from kfgraph.model.calls import Flag
 
     calls = loaded.calls

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.forest import Int32, Int64, counted, outermost, ranges, summed_before
+from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag
 from kfgraph.model.tree import TreeTable
 
@@ -133,7 +134,7 @@ def _like_previous(tree: TreeTable) -> tuple[Int32, Int32]:
     order = np.argsort(after, kind="stable")
     before, after = before[order], after[order]
     # Only what is in these has to be compared; in it a node and its sibling stay side by side.
-    tops = outermost(np.union1d(before, after), tree.end)
+    tops = outermost(distinct(np.concatenate((before, after))), tree.end)
     nodes = ranges(tops, tree.end[tops])
     said = _said(tree, nodes)
     moved = tops - summed_before(tree.end[tops] - tops)[:-1]
