@@ -14,6 +14,7 @@ from kfgraph.analyze.forest import Bool, Int32
 from kfgraph.analyze.retval import MAX_ERRNO, returned_type, values_of
 from kfgraph.errors import UsageError
 from kfgraph.kernel.errnos import errno_number
+from kfgraph.model.arrays import distinct
 from kfgraph.model.trace import Trace
 
 _COMPARED: dict[str, Callable[[int, int], bool]] = {
@@ -128,7 +129,7 @@ def _with_arguments(trace: Trace, rows: Int32, wanted: Sequence[Compare]) -> Boo
     assert calls.args is not None
     out = np.zeros(len(rows), np.bool_)
     func = calls.func[rows]
-    for code in np.unique(func).tolist():
+    for code in distinct(func).tolist():
         mine = np.flatnonzero(func == code)
         # All calls of a function have arguments of the same names.
         first = next(filter(None, map(calls.args.text, rows[mine[:16]].tolist())), "")

@@ -150,7 +150,8 @@ def _like_previous(tree: TreeTable) -> tuple[Int32, Int32]:
     while True:
         before, after, place, size = before[same], after[same], place[same], size[same]
         # Equal hashes are no proof. What lies in two of these is compared once: the inner ones of both are the same.
-        outer = np.isin(after, outermost(after, tree.end))
+        outer = np.zeros(len(after), np.bool_)
+        outer[np.searchsorted(after, outermost(after, tree.end))] = True
         inside = ranges(place[outer], place[outer] + size[outer])
         odd = inside[said[inside] != said[inside - np.repeat(size[outer], size[outer])]]
         if not len(odd):
