@@ -201,6 +201,11 @@ def test_chunks_are_on_their_way_before_numpy_is_imported() -> None:
     assert "numpy" not in loaded_by(f"import {everything}, kfgraph.capture.verify")
 
 
+@pytest.mark.parametrize("command", ["show", "top", "info", "errors", "why", "syscalls"])
+def test_a_command_opens_its_trace_before_it_imports_what_looks_at_it(command: str) -> None:
+    assert "numpy" not in loaded_by(f"import kfgraph.cli.app as a; a.main(['{command}', '/no/such/trace.dat'])")
+
+
 def test_the_command_line_starts_light() -> None:
     heavy = {"numpy", "pandas", "anytree", "zstandard", "elftools"}
     assert loaded_by("from kfgraph.cli import typed as t; t.build([c.name for c in t.COMMANDS])") & heavy == set()

@@ -125,6 +125,8 @@ def beside(words: Sequence[str]) -> tuple[str, ...]:
     Raises:
         UsageError: one of them is none.
     """
+    if not words:
+        return ()
     from kfgraph.render.rowvalues import WORDS
 
     asked = [word for given in words for word in given.split(",") if word]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from kfgraph.analyze.filters import OF_WHY, Filters
 from kfgraph.cli import notes, options
@@ -11,6 +11,9 @@ from kfgraph.cli.declared import Option, Which
 from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.spelling import json_text
+
+if TYPE_CHECKING:
+    from kfgraph.analyze.why import Why
 
 EXAMPLES = """Examples:
 
@@ -64,10 +67,11 @@ def run(
     elif guest or again:
         option = "--guest" if guest else "--again"
         raise UsageError(f"{option} runs a command", f"kfgraph why {option} -- insmod foo.ko")
-    from kfgraph.analyze.why import Why, why
 
     def explained() -> Why:
         loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
+        from kfgraph.analyze.why import why
+
         return why(loaded, error=error, **filters)
 
     answer = explained()
