@@ -72,6 +72,8 @@ def boot_image(release: str) -> bytes:
 
 def test_images_are_sorted_by_age_not_by_letter(boot: Boot) -> None:
     in_order = [
+        "7.2.0-amd64",
+        "7.2.0-rc2-amd64",
         "7.2.0-rc1-amd64",
         "6.12.95+deb12-amd64",
         "6.12.9-amd64",

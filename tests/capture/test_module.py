@@ -152,3 +152,26 @@ def test_padding_before_functions_is_no_traceable_place(program: Callable[[str, 
     module = read_module(tmp_path / "padded.ko")
     assert {f.name for f in module.image.functions} == {"traced", "untraced"}
     assert module.traceable == ("traced",)
+
+
+NAMELESS = """
+static const char info[] __attribute__((section(".modinfo"), used)) = "vermagic=4.9.0 SMP";
+int my_init(void) { return 3; }
+int init_module(void) __attribute__((alias("my_init")));
+__attribute__((patchable_function_entry(0, 0))) int untraced(int x) { return x * 5; }
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="extra: the bytes before a function are x86's here")
+def test_a_name_from_the_file_and_places_before_the_entry(program: Callable[[str, str], str], tmp_path: Path) -> None:
+    # As arm64 has it: the patched place lies before the function. Before 4.13 a file did not say its module's name.
+    gcc = program("gcc", "gcc")
+    (tmp_path / "nameless.c").write_text(NAMELESS)
+    flags = ["-O2", "-fno-pie", "-fpatchable-function-entry=16,8", "-fcf-protection=none"]
+    subprocess.run([gcc, *flags, "-c", "nameless.c", "-o", "my-odd-mod.ko"], cwd=tmp_path, check=True)
+    module = read_module(tmp_path / "my-odd-mod.ko")
+    assert module.image.name == "my_odd_mod"
+    assert (module.traceable, module.init) == (("my_init",), "my_init")
+    (text,) = (text for text in module.texts if text.sites)
+    entry = next(f.offset for f in module.image.functions if f.name == "my_init")
+    assert text.sites == ((entry - 8, "my_init"),)

@@ -248,6 +248,20 @@ def several_buffers(path: Path) -> None:
     path.write_bytes(trace_dat(kernel, [main], symbols={f: ("T", "f", ""), g: ("T", "g", "")}, extra=extra))
 
 
+def test_long_names_of_tasks_are_whole_through_trace_cmd(tmp_path: Path, program) -> None:
+    program("trace-cmd", "trace-cmd")
+    kernel, f = Kernel(), 0xFFFFFFFF81000000
+    cpu = Cpu(kernel, 0)
+    comms = {41: "a_long_command", 42: "exactly8", 43: "cat", 44: "exactly8more"}
+    for i, pid in enumerate(comms):
+        cpu.entry(1_000_000_000 + i * 10_000, pid, f, 0)
+        cpu.exit(1_000_002_000 + i * 10_000, pid, f, 0, 1_000_000_000 + i * 10_000, 1_000_002_000 + i * 10_000)
+    path = tmp_path / "trace.dat"
+    path.write_bytes(trace_dat(kernel, [cpu], symbols={f: ("T", "f", "")}, extra=Extra(comms=comms)))
+    trace = load_checked(path, reader="report")
+    assert {task.pid: task.comm for task in trace.tasks.tasks} == comms
+
+
 @pytest.mark.parametrize("form", ["pretty", "raw", "raw without latency", "dat"])
 def test_several_buffers_are_not_mixed(form: str, tmp_path: Path, program) -> None:
     trace_cmd = program("trace-cmd", "trace-cmd")

@@ -197,6 +197,20 @@ def test_losses_with_and_without_a_count() -> None:
     assert trace.losses.row.tolist() == [1, 2] and trace.n_lost_counted == 1159
 
 
+@pytest.mark.parametrize(
+    ("said", "n_lost"),
+    [
+        (("12", "30"), 42), (("12", ""), -1), (("", "12"), -1), (("", ""), -1), (("1", "2", "3"), 6),
+        (("5", "", "7"), -1),
+    ],
+)
+def test_gaps_with_nothing_between_are_one_place(said: tuple[str, ...], n_lost: int) -> None:
+    lines = "".join(f"CPU:1 [{n} EVENTS DROPPED]\n" if n else "CPU:1 [EVENTS DROPPED]\n" for n in said)
+    trace = read(leaf("a") + lines + leaf("b") + "CPU:1 [100 EVENTS DROPPED]\n" + leaf("c"))
+    assert trace.losses.n_lost.tolist() == [n_lost, 100]
+    assert trace.n_lost_counted == max(n_lost, 0) + 100
+
+
 def test_other_events_become_marks() -> None:
     trace = read(
         f"{PREFIX}funcgraph_entry:                   |  outer() {{\n"

@@ -274,6 +274,18 @@ def test_other_events_are_marks_with_their_fields(big_endian: bool, tmp_path: Pa
         assert [r.type for r in records(file) if r.kind == MARK] == [300, 301, 302, 999]
 
 
+def test_the_text_of_a_string_whose_place_counts_from_its_own_field(tmp_path: Path) -> None:
+    kernel = Kernel()
+    cpu = Cpu(kernel, 0)
+    cpu.entry(1_000, 42, F, 0)
+    # __rel_loc: the place counts from behind the field, which stands 12 bytes into the record.
+    cpu.event(1_100, 42, 303, kernel.pack("iII", 7, 5 << 16 | 4, 0) + b"name\0")
+    cpu.exit(1_500, 42, F, 0, 1_000, 1_500)
+    events = (("x", "rel", 303, [("int", "n", 4), ("__rel_loc char[]", "s", 4)]),)
+    trace = read(write(tmp_path, kernel, cpu, extra=Extra(events=events), version=7, compression="none"))
+    assert list(trace.marks.text) == ["n=7 s=name"]
+
+
 def test_one_of_several_buffers(tmp_path: Path) -> None:
     kernel = Kernel()
     other = Cpu(kernel, 0)
