@@ -309,3 +309,26 @@ def test_a_count_of_one_in_summaries() -> None:
     assert lines[0].startswith("kfgraph: t: 1 call of 1 task, 1 B, recorded 1 ns")
     said = progress_line(stage="recording", elapsed_s=1, n_bytes=0, n_events=1, per_second=1, n_lost=0)
     assert said == "recording, 1 s, 0 B, 1 event, 1/s"
+
+
+@pytest.mark.parametrize("command", ["errors", "syscalls", "why"])
+def test_damage_elsewhere_is_not_told_beside_what_failed(command: str, tmp_path: Path) -> None:
+    """Task 11 fails, with all its records; records of task 22 were lost on another CPU."""
+    kernel = Kernel(retval=True)
+    handler = TEXT + 0x400
+    cpus = [Cpu(kernel, 0), Cpu(kernel, 1)]
+    cpus[0].entry(1_000, 11, handler, 0)
+    cpus[0].exit(9_000, 11, handler, 0, 1_000, 9_000, retval=(1 << 64) - 2)
+    cpus[1].entry(1_500, 22, handler, 0)
+    cpus[1].lose(7)
+    cpus[1].entry(5_000, 22, G, 1)
+    cpus[1].exit(6_000, 22, G, 1, 5_000, 6_000)
+    cpus[1].exit(8_000, 22, handler, 0, 1_500, 8_000, retval=(1 << 64) - 5)
+    symbols = {**SYMBOLS, handler: ("T", "__x64_sys_openat", "")}
+    path = tmp_path / "lossy.dat"
+    path.write_bytes(trace_dat(kernel, cpus, symbols=symbols, extra=Extra(comms={11: "one", 22: "two"})))
+    lost = "1 place where the tracer lost records"
+    assert kfgraph(command, str(path), "--pid", "11")[2] == ""
+    for options in ([], ["--pid", "22"]):
+        err = kfgraph(command, str(path), *options)[2]
+        assert lost in err and err.count("\n") == 1, err

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from itertools import takewhile
+from types import FrameType
 
 from kfgraph.cli import memory, streams
 from kfgraph.cli.commands import COMMANDS
@@ -53,8 +54,8 @@ def _main(invocation: Invocation, *, ready: Callable[[], object] = lambda: None)
         streams.drop(sys.stdout)
         return fail(MachineError(": ".join(filter(None, (problem.filename, problem.strerror or str(problem))))))
     except Exception as bug:
-        # An import that is interrupted may make an error of its own of it.
-        if any(isinstance(cause, KeyboardInterrupt) for cause in memory.causes(bug)):
+        # An import that is interrupted may make an error of its own of it, which need not tell why.
+        if _interrupts or any(isinstance(cause, KeyboardInterrupt) for cause in memory.causes(bug)):
             return 128 + signal.SIGINT
         if memory.is_want_of_memory(bug):
             hint = "give a smaller trace; kfgraph info says what this one holds"
@@ -97,6 +98,16 @@ def _run(argv: Sequence[str]) -> int:
     return typed.run(words, command_line)
 
 
+_interrupts: list[int] = []
+"""The SIGINTs that came."""
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Python's own handler of Ctrl-C, which remembers that it came."""
+    _interrupts.append(number)
+    signal.default_int_handler(number, frame)
+
+
 def _heed(problem: sys.UnraisableHookArgs) -> None:
     """What Python can tell nobody, being in a finalizer or where a thread begins."""
     if isinstance(problem.exc_value, KeyboardInterrupt):
@@ -118,7 +129,7 @@ def entry_point(leave: Callable[..., None] | None = None) -> None:
     def answer_ctrl_c() -> None:
         sys.unraisablehook = _heed
         if leave is not None and signal.getsignal(signal.SIGINT) is leave:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, _interrupt)
 
     try:
         status = _main(Invocation.of_process(), ready=answer_ctrl_c)
@@ -131,7 +142,7 @@ def entry_point(leave: Callable[..., None] | None = None) -> None:
 
         write_lines(traceback.format_exc().splitlines())
         os._exit(1)
-    if leave is not None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if leave is not None and signal.getsignal(signal.SIGINT) is _interrupt:
         signal.signal(signal.SIGINT, leave)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):

@@ -61,6 +61,6 @@ def run(
         from kfgraph.render.errorlist import ErrorsView
 
         stdout_console().print(ErrorsView(loaded, rows, ROWS if limit is None else limit or None))
-    notes.tell(idle, () if strict else [notice for notice in loaded.notices if not notice.flag])
+    notes.tell(idle, () if strict else notes.damage_in(loaded, filters))
     if strict:
         notes.refuse_problems(loaded)

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kfgraph.cli.saying import write_lines
-from kfgraph.errors import InputError, Notice
+from kfgraph.errors import InputError, NoMatchError, Notice
 
 if TYPE_CHECKING:
+    from kfgraph.analyze.filters import Filters
     from kfgraph.model.trace import Trace
 
 _EXPLAINS = "kfgraph info explains"
@@ -20,6 +21,20 @@ def tell(about: Iterable[Notice], problems: Sequence[Notice] = ()) -> None:
     said += _in_short(problems)
     if said:
         write_lines([f"kfgraph: {'; '.join(said)}"])
+
+
+def damage_in(trace: Trace, filters: Filters) -> list[Notice]:
+    """What is damaged in the calls that pass ``filters``: records that are missing, not what single calls lack."""
+    if all(notice.flag for notice in trace.notices):
+        return []
+    from kfgraph.analyze.problems import problems_in
+    from kfgraph.analyze.select import select
+
+    try:
+        found = problems_in(select(trace, **filters))
+    except NoMatchError:  # there are events, and no call
+        found = trace.notices
+    return [notice for notice in found if not notice.flag]
 
 
 def _in_short(problems: Sequence[Notice]) -> list[str]:

@@ -69,6 +69,6 @@ def run(
             stdout_console().print(sums_table(sums[:shown] if shown else sums, total), *own_cost_line(calls), sep="")
         else:
             stdout_console().print(SystemCallsView(loaded, calls, shown))
-    notes.tell(idle, () if strict else [notice for notice in loaded.notices if not notice.flag])
+    notes.tell(idle, () if strict else notes.damage_in(loaded, filters))
     if strict:
         notes.refuse_problems(loaded)

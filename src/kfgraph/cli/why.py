@@ -102,7 +102,7 @@ def run(
             console.print(FailedView(answer.failed, answer))
         else:
             console.print(WhyView(answer, trace=shlex.quote(trace)))
-    notes.tell(idle, () if strict else [notice for notice in loaded.notices if not notice.flag])
+    notes.tell(idle, () if strict else notes.damage_in(loaded, filters))
     if strict:
         notes.refuse_problems(loaded)
     if status is not None:
