@@ -9,9 +9,9 @@ import kfgraph
 from builder.tables import call, trace_of
 from builder.tracedat import dat_of
 from kfgraph.analyze.calltree import call_tree
+from kfgraph.analyze.repeats import fold_repeats
 from kfgraph.model.calls import CallTable
 from kfgraph.model.trace import Trace
-from kfgraph.render.repeats import fold_repeats
 
 HIGH, HIGHEST = 1 << 20, 1 << 31
 

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from builder.tables import call, trace_of, traces
 from kfgraph.analyze.calltree import call_tree
+from kfgraph.analyze.choice import FoldOptions
+from kfgraph.analyze.fold import fold
 from kfgraph.export.jsonl import write_nodes
 from kfgraph.model import merging
 from kfgraph.model.calls import Flag
 from kfgraph.model.merging import Rule, known_part
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import Column, NodeKind, TreeTable
-from kfgraph.render.choice import FoldOptions
-from kfgraph.render.fold import fold
 
 
 def least(values: list[int]) -> int:

@@ -17,11 +17,11 @@ from hypothesis import given, settings
 import kfgraph
 from builder.tables import traces
 from kfgraph.analyze.calltree import CallTree, call_tree
+from kfgraph.analyze.fold import FoldOptions
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.export.jsonl import write_calls, write_nodes
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_ns
-from kfgraph.render.fold import FoldOptions
 from kfgraph.render.tree import tree_view
 
 REPOSITORY = Path(__file__).resolve().parents[2]

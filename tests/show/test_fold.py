@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from builder.tables import NAMES, call, calls, deep, trace_of, traces, wide
 from kfgraph.analyze import fit
+from kfgraph.analyze import repeats as repeats_module
 from kfgraph.analyze.calltree import call_tree
+from kfgraph.analyze.choice import FoldOptions, Why
+from kfgraph.analyze.fold import Folded, Kind, fold
+from kfgraph.analyze.repeats import fold_repeats
 from kfgraph.errors import NoMatchError
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
-from kfgraph.render import repeats as repeats_module
-from kfgraph.render.choice import FoldOptions, Why
-from kfgraph.render.fold import Folded, Kind, fold
-from kfgraph.render.repeats import fold_repeats
 
 ANY_OPTIONS = st.builds(
     FoldOptions,

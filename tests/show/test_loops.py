@@ -12,13 +12,13 @@ from rich.cells import cell_len
 
 from builder.tables import Call, call, trace_of, traces
 from kfgraph.analyze.calltree import call_tree
+from kfgraph.analyze.choice import FoldOptions
+from kfgraph.analyze.fold import LOOP_ROWS, READABLE, Folded, Kind, fold
 from kfgraph.analyze.gather import gather
 from kfgraph.cli.show_options import fold_options, least
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
 from kfgraph.model.units import parse_ns
-from kfgraph.render.choice import FoldOptions
-from kfgraph.render.fold import LOOP_ROWS, READABLE, Folded, Kind, fold
 from kfgraph.render.tree import TreeView, ns_option, tree_view
 
 

@@ -22,11 +22,11 @@ import kfgraph
 from builder.busy import busy
 from builder.tables import call, deep, trace_of, traces, wide
 from kfgraph.analyze.calltree import call_tree
+from kfgraph.analyze.choice import FoldOptions
+from kfgraph.analyze.fold import Kind
+from kfgraph.analyze.places import loss_text
 from kfgraph.model.trace import Trace
-from kfgraph.render.choice import FoldOptions
 from kfgraph.render.columns import joined, share_block
-from kfgraph.render.fold import Kind
-from kfgraph.render.places import loss_text
 from kfgraph.render.tree import TreeView, tree_view
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -16,15 +16,15 @@ from rich.cells import cell_len
 import kfgraph
 from builder.tables import Call, call, trace_of, traces
 from kfgraph.analyze.calltree import call_tree
+from kfgraph.analyze.choice import FoldOptions
 from kfgraph.analyze.errors import failed, unsure_failures
+from kfgraph.analyze.fold import Kind, fold
 from kfgraph.analyze.sysexits import error_said
 from kfgraph.errors import NoMatchError
 from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.model.calls import Flag
 from kfgraph.model.marks import Marks
 from kfgraph.model.trace import Trace
-from kfgraph.render.choice import FoldOptions
-from kfgraph.render.fold import Kind, fold
 from kfgraph.render.tree import TreeView, tree_view
 
 WIDTHS = [30, 60, 61, 70, 79, 80, 100, 120, 200, None]

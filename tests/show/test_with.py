@@ -10,10 +10,10 @@ import pytest
 from builder.tables import Call, call, trace_of
 from contract.test_commands import kfgraph
 from kfgraph.analyze.calltree import call_tree
+from kfgraph.analyze.choice import FoldOptions
 from kfgraph.errors import UsageError
 from kfgraph.model.args import TextArgs
 from kfgraph.model.trace import Trace
-from kfgraph.render.choice import FoldOptions
 from kfgraph.render.rowvalues import shortened
 from kfgraph.render.tree import tree_view
 

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kfgraph.analyze.choice import FoldOptions, Why
+from kfgraph.analyze.fold import Folded, Kind
 from kfgraph.analyze.owncost import LABEL
+from kfgraph.analyze.places import Extra, inserted
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, plural
-from kfgraph.render.choice import FoldOptions, Why
-from kfgraph.render.fold import Folded, Kind
-from kfgraph.render.places import Extra, inserted
 
 _FOLDED = (Why.SHOWN, Why.TIME, Why.MIN, Why.ROWS)
 """What is hidden for these reasons has its cost said; what was closed, or left out by name, stays so."""

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from rich.cells import cell_len
 
+from kfgraph.analyze.choice import Why
+from kfgraph.analyze.fold import Folded, Kind
 from kfgraph.analyze.owncost import LABEL as OWN_COST
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import Flag
@@ -19,9 +21,7 @@ from kfgraph.model.tree import NodeKind
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
 from kfgraph.render.cells import cut_middle
-from kfgraph.render.choice import OPTION, Why
 from kfgraph.render.columns import BLANK, UNKNOWN
-from kfgraph.render.fold import Folded, Kind
 from kfgraph.render.rowvalues import RowValues
 
 FLAG_MARKS = (
@@ -34,6 +34,17 @@ FLAG_MARKS = (
 )
 _MARKS = tuple((int(flag), mark) for flag, mark, _ in FLAG_MARKS)
 _MARKED = sum(flag for flag, _ in _MARKS)
+OPTION = {
+    Why.TIME: "--min 0",
+    Why.MIN: "--min 0",
+    Why.ROWS: "--max-rows 0",
+    Why.DEPTH: "--depth",
+    Why.COLLAPSED: "--collapse",
+    Why.OTHER_MATCH: "--nth",
+    Why.MORE_ROOTS: "--max-rows 0",
+    Why.OFF_PATH: "--calls-to",
+}
+"""What brings back what is hidden for a reason."""
 _LEAST_ARGS = 8
 """In less room arguments say nothing."""
 _NAME_ROOM = 12

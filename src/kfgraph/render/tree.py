@@ -16,19 +16,19 @@ from rich.segment import Segment
 from rich.style import Style
 
 from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.choice import READABLE, ROWS, FoldOptions, Why, open_root
 from kfgraph.analyze.errors import failed, seems_failed
+from kfgraph.analyze.fold import Folded, Kind, fold
+from kfgraph.analyze.places import EVENT_ROWS, event_nodes, with_events, with_losses
 from kfgraph.errors import UsageError
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
-from kfgraph.render.choice import READABLE, ROWS, FoldOptions, Why, open_root
 from kfgraph.render.console import stdout_console
-from kfgraph.render.fold import Folded, Kind, fold
 from kfgraph.render.ownrows import UnseenCost, with_own_cost
 from kfgraph.render.pager import write
-from kfgraph.render.places import EVENT_ROWS, event_nodes, with_events, with_losses
 from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, Layout, Line, RowModel
 from kfgraph.render.rowvalues import RowValues
 

@@ -30,7 +30,7 @@ _FEW = 3
 
 
 class Why(enum.IntEnum):
-    """Why a node is not shown. ``OPTION`` says what brings it back."""
+    """Why a node is not shown."""
 
     SHOWN = 0
     TIME = 1
@@ -46,18 +46,6 @@ class Why(enum.IntEnum):
     MORE_ROOTS = 7
     OFF_PATH = 8
     """It does not lead to the function asked for."""
-
-
-OPTION = {
-    Why.TIME: "--min 0",
-    Why.MIN: "--min 0",
-    Why.ROWS: "--max-rows 0",
-    Why.DEPTH: "--depth",
-    Why.COLLAPSED: "--collapse",
-    Why.OTHER_MATCH: "--nth",
-    Why.MORE_ROOTS: "--max-rows 0",
-    Why.OFF_PATH: "--calls-to",
-}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.fold import Folded, Kind
 from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.errors import NoMatchError
 from kfgraph.model.arrays import distinct
@@ -16,7 +17,6 @@ from kfgraph.model.names import matching
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
-from kfgraph.render.fold import Folded, Kind
 
 EVENT_ROWS = 100
 """So many events at least have rows of their own in a folded tree. Where there are more, the first ones of each place

@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.analyze.choice import READABLE, FoldOptions, Why, asked_for, ends_of, open_ways, reasons, root_of
 from kfgraph.analyze.errors import failed, failures, unsure_failures
 from kfgraph.analyze.fit import Fit, children_of
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, covered, numbered
 from kfgraph.analyze.gather import Gathered, gather
+from kfgraph.analyze.repeats import Repeats, fold_repeats, unfolded
 from kfgraph.model.arrays import distinct
 from kfgraph.model.tree import TreeTable
-from kfgraph.render.choice import READABLE, FoldOptions, Why, asked_for, ends_of, open_ways, reasons, root_of
-from kfgraph.render.repeats import Repeats, fold_repeats, unfolded
 
 __all__ = ["FoldOptions", "Folded", "Kind", "Why", "fold"]
 
@@ -40,7 +40,7 @@ class Kind(enum.IntEnum):
     """The hidden children of the node above it."""
     LOSS = 2
     EVENT = 3
-    """What else stood in the stream, see :mod:`kfgraph.render.places`."""
+    """What else stood in the stream, see :mod:`kfgraph.analyze.places`."""
     OWN_COST = 4
     """What kfgraph itself took, see :mod:`kfgraph.render.ownrows`."""
 
