@@ -113,7 +113,12 @@ class Why:
     @property
     def meaning(self) -> str:
         """What the error means for this system call, "" where nothing special is known."""
-        return "" if self.failure is None else meaning(self.failure.name, self.error)
+        if self.failure is None:
+            return ""
+        # What a load's error means is the loader's: an error of the module's own init is any.
+        if self.failure.name in _LOADS and any(step.function == "do_one_initcall" for step in self.chain):
+            return ""
+        return meaning(self.failure.name, self.error)
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``kfgraph why --json`` prints."""

@@ -75,7 +75,7 @@ class WhyView:
             head, tail = 3, _MOST_LEVELS - 4
             shown = [*shown[:head], (head, len(chain) - head - tail), *shown[-tail:]]
         values = [self._value(step) for step in chain]
-        wide = max(map(len, values))
+        wide = max(map(len, (*values, "returned")))
         yield Text("  returned".ljust(wide + 4) + "by", "underline")
         for at, (level, step) in enumerate(shown):
             if isinstance(step, int):
@@ -98,7 +98,8 @@ class WhyView:
 
     def _around(self, width: int) -> Iterator[Text]:
         answer = self.answer
-        if answer.birth is not None and answer.birth.arguments:
+        # Without types it is not known which registers hold arguments; --json has them.
+        if answer.birth and "=" in answer.birth.arguments:
             yield from _wrapped(Text(f"  its arguments: {spelt_out(answer.birth.arguments)}"), width)
         if answer.birth is not None and answer.birth.n_earlier:
             said = f"{plural(answer.birth.n_earlier, 'call')} of it before"
