@@ -169,10 +169,14 @@ def test_what_others_make_of_too_little_memory(problem, trace) -> None:
     assert done.stderr.startswith("kfgraph: bug: ImportError" if wrapped else "kfgraph: not enough memory\n  hint: ")
 
 
-OURS = "import kfgraph.parse.background as b\ndef broken(self):\n    raise MemoryError\nb._Work.__call__ = broken\n"
+# The trace is a small one: it would be read without threads.
+OURS = (
+    "import kfgraph.parse.background as b\ndef broken(self):\n    raise MemoryError\nb._Work.__call__ = broken\n"
+    "b._WORTH_BYTES = 0\n"
+)
 A_LIBRARYS = (
     "import threading, kfgraph.parse.background as b\ndef _bootstrap(self):\n    raise MemoryError\n"
-    "threading.Thread._bootstrap = _bootstrap\nb.beside = lambda f: threading.Thread(target=f).start()\n"
+    "threading.Thread._bootstrap = _bootstrap\nb.beside = lambda f, n_bytes: threading.Thread(target=f).start()\n"
 )
 
 

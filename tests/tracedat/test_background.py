@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 
 from builder.tracedat import TEXT, Cpu, Kernel, trace_dat
+from fuzz import inputs
+from kfgraph.errors import InputError
 from kfgraph.model.trace import Trace
 from kfgraph.parse import background
 from kfgraph.parse.tracedat import feed, read
 
 F = TEXT + 0x100
+WORTH_BYTES = background._WORTH_BYTES
 SYMBOLS = {F: ("T", "f", ""), TEXT + 0x200: ("T", "_etext", "")}
 
 
@@ -41,7 +44,8 @@ def dat(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many groups, and room for few of them: both threads wait for each other."""
+    """Many groups, and room for few of them: both threads wait for each other, however small the file is."""
+    monkeypatch.setattr(background, "_WORTH_BYTES", 0)
     monkeypatch.setattr(feed, "_GROUP_BYTES", 4096)
     monkeypatch.setattr(feed, "_AHEAD_BYTES", 8192)
     monkeypatch.setattr(background, "_LOOK_S", 0.02)
@@ -70,12 +74,63 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return started
 
 
-def test_two_threads_help_where_memory_is_not_limited(dat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def unlimited() -> None:
     if any(resource.getrlimit(limit)[0] != resource.RLIM_INFINITY for limit in background._LIMITS):
         pytest.skip("this suite runs under a limit of memory")
+
+
+def test_two_threads_help_where_memory_is_not_limited(
+    dat: Path, monkeypatch: pytest.MonkeyPatch, unlimited: None
+) -> None:
     started = starts(monkeypatch)
     read(dat)
     assert len(started) == 2
+
+
+def test_a_small_trace_is_read_without_threads(dat: Path, monkeypatch: pytest.MonkeyPatch, unlimited: None) -> None:
+    """By the size of its data when it is expanded; nor is memory set aside for it."""
+    wanted = read(dat)
+    started = starts(monkeypatch)
+    kept: list[bool] = []
+    monkeypatch.setattr(feed, "_keep_freed_memory", lambda: kept.append(True))
+    n_bytes = 3 * 12 * 4096
+    assert dat.stat().st_size < n_bytes / 4
+    for worth, n_threads in ((WORTH_BYTES, 0), (n_bytes + 1, 0), (n_bytes, 2)):
+        monkeypatch.setattr(background, "_WORTH_BYTES", worth)
+        started.clear()
+        kept.clear()
+        same(read(dat), wanted)
+        assert (len(started), len(kept)) == (n_threads, n_threads // 2), worth
+
+
+@pytest.mark.parametrize("name", ["file-0-v6-none", "file-1-v7-none", "file-2-v7-zlib", "file-3-v7-zstd"])
+def test_damage_is_told_alike_with_threads_and_without(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most damaged files of this suite are small ones."""
+
+    def outcome(worth: int) -> tuple[object, ...]:
+        monkeypatch.setattr(background, "_WORTH_BYTES", worth)
+        try:
+            trace = read(path)
+        except InputError as error:
+            return error.message, error.hint
+        trace.check()
+        calls = trace.calls
+        return trace.notices, trace.symbols.names, calls.func.tolist(), calls.duration_ns.tolist(), len(trace.marks)
+
+    path = tmp_path / "t.dat"
+    whole = inputs.seeds()[name][1:]
+    lengths = set()
+    for at in range(0, len(whole), 31):
+        damaged = bytearray(whole)
+        damaged[at] ^= 0xFF
+        path.write_bytes(damaged)
+        found = outcome(0)
+        assert found == outcome(WORTH_BYTES), at
+        lengths.add(len(found))
+    assert lengths == {2, 5}
 
 
 @pytest.mark.parametrize("limited", [resource.RLIMIT_AS, resource.RLIMIT_DATA])

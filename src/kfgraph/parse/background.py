@@ -2,6 +2,7 @@
 
 A thread may find no memory for its first step, and Python's own ``Thread.start`` and ``Condition.wait`` then wait for
 ever. So where memory is limited there are none, and every wait looks now and then whether the other still is.
+A small trace is read sooner without.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 _LOOK_S = 0.2
 _LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_DATA)
+_WORTH_BYTES = 1 << 20
 
 
 class Signal:
@@ -91,9 +93,16 @@ class Worker:
         return self.value
 
 
-def beside(function: Callable[[], Any]) -> Worker | None:
-    """It runs in a thread from now on; None where there had better be none: call it."""
-    if any(resource.getrlimit(limit)[0] != resource.RLIM_INFINITY for limit in _LIMITS):
+def is_worth_it(n_bytes: int) -> bool:
+    """Whether reading a trace of ``n_bytes`` takes so long that a thread, and room for one, is little beside it."""
+    return n_bytes >= _WORTH_BYTES
+
+
+def beside(function: Callable[[], Any], *, n_bytes: int) -> Worker | None:
+    """It runs in a thread from now on, beside what reads a trace of ``n_bytes``; None where there had better be none:
+    call it.
+    """
+    if not is_worth_it(n_bytes) or any(resource.getrlimit(limit)[0] != resource.RLIM_INFINITY for limit in _LIMITS):
         return None
     try:
         return Worker(function)

@@ -95,6 +95,11 @@ class Buffer:
     numbers: set[int] = field(default_factory=set)
     """The CPUs that were listed."""
 
+    @property
+    def n_bytes(self) -> int:
+        """The size of all its data, decompressed."""
+        return sum(chunk.size for data in self.cpus for chunk in data.chunks)
+
 
 def plain_chunks(start: int, size: int, page_size: int) -> tuple[Chunk, ...]:
     """Uncompressed data in pieces of about a MiB, whole pages each."""

@@ -18,13 +18,13 @@ from kfgraph.tracefile.source import Damage, Fields
 
 
 class Names:
-    """The names of one buffer's addresses. kallsyms is read in a thread, while the pages are decoded."""
+    """The names of one buffer's addresses. kallsyms is read in a thread, while its ``n_bytes`` are made calls."""
 
-    def __init__(self, contents: Contents, buffer: str = "") -> None:
+    def __init__(self, contents: Contents, buffer: str = "", *, n_bytes: int = 0) -> None:
         self._contents = contents
         self._buffer = buffer
         self.notes = Notes()
-        self._worker = beside(self._read)
+        self._worker = beside(self._read, n_bytes=n_bytes)
 
     def _read(self) -> Kallsyms:
         if self._of_an_earlier_boot():

@@ -1,4 +1,4 @@
-"""A buffer's data, decompressed in a thread ahead of the loop that decodes it.
+"""A buffer's data, decompressed in a thread ahead of the loop that decodes it; what is little, when it is asked for.
 
 Imports no numpy: while the modules that decode are being imported, the first chunks are on their way.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from kfgraph.model.units import format_bytes, plural
-from kfgraph.parse.background import Signal, beside
+from kfgraph.parse.background import Signal, beside, is_worth_it
 from kfgraph.tracefile.codec import Codec
 from kfgraph.tracefile.contents import Contents
 from kfgraph.tracefile.layout import MAX_CHUNK, Buffer, Chunk, CpuData
@@ -63,8 +63,9 @@ class Prefetcher:
         if n_stored:
             # Here: a thread that dies in an import leaves it locked.
             contents.header.codec.prepare()
-        _keep_freed_memory()
-        self._worker = beside(self._expand)
+        if is_worth_it(self.buffer.n_bytes):
+            _keep_freed_memory()
+        self._worker = beside(self._expand, n_bytes=self.buffer.n_bytes)
 
     def pieces(self, which: int) -> Iterator[Piece]:
         """All data of the ``which``-th of the buffer's CPUs, in order."""

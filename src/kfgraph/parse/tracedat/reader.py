@@ -184,7 +184,7 @@ class Reading:
 
     def trace(self) -> Trace:
         """Decode and pair everything."""
-        n_bytes = sum(chunk.size for data in self.buffer.cpus for chunk in data.chunks)
+        n_bytes = self.buffer.n_bytes
         pairer = Pairer(
             retval=self.has_retval,
             caller=self.has_caller,
@@ -195,7 +195,7 @@ class Reading:
         for batch, n in self.batches():
             pairer.feed(batch, n)
         # Its thread had been in the way of those that decompress.
-        names = Names(self.contents, self.buffer.name)
+        names = Names(self.contents, self.buffer.name, n_bytes=n_bytes)
         paired = pairer.finish(clock_is_ns=self.times.unit == "ns")
         del pairer
         symbols, callers = names.table(self.decoder.functions(), self.decoder.callers())
