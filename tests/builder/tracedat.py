@@ -496,20 +496,22 @@ class _V6(_Writer):
 def _in_order(trace: Trace) -> list[tuple[int, int, int, bool]]:
     """(time, place in its lane's stream, row, is it the exit) of every record."""
     calls = trace.calls
+    starts, ends, no_exit = calls.start_ns.tolist(), calls.end.tolist(), int(Flag.NO_EXIT)
+    exits, flags = (calls.start_ns + calls.duration_ns).tolist(), calls.flags.tolist()
     found: list[tuple[int, int, int, bool]] = []
     open_rows: list[int] = []
 
     def close(before: int) -> None:
-        while open_rows and int(calls.end[open_rows[-1]]) <= before:
+        while open_rows and ends[open_rows[-1]] <= before:
             row = open_rows.pop()
-            if not calls.flags[row] & Flag.NO_EXIT:
-                found.append((int(calls.start_ns[row] + calls.duration_ns[row]), len(found), row, True))
+            if not flags[row] & no_exit:
+                found.append((exits[row], len(found), row, True))
 
-    for row in range(len(calls)):
+    for row, start in enumerate(starts):
         close(row)
-        found.append((int(calls.start_ns[row]), len(found), row, False))
+        found.append((start, len(found), row, False))
         open_rows.append(row)
-    close(len(calls))
+    close(len(starts))
     return found
 
 
@@ -534,17 +536,18 @@ def dat_of(trace: Trace, kernel: Kernel | None = None, **options: object) -> byt
         if code and not name.startswith("0x"):
             symbols[address] = ("t", name, module)
     calls = trace.calls
-    cpus: dict[int, Cpu] = {}
+    cpus = {number: Cpu(kernel, number) for number in set(calls.cpu.tolist())}
+    pids = {lane: trace.tasks[lane].pid for lane in set(calls.lane.tolist())}
+    columns = (calls.cpu, calls.lane, calls.func, calls.depth, calls.context, calls.duration_ns)
+    rows = list(zip(*(column.tolist() for column in columns), strict=True))
     for time, _, row, is_exit in sorted(_in_order(trace)):
-        number = int(calls.cpu[row])
-        cpu = cpus.setdefault(number, Cpu(kernel, number))
-        task = trace.tasks[int(calls.lane[row])]
-        func, depth = addresses[calls.func[row]], int(calls.depth[row])
-        flags = {0: 0, 1: 0x10, 2: 0x08, 3: 0x40}.get(int(calls.context[row]), 0)
+        number, lane, code, depth, context, duration = rows[row]
+        cpu, pid, func = cpus[number], pids[lane], addresses[code]
+        flags = {0: 0, 1: 0x10, 2: 0x08, 3: 0x40}.get(context, 0)
         if not is_exit:
-            cpu.entry(time, task.pid, func, depth, flags=flags)
+            cpu.entry(time, pid, func, depth, flags=flags)
         else:
-            cpu.exit(time, task.pid, func, depth, time - int(calls.duration_ns[row]), time, flags=flags)
+            cpu.exit(time, pid, func, depth, time - duration, time, flags=flags)
     comms = {task.pid: task.comm for task in trace.tasks.tasks if task.comm}
     ordered = [cpus[number] for number in sorted(cpus)]
     return trace_dat(kernel, ordered, symbols=symbols, extra=Extra(comms=comms), **options)  # type: ignore[arg-type]

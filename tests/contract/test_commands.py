@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import inspect
 import io
@@ -95,21 +96,26 @@ def test_the_words_of_top_are_those_of_the_api(monkeypatch) -> None:
     assert "|".join(BY) in out and "|".join(GROUPS) in out
 
 
+SHAPES = {
+    "one call": lambda: trace_of([call("f", 1_000)]),
+    "unfinished": lambda: trace_of([call("open_me", 1_000, call("never_done", 5, unfinished=True))]),
+    "odd names": lambda: trace_of([call("[red]f", 1_000, call("a.isra.0", 2_000))]),
+    "5,000 levels": lambda: deep(5_000),
+    "100,000 siblings": lambda: wide(100_000),
+}
+
+
+@functools.cache
+def text_of(shape: str) -> str:
+    """Written once, for all commands."""
+    return report_text(SHAPES[shape]())
+
+
 @pytest.mark.parametrize("command", READING)
-@pytest.mark.parametrize(
-    "trace",
-    [
-        trace_of([call("f", 1_000)]),
-        trace_of([call("open_me", 1_000, call("never_done", 5, unfinished=True))]),
-        trace_of([call("[red]f", 1_000, call("a.isra.0", 2_000))]),
-        deep(5_000),
-        wide(100_000),
-    ],
-    ids=["one call", "unfinished", "odd names", "5,000 levels", "100,000 siblings"],
-)
-def test_every_shape_is_shown(command, trace, tmp_path) -> None:
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_is_shown(command, shape, tmp_path) -> None:
     path = tmp_path / "report.txt"
-    path.write_text(report_text(trace))
+    path.write_text(text_of(shape))
     code, out, err = kfgraph(command, str(path))
     if command in LOOKING_FOR_FAILURES:
         assert code == 6 and (out or err), "nothing failed here"
