@@ -122,3 +122,10 @@ def test_how_it_is_called_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert advice.own_words("/x/__main__.py", {**inside, "SUDO_UID": "1"}) == ["sudo", sys.executable, "-m", "kfgraph"]
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert advice.own_words(str(program), {**inside, "SUDO_UID": "1000"}) == ["kfgraph"]
+
+
+def test_a_recursion_counts_once_in_what_is_left_out() -> None:
+    # 360 of 1,500 calls are in and below r, 400 in and below q; with the inner r counted again r would have 540.
+    roots = [call("r", 1, call("r", 1))] * 180 + [call("q", 1, *[call("leaf")] * 3)] * 100
+    roots += [call(f"z{i % 10}") for i in range(740)]
+    assert advice.heaviest_below(trace_of(roots), Companion()) == "q"

@@ -17,7 +17,11 @@ import zstandard
 
 from builder.tracedat import Cpu, Extra, Kernel, trace_dat
 from kfgraph.errors import InputError, MachineError, NoMatchError, UsageError
-from kfgraph.parse import READERS, load
+from kfgraph.parse import (
+    READERS,
+    load,
+    rawreport,
+)
 from reference.cases import FIXTURES, load_checked, read, rows, unpack
 
 LEAF = b"              ls-347   [001]   432.933632: funcgraph_entry:        1.500 us   |  f();\n"
@@ -246,6 +250,11 @@ def several_buffers(path: Path) -> None:
     other.exit(1_000_001_500, 42, g, 0, 1_000_000_500, 1_000_001_500)
     extra = Extra(buffers={"probes": [other]})
     path.write_bytes(trace_dat(kernel, [main], symbols={f: ("T", "f", ""), g: ("T", "g", "")}, extra=extra))
+
+
+def test_overruns_of_all_cpus_are_added_up() -> None:
+    text = "[Option CPUSTAT, 60 bytes]\nCPU: 0\noverrun: 7\ncommit overrun: 1\n[Option CPUSTAT]\nCPU: 1\noverrun: 35\n"
+    assert (rawreport._meta(text).n_overrun, rawreport._meta("").n_overrun) == (42, -1)
 
 
 def test_long_names_of_tasks_are_whole_through_trace_cmd(tmp_path: Path, program) -> None:
