@@ -19,7 +19,7 @@ from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.choice import FoldOptions
 from kfgraph.analyze.errors import failed, unsure_failures
 from kfgraph.analyze.fold import Kind, fold
-from kfgraph.analyze.sysexits import error_said
+from kfgraph.analyze.sysexits import errors_said
 from kfgraph.errors import NoMatchError
 from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.model.calls import Flag
@@ -300,12 +300,14 @@ def marked(trace: Trace, *events: tuple[str, str, int, int], lane: int = 0) -> T
     [
         ("0xfffffffffffffffe", -2), ("__syscall_nr=257 ret=-2", -2), ("id=257 ret=-13", -13), ("NR 257 = -2", -2),
         ("0xfffffffe", -2), ("0x0", 0), ("0x55d95b47d000", 0), ("NR 1 = 14", 0),
-        ("__syscall_nr=9 ret=0x7f5a00000000", 0), ("-> 0xffffffffffffffea", -22), ("ret=-4096", 0), ("", 0),
+        ("__syscall_nr=9 ret=0x7f5a00000000", 0), ("-> 0xffffffffffffffea", -22),
+        ("sys_openat -> 0xfffffffffffffffe", -2), ("ret=-4096", 0), ("", 0),
         ("nothing", 0), ("__syscall_nr=257 ret=-4095", -4095), ("0xfffffffffffff000", 0),
     ],
 )  # fmt: skip
 def test_the_result_is_read_from_every_form_of_the_event(said: str, error: int) -> None:
-    assert error_said(said) == error
+    trace = marked(trace_of([call("__x64_sys_f")]), ("sys_exit", said, 1, -1))
+    assert errors_said(trace, np.array([0], np.int32)).tolist() == [error]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from kfgraph.model.trace import Trace
 
 def made(name: str, result: int | None, path: str | None = None, *, at: int = 0, lane: int = 0) -> SystemCall:
     error = result if result is not None and result < 0 else 0
-    return SystemCall(name, lane, at, -1, at, 10, 10, result, error, "return value", path, "")
+    paths = () if path is None else (path,)
+    return SystemCall(name, lane, at, -1, at, 10, 10, result, error, "return value", "", paths)
 
 
 def judged(

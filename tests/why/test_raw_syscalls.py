@@ -39,10 +39,11 @@ class Task:
         self.kernel = Kernel()
         self.cpu = Cpu(self.kernel, 0)
         self.time = 1_000
+        self.pid = 42
 
     def _event(self, number: int, data: bytes) -> None:
         self.time += 1_000
-        self.cpu.event(self.time, 42, number, data)
+        self.cpu.event(self.time, self.pid, number, data)
 
     def enter(self, number: int, *registers: int) -> None:
         self._event(400, self.kernel.pack("q6Q", number, *registers, *[0] * (6 - len(registers))))
@@ -146,6 +147,19 @@ def test_a_path_that_two_probes_saw_is_one_and_two_equal_paths_are_two(tmp_path:
     task.leave(RENAME, 0)
     opened, renamed = task.calls(tmp_path)
     assert (opened.paths, renamed.paths) == (("/a",), ("/b", "/b"))
+
+
+def test_two_tasks_whose_calls_interleave_have_each_their_own(tmp_path: Path) -> None:
+    task = Task()
+    for names, results in ((("/a", "/b"), (3, -2)), (("/c", "/d"), (-13, 4))):
+        for task.pid, name in zip((42, 7), names, strict=True):
+            task.enter(OPENAT, 3, 0x11)
+            task.path(name)
+        for task.pid, result in zip((42, 7), results, strict=True):
+            task.leave(OPENAT, result)
+    trace = load(str(task.written(tmp_path)))
+    told = [(trace.tasks[call.lane].pid, call.paths, call.result) for call in system_calls(trace)]
+    assert sorted(told) == [(7, ("/b",), -2), (7, ("/d",), 4), (42, ("/a",), 3), (42, ("/c",), -13)]
 
 
 def test_a_path_that_could_not_be_read_is_not_known(tmp_path: Path) -> None:

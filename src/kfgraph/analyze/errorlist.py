@@ -76,7 +76,7 @@ def errors(
     """
     ret, module = listed(ret), listed(module)
     calls = trace.calls
-    told = error_columns(trace, np.arange(len(calls), dtype=np.int32))
+    told = error_columns(trace, slice(None))
     if not told:
         raise NoMatchError(
             f"{trace.meta.path}: no return value was recorded, and no system call with its result failed",
@@ -119,13 +119,13 @@ def _top(rows: Int32, parent: Int32, codes: Any) -> Int32:
 
 
 def _rows(trace: Trace, began: Int32, top: Int32, parent: Int32, codes: Any, sure: Bool) -> list[ErrorRow]:
+    if not len(began):
+        return []
     calls, labels = trace.calls, trace.symbols.labels
     # What calls the handler of a system call (x64_sys_call) hands its result to the program.
     ends = np.array([bool(system_call_of(name)) for name in trace.symbols.names], np.bool_)
     handler = np.where(ends[calls.func[top]], -1, parent[top])
     handler_func = np.where(handler >= 0, calls.func[np.maximum(handler, 0)], -1)
-    if not len(began):
-        return []
     key = np.stack([calls.func[began], codes[began], calls.func[top], handler_func], axis=1)
     _, first, count = np.unique(key, axis=0, return_index=True, return_counts=True)
     found = []

@@ -14,7 +14,7 @@ from kfgraph.analyze.filters import OF_SYSTEM_CALLS, Filters, completed
 from kfgraph.analyze.forest import Int32, Int64
 from kfgraph.analyze.retval import MAX_ERRNO, errors_of
 from kfgraph.analyze.select import lanes_of, less_own_cost
-from kfgraph.analyze.sysevents import SystemCallEvents, arguments_of, system_call_events
+from kfgraph.analyze.sysevents import SystemCallEvents, arguments_of, entered_names, system_call_events
 from kfgraph.analyze.sysexits import exits_of, handlers
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.syscall_arguments import worded
@@ -37,8 +37,8 @@ class SystemCall:
 
     ``row`` is its handler's call (-1: not recorded), ``mark`` its entry event (-1: none). ``result`` is what it
     returned (None: not recorded), ``error`` the same where that is -1 to -4095, else 0; ``evidence`` says where
-    it comes from: ``return value``, ``system call result`` or "". ``path`` is the file that it names, where
-    recorded, ``paths`` are all of them (rename has two); ``text`` its arguments as the trace has them.
+    it comes from: ``return value``, ``system call result`` or "". ``paths`` are the files that it names, where
+    recorded (rename has two); ``text`` its arguments as the trace has them, ``arch`` whose numbers these are.
     ``duration_ns`` is as recorded, without a handler from event to event; ``total_ns`` is less kfgraph's own cost
     (:mod:`kfgraph.analyze.owncost`). Times in ns of the trace clock, -1 unknown.
     """
@@ -53,10 +53,14 @@ class SystemCall:
     result: int | None
     error: int
     evidence: str
-    path: str | None
     text: str
     paths: tuple[str, ...] = ()
     arch: str = ""
+
+    @property
+    def path(self) -> str | None:
+        """The file that it names, the first of ``paths``; None where none was recorded."""
+        return self.paths[0] if self.paths else None
 
     @property
     def shown(self) -> str:
@@ -194,28 +198,37 @@ def system_calls(trace: Trace, lanes: Iterable[int] | None = None) -> list[Syste
     """The system calls of ``lanes`` (None: of all), task after task, each in time order."""
     wanted = range(len(trace.tasks)) if lanes is None else sorted(lanes)
     rows, names = handlers(trace)
-    lane_of = trace.calls.lane[rows]
     exit_of = dict(zip(*(column.tolist() for column in exits_of(trace, rows, names)), strict=True))
     errors = errors_of(trace.calls, trace.symbols).codes
     events = system_call_events(trace)
+    columns = [_by_lane(trace.calls.lane, rows)]
+    columns += [_by_lane(trace.marks.lane, of_all) for of_all in (events.enters, events.exits, events.paths)]
+    none = np.zeros(0, np.int32)
     found: list[SystemCall] = []
     for lane in wanted:
-        mine = rows[lane_of == lane]
+        mine, entered, left, paths = (column.get(lane, none) for column in columns)
         mine_names = [names[int(code)] for code in trace.calls.func[mine]]
         left_of = [exit_of.get(row, -1) for row in mine.tolist()]
-        found += _of_lane(trace, lane, mine, mine_names, events, left_of, errors)
+        found += _of_lane(trace, lane, mine, mine_names, events, entered, left, paths, left_of, errors)
     total_ns, _ = less_own_cost(trace)
     if total_ns is trace.calls.duration_ns:
         return found
     return [replace(call, total_ns=int(total_ns[call.row])) if call.row >= 0 else call for call in found]
 
 
+def _by_lane(lane_of: Int32, items: Int32) -> dict[int, Int32]:
+    """Lane -> its ``items`` (rows of ``lane_of``), in their order."""
+    order = np.argsort(lane_of[items], kind="stable")
+    lanes, first = np.unique(lane_of[items][order], return_index=True)
+    return dict(zip(lanes.tolist(), np.split(items[order], first[1:]), strict=True)) if len(items) else {}
+
+
 def exit_codes(trace: Trace) -> dict[int, int]:
     """Lane -> the exit status (0 to 255) of its task, where its ``exit_group`` was recorded with its argument."""
     codes: dict[int, int] = {}
-    marks, events = trace.marks, system_call_events(trace)
-    for mark in events.enters.tolist():
-        if events.named.get(mark) in ("exit_group", "exit"):
+    marks = trace.marks
+    for mark, name in entered_names(trace).items():
+        if name in ("exit_group", "exit"):
             text = marks.text[mark]
             told = _CODE.search(text)
             registers = arguments_of(text)
@@ -230,13 +243,13 @@ def _of_lane(
     rows: Int32,
     names: list[str],
     events: SystemCallEvents,
+    entered: Int32,
+    left: Int32,
+    paths: Int32,
     left_of: list[int],
     errors: np.ndarray,
 ) -> list[SystemCall]:
     marks, calls = trace.marks, trace.calls
-    entered, left, paths = (
-        of_all[marks.lane[of_all] == lane] for of_all in (events.enters, events.exits, events.paths)
-    )
     # A call's entry event stands before its handler.
     enter_of = _nearest_before(marks.row[entered], rows)
     path_rows = marks.row[paths]
@@ -315,8 +328,7 @@ def _made(
     paths: tuple[str, ...],
 ) -> SystemCall:
     calls, marks = trace.calls, trace.marks
-    text = marks.text[enter] if enter >= 0 else ""
-    arch = trace.meta.arch
+    text, arch = marks.text[enter] if enter >= 0 else "", trace.meta.arch
     error = result if result is not None and -MAX_ERRNO <= result < 0 else 0
     if not paths and (told := _PATH.search(text)):
         paths = (told[1] or told[2] or "",)
@@ -325,7 +337,4 @@ def _made(
     if row < 0 and min(start, exit_) >= 0 and marks.time_ns[exit_] >= start:
         # From event to event.
         duration = int(marks.time_ns[exit_]) - start
-    path = paths[0] if paths else None
-    return SystemCall(
-        name, lane, row, enter, start, duration, duration, result, error, evidence, path, text, paths, arch
-    )
+    return SystemCall(name, lane, row, enter, start, duration, duration, result, error, evidence, text, paths, arch)

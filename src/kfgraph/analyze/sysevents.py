@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from kfgraph.analyze.forest import Int32
+from kfgraph.analyze.sysexits import results_said
 from kfgraph.kernel.syscall_numbers import names_by_number
 from kfgraph.kernel.syscalls import PATH_EVENT
 from kfgraph.model.arrays import distinct
 from kfgraph.model.trace import Trace
 
 _ENTER, _EXIT = "sys_enter", "sys_exit"
-_VALUE = re.compile(r"(?:\bret=|= |-> )?(0x[0-9a-f]{1,16}|-?\d{1,20})\s*$")
 _ARGUMENTS = re.compile(r"(?:\bargs=\{?|NR -?\d+ \()([0-9a-fx, ]+)")
 _FAULT = "(fault)"
 """What a probe writes for a string that it could not read."""
@@ -45,26 +45,34 @@ def system_call_events(trace: Trace) -> SystemCallEvents:
     marks = trace.marks
     enters, exits = _marks_of(trace, _ENTER), _marks_of(trace, _EXIT)
     paths = _marks_where(trace, [name.startswith(PATH_EVENT) for name in marks.names])
-    named: dict[int, str] = {}
-    numbers = names_by_number(trace.meta.arch)
-    for kind, events in ((_ENTER, enters), (_EXIT, exits)):
-        for mark in events.tolist():
-            name = marks.names[marks.name[mark]].removeprefix(kind).removeprefix("_")
-            if name:
-                named[mark] = name
-        for mark, number in _column(trace, kind, "id"):
-            named[mark] = numbers.get(number) or f"system call {number}"
-    returned = (pair for name in _names(trace, _EXIT) for pair in _column(trace, name, "ret"))
-    result = {mark: _signed(value) for mark, value in returned if isinstance(value, int)}
-    for mark in exits.tolist():
-        if mark not in result and (told := _VALUE.search(marks.text[mark])):
-            result[mark] = _signed(int(told[1], 0))
+    named = {**_named_by(trace, enters, _ENTER), **_named_by(trace, exits, _EXIT)}
+    values, known = results_said(trace, exits)
+    result = dict(zip(exits[known].tolist(), values[known].tolist(), strict=True))
     path: dict[int, str] = {}
     pointer: dict[int, int] = {}
     for name in dict.fromkeys(marks.names[code] for code in distinct(marks.name[paths]).tolist()):
         path |= {mark: said.strip('"') for mark, said in _column(trace, name, "path") if said.strip('"') != _FAULT}
         pointer |= {mark: value for mark, value in _column(trace, name, "user") if isinstance(value, int)}
     return SystemCallEvents(enters, exits, paths, named, result, path, pointer)
+
+
+def entered_names(trace: Trace) -> dict[int, str]:
+    """The system call that each mark of an entry is about, in time order."""
+    return _named_by(trace, _marks_of(trace, _ENTER), _ENTER)
+
+
+def _named_by(trace: Trace, events: Int32, kind: str) -> dict[int, str]:
+    """The system call that each of these marks is about: by the event's own name, or by the number in it."""
+    marks = trace.marks
+    named = {
+        mark: name
+        for mark in events.tolist()
+        if (name := marks.names[marks.name[mark]].removeprefix(kind).removeprefix("_"))
+    }
+    numbers = names_by_number(trace.meta.arch)
+    for mark, number in _column(trace, kind, "id"):
+        named[mark] = numbers.get(number) or f"system call {number}"
+    return dict(sorted(named.items()))
 
 
 def arguments_of(text: str) -> list[int]:
@@ -82,10 +90,6 @@ def _marks_where(trace: Trace, wanted: list[bool]) -> Int32:
     return np.flatnonzero(codes[trace.marks.name]).astype(np.int32) if codes.any() else np.zeros(0, np.int32)
 
 
-def _names(trace: Trace, kind: str) -> list[str]:
-    return list(dict.fromkeys(n for n in trace.marks.names if n == kind or n.startswith(f"{kind}_")))
-
-
 def _column(trace: Trace, event: str, name: str) -> list[tuple[int, Any]]:
     """(mark, value) of one field of an event, where it is known; numbers where all are numbers."""
     field = trace.marks.field(event, name)
@@ -94,11 +98,3 @@ def _column(trace: Trace, event: str, name: str) -> list[tuple[int, Any]]:
     known = np.flatnonzero(field.known).tolist()
     values = field.values[known].tolist() if field.is_number else [field.values[i] for i in known]
     return list(zip(field.rows[known].tolist(), values, strict=True))
-
-
-def _signed(value: int) -> int:
-    """A register, or 32 bits of one, that was taken without its sign has it again."""
-    for bits in (64, 32):
-        if 1 << (bits - 1) <= value < 1 << bits and (bits == 64 or value >= (1 << bits) - 4096):
-            return value - (1 << bits)
-    return value

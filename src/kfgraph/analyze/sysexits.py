@@ -7,14 +7,14 @@ import re
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.forest import Int32, outermost
+from kfgraph.analyze.forest import Bool, Int32, Int64, outermost
 from kfgraph.analyze.retval import MAX_ERRNO
 from kfgraph.kernel.syscalls import system_call_of
 from kfgraph.model.trace import Trace
 
 _MANY = 64
 """From so many events of one name on, reading their field as a column is faster than the text of each."""
-_RETURNED = re.compile(r"(?:.*\bret=|NR -?\d+ = |->\s*)?(?P<value>-?0x[0-9a-f]+|-?\d+)\s*")
+_RETURNED = re.compile(r"(?:.*\bret=|NR -?\d+ = |(?:\S{1,64} )?->\s*)?(?P<value>-?0x[0-9a-f]+|-?\d+)\s*")
 
 
 def handlers(trace: Trace) -> tuple[Int32, dict[int, str]]:
@@ -68,43 +68,55 @@ def failed_system_calls(trace: Trace) -> tuple[Int32, npt.NDArray[np.int16]]:
 
 def errors_said(trace: Trace, exits: Int32) -> npt.NDArray[np.int16]:
     """The error, -1 to -4095, that each of these marks of system calls' exits says was returned; 0 for none."""
+    values, known = results_said(trace, exits)
+    return np.where(known & _is_error(values), values, 0).astype(np.int16)
+
+
+def results_said(trace: Trace, exits: Int32) -> tuple[Int64, Bool]:
+    """(what each of these marks of system calls' exits says was returned, whether it says so).
+
+    An error is its negative number, whatever the width that it was recorded in.
+    """
     marks = trace.marks
-    errors = np.zeros(len(exits), np.int16)
-    is_read = np.zeros(len(exits), np.bool_)
+    values = np.zeros(len(exits), np.int64)
+    known = np.zeros(len(exits), np.bool_)
     codes = marks.name[exits]
     many = np.flatnonzero(np.bincount(codes, minlength=len(marks.names)) > _MANY)
     for name in dict.fromkeys(marks.names[code] for code in many.tolist()):
         ret = marks.field(name, "ret")
-        if ret is None or not np.issubdtype(ret.values.dtype, np.integer):
+        if ret is None or not (ret.is_number and np.issubdtype(ret.values.dtype, np.integer)):
             continue
-        values = np.zeros(len(marks), np.int64)
+        of_mark = np.zeros(len(marks), np.int64)
         is_known = np.zeros(len(marks), np.bool_)
-        values[ret.rows], is_known[ret.rows] = ret.values.astype(np.int64), ret.known
+        of_mark[ret.rows], is_known[ret.rows] = ret.values.astype(np.int64), ret.known
         here = is_known[exits]
-        said = _signed(values[exits[here]])
-        errors[here] = np.where((said < 0) & (said >= -MAX_ERRNO), said, 0)
-        is_read |= here
-    left = np.flatnonzero(~is_read)
-    errors[left] = [error_said(marks.text[mark]) for mark in exits[left].tolist()]
-    return errors
+        values[here] = of_mark[exits[here]]
+        known |= here
+    for i in np.flatnonzero(~known).tolist():
+        told = value_said(marks.text[exits[i]])
+        if told is not None:
+            values[i], known[i] = told, True
+    signed = _signed(values)
+    return np.where(_is_error(signed), signed, values), known
 
 
-def _signed(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """A value of 32 bits that was taken without its sign has it again."""
-    return np.where((values >= 1 << 31) & (values < 1 << 32), values - (1 << 32), values)
+def value_said(text: str) -> int | None:
+    """What the text of a sys_exit event says was returned, as 64 bits with a sign; None where it says nothing.
 
-
-def error_said(text: str) -> int:
-    """The error, -1 to -4095, that the text of a sys_exit event says; 0 for none.
-
-    ``0xfffffffffffffffe``, ``NR 257 = -2``, ``__syscall_nr=257 ret=-2``, ``id=257 ret=-2``.
+    ``0xfffffffffffffffe``, ``sys_openat -> 0x3``, ``NR 257 = -2``, ``__syscall_nr=257 ret=-2``, ``id=257 ret=-2``.
     """
     found = _RETURNED.fullmatch(text)
     if not found:
-        return 0
+        return None
     value = int(found["value"], 0) if "x" in found["value"] else int(found["value"])
-    for bits in (64, 32):
-        if value >= 1 << (bits - 1) and value < 1 << bits:
-            value -= 1 << bits
-            break
-    return value if -MAX_ERRNO <= value < 0 else 0
+    value = value - (1 << 64) if 1 << 63 <= value < 1 << 64 else value
+    return value if -(1 << 63) <= value < 1 << 63 else None
+
+
+def _is_error(values: Int64) -> Bool:
+    return (values < 0) & (values >= -MAX_ERRNO)
+
+
+def _signed(values: Int64) -> Int64:
+    """A value of 32 bits that was taken without its sign has it again."""
+    return np.where((values >= 1 << 31) & (values < 1 << 32), values - (1 << 32), values)
