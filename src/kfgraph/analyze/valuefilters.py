@@ -109,10 +109,10 @@ def _returning(trace: Trace, rows: Int32, wanted: Sequence[Compare], error: np.n
     values, known = np.where(said & ~known, error[rows], values), known | said
     # Where it is not known to be a number, what is below every error is an address: neither less nor more than one.
     address = (values < -MAX_ERRNO) & ~_numbers(trace)[trace.calls.func[rows]]
-    distinct, which = np.unique(values, return_inverse=True)
+    each, which = np.unique(values, return_inverse=True)
     out = np.zeros(len(trace.calls), np.bool_)
     for one in wanted:
-        fits = np.array([one.holds(value) for value in distinct.tolist()], np.bool_)
+        fits = np.array([one.holds(value) for value in each.tolist()], np.bool_)
         here = known & fits[which] if len(fits) else known & False
         out[rows] |= here & ~address if one.operation[0] in "<>" else here
     return out

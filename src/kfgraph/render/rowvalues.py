@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 
 from kfgraph.analyze.retval import returned_type, values_of
-from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
@@ -69,9 +68,8 @@ class RowValues:
 
     @cached_property
     def _values(self) -> tuple[np.ndarray, np.ndarray]:
-        rows = np.maximum(self._row, 0)
-        values, has = values_of(self._trace.calls, self._trace.symbols, rows)
-        return values, has & (self._row >= 0) & self._trace.calls.has(Flag.HAS_RETVAL)[rows]
+        values, has = values_of(self._trace.calls, self._trace.symbols, np.maximum(self._row, 0))
+        return values, has & (self._row >= 0)
 
 
 def shortened(text: str) -> str:
