@@ -87,6 +87,12 @@ def test_rows_of_several_calls_have_no_values() -> None:
     assert any("f1 × 3" in line and "=" not in line for line in lines(trace, "returns", root="f"))
 
 
+def test_what_stands_below_a_run_stands_for_several_calls_too() -> None:
+    runs = [call("f1", 5, call("f2", retval=n)) for n in (66, 67)]
+    said = lines(trace_of([call("f", 10, *runs, call("f3", 5, call("f2", retval=5)))]), "returns", "cpu", root="f")
+    assert [line.rsplit("f2", 1)[1] for line in said if "f2" in line] == ["", "  CPU 0 = 5"]
+
+
 def test_what_the_trace_has_not_is_said() -> None:
     said = lines(trace_of([call("f")]), "args", "returns", "cpu")
     assert "nothing of args, returns was recorded in this trace" in said

@@ -189,7 +189,7 @@ class RowModel:
             average = self._average(node) if times else ""
             error = self.error(node)
             marks = _flag_marks(int(tree.flags[node]))
-            if self.values is not None and folded.times[node] == 1:
+            if self.values is not None and int(tree.at("count", node)) == 1:
                 error = error or self.values.returns(node)
                 marks += self.values.cpu(node)
                 name += self._fitting(level, name, self.values.args(node), marks + error)
