@@ -15,6 +15,7 @@ from kfgraph.analyze.sysevents import arguments_of
 from kfgraph.kernel.syscall_arguments import worded
 from kfgraph.kernel.syscall_numbers import names_by_number
 from kfgraph.parse import load
+from kfgraph.render.syscalls import SystemCallsView
 
 OPENAT, RENAME, EXIT_GROUP, STRANGE = 257, 82, 231, 9999
 HANDLER = TEXT + 0x100
@@ -147,6 +148,18 @@ def test_a_path_that_two_probes_saw_is_one_and_two_equal_paths_are_two(tmp_path:
     task.leave(RENAME, 0)
     opened, renamed = task.calls(tmp_path)
     assert (opened.paths, renamed.paths) == (("/a",), ("/b", "/b"))
+
+
+def test_where_not_all_fits_the_file_stays(tmp_path: Path) -> None:
+    task = Task()
+    task.enter(OPENAT, 0xFFFFFF9C, 0x7F00, 0o2000000)
+    task.path("/usr/lib/locale/C.UTF-8/LC_COLLATE")
+    task.leave(OPENAT, 3)
+    trace = load(str(task.written(tmp_path)))
+    view = SystemCallsView(trace, system_calls(trace))
+    short, long = (list(view.lines(width))[1].plain for width in (80, 120))
+    assert short.endswith('  openat("/usr/lib/locale/C.UTF-8/LC_COLLATE")') and len(short) <= 80
+    assert long.endswith('  openat(AT_FDCWD, "/usr/lib/locale/C.UTF-8/LC_COLLATE", O_RDONLY|O_CLOEXEC)')
 
 
 def test_two_tasks_whose_calls_interleave_have_each_their_own(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
@@ -49,7 +50,10 @@ class SystemCallsView:
                 line.append(f"{names[call.lane]:{wide}}", "dim")
             line.append(f"{result:>{result_wide}}  ", "bold red" if call.error else "")
             room = max(width - line.cell_len, 12)
-            line.append(cut_middle(spelt_out(call.worded), room), "bold" if call.error else "")
+            whole = spelt_out(call.worded)
+            # The file says more than what stands beside it.
+            text = whole if cell_len(whole) <= room or not call.paths else spelt_out(call.shown)
+            line.append(cut_middle(text, room), "bold" if call.error else "")
             yield line
         yield from own_cost_line(calls)
         if len(calls) < len(self.calls):
