@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import re
 import subprocess
@@ -16,21 +14,13 @@ import pytest
 from builder.tables import call, trace_of
 from builder.text import report_text
 from builder.tracedat import dat_of
-from kfgraph.cli.app import main
+from running import kfgraph
 
 READING = ("show", "top", "info")
 
 
-def kfgraph(*args: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of one command line, run in this process."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(args)
-    return code, out.buffer.getvalue().decode(), err.buffer.getvalue().decode()
-
-
 def python_m_kfgraph(*args: str, stdin: bytes | None = None, folder: Path | None = None) -> tuple[int, str, str]:
-    """The same in a process of its own."""
+    """Exit code, stdout and stderr of ``python -m kfgraph``, a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "kfgraph", *args],
         input=stdin,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from pathlib import Path
 
 import pytest
@@ -11,16 +9,9 @@ import pytest
 from builder.tables import call, trace_of
 from builder.text import report_text
 from builder.tracedat import dat_of
-from kfgraph.cli.app import main
+from running import kfgraph
 
 TRACE = trace_of([call("vfs_open", 1_000, call("do_dentry_open", 2_000))])
-
-
-def kfgraph(*args: str) -> tuple[int, str, str]:
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(args)
-    return code, out.buffer.getvalue().decode(), err.buffer.getvalue().decode()
 
 
 @pytest.fixture(autouse=True)

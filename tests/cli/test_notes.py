@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import io
 import json
@@ -17,7 +16,6 @@ import pytest
 from builder.tables import call, trace_of
 from builder.text import report_text
 from builder.tracedat import TEXT, Cpu, Extra, Kernel, trace_dat
-from kfgraph.cli.app import main
 from kfgraph.cli.commands import COMMANDS
 from kfgraph.cli.declared import gathered, option_name, parameters
 from kfgraph.cli.idle import without_effect
@@ -26,16 +24,10 @@ from kfgraph.errors import Notice
 from kfgraph.model.units import format_bytes, format_size
 from kfgraph.parse import load
 from kfgraph.render.capture import CaptureSummary, progress_line, summary
+from running import kfgraph
 
 F, G, LOST_IN = TEXT + 0x100, TEXT + 0x200, TEXT + 0x300
 SYMBOLS = {TEXT: ("T", "_stext", ""), F: ("T", "whole", ""), G: ("T", "leaf", ""), LOST_IN: ("T", "lossy", "")}
-
-
-def kfgraph(*args: str) -> tuple[int, str, str]:
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(args)
-    return code, out.buffer.getvalue().decode(), err.buffer.getvalue().decode()
 
 
 @pytest.fixture(scope="module")

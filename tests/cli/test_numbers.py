@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import io
 import json
 from pathlib import Path
 
@@ -14,18 +12,11 @@ import kfgraph as api
 from builder.tables import call, trace_of
 from builder.tracedat import dat_of
 from kfgraph.capture.plan import parse_size_kb
-from kfgraph.cli.app import main
 from kfgraph.cli.commands import COMMANDS
 from kfgraph.cli.declared import option_name, parameters
 from kfgraph.errors import UsageError
 from kfgraph.model.units import parse_ns, parse_seconds, parse_whole
-
-
-def kfgraph(*args: str) -> tuple[int, str, str]:
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(args)
-    return code, out.buffer.getvalue().decode(), err.buffer.getvalue().decode()
+from running import kfgraph
 
 
 @pytest.fixture(scope="module")

@@ -18,20 +18,13 @@ from builder.text import report_text
 from kfgraph.analyze.top import BY, GROUPS
 from kfgraph.cli.app import main
 from kfgraph.cli.commands import COMMANDS
+from running import kfgraph
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAMES = [command.name for command in COMMANDS]
 LOOKING_FOR_FAILURES = ["why", "errors", "syscalls"]
 READING = ["show", "top", "info", *LOOKING_FOR_FAILURES]
 EACH = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-
-
-def kfgraph(*args: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of one command line, run in this process."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(args)
-    return code, out.buffer.getvalue().decode(), err.buffer.getvalue().decode()
 
 
 def options_of(command: str) -> set[str]:

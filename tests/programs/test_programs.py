@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import resource
 import time
@@ -15,9 +13,9 @@ from builder.tables import call, trace_of
 from builder.tracedat import dat_of
 from kfgraph.capture import doctor, loads
 from kfgraph.capture.guest import kvm
-from kfgraph.cli.app import main
 from kfgraph.parse import rawreport
 from kfgraph.programs import Bounds, Overrun, Program, bounds_for, run
+from running import kfgraph
 
 QUICK = Bounds(seconds=1.0, n_bytes=1 << 20, silent_s=0.5)
 
@@ -128,13 +126,6 @@ def fake(tmp_path, monkeypatch):
         (folder / name).chmod(0o755)
 
     return make
-
-
-def kfgraph(*args: str) -> tuple[int, str, str]:
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(args)
-    return code, out.buffer.getvalue().decode(), err.buffer.getvalue().decode()
 
 
 LINE = "insmod-1 [000] .... 1.000000001: funcgraph_entry: func=0xffffffff81000100 depth=0"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import shutil
 from pathlib import Path
@@ -11,17 +9,10 @@ from pathlib import Path
 import pytest
 
 from kfgraph.cli import trace as trace_command
-from kfgraph.cli.app import main
+from running import kfgraph
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 FOO, CAT = EXAMPLES / "insmod-foo-fail19.dat", EXAMPLES / "cat-enoent.dat"
-
-
-def kfgraph(*args: object) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main([str(arg) for arg in args])
-    return code, out.getvalue(), err.getvalue()
 
 
 @pytest.mark.parametrize("width", [60, 70, 80, 120, 200])
