@@ -101,7 +101,7 @@ def live_rule(trace: Trace, *, root: str = "do_one_initcall") -> str:
                 continue
             if not seen.known(r) or not seen.returns(r)[0]:
                 continue
-            if not (seen.errors[r] or seen.words(r) == "NULL"):
+            if not (seen.errors[r] or seen.value_text(r) == "NULL"):
                 marked = []
             elif marked and calls.parent[marked[-1]] == r:
                 marked.append(r)

@@ -14,11 +14,10 @@ from functools import cached_property
 
 import numpy as np
 
-from kfgraph.analyze.retval import errors_of
+from kfgraph.analyze.retval import DECIMAL, errors_of, returned_type, value_text, values_of
 from kfgraph.kernel import unwinding
 from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
-from kfgraph.kernel.returns import known
 from kfgraph.kernel.unwinding import plain
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.symbols import Returned
@@ -102,50 +101,41 @@ class Outcomes:
         """(can it fail by its type, is it a pointer, is it a bool); a type that is not known can fail."""
         func = int(self.trace.calls.func[row])
         if func not in self._of_type:
-            told = self._returned(func)
-            kinds = (True, False, False) if told is None else (told.can_fail, "*" in told.c_type, told.c_type == "bool")
-            self._of_type[func] = kinds
+            told = returned_type(self.trace.symbols, func)
+            if told is None:
+                self._of_type[func] = (True, False, False)
+            else:
+                self._of_type[func] = (told.can_fail, told.kind == "pointer", told.kind == "bool")
         return self._of_type[func]
 
     def typed(self, row: int) -> bool:
         """Whether it is known what the function returns."""
-        return self._returned(int(self.trace.calls.func[row])) is not None
+        return self._type(row) is not None
 
-    def _returned(self, func: int) -> Returned | None:
-        symbols = self.trace.symbols
-        told = symbols.returned(func)
-        return told if told is not None else known(symbols.names[func], symbols.modules[func])
+    def _type(self, row: int) -> Returned | None:
+        return returned_type(self.trace.symbols, int(self.trace.calls.func[row]))
 
     def name(self, row: int) -> str:
         """The function's name, as the trace has it."""
         return self.trace.symbols.names[int(self.trace.calls.func[row])]
 
-    def words(self, row: int) -> str:
-        """The value as a person writes it: an error's number, NULL, false, a number, "a pointer"; "" for what is none.
+    def value_text(self, row: int) -> str:
+        """The return value as text: the number of an error, NULL, false, a number, "a pointer".
 
-        "?" where it was not recorded.
+        "?" where it was not recorded; "" where the function returns nothing, or where the value may be an address.
         """
         if not self.known(row):
             return "?"
-        told = self._returned(int(self.trace.calls.func[row]))
-        if told is not None and told.kind == "void":
+        returned = self._type(row)
+        values, has_value = values_of(self.trace.calls, self.trace.symbols, np.array([row]))
+        if not has_value[0]:
             return ""
-        error = int(self.errors[row])
+        error, value = int(self.errors[row]), int(values[0])
         if error:
             return str(error)
-        raw = self.raw(row)
-        _, pointer, is_bool = self.returns(row)
-        if is_bool:
-            return "true" if raw & 0xFF else "false"
-        if pointer and not raw:
-            return "NULL"
-        if raw & 0xFFFFFFFF80000000 == 0x80000000:
-            raw -= 1 << 32  # an int
-        elif raw >> 63 and raw > (1 << 64) - (1 << 31):
-            raw -= 1 << 64
-        if raw < -(1 << 20) or raw > 1 << 40:
-            return "a pointer" if pointer else "" if not self.typed(row) else hex(raw & (1 << 64) - 1)
-        return hex(raw) if raw > 0xFFFFFF else str(raw)
+        if abs(value) >= DECIMAL and (returned is None or returned.kind == "pointer"):
+            return "a pointer" if returned is not None else ""
+        return value_text(value, returned)
 
     def kind(self, row: int, error: int) -> Kind:
         """What this callee's return means for a caller that returned ``error``."""
@@ -201,15 +191,16 @@ def blame(trace: Trace, row: int, error: int, outcomes: Outcomes | None = None, 
             shape = _by_shape(trace, seen, step.first[0], carried) if step.first else []
             rows = list(dict.fromkeys([*shape, *step.first, at, *candidates]))
             return Blame(tuple(chain), exact, sure and (exact or not step.first), tuple(doubts), tuple(rows[:3]))
-        chain += [Link(r, 0, seen.words(r), "not recorded, but it called what returned the error") for r in step.passed]
+        passed = "not recorded, but it called what returned the error"
+        chain += [Link(r, 0, seen.value_text(r), passed) for r in step.passed]
         carried = int(seen.errors[step.row])
-        chain.append(Link(step.row, carried, seen.words(step.row), step.evidence))
+        chain.append(Link(step.row, carried, seen.value_text(step.row), step.evidence))
         at = step.row
         if not carried:
             # NULL or false: what made it so is no error any more, unless a callee returned the like.
             deeper = _same_nothing(trace, seen, at)
             while deeper >= 0:
-                chain.append(Link(deeper, 0, seen.words(deeper), "return value"))
+                chain.append(Link(deeper, 0, seen.value_text(deeper), "return value"))
                 at, deeper = deeper, _same_nothing(trace, seen, deeper)
             below = children_of(trace, at)
             exact = all(seen.kind(child, error) is not Kind.UNKNOWN for child in below)

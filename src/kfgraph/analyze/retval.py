@@ -14,6 +14,8 @@ from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.symbols import Returned, SymbolTable
 
 MAX_ERRNO = 4095
+DECIMAL = 1 << 24
+"""From here on numbers are written in hex."""
 _HALF = 1 << 32
 
 
@@ -96,6 +98,16 @@ def values_of(calls: CallTable, symbols: SymbolTable, rows: npt.NDArray[Any]) ->
         if returned is not None and returned.kind == "void":
             has[those] = False
     return values, has
+
+
+def value_text(value: int, returned: Returned | None) -> str:
+    """A value of :func:`values_of` as text: ``true``, ``NULL``, ``-2``; large numbers and addresses in hex."""
+    kind = "unknown" if returned is None else returned.kind
+    if kind == "bool":
+        return "true" if value else "false"
+    if kind == "pointer" and not value:
+        return "NULL"
+    return str(value) if abs(value) < DECIMAL else hex(value & (1 << 64) - 1)
 
 
 def returned_type(symbols: SymbolTable, code: int) -> Returned | None:

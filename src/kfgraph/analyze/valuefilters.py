@@ -121,7 +121,7 @@ def _returning(trace: Trace, rows: Int32, wanted: Sequence[Compare], error: np.n
 def _numbers(trace: Trace) -> Bool:
     """Which functions, by code, return a number by what is known of their type."""
     types = (returned_type(trace.symbols, code) for code in range(len(trace.symbols)))
-    return np.fromiter((told is not None and "*" not in told.c_type for told in types), np.bool_, len(trace.symbols))
+    return np.fromiter((told is not None and told.kind != "pointer" for told in types), np.bool_, len(trace.symbols))
 
 
 def _with_arguments(trace: Trace, rows: Int32, wanted: Sequence[Compare]) -> Bool:

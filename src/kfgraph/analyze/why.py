@@ -251,7 +251,7 @@ def _explained(
 ) -> Why:  # fmt: skip
     found = blame(trace, row, error, seen, evidence=evidence)
     chain = tuple(_step_of(trace, seen, link.row, link.error, link.value, link.evidence) for link in found.chain)
-    candidates = tuple(_step_of(trace, seen, r, int(seen.errors[r]), seen.words(r), "") for r in found.candidates)
+    candidates = tuple(_step_of(trace, seen, r, int(seen.errors[r]), seen.value_text(r), "") for r in found.candidates)
     born = found.chain[-1].row
     nowhere = len(chain) == 1 and not found.exact and (failure is not None or not seen.known(born))
     reason, following = _what_is_missing(trace, seen, found, nowhere)
@@ -288,7 +288,7 @@ def _birth(trace: Trace, seen: Outcomes, step: Step, found: Blame) -> Birth:
     lane = calls.lane[step.row]
     begin = int(np.searchsorted(calls.lane, lane))
     earlier = np.flatnonzero(calls.func[begin : step.row] == calls.func[step.row]) + begin
-    said = tuple(filter(None, (seen.words(int(r)) for r in earlier[-MAX_EARLIER:] if seen.known(int(r)))))
+    said = tuple(filter(None, (seen.value_text(int(r)) for r in earlier[-MAX_EARLIER:] if seen.known(int(r)))))
     text = "" if calls.args is None else calls.args.text(step.row) or ""
     return Birth(step, len(earlier) + 1, said, len(earlier), found.exact, found.sure and found.exact, text)
 
@@ -299,7 +299,7 @@ def _around(trace: Trace, seen: Outcomes, found: Blame) -> tuple[tuple[Step, ...
         return (), ()
     born, above = found.chain[-1].row, found.chain[-2].row
     siblings = [r for r in children_of(trace, above) if not decides_nothing(seen.name(r))]
-    steps = {r: _step_of(trace, seen, r, int(seen.errors[r]), seen.words(r), "") for r in siblings}
+    steps = {r: _step_of(trace, seen, r, int(seen.errors[r]), seen.value_text(r), "") for r in siblings}
     return (
         tuple(steps[r] for r in siblings if r < born)[-4:],
         tuple(steps[r] for r in siblings if r > born)[:6],
@@ -371,7 +371,7 @@ def _swallowed(trace: Trace, seen: Outcomes) -> tuple[Step, ...]:
         # Without a type -1 is any number, and what gives back may have left it in the register.
         if not seen.typed(row) and (seen.errors[row] == -1 or gives_back(name) or decides_nothing(name) or tells(name)):
             continue
-        steps.append(_step_of(trace, seen, row, int(seen.errors[row]), seen.words(row), ""))
+        steps.append(_step_of(trace, seen, row, int(seen.errors[row]), seen.value_text(row), ""))
     return tuple(steps[-8:])
 
 

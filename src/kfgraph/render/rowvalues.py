@@ -8,14 +8,13 @@ from functools import cached_property
 
 import numpy as np
 
-from kfgraph.analyze.retval import returned_type, values_of
+from kfgraph.analyze.retval import returned_type, value_text, values_of
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
 
 WORDS = ("args", "returns", "cpu")
 _KERNEL_POINTER = re.compile(r"\b0x([89a-f][0-9a-f]{15})\b")
-_LARGE = 1 << 24
 
 
 class RowValues:
@@ -48,15 +47,8 @@ class RowValues:
         values, known = self._values
         if not known[node]:
             return ""
-        value = int(values[node])
         told = returned_type(self._trace.symbols, int(self._trace.calls.func[self._row[node]]))
-        if told is not None and told.c_type == "bool":
-            return " = true" if value else " = false"
-        if told is not None and "*" in told.c_type and not value:
-            return " = NULL"
-        if abs(value) < _LARGE:
-            return f" = {value}"
-        return f" = {shortened(f'0x{value & (1 << 64) - 1:x}')}"
+        return f" = {shortened(value_text(int(values[node]), told))}"
 
     def cpu(self, node: int) -> str:
         """``  CPU 1``, ``  CPU 1→3`` of a call that ended on another one; "" where it is not told."""
