@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,9 +40,39 @@ class Kind(enum.IntEnum):
     """The hidden children of the node above it."""
     LOSS = 2
     EVENT = 3
-    """What else stood in the stream, see :mod:`kfgraph.analyze.places`."""
+    """Another event of the trace, see :mod:`kfgraph.analyze.places`."""
     OWN_COST = 4
-    """What kfgraph itself took, see :mod:`kfgraph.render.ownrows`."""
+    """kfgraph's own cost, see :mod:`kfgraph.analyze.costrows`."""
+
+
+class LossDetail(NamedTuple):
+    """Lost records at one place: how many each loss was (-1: not counted)."""
+
+    counts: tuple[int, ...]
+
+
+class EventDetail(NamedTuple):
+    """One event."""
+
+    name: str
+    text: str
+
+
+class MoreEventsDetail(NamedTuple):
+    """``n`` further events at one place, which get no rows. ``name`` is "" where they have different names."""
+
+    n: int
+    name: str
+
+
+class OwnCostDetail(NamedTuple):
+    """kfgraph's own cost; ``function`` is the call that includes it where that is not the row above ("": it is)."""
+
+    function: str
+
+
+Detail = LossDetail | EventDetail | MoreEventsDetail | OwnCostDetail
+"""What a row that is no call stands for."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,8 +85,8 @@ class Folded:
     ``hidden_ns``, ``hidden_losses`` and ``hidden_events`` are, for a REST row, what it stands for; for a CALL row,
     what of its children is hidden without a REST row. ``why`` is the first reason of it. ``share`` is of the root's
     total; ``hot`` a parent's slowest child, ``hot_path`` those reached from the root through hot ones only.
-    LOSS, EVENT and OWN_COST rows stand in the call ``node`` and say
-    ``texts[text]``; ``hidden_ns`` of an OWN_COST row is the cost (-1: not known). ``n_errors_hidden`` calls failed and
+    LOSS, EVENT and OWN_COST rows are inside the call ``node`` and show ``details[detail]``;
+    ``hidden_ns`` of an OWN_COST row is the cost (-1: not known). ``n_errors_hidden`` calls failed and
     are on no row, ``n_unsure_hidden`` others seem to have; ``readable_ns`` is a least time with which a few screens
     would show all (0: whatever it is).
     """
@@ -81,12 +111,12 @@ class Folded:
     share: npt.NDArray[np.float64]
     hot: Bool
     hot_path: Bool
-    text: npt.NDArray[np.int32]
-    texts: tuple[str, ...] = ()
+    detail: npt.NDArray[np.int32]
+    details: tuple[Detail, ...] = ()
 
     ROW_COLUMNS: ClassVar[tuple[str, ...]] = (
         "kind", "node", "level", "hidden_calls", "hidden_ns", "hidden_losses", "hidden_events", "why", "share", "hot",
-        "hot_path", "text",
+        "hot_path", "detail",
     )  # fmt: skip
 
     def __len__(self) -> int:
@@ -354,7 +384,7 @@ def _rows(
         share=share[order],
         hot=np.append(hot, no_heat)[order],
         hot_path=np.append(hot_path, no_heat)[order],
-        text=np.full(len(order), -1, np.int32),
+        detail=np.full(len(order), -1, np.int32),
     )
 
 

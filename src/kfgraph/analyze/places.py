@@ -9,14 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.fold import Folded, Kind
+from kfgraph.analyze.fold import Detail, EventDetail, Folded, Kind, LossDetail, MoreEventsDetail
 from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.errors import NoMatchError
 from kfgraph.model.arrays import distinct
 from kfgraph.model.names import matching
-from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
-from kfgraph.model.units import plural
 
 EVENT_ROWS = 100
 """So many events at least have rows of their own in a folded tree. Where there are more, the first ones of each place
@@ -29,7 +27,7 @@ class Extra(NamedTuple):
     at: Int32
     node: Int32
     kind: Kind
-    texts: tuple[str, ...]
+    details: tuple[Detail, ...]
 
 
 def with_losses(folded: Folded, call_tree: CallTree) -> Folded:
@@ -48,23 +46,13 @@ def with_losses(folded: Folded, call_tree: CallTree) -> Folded:
     np.add.at(hidden, at[~shown], 1)
     folded = replace(folded, hidden_losses=hidden)
     here, at, node = inside[shown], at[shown], node[inside][shown]
-    texts, places, nodes = [], [], []
+    details, places, nodes = [], [], []
     for place in sorted(set(zip(at.tolist(), node.tolist(), strict=True))):
         which = here[(at == place[0]) & (node == place[1])]
-        texts.append(loss_text(losses.n_lost[which].tolist()))
+        details.append(LossDetail(tuple(losses.n_lost[which].tolist())))
         places.append(place[0])
         nodes.append(place[1])
-    return inserted(folded, Extra(np.array(places, np.int32), np.array(nodes, np.int32), Kind.LOSS, tuple(texts)))
-
-
-def loss_text(counts: Sequence[int]) -> str:
-    """What is known of losses between two rows; ``counts`` holds -1 where the kernel gave no number."""
-    counted = [n for n in counts if n >= 0]
-    some = "" if len(counts) == 1 else f" ({len(counts):,} places)"
-    if not counted:
-        return f"!! records lost, not counted{some}"
-    least = "≥ " if len(counted) < len(counts) else ""
-    return f"!! {least}{plural(sum(counted), 'record')} lost{some}"
+    return inserted(folded, Extra(np.array(places, np.int32), np.array(nodes, np.int32), Kind.LOSS, tuple(details)))
 
 
 def event_nodes(call_tree: CallTree, patterns: Sequence[str]) -> Int32:
@@ -115,21 +103,18 @@ def with_events(
     begins = np.flatnonzero(np.append(True, (at[1:] != at[:-1]) | (host[1:] != host[:-1])))[: len(at)]
     n_here = np.diff(np.append(begins, len(at)))
     most = n_here if limit is None else np.minimum(n_here, _per_place(n_here, limit))
-    texts: list[str] = []
+    details: list[Detail] = []
     rows: list[int] = []
     nodes: list[int] = []
     for begin, n, n_rows in zip(begins.tolist(), n_here.tolist(), most.tolist(), strict=True):
         here = asked[begin : begin + n]
-        texts += [
-            f"· {spelt_out(f'{marks.names[marks.name[i]]}: {marks.text[i]}'.strip())}" for i in here[:n_rows].tolist()
-        ]
+        details += [EventDetail(marks.names[marks.name[i]], marks.text[i]) for i in here[:n_rows].tolist()]
         if n_rows < n:
             names = distinct(marks.name[here[n_rows:]]).tolist()
-            name = f"{spelt_out(marks.names[names[0]])} " if len(names) == 1 else ""
-            texts.append(f"· … {plural(n - n_rows, f'more {name}event')} (--all)")
-        rows += [at[begin]] * (len(texts) - len(rows))
-        nodes += [host[begin]] * (len(texts) - len(nodes))
-    extra = Extra(np.array(rows, np.int32), np.array(nodes, np.int32), Kind.EVENT, tuple(texts))
+            details.append(MoreEventsDetail(n - n_rows, marks.names[names[0]] if len(names) == 1 else ""))
+        rows += [at[begin]] * (len(details) - len(rows))
+        nodes += [host[begin]] * (len(details) - len(nodes))
+    extra = Extra(np.array(rows, np.int32), np.array(nodes, np.int32), Kind.EVENT, tuple(details))
     return inserted(folded, extra), n_others
 
 
@@ -265,10 +250,10 @@ def inserted(folded: Folded, extra: Extra) -> Folded:
         "node": extra.node,
         "level": folded.tree.level[extra.node] + 1,
         "share": np.full(n, -1.0),
-        "text": np.arange(n) + len(folded.texts),
+        "detail": np.arange(n) + len(folded.details),
     }
     columns: dict[str, Any] = {}
     for name in Folded.ROW_COLUMNS:
         column = getattr(folded, name)
         columns[name] = np.insert(column, extra.at, values.get(name, np.zeros(n)).astype(column.dtype))
-    return replace(folded, texts=folded.texts + extra.texts, **columns)
+    return replace(folded, details=folded.details + extra.details, **columns)

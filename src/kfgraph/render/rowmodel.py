@@ -13,7 +13,6 @@ from rich.cells import cell_len
 
 from kfgraph.analyze.choice import Why
 from kfgraph.analyze.fold import Folded, Kind
-from kfgraph.analyze.owncost import LABEL as OWN_COST
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
@@ -22,6 +21,7 @@ from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
 from kfgraph.render.cells import cut_middle
 from kfgraph.render.columns import BLANK, UNKNOWN
+from kfgraph.render.details import detail_text
 from kfgraph.render.rowvalues import RowValues
 
 FLAG_MARKS = (
@@ -207,15 +207,13 @@ class RowModel:
             n_roots = int((folded.tree.parent < 0).sum()) - int((folded.level[folded.kind == Kind.CALL] == 0).sum())
             more = f"{plural(n_roots, f'more {self.root_noun}')}, " if node < 0 else ""
             return self._cut(level, False, f"… {more}{self._hidden(row)}", time + option, option, whole=True)
-        text = folded.texts[folded.text[row]]
-        if kind is Kind.OWN_COST:
-            return self._cut(level, False, OWN_COST, text.removeprefix(OWN_COST), whole=True)
-        name, mark, rest = text.partition(" (" if kind is Kind.LOSS else ": ")
-        tails = [mark + rest]
+        name, rest = detail_text(folded.details[folded.detail[row]])
+        tails = [rest]
         if kind is Kind.EVENT and self.layout.room is not None:
             # The name of an event stays, what it says is cut.
+            mark, said = rest[:2], rest[2:]
             left = self.layout.room - cell_len("".join(_guides(level, False, self.layout)) + name + mark)
-            tails = [mark + cut_middle(rest, left)] if left > 1 else []
+            tails = [mark + cut_middle(said, left)] if left > 1 else []
         return self._cut(level, False, name, *tails, whole=True)
 
     def texts(self, first: int, last: int) -> list[str]:

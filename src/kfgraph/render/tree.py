@@ -17,6 +17,7 @@ from rich.style import Style
 
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.choice import READABLE, ROWS, FoldOptions, Why, open_root
+from kfgraph.analyze.costrows import UnseenCost, with_own_cost
 from kfgraph.analyze.errors import failed, seems_failed
 from kfgraph.analyze.fold import Folded, Kind, fold
 from kfgraph.analyze.places import EVENT_ROWS, event_nodes, with_events, with_losses
@@ -27,7 +28,7 @@ from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import columns
 from kfgraph.render.console import stdout_console
-from kfgraph.render.ownrows import UnseenCost, with_own_cost
+from kfgraph.render.details import unseen_cost_text
 from kfgraph.render.pager import write
 from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, Layout, Line, RowModel
 from kfgraph.render.rowvalues import RowValues
@@ -258,7 +259,7 @@ class TreeView:
         if self.call_tree.n_hidden:
             said.append(f"{plural(self.call_tree.n_hidden, 'call')} taken out by --hide, their time is their callers'")
         if self.unseen_cost:
-            said.append(str(self.unseen_cost))
+            said.append(unseen_cost_text(self.unseen_cost))
         if failures := self._more_failed():
             said.append(failures)
         if n_events := int(folded.hidden_events.sum()):

@@ -1,4 +1,4 @@
-"""kfgraph's own cost as rows of a tree: below the notifier call that holds it, or where that call is folded away."""
+"""Rows for kfgraph's own cost: below the notifier call that includes it, or where that call is hidden."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from kfgraph.analyze.choice import FoldOptions, Why
-from kfgraph.analyze.fold import Folded, Kind
-from kfgraph.analyze.owncost import LABEL
+from kfgraph.analyze.fold import Folded, Kind, OwnCostDetail
 from kfgraph.analyze.places import Extra, inserted
-from kfgraph.model.spelling import spelt_out
-from kfgraph.model.units import format_ns, plural
 
 _FOLDED = (Why.SHOWN, Why.TIME, Why.MIN, Why.ROWS)
-"""What is hidden for these reasons has its cost said; what was closed, or left out by name, stays so."""
+"""The cost of calls hidden for these reasons gets a row. Calls that an option closed or left out stay hidden."""
 
 
 class UnseenCost(NamedTuple):
@@ -23,10 +20,6 @@ class UnseenCost(NamedTuple):
 
     n_calls: int
     at_most_ns: int
-
-    def __str__(self) -> str:
-        time = "?" if self.at_most_ns < 0 else format_ns(self.at_most_ns)
-        return f"{LABEL} took ≤ {time} in {plural(self.n_calls, 'call')} not shown; no time above holds it"
 
 
 def with_own_cost(folded: Folded, options: FoldOptions) -> tuple[Folded, UnseenCost | None]:
@@ -51,9 +44,9 @@ def with_own_cost(folded: Folded, options: FoldOptions) -> tuple[Folded, UnseenC
             costs[place] = -1 if -1 in (before, cost) else before + cost
     # Of two in one place the inner one comes first.
     places = sorted(costs, key=lambda place: (place[0], -int(tree.level[place[1]]), place))
-    texts = [LABEL + (f" in {spelt_out(tree.labels[label])}" if label >= 0 else "") for _, _, label in places]
+    details = tuple(OwnCostDetail(tree.labels[label] if label >= 0 else "") for _, _, label in places)
     at, inside = (np.array([place[i] for place in places], np.int32) for i in (0, 1))
-    folded = inserted(folded, Extra(at, inside, Kind.OWN_COST, tuple(texts)))
+    folded = inserted(folded, Extra(at, inside, Kind.OWN_COST, details))
     if places:
         hidden_ns = folded.hidden_ns.copy()
         hidden_ns[folded.kind == Kind.OWN_COST] = [costs[place] for place in places]
