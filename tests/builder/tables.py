@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from kfgraph.model.args import TextArgs
 from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.tasks import Task, TaskTable
@@ -20,7 +21,8 @@ class Call:
     """One call: its own time, what it called, and what is odd about it.
 
     The duration is its own time and its children's; ``unfinished``: none is known. ``name`` may be
-    ``f [module]`` or an address. ``retval`` is the register, None where no value was recorded.
+    ``f [module]`` or an address. ``retval`` is the register, None where no value was recorded; ``args`` is the text of
+    the arguments.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Call:
     cpu: int = 0
     flags: int = 0
     retval: int | None = None
+    args: str = ""
 
     @property
     def duration_ns(self) -> int:
@@ -57,6 +60,7 @@ def trace_of(*lanes: Sequence[Call], start_ns: int = 1_000_000, tasks: Sequence[
     codes: dict[str, int] = {"": 0}
     rows: list[dict[str, int]] = []
     registers: list[int] = []
+    arguments: list[str] = []
 
     def add(item: Call, lane: int, at: int, parent: int) -> int:
         row = len(rows)
@@ -68,6 +72,7 @@ def trace_of(*lanes: Sequence[Call], start_ns: int = 1_000_000, tasks: Sequence[
         if item.retval is not None:
             flags |= Flag.HAS_RETVAL
         registers.append(item.retval or 0)
+        arguments.append(item.args)
         level = rows[parent]["level"] + 1 if parent >= 0 else 0
         rows.append(
             {
@@ -99,6 +104,9 @@ def trace_of(*lanes: Sequence[Call], start_ns: int = 1_000_000, tasks: Sequence[
     table = CallTable.from_rows(rows)
     if table.has(Flag.HAS_RETVAL).any():
         table = table.with_columns(retval=np.array(registers, np.uint64).astype(np.int64))
+    if any(arguments):
+        index = np.array([row if text else -1 for row, text in enumerate(arguments)], np.int32)
+        table = table.with_columns(args=TextArgs(index, arguments))
     named = tuple(tasks) or tuple(Task(100 + lane, f"task{lane}") for lane in range(len(lanes)))
     last = max((r["start_ns"] + max(r["duration_ns"], 0) for r in rows), default=-1)
     meta = TraceMeta(path="built", reader="builder", first_ns=start_ns if rows else -1, last_ns=last, clock="local")

@@ -143,7 +143,9 @@ class Outcomes:
         if unwinding.decides_nothing(name):
             return Kind.IDLE
         if not self.known(row):
-            return Kind.IDLE if unwinding.gives_back(name) else Kind.UNKNOWN
+            told = self._type(row)
+            nothing = told is not None and told.kind == "void"
+            return Kind.IDLE if nothing or unwinding.gives_back(name) else Kind.UNKNOWN
         can_fail, pointer, is_bool = self.returns(row)
         code = int(self.errors[row])
         if code and can_fail:

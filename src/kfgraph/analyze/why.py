@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kfgraph.analyze.blame import Blame, Outcomes, blame, children_of
+from kfgraph.analyze.elsewhere import elsewhere
 from kfgraph.analyze.failure import Failed, deciding, failed_calls
 from kfgraph.analyze.filters import OF_WHY, Filters, completed
 from kfgraph.analyze.select import lanes_of, select
@@ -249,12 +250,12 @@ def _explained(
     trace: Trace, seen: Outcomes, row: int, error: int, *, failure: SystemCall | None = None,
     failed: Sequence[Failed] = (), evidence: str = "",
 ) -> Why:  # fmt: skip
-    found = blame(trace, row, error, seen, evidence=evidence)
+    found, elsewhere_ran = _joined(trace, seen, blame(trace, row, error, seen, evidence=evidence))
     chain = tuple(_step_of(trace, seen, link.row, link.error, link.value, link.evidence) for link in found.chain)
     candidates = tuple(_step_of(trace, seen, r, int(seen.errors[r]), seen.value_text(r), "") for r in found.candidates)
     born = found.chain[-1].row
     nowhere = len(chain) == 1 and not found.exact and (failure is not None or not seen.known(born))
-    reason, following = _what_is_missing(trace, seen, found, nowhere)
+    reason, following = _what_is_missing(trace, seen, found, nowhere, elsewhere_ran)
     before, after = _around(trace, seen, found)
     return Why(
         trace,
@@ -275,6 +276,21 @@ def _explained(
         never_ran=(),
         failed=tuple(failed),
     )
+
+
+def _joined(trace: Trace, seen: Outcomes, found: Blame) -> tuple[Blame, tuple[int, ...]]:
+    """``found``, led on into the task or the interrupt that made the error, and the calls that ran there for the
+    birthplace."""
+    last = found.chain[-1]
+    other = elsewhere(trace, last.row, last.error, seen) if last.error else None
+    if other is None or not other.links:
+        return found, other.ran if other is not None else ()
+    candidates = tuple(dict.fromkeys([other.links[-1].row, last.row, *found.candidates]))[:3]
+    doubts = (*found.doubts, other.doubt) if other.doubt else found.doubts
+    return replace(
+        found, chain=(*found.chain, *other.links), exact=other.exact, sure=found.sure and other.carried,
+        doubts=doubts, candidates=candidates,
+    ), ()  # fmt: skip
 
 
 def _step_of(trace: Trace, seen: Outcomes, row: int, error: int, value: str, evidence: str) -> Step:
@@ -306,20 +322,42 @@ def _around(trace: Trace, seen: Outcomes, found: Blame) -> tuple[tuple[Step, ...
     )
 
 
-def _what_is_missing(trace: Trace, seen: Outcomes, found: Blame, nowhere: bool) -> tuple[str, str]:
-    """(why the birthplace is not known exactly, what to type next)."""
+def _what_is_missing(
+    trace: Trace, seen: Outcomes, found: Blame, nowhere: bool, ran: Sequence[int]
+) -> tuple[str, str]:
+    """(why the birthplace is not known exactly, what to type next); ``ran``: calls of others for the birthplace."""
     last = found.chain[-1]
     name = plain(seen.name(last.row)) or "?"
     if nowhere:
         return f"no return value was recorded below {name}", _again(trace)
-    if not found.exact:
-        return f"the error came from {name} or from below it: nothing deeper was recorded", _again(trace)
     children = children_of(trace, last.row)
     waiting = [r for r in children if waits(seen.name(r))]
+    waiter = plain(seen.name(waiting[-1])) if waiting else ""
+    waited = f"{name} waited in {waiter}: the error may come from another task"
+    if not found.exact:
+        reason = f"the error came from {name} or from below it: nothing deeper was recorded"
+        return f"{reason}; {waited}" if waiter else reason, _again(trace)
     if waiting and not any(seen.kind(r, last.error).value == "the same error" for r in children):
-        waiter = plain(seen.name(waiting[-1]))
-        return f"{name} waited in {waiter}: the error may come from another task", _again(trace, more="-f")
+        reason = waited
+        if not ran:
+            return reason, _with_all_tasks(trace)
+        who = f"{plain(seen.name(ran[0]))} ran for it in {trace.tasks[int(trace.calls.lane[ran[0]])].label}"
+        return f"{reason}; {who}, and returned no such error", ""
     return "", ""
+
+
+def _with_all_tasks(trace: Trace) -> str:
+    """The command that records what other tasks do meanwhile, in a way that joins them."""
+    companion = trace.companion
+    argv = list(companion.argv) if companion is not None else []
+    options = "".join(
+        f" -O {option}"
+        for option, has in (("funcgraph-retval", trace.calls.retval), ("funcgraph-args", trace.calls.args))
+        if has is not None and not (companion is not None and companion.probes)
+    )
+    record = f"sudo trace-cmd record -p function_graph{options} -e workqueue -e sched_kthread_stop"
+    task = f" --task {shlex.quote(PurePosixPath(argv[0]).name[:15])}" if argv else ""
+    return f"{record} {shlex.join(argv) if argv else 'COMMAND'} && kfgraph why trace.dat{task}"
 
 
 def _again(trace: Trace, *, more: str = "") -> str:

@@ -1,0 +1,170 @@
+"""Errors that another task or an interrupt made: joined by what both sides name, or not joined."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from builder.tables import Call, call, trace_of
+from kfgraph.analyze.why import summary, why
+from kfgraph.model.fields import EventField
+from kfgraph.model.marks import Marks
+from kfgraph.model.tasks import Task
+
+INSMOD, WORKER, THREAD = Task(100, "insmod"), Task(7, "kworker/0:1"), Task(101, "foo_thread")
+WORK, OTHER_WORK, DONE = 0xFFFF888001201020, 0xFFFF888001209999, 0xFFFF888001201040
+
+
+def error(number: int) -> int:
+    return (1 << 32) - number
+
+
+def waiting(*, work: int = WORK, done: int = DONE, args: bool = True) -> Call:
+    """A module's init that queues a work item and waits for it, and returns what it left."""
+    queue = call("queue_work_on", 100, retval=1, args=f"cpu=2, wq=0xffff888000000400, work=0x{work:x}" if args else "")
+    wait = call("wait_for_completion", 50_000, args=f"x=0x{done:x}" if args else "")
+    return call("foo_init [foo]", 1_000, queue, wait, retval=error(121))
+
+
+def worker(*, work: int = WORK, done: int = DONE, number: int = 121, args: bool = True) -> list[Call]:
+    transfer = call("foo_transfer [foo]", 500, retval=error(number) if number else 0)
+    wake = call("complete", 50, args=f"x=0x{done:x}" if args else "")
+    run = call("foo_run [foo]", 200, transfer, wake)
+    idle = call("foo_poll [foo]", 1_000, retval=0)
+    return [
+        idle, call("process_one_work", 300, run, args=f"worker=0xffff888000000100, work=0x{work:x}" if args else "")
+    ]  # fmt: skip
+
+
+def names(found) -> list[str]:
+    return [step.function for step in found.chain]
+
+
+def test_a_work_item_is_followed_into_the_worker_that_ran_it() -> None:
+    found = why(trace_of([waiting()], worker(), tasks=[INSMOD, WORKER]), root="foo_init")
+    assert names(found) == ["foo_init", "process_one_work", "foo_run", "foo_transfer"]
+    assert (found.birth.step.function, found.birth.exact, found.birth.sure) == ("foo_transfer", True, False)
+    joined = "foo_transfer returned the same error in kworker/0:1-7, and kworker/0:1-7 ran the work that"
+    assert found.doubts == (f"{joined} queue_work_on was given",)
+    assert [step.function for step in found.candidates][:2] == ["foo_transfer", "foo_init"]
+    assert summary(found)[0].endswith("first returned by foo_transfer [foo], as it seems")
+
+
+@pytest.mark.parametrize(
+    "other", [{"work": OTHER_WORK, "done": DONE + 8}, {"number": 5}, {"number": 0}, {"args": False}]
+)
+def test_work_of_others_and_other_errors_are_not_joined(other) -> None:
+    found = why(trace_of([waiting()], worker(**other), tasks=[INSMOD, WORKER]), root="foo_init")
+    assert names(found) == ["foo_init"]
+    assert "may come from another task" in found.reason
+
+
+def test_a_worker_that_returned_no_such_error_is_said() -> None:
+    found = why(trace_of([waiting()], worker(number=5), tasks=[INSMOD, WORKER]), root="foo_init")
+    said = "foo_init waited in wait_for_completion: the error may come from another task; foo_run ran for it in"
+    assert found.reason == f"{said} kworker/0:1-7, and returned no such error"
+
+
+def test_where_only_the_command_was_recorded_it_is_said_how_to_record_the_others() -> None:
+    found = why(trace_of([waiting()], tasks=[INSMOD]), root="foo_init")
+    assert found.next.startswith("sudo trace-cmd record -p function_graph -O funcgraph-retval -O funcgraph-args -e ")
+    assert found.next.endswith(" COMMAND && kfgraph why trace.dat")
+
+
+def test_who_woke_the_waiter_is_followed_where_the_work_item_has_another_name() -> None:
+    found = why(trace_of([waiting(work=OTHER_WORK)], worker(), tasks=[INSMOD, WORKER]), root="foo_init")
+    assert found.birth.step.function == "foo_transfer"
+    assert "kworker/0:1-7 woke wait_for_completion" in found.doubts[0]
+
+
+@pytest.mark.parametrize("context", [1, 2])
+@pytest.mark.parametrize("own_stack", [True, False])
+def test_an_interrupt_that_woke_the_waiter_is_followed(context: int, own_stack: bool) -> None:
+    status = call("foo_status [foo]", 30, context=context, retval=error(121))
+    wake = call("complete", 20, context=context, args=f"x=0x{DONE:x}")
+    handler = call("foo_irq [foo]", 100, status, wake, context=context, retval=1)
+    wait = call("wait_for_completion", 50_000, *([handler] if own_stack else []), args=f"x=0x{DONE:x}")
+    tree = call("foo_init [foo]", 1_000, wait, retval=error(121))
+    other = [] if own_stack else [call("idle_poll", 9_000, handler)]
+    found = why(trace_of([tree], other, tasks=[INSMOD, Task(0, "<idle>")]), root="foo_init")
+    assert names(found) == ["foo_init", "foo_irq", "foo_status"]
+    assert not found.birth.sure and "an interrupt woke wait_for_completion" in found.doubts[0]
+
+
+def test_what_an_interrupt_returned_after_it_had_woken_the_waiter_came_too_late() -> None:
+    late = call("foo_status [foo]", 30, context=2, retval=error(121))
+    wake = call("complete", 20, context=2, args=f"x=0x{DONE:x}")
+    handler = call("foo_irq [foo]", 100, wake, late, context=2, retval=1)
+    tree = call(
+        "foo_init [foo]", 1_000, call("wait_for_completion", 50_000, handler, args=f"x=0x{DONE:x}"), retval=error(121)
+    )
+    assert names(why(trace_of([tree], tasks=[INSMOD]), root="foo_init")) == ["foo_init"]
+
+
+def threads(*, value: int = 104, address: int = 0xFFFFFFFFC0201020):
+    create = call(
+        "kthread_create_on_node", 500, retval=0xFFFF888001430000,
+        args="threadfn=0xffffffffc0201020, data=0x0, node=-1, namefmt=0xffffffffc0203000",
+    )  # fmt: skip
+    stop = call("kthread_stop", 20_000, retval=error(104), args="k=0xffff888001430000")
+    tree = call("foo_init [foo]", 1_000, create, stop, retval=error(104))
+    serve = call("foo_serve [foo]", 300, retval=error(104))
+    main = call("foo_main [foo]", 900, serve, retval=error(value) if value else 0)
+    trace = trace_of([tree], [call("alloc_task", 1_200), main], tasks=[INSMOD, THREAD])
+    addresses = trace.symbols.addresses.copy()
+    addresses[trace.symbols.names.index("foo_main")] = address
+    return replace(trace, symbols=replace(trace.symbols, addresses=addresses))
+
+
+def test_a_thread_that_was_stopped_hands_its_value_over() -> None:
+    found = why(threads(), root="foo_init")
+    assert names(found) == ["foo_init", "kthread_stop", "foo_main", "foo_serve"]
+    assert (found.birth.step.function, found.birth.exact, found.birth.sure) == ("foo_serve", True, True)
+    assert found.doubts == ()
+    assert found.chain[2].evidence == "foo_thread-101 is the thread that kthread_stop ended"
+
+
+def test_another_thread_is_not_joined() -> None:
+    assert names(why(threads(address=0xFFFFFFFFC0207777), root="foo_init")) == ["foo_init", "kthread_stop"]
+    # Its own function returned 0, and what failed in it is not what came over for sure.
+    found = why(threads(value=0), root="foo_init")
+    assert found.birth.step.function == "foo_serve" and not found.birth.sure
+
+
+class Events:
+    """Fields of events, as a reader gives them."""
+
+    def __init__(self, columns) -> None:
+        self._columns = columns
+
+    def names(self, code):
+        return tuple(self._columns[code])
+
+    def columns(self, code, rows, names):
+        given = self._columns[code]
+        return [(np.array(given[n], np.uint64), np.ones(len(rows), np.bool_)) if n in given else None for n in names]
+
+
+def test_events_of_work_queues_join_where_no_arguments_were_recorded() -> None:
+    trace = trace_of([waiting(args=False)], worker(args=False), tasks=[INSMOD, WORKER])
+    calls = trace.calls
+    run = trace.symbols.names.index("foo_run")
+    first = int(np.flatnonzero(calls.func == run)[0])
+    begin = int(calls.start_ns[first]) - 10
+
+    def marks(work: int) -> Marks:
+        return Marks(
+            np.array([int(calls.start_ns[1]), begin, begin + 5_000]), np.array([0, 1, 1], np.int32),
+            np.zeros(3, np.int16), np.array([0, 1, 2], np.int32),
+            np.array([2, first, int(calls.end[first])], np.int32), np.array([1, first - 1, first - 1], np.int32),
+            ("workqueue_queue_work", "workqueue_execute_start", "workqueue_execute_end"), ("", "", ""),
+            Events({0: {"work": [WORK]}, 1: {"work": [work]}, 2: {"work": [work]}}),
+        )  # fmt: skip
+
+    found = why(replace(trace, marks=marks(WORK)), root="foo_init")
+    assert names(found) == ["foo_init", "foo_run", "foo_transfer"]
+    assert "ran the work that was queued" in found.doubts[0]
+    assert names(why(replace(trace, marks=marks(OTHER_WORK)), root="foo_init")) == ["foo_init"]
+    assert isinstance(trace.marks.field("workqueue_queue_work", "work"), (EventField, type(None)))
