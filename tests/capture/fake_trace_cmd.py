@@ -93,6 +93,12 @@ if "hollow" in MODE:
     # As 3.1.6 on a disk that has room for the head only: no data, and the parts are gone.
     output.write_bytes(output.read_bytes()[:60])
     print("libtracecmd: Invalid argument\n  did not match size of 0 to 921600", file=sys.stderr)
+if MODE == "types":
+    # As 3.4: when the file is begun and the counters are read, it looks at these two, and writes the types or does not.
+    time.sleep(0.5)
+    found = {name: (ROOT / name).read_text().split() for name in ("current_tracer", "set_ftrace_filter")}
+    with pathlib.Path(log).open("a") as notes:
+        notes.write(json.dumps(found) + "\n")
 output.with_name("trace.dat.cpu0").unlink()
 (ROOT / "current_tracer").write_text("nop\n")
 (ROOT / "set_ftrace_pid").write_text("")

@@ -214,6 +214,17 @@ def test_duration_stops_the_recording_and_not_the_command(lab: Lab) -> None:
     assert process.wait(20) == 4
 
 
+def test_trace_cmd_finds_the_graph_tracer_until_its_file_is_finished(lab: Lab) -> None:
+    """Else it leaves the kernel's types out, and arguments have no names. Off most functions, for that is quicker."""
+    lab.env["FAKE_MODE"] = "types"
+    before = lab.snapshot()
+    assert lab.run("trace", "-q", "true").returncode == 0
+    _, found = lab.recorder_lines()
+    assert found["current_tracer"] == ["function_graph"]
+    assert found["set_ftrace_filter"][-1:] == ["kernel_restart"]
+    assert before.differences(lab.snapshot()) == []
+
+
 def test_killed_recorder_leaves_a_partial_file(lab: Lab) -> None:
     lab.env["FAKE_MODE"] = "dies"
     before = lab.snapshot()

@@ -97,6 +97,13 @@ def test_return_values_of_a_module_that_is_gone(share: Path) -> None:
     assert {"foo_init", "foo_read_id"} <= {f.name for f in module.functions}
 
 
+def test_the_kernels_types_are_in_a_trace_with_arguments(share: Path) -> None:
+    trace = load(share, "plain")
+    if trace.calls.args is None:
+        pytest.skip("this kernel records no arguments")
+    assert trace.symbols.returns(trace.symbols.names.index("load_module")) == "int"
+
+
 @pytest.mark.parametrize("root", ["load_module", "do_one_initcall"])
 def test_probes_add_next_to_nothing(share: Path, root: str) -> None:
     traces = {name: load(share, name) for name in ("fail", "fail2", "plain", "plain2")}

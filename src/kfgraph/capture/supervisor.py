@@ -18,10 +18,11 @@ from kfgraph.errors import Interrupted
 
 _PATIENCE_S = 5.0  # how long a command may take to end after a SIGTERM
 _ATTACH_POLL_S = 0.2
-_FINISH_POLL_S = 0.05
 _SETTLED_S = 1.0
 _LOOK_S = 2.0  # between two looks at the recorder's processes
 _FOR_EVER_S = 86_400.0
+_NEVER_CALLED = ("kernel_restart", "orderly_poweroff")
+"""Functions that every kernel can trace (kernel/reboot.c), and that run when no recording does."""
 
 
 class Supervisor:
@@ -147,34 +148,31 @@ class Supervisor:
         if not self._recorder.running:
             return
         n_interrupts = 0
-        off = False
 
         def wait() -> None:
-            nonlocal n_interrupts, off
+            nonlocal n_interrupts
             self._reporter.report()
-            off = off or self._switch_off()
-            got = self._signals.take(PROGRESS_S if off else _FINISH_POLL_S)
+            got = self._signals.take(PROGRESS_S)
             n_interrupts += got is not None and not got.is_of_child
             if n_interrupts > 1:
                 self._recorder.kill()
 
         self._recorder.look_at_readers()
+        self._take_off()
         self._recorder.stop(wait=wait)
 
-    def _switch_off(self) -> bool:
-        """Take the tracer off the kernel's functions as soon as that costs no data; True once it is off.
+    def _take_off(self) -> None:
+        """Take the tracer off the kernel's functions, for all is recorded.
 
         trace-cmd does so at its very end, and before it reads all the kernel's symbols, twice: the kernel does that
-        far faster untraced. A new tracer empties the buffers and zeroes their counters, so not before the file
-        itself is there: that comes after the last page and the counters were read. Until then the kernel refuses, too.
+        far faster untraced. Another tracer would do it too, but empty the buffers, and trace-cmd (3.4) writes the
+        kernel's types into the file only if it still finds the graph tracer with its arguments.
         """
-        if not self._output.temporary.exists():
-            return False
-        try:
-            self._fs.write("current_tracer", "nop")
-        except OSError:
-            return False
-        return True
+        for function in _NEVER_CALLED:
+            with contextlib.suppress(OSError):
+                # Appended: what is refused changes nothing. To a filter that names functions it adds one.
+                self._fs.append("set_ftrace_filter", function)
+                return
 
     def wait_untraced(self) -> bool:
         """Until the command has ended; False if a signal says that nobody is to wait for it."""
