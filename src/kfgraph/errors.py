@@ -136,6 +136,24 @@ NOTICES: dict[str, NoticeKind] = {
         "other trace buffer in the file: {buffers}",
         hint="--buffer-name NAME",
     ),
+    "export-unfinished": NoticeKind(
+        "note",
+        "calls without a known end: as long as what is known inside them",
+        "call without a known end: as long as what is known inside it",
+    ),
+    "export-in-tracer": NoticeKind(
+        "note",
+        "interrupts that hit the tracer itself: beside the calls that they hit",
+        "interrupt that hit the tracer itself: beside the call that it hit",
+    ),
+    "export-no-start": NoticeKind(
+        "note",
+        "calls without a known start: behind the one before",
+        "call without a known start: behind the one before",
+    ),
+    "export-shortened": NoticeKind(
+        "note", "calls longer than their callers: shortened", "call longer than its caller: shortened"
+    ),
     "text-prefix": NoticeKind("note", "lines began with what is no part of the trace, like {like}: that was taken off"),
     "text-form": NoticeKind("note", "{forms} were taken out of the text"),
     "lost-records": NoticeKind(

@@ -24,6 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 NAMES = [command.name for command in COMMANDS]
 LOOKING_FOR_FAILURES = ["why", "errors", "syscalls"]
 READING = ["show", "top", "info", *LOOKING_FOR_FAILURES]
+WITH_EXAMPLES = [*READING, "export"]
 EACH = pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 
 
@@ -51,7 +52,7 @@ def test_the_help_ends_with_examples_that_work(command, monkeypatch) -> None:
     assert len(lines) >= 2
     for line in lines:
         assert re.match(r"(sudo )?kfgraph ", line), line
-        if command.name in READING and not line.startswith("sudo "):  # that would record
+        if command.name in WITH_EXAMPLES and not line.startswith("sudo "):  # that would record
             words = shlex.split(re.split(r" [|>] ", line)[0])[1:]
             code, out, err = kfgraph(*words)
             assert code == 0 or ("--strict" in words and code == 5), f"{line}: {err}"

@@ -24,6 +24,7 @@ from builder.tracedat import TEXT, Cpu, Extra, Kernel, trace_dat
 from kfgraph.cli.app import main
 from kfgraph.cli.commands import COMMANDS
 from kfgraph.export.csv import cell
+from kfgraph.export.exporters import EXPORTERS
 from kfgraph.model.spelling import json_text, shell_line, spelt_out
 from kfgraph.render.console import stdout_console
 
@@ -127,6 +128,10 @@ LINES = [
     ["top", "--csv", "evil.dat"], ["top", "--csv", "report.txt"], ["top", "--json", "evil.dat"],
     ["top", "--group", "module", "evil.dat"], ["top", "--group", "module", "--csv", "evil.dat"],
     ["top", "--by", "\x1b[41m", "evil.dat"], ["top", "--cpu", "9", "evil.dat"], ["top", "--root", "back", "evil.dat"],
+    *[["export", "--format", exporter.name, *more, "evil.dat"]
+      for exporter in EXPORTERS if exporter.text for more in ([], ["--root", "*"])],
+    ["export", "--format", "\x1b[41m", "evil.dat"], ["export", "-o", "no\x1b[41m/x.csv", "evil.dat"],
+    ["export", "-o", "x.\x1b[41m", "evil.dat"],
     ["command\x1b[41m\u202e"], ["--option\x1b[41m"], ["evil.dat\x1b[41m"], ["\x1b[41m.ko"], ["doctor", "\x1b[41m"],
     ["trace", "no\x1b[41m\u202esuch"], ["trace", "./no\x1b[41m\udcff"], ["trace", "--user", "\x1b[41m", "true"],
     ["trace", "--env", "\x1b[41m", "true"], ["trace", "--buffer", "\x1b[41m", "true"],

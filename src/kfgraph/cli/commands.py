@@ -60,6 +60,11 @@ COMMANDS = (
         "What a trace is: kernel, clock, tasks, calls, losses, and how it was recorded.",
     ),
     Command(
+        "export",
+        "kfgraph.cli.export",
+        "Write a trace in a format of other tools: Perfetto, speedscope, flamegraph.pl, spreadsheets and more.",
+    ),
+    Command(
         "doctor",
         "kfgraph.cli.doctor",
         "Check whether tracing works here, natively and in a guest, each obstacle with its remedy.",

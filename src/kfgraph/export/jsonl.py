@@ -9,7 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.errors import error_columns
+from kfgraph.analyze.forest import Bool, Int16, Int32, Int64
 from kfgraph.analyze.retval import values_of
+from kfgraph.analyze.select import Selection
+from kfgraph.errors import Notice
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import CONTEXTS, Flag
@@ -17,6 +21,8 @@ from kfgraph.model.spelling import json_text
 from kfgraph.model.tree import NodeKind
 
 _CHUNK = 16_384
+_Errors = tuple[Int16, Bool]
+"""(error, whether it is sure) of each call."""
 _REGISTER = '"%#x"'
 
 
@@ -30,49 +36,79 @@ def write_calls(call_tree: CallTree, out: TextIO) -> None:
     recorded any (an error also where only the exit event of a system call tells it), ``own_cost_ns`` if there is any
     in the selection.
     """
-    trace, tree = call_tree.trace, call_tree.tree
-    calls = trace.calls
-    functions = [_function(name, module, bool(known)) for name, module, known in _symbols(call_tree)]
-    tasks = [
-        f'"pid": {_or_null(task.pid)}, "comm": {json_text(task.comm) if task.comm else "null"}'
-        for task in trace.tasks.tasks
-    ]
-    contexts = [json_text(name) for name in CONTEXTS] + ["null"] * (256 - len(CONTEXTS))
-    flag_names = {int(flags): json_text(_names(int(flags))) for flags in distinct(calls.flags)}
+    tree = call_tree.tree
     is_call = tree.row >= 0
-    rows = tree.row[is_call]
     # A task's node is no call: below it the parent is null.
     parents = np.append(tree.row, np.int32(-1))[tree.parent[is_call]]
-    total_ns = tree.total_ns[is_call]
-    recorded = _recorded(call_tree, np.flatnonzero(is_call))
-    for first in range(0, len(rows), _CHUNK):
-        part = rows[first : first + _CHUNK]
-        columns = zip(
-            part.tolist(),
-            _nullable(parents[first : first + _CHUNK]),
-            calls.level[part].tolist(),
-            calls.func[part].tolist(),
-            calls.lane[part].tolist(),
-            _nullable(calls.cpu[part]),
-            _nullable(calls.start_ns[part]),
-            _nullable(calls.duration_ns[part]),
-            _nullable(total_ns[first : first + _CHUNK]),
-            _nullable(call_tree.selection.self_ns[part]),
-            calls.context[part].tolist(),
-            calls.flags[part].tolist(),
-            recorded(first, first + _CHUNK),
-            strict=True,
-        )
-        out.write(
-            "".join(
-                [
-                    f'{{"row": {row}, "parent": {parent}, "level": {level}, {functions[func]}, {tasks[lane]}, '
-                    f'"cpu": {cpu}, "start_ns": {start}, "duration_ns": {lasted}, "total_ns": {total}, '
-                    f'"self_ns": {own}, "context": {contexts[context]}, "flags": {flag_names[flags]}{more}}}\n'
-                    for row, parent, level, func, lane, cpu, start, lasted, total, own, context, flags, more in columns
-                ]
+    errors = (tree.error[is_call], tree.error_sure[is_call]) if tree.has("error") else None
+    _Lines(call_tree.selection, out).write(tree.row[is_call], parents, tree.total_ns[is_call], errors)
+
+
+def write_selection(selection: Selection, out: TextIO) -> None:
+    """The same of every selected call, in the order of the CallTable."""
+    lines, told = _Lines(selection, out), error_columns(selection.trace, slice(None))
+    for first in range(0, len(selection.keep), 16 * _CHUNK):
+        rows = (np.flatnonzero(selection.keep[first : first + 16 * _CHUNK]) + first).astype(np.int32)
+        errors = (told["error"][rows], told["error_sure"][rows]) if told else None
+        lines.write(rows, selection.parent[rows], selection.total_ns[rows], errors)
+
+
+def write_lines(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
+    """:func:`write_selection`, as an exporter: nothing is left out or altered."""
+    write_selection(selection, out)
+    return ()
+
+
+class _Lines:
+    """Writes calls, a line each."""
+
+    def __init__(self, selection: Selection, out: TextIO) -> None:
+        trace = selection.trace
+        symbols = trace.symbols
+        named = zip(symbols.names, symbols.modules, symbols.resolved.tolist(), strict=True)
+        self.selection, self.out = selection, out
+        self.functions = [_function(name, module, known) for name, module, known in named]
+        self.tasks = [
+            f'"pid": {_or_null(task.pid)}, "comm": {json_text(task.comm) if task.comm else "null"}'
+            for task in trace.tasks.tasks
+        ]
+        self.contexts = [json_text(name) for name in CONTEXTS] + ["null"] * (256 - len(CONTEXTS))
+        self.flag_names = {int(flags): json_text(_names(int(flags))) for flags in distinct(trace.calls.flags)}
+
+    def write(self, rows: Int32, parents: Int32, total_ns: Int64, errors: _Errors | None) -> None:
+        """``parents``, ``total_ns`` and ``errors`` are those of ``rows``."""
+        calls, self_ns = self.selection.trace.calls, self.selection.self_ns
+        functions, tasks, contexts, flag_names = self.functions, self.tasks, self.contexts, self.flag_names
+        recorded = _recorded(self.selection, rows, errors)
+        for first in range(0, len(rows), _CHUNK):
+            part = rows[first : first + _CHUNK]
+            columns = zip(
+                part.tolist(),
+                _nullable(parents[first : first + _CHUNK]),
+                calls.level[part].tolist(),
+                calls.func[part].tolist(),
+                calls.lane[part].tolist(),
+                _nullable(calls.cpu[part]),
+                _nullable(calls.start_ns[part]),
+                _nullable(calls.duration_ns[part]),
+                _nullable(total_ns[first : first + _CHUNK]),
+                _nullable(self_ns[part]),
+                calls.context[part].tolist(),
+                calls.flags[part].tolist(),
+                recorded(first, first + _CHUNK),
+                strict=True,
             )
-        )
+            self.out.write(
+                "".join(
+                    [
+                        f'{{"row": {row}, "parent": {parent}, "level": {level}, {functions[func]}, {tasks[lane]}, '
+                        f'"cpu": {cpu}, "start_ns": {start}, "duration_ns": {lasted}, "total_ns": {total}, '
+                        f'"self_ns": {own}, "context": {contexts[context]}, "flags": {flag_names[flags]}{more}}}\n'
+                        for row, parent, level, func, lane, cpu, start, lasted, total, own, context, flags, more
+                        in columns
+                    ]
+                )
+            )
 
 
 def write_nodes(call_tree: CallTree, out: TextIO) -> None:
@@ -127,18 +163,17 @@ def _function(name: str, module: str, known: bool) -> str:
     return f'"function": {json_text(name) if name else "null"}, "module": {json_text(module) if known else "null"}'
 
 
-def _recorded(call_tree: CallTree, nodes: npt.NDArray[np.intp]) -> Callable[[int, int], list[str]]:
-    """(first, last) -> ``, "retval": ..., "args": ...`` of those ``nodes``, as far as there are such columns."""
-    trace, tree = call_tree.trace, call_tree.tree
-    calls, rows = trace.calls, tree.row[nodes]
-    cost, returned, errors = call_tree.selection.own_cost, None, None
+def _recorded(selection: Selection, rows: Int32, told: _Errors | None) -> Callable[[int, int], list[str]]:
+    """(first, last) -> ``, "retval": ..., "args": ...`` of those ``rows``, as far as there are such columns."""
+    trace, calls = selection.trace, selection.trace.calls
+    cost, returned, errors = selection.own_cost, None, None
     if calls.retval is not None:
         values, has = values_of(calls, trace.symbols, rows)
         recorded, registers = calls.has(Flag.HAS_RETVAL)[rows], calls.retval[rows].astype(np.uint64)
         returned = values, has, recorded, registers
-    if tree.has("error"):
+    if told is not None:
         # Twice the error number, and one more where it is sure.
-        errors = 2 * tree.error[nodes].astype(np.int64) + tree.error_sure[nodes]
+        errors = 2 * told[0].astype(np.int64) + told[1]
         said = {key: _error(key >> 1, bool(key & 1), trace.meta.arch) for key in distinct(errors).tolist()}
 
     def texts(first: int, last: int) -> list[str]:

@@ -1,0 +1,66 @@
+"""Interrupts that hit the tracer itself, beside the calls that they stand in: so a total is the sum of its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kfgraph.analyze.calltree import CallTree, call_tree, merged
+from kfgraph.analyze.filters import Filters
+from kfgraph.analyze.forest import by_level, nearest_kept
+from kfgraph.model.calls import Flag
+from kfgraph.model.trace import Trace
+from kfgraph.model.tree import NodeKind, TreeTable
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+def stacks(trace: Trace, **filters: Unpack[Filters]) -> tuple[CallTree, int]:
+    """(the merged tree of the selected calls, how many calls of it stand beside their callers).
+
+    As :func:`kfgraph.analyze.calltree.call_tree` with ``merge``, but for the calls with IN_TRACER, whose time is not in
+    their callers': they are children of the task, or roots.
+    """
+    whole = call_tree(trace, **filters)
+    tree, n_moved = beside(whole.tree)
+    return CallTree(trace, merged(tree), whole.selection, whole.matches, whole.nth[:0], whole.by_task, True), n_moved
+
+
+def beside(tree: TreeTable) -> tuple[TreeTable, int]:
+    """(``tree`` with each subtree of a call with IN_TRACER behind the rest of its root's, how many subtrees that are).
+
+    It becomes a child of the task's node where there is one, else a root.
+    """
+    out = np.flatnonzero(((tree.flags & np.uint32(Flag.IN_TRACER)) != 0) & (tree.parent >= 0))
+    if tree.has("kind"):
+        out = out[tree.kind[tree.parent[out]] != NodeKind.TASK]
+    n = len(tree)
+    if not len(out):
+        return tree, 0
+    leaves = np.zeros(n, np.bool_)
+    leaves[out] = True
+    # The innermost of the subtrees that a node is in, -1: none.
+    top = np.where(leaves, np.arange(n, dtype=np.int32), nearest_kept(tree.parent, leaves))
+    is_root = tree.parent < 0
+    root = np.maximum.accumulate(np.where(is_root, np.arange(n, dtype=np.int32), 0))
+    by_task = tree.has("kind") and bool((tree.kind[is_root] == NodeKind.TASK).all())
+    order = np.lexsort((top, root))
+    now = np.empty(n + 1, np.int32)
+    now[order], now[n] = np.arange(n, dtype=np.int32), -1
+    parent = tree.parent.copy()
+    parent[out] = root[out] if by_task else -1
+    level = tree.level.copy()
+    inside = top >= 0
+    level[inside] += (int(by_task) - tree.level[top[inside]]).astype(np.int16)
+    size = np.ones(n, np.int32)
+    for group in by_level(np.flatnonzero(parent >= 0).astype(np.int32), level):
+        np.add.at(size, parent[group], size[group])
+    moved = tree.take(
+        order,
+        parent=now[parent[order]],
+        end=np.arange(n, dtype=np.int32) + size[order],
+        level=level[order],
+    )
+    return moved, len(out)

@@ -1,0 +1,51 @@
+"""``kfgraph export``: a trace in the formats of others."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from kfgraph.cli import notes, options
+from kfgraph.cli.declared import Option
+from kfgraph.cli.idle import without_effect
+from kfgraph.cli.outfile import writing
+from kfgraph.export.exporters import export, exporter_of
+
+EXAMPLES = """Examples:
+
+kfgraph export examples/insmod-fail19.dat --format chrome > insmod.json
+
+kfgraph export examples/insmod-fail19.dat --format folded --root load_module | flamegraph.pl > insmod.svg
+
+kfgraph export examples/cat-enoent.dat --format csv --root vfs_open | head -3
+"""
+IDLE = options.IDLE
+
+Format = Annotated[
+    Literal["folded", "chrome", "speedscope", "csv", "json"] | None,
+    Option(("--format", "-f"), "The format. Default: as the name of FILE ends."),
+]
+Output = Annotated[
+    str | None,
+    Option(("--output", "-o"), "Write there (.gz: compressed); -: standard output, as by default.", metavar="FILE"),
+]
+
+
+def run(
+    filters: options.AnyCalls,
+    trace: options.TraceArgument = options.DEFAULT_TRACE,
+    format_: Format = None,
+    output: Output = None,
+    strict: options.Strict = False,
+    reader: options.Reader = None,
+    buffer: options.BufferName = None,
+    module: options.Modules = None,
+) -> None:
+    """Write a trace in a format of other tools: Perfetto, speedscope, flamegraph.pl, spreadsheets and more."""
+    idle = without_effect(run, locals())
+    exporter = exporter_of(format_, None if output == "-" else output)
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, may_be_empty=True)
+    with writing(output, binary=not exporter.text) as stream:
+        notices = export(loaded, exporter.name, stream, **filters)
+    notes.tell([*idle, *notices])
+    if strict:
+        notes.refuse_problems(loaded)

@@ -1,0 +1,123 @@
+"""EXPORTERS: every format that is written, in one list."""
+
+from __future__ import annotations
+
+import importlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
+
+from kfgraph.errors import Notice, UsageError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from kfgraph.analyze.filters import Filters
+    from kfgraph.model.trace import Trace
+
+CALLS, STACKS = "calls", "stacks"
+
+
+@dataclass(frozen=True)
+class Exporter:
+    """One format.
+
+    ``suffixes`` are the ends of names that mean it, the first the usual one. ``text``: it can be shown on a terminal,
+    else it is bytes. ``takes`` says what it is written from: CALLS, each of them (a
+    :class:`kfgraph.analyze.select.Selection`), or STACKS, those of one stack as one (a
+    :class:`kfgraph.export.weights.Weighted`). ``where`` is ``module:function``: it writes what it takes to a text or
+    a binary stream, and returns what it left out or altered. ``opens``: what reads it.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    text: bool
+    takes: str
+    where: str
+    opens: str
+    prunes: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """The usual end of a file's name."""
+        return self.suffixes[0]
+
+    @property
+    def write(self) -> Callable[..., tuple[Notice, ...]]:
+        """(what it takes, stream) -> notices."""
+        module, name = self.where.split(":")
+        found: Callable[..., tuple[Notice, ...]] = getattr(importlib.import_module(f"kfgraph.export.{module}"), name)
+        return found
+
+
+EXPORTERS = (
+    Exporter("folded", (".folded", ".stacks"), True, STACKS, "folded:write_folded", "flamegraph.pl, inferno"),
+    Exporter("chrome", (".json", ".chrome.json"), True, CALLS, "chrome:write_chrome", "Perfetto, chrome://tracing"),
+    Exporter("speedscope", (".speedscope.json",), True, CALLS, "speedscope:write_speedscope", "speedscope"),
+    Exporter("csv", (".csv",), True, CALLS, "callrows:write_rows", "spreadsheets, pandas, DuckDB"),
+    Exporter("json", (".jsonl", ".ndjson"), True, CALLS, "jsonl:write_lines", "jq: an object a call"),
+)  # fmt: skip
+NAMES = tuple(exporter.name for exporter in EXPORTERS)
+
+
+def exporter_of(name: str | None, path: str | None) -> Exporter:
+    """The format called ``name``; without one that of which the name of the file ends so (``.gz`` aside).
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name is not None:
+        for exporter in EXPORTERS:
+            if exporter.name == name:
+                return exporter
+        raise UsageError(f"no format {name!r}", f"--format is one of {', '.join(NAMES)}")
+    hint = f"--format is one of {', '.join(NAMES)}"
+    if path is None:
+        raise UsageError("which format? Neither --format nor a file's name tells", hint)
+    ends = [(suffix, exporter) for exporter in EXPORTERS for suffix in exporter.suffixes]
+    lower = path.lower()
+    for end in (lower, lower.removesuffix(".gz")):
+        found = [pair for pair in ends if end.endswith(pair[0])]
+        if found:
+            return max(found, key=lambda pair: len(pair[0]))[1]
+    other = {".svg": "kfgraph flame -o FILE writes a flame graph", ".html": "kfgraph html -o FILE writes a report"}
+    raise UsageError(
+        f"{path}: its name ends in no format's suffix", next((o for s, o in other.items() if lower.endswith(s)), hint)
+    )
+
+
+def export(
+    trace: Trace, format: str, stream: IO[bytes], *, min_share: float | None = None, **filters: Unpack[Filters]
+) -> tuple[Notice, ...]:
+    """Write the selected calls of ``trace`` to a binary stream in a format; what was left out or altered.
+
+    ``min_share``: of the formats that prune, what took less than this share of all is left out (default: 0.005).
+
+    Raises:
+        NoMatchError, UsageError: as :func:`kfgraph.analyze.select.select`; UsageError: there is no such format.
+        MachineError: a package that the format needs is not installed.
+    """
+    exporter = exporter_of(format, None)
+    what: Any
+    if exporter.takes == STACKS:
+        from kfgraph.export.weights import weighted
+
+        what, left_out = weighted(trace, **filters)
+    else:
+        from kfgraph.analyze.select import select
+
+        what = select(trace, **filters)
+        left_out = what.notices
+    more = {"min_share": min_share} if exporter.prunes and min_share is not None else {}
+    if not exporter.text:
+        return (*left_out, *exporter.write(what, stream, **more))
+    out = io.TextIOWrapper(_kept_open(stream), "utf-8", newline="", write_through=False)
+    notices = exporter.write(what, out, **more)
+    out.flush()
+    out.detach()
+    return (*left_out, *notices)
+
+
+def _kept_open(stream: IO[bytes]) -> BinaryIO:
+    return stream  # type: ignore[return-value]
