@@ -333,6 +333,56 @@ def test_the_exit_of_another_cpus_idle_task_in_a_leafs_line() -> None:
     assert sorted(tree(trace)) == [("f", -1, -1, -1), ("f", -1, 7, 4), ("g", 1, 2, 2)]
 
 
+def test_what_runs_inside_a_leaf_with_another_cpus_exit_stands_behind_it() -> None:
+    # As recorded on 6.12: of two CPUs in the same function the one's entry and the other's exit became a leaf.
+    lines = (
+        ("000", "000002", "entry", "", "  f() {"),
+        ("000", "000003", "entry", "20.000 us", "    g();"),
+        ("000", "000005", "entry", "", "      h() {"),
+        ("000", "000006", "entry", "1.000 us", "        i();"),
+        ("000", "000008", "exit", "3.000 us", "      }"),
+        ("000", "000009", "entry", "1.000 us", "      h();"),
+        ("000", "000012", "exit", "9.100 us", "    }"),
+        ("000", "000014", "entry", "1.000 us", "    g();"),
+        ("000", "000019", "exit", "17.000 us", "  }"),
+    )
+
+    def made(comm: str, pid: int) -> Trace:
+        return read(
+            "".join(
+                f"          {comm}-{pid}     [{cpu}]   100.{time}: funcgraph_{kind}: {duration:>15}   |{what}\n"
+                for cpu, time, kind, duration, what in lines
+            )
+        )
+
+    inside = [("h", 1, 3, 2), ("i", 2, 1, 1), ("h", 1, 1, 1)]
+    trace = made("<idle>", 0)
+    assert tree(trace) == [("f", -1, 17, 6), ("g", 0, 9, 5), *inside, ("g", 0, 1, 1)]
+    assert not trace.calls.has(Flag.DEPTH_JUMP | Flag.NO_ENTRY).any()
+    # Of another task such an exit is that of a call whose entry is missing.
+    assert tree(made("   cat", 5))[:3] == [("f", -1, 17, -1), ("g", 0, 20, 20), ("?", 0, 9, -1)]
+
+
+def test_the_first_call_of_a_lane_may_be_such_a_leaf() -> None:
+    trace = read(
+        "          <idle>-0     [000]   100.000003: funcgraph_entry:       20.000 us   |  g();\n"
+        "          <idle>-0     [000]   100.000005: funcgraph_entry:        1.000 us   |    h();\n"
+        "          <idle>-0     [000]   100.000008: funcgraph_exit:         5.100 us   |  }\n"
+    )
+    assert tree(trace) == [("g", -1, 5, 4), ("h", 0, 1, 1)]
+
+
+@pytest.mark.parametrize(("deeper", "paired"), [(False, True), (True, False)])
+def test_an_interrupt_that_may_have_hit_the_call_does_not_explain_a_late_exit(deeper: bool, paired: bool) -> None:
+    # As recorded on s390x: the exit's own entry was lost, and so was the mark of that. Beside the call, an
+    # interrupt shows that it had returned; deeper and within the rounding of its end it may have hit it before.
+    at = 1 + deeper
+    lines = ("0 0 - e() {", "2 1 - f() {", f"11 {at} 380.0 irq_enter_rcu();", "400 1 8.0 }")
+    assert tree(report(*lines))[1][2] == (8 if paired else -1)
+    later = ("0 0 - e() {", "2 1 - f() {", f"13 {at} 380.0 irq_enter_rcu();", "400 1 8.0 }")
+    assert tree(report(*later))[1][2] == 8
+
+
 def test_ticks_and_texts_without_time_pair_by_depth() -> None:
     ticks = read(
         "cat-5 [000]981103560806: funcgraph_entry:        |  f() {\n"

@@ -75,9 +75,10 @@ def read(lines: Iterable[str]) -> Text:
             stack.pop()  # returned unseen
         if function["text"].startswith("}"):
             if not (stack and stack[-1].depth == depth):
-                if not (pid == 0 and calls and is_of_leaf(calls[-1], depth, Decimal(record["time"]), duration)):
-                    calls.append(Call("", depth, has_entry=False))
-                stack.append(calls[-1])
+                leaf = next((call for call in reversed(calls) if call.depth <= depth), None)
+                if not (pid == 0 and leaf and is_of_leaf(leaf, depth, Decimal(record["time"]), duration)):
+                    calls.append(leaf := Call("", depth, has_entry=False))
+                stack.append(leaf)
             stack[-1].duration_ns, stack[-1].retval = duration, value
             stack.pop()
             continue

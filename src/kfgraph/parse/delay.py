@@ -76,15 +76,15 @@ class Delays:
         self._batch, self._n = batch, n
         self._stood = None
         self._columns = nodes
-        names = ("func", "start", "duration", "last_child", "previous")
+        names = ("func", "start", "duration", "depth", "last_child", "previous")
         views: list[Any] = [nodes[name].data for name in names]
-        self._func, self._start, self._duration, self._last, self._previous = views
+        self._func, self._start, self._duration, self._depth, self._last, self._previous = views
         return True
 
     def end(self) -> None:
         """There are no more records: the columns are let go."""
         self._columns = {}
-        self._func = self._start = self._duration = self._last = self._previous = ()
+        self._func = self._start = self._duration = self._depth = self._last = self._previous = ()
 
     def interrupts(self) -> npt.NDArray[np.bool_]:
         """Which names, by code, are those of an interrupt's entry. A text's only."""
@@ -124,6 +124,9 @@ class Delays:
                 # Something began deeper inside, after it would have returned.
                 return False
             return delta <= _STALL and not self._traits[self._func[node]] & _ENTERS
+        if self._depth[first] > self._depth[node] and self._start[first] <= returned + _ROUNDED:
+            # It may have hit the call before it returned; then the exit belongs to another one.
+            return False
         return bool(self._traits[self._func[first]] & _INTERRUPT) and self._start[first] - returned <= _STALL
 
     def _began_after(self, node: int, time: int) -> bool:

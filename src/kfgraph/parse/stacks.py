@@ -375,18 +375,36 @@ class Stacks(Columns):
     def leaf_of(self, i: cython.Py_ssize_t, lane: cython.int, top: cython.int, d: cython.int) -> cython.int:
         """The leaf whose exit record ``i`` is, -1 for none.
 
-        Every idle task is pid 0: the text took another CPU's exit for the one of this leaf.
+        Every idle task is pid 0: the text took another CPU's exit for the one of this leaf. What is deeper and
+        stands behind it ran inside it.
         """
         leaf: cython.int
         t: cython.longlong = self.time[i]
         dur: cython.longlong = self.duration[i]
         if self.pid[i] != 0 or self.func[i] != 0 or t < 0 or dur < 0:
             return -1
-        leaf = self.c_last[top] if top >= 0 else self.lane_root[lane]
+        last: cython.int = self.c_last[top] if top >= 0 else self.lane_root[lane]
+        first: cython.int = -1
+        leaf = last
+        while leaf >= 0 and self.c_depth[leaf] > d:
+            first = leaf
+            leaf = self.c_previous[leaf]
         if leaf < 0 or self.c_depth[leaf] != d or self.c_last[leaf] >= 0 or self.c_duration[leaf] < 0:
             return -1
         if self.c_flags[leaf] & _NO_ENTRY or not -_NEAR <= t - dur - self.c_start[leaf] <= _NEAR:
             return -1
+        if first >= 0:
+            self.c_last[leaf] = last
+            self.c_previous[first] = -1
+            if top >= 0:
+                self.c_last[top] = leaf
+            else:
+                self.lane_root[lane] = leaf
+            while last >= 0:
+                self.c_parent[last] = leaf
+                if self.c_depth[last] == d + 1:
+                    self.c_flags[last] &= ~_DEPTH_JUMP
+                last = self.c_previous[last]
         return leaf
 
     def rebuild(
