@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.tables import call, trace_of
+from kfgraph import passes
 from kfgraph.kernel import module as module_file
 from kfgraph.kernel.fitting import PAGE, fit
 from kfgraph.kernel.module import Module, Text
-from kfgraph.model.companion import ModuleImage
+from kfgraph.model.companion import Companion, ModuleImage
 from kfgraph.passes import Given, module_names
 
 CORE, INIT = 0xFFFFFFFFC0A10000, 0xFFFFFFFFC0B20000
@@ -145,6 +146,47 @@ def test_a_file_that_does_not_fit_is_said(files) -> None:
     trace = module_names.apply(traced(INIT + 8, CORE + 0x44), Given(("foo.ko",)))
     assert [n.code for n in trace.notices] == ["module-not-found"]
     assert not trace.symbols.resolved[2:].any()
+
+
+@pytest.mark.parametrize(
+    ("build_id", "recorded", "place", "named"),
+    [
+        ("ab12", "ab12", "foo.ko", True),
+        ("ab12", "cd34", "foo.ko", False),
+        ("", "", "foo.ko", False),
+        ("ab12", "ab12", "foo.bin", False),
+        ("ab12", "ab12", "gone/foo.ko", False),
+    ],
+)
+def test_the_module_that_was_loaded_is_read_where_the_same_build_still_lies(
+    build_id: str, recorded: str, place: str, named: bool, files, tmp_path
+) -> None:
+    file = tmp_path / place
+    (tmp_path / place.rpartition("/")[2]).write_bytes(b"ELF")
+    files[str(file)] = module(build_id=build_id)
+    image = ModuleImage("foo", str(file), recorded, f"{RELEASE} SMP", ())
+    trace = replace(traced(INIT + 4, CORE + 0x40), companion=Companion(modules=(image,)))
+    trace = passes.apply(trace, Given())
+    assert trace.symbols.labels[2] == ("foo_init [foo]" if named else f"{INIT + 4:#x}")
+    assert not trace.notices
+
+
+def test_a_file_that_is_given_comes_before_the_one_that_was_loaded(files, tmp_path) -> None:
+    loaded = tmp_path / "foo.ko"
+    loaded.write_bytes(b"ELF")
+    files[str(loaded)], files["foo.ko"] = module(build_id="ab"), module(core=(0x40,), build_id="ab")
+    image = ModuleImage("foo", str(loaded), "ab", f"{RELEASE} SMP", ())
+    trace = replace(traced(INIT + 4, CORE + 0x40), companion=Companion(modules=(image,)))
+    # Were both read, they would claim the same addresses, and none would be named.
+    assert passes.apply(trace, Given(("foo.ko",))).symbols.labels[3] == "foo_40 [foo]"
+
+
+def test_no_file_is_read_where_every_function_has_a_name(files, tmp_path) -> None:
+    (tmp_path / "foo.ko").write_bytes(b"ELF")  # it is not among the known: to read it fails
+    image = ModuleImage("foo", str(tmp_path / "foo.ko"), "ab", f"{RELEASE} SMP", ())
+    trace = replace(trace_of([call("do_one_initcall")]), companion=Companion(modules=(image,)))
+    named = replace(trace.symbols, addresses=np.array([0, 0x8000], np.uint64))
+    assert passes.apply(replace(trace, symbols=named), Given()).symbols.names[1] == "do_one_initcall"
 
 
 def test_who_sets_a_parameter_calls_the_modules_function(tmp_path, monkeypatch) -> None:

@@ -28,7 +28,8 @@ def _with_companion(trace: Trace, given: Given) -> bool:
 
 
 def _with_modules(trace: Trace, given: Given) -> bool:
-    return bool(given.modules)
+    loaded = trace.companion is not None and bool(trace.companion.modules)
+    return bool(given.modules) or (loaded and not bool(trace.symbols.resolved[1:].all()))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

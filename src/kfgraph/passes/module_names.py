@@ -1,9 +1,12 @@
-"""Names for the functions of modules that were gone when the trace was read: from their files."""
+"""Names for the functions of modules that were gone when the trace was read: from their files.
+
+Those that the user gives, and those that kfgraph saw the command load, where the same build still lies in its place.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +26,8 @@ _CALLS_INITS = "do_one_initcall"
 _LOADS = ("parse_args", "parse_one")
 """The loader's functions that call a module's, to set its parameters."""
 _SUFFIXES = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
+_MOST_BYTES = 1 << 28
+"""Of a file that nobody named: a companion may come from anywhere."""
 
 
 def apply(trace: Trace, given: Given) -> Trace:
@@ -46,6 +51,8 @@ def apply(trace: Trace, given: Given) -> Trace:
             notices.append(notice("module-refused", file=path.name, why=why))
         else:
             modules.append(module)
+    asked = {module.image.name for module in modules}
+    modules += _in_their_places(trace, asked)
     calls, symbols = trace.calls, trace.symbols
     codes = distinct(calls.func)
     unknown = {int(symbols.addresses[c]): int(c) for c in codes if c != UNKNOWN and not symbols.resolved[c]}
@@ -54,7 +61,7 @@ def apply(trace: Trace, given: Given) -> Trace:
     found = fit(modules, list(unknown), inits=inits, callers=callers, by_loader=own) if unknown else []
     fitted = {one.region.module for one in found}
     for module in modules:
-        if module.image.name not in fitted and not _named_already(trace, module) and len(modules) < 100:
+        if module.image.name in asked - fitted and not _named_already(trace, module) and len(modules) < 100:
             notices.append(notice("module-not-found", file=Path(module.image.path).name))
     if not found:
         return replace(trace, notices=(*trace.notices, *notices))
@@ -72,6 +79,22 @@ def _below(folder: Path, trace: Trace) -> Iterator[Module]:
                 continue
             if not _foreign(module, trace):
                 yield module
+
+
+def _in_their_places(trace: Trace, asked: Collection[str]) -> Iterator[Module]:
+    """The modules that the command loaded, less those ``asked`` for, from where it loaded them. Only the same build."""
+    for image in trace.companion.modules if trace.companion is not None else ():
+        path = Path(image.path)
+        if image.name in asked or not image.build_id or not path.is_absolute() or not path.name.endswith(_SUFFIXES):
+            continue
+        try:
+            if path.stat().st_size > _MOST_BYTES:
+                continue
+            module = read_module(path)
+        except (OSError, InputError):
+            continue
+        if module.image.build_id == image.build_id and not _foreign(module, trace):
+            yield module
 
 
 def _foreign(module: Module, trace: Trace) -> str:
