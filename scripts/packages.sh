@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install the Debian or Ubuntu packages of the groups named, as root, after saying which.
 #   packages.sh base    what building, testing and the demo use
+#   packages.sh browser what the pages of kfgraph html are tested with (about 400 MB)
 #   packages.sh guest   a virtual machine and a kernel to trace in (about 700 MB)
 # Without root, or without apt, it says what is missing and goes on: everything that needs a missing
 # package says so by itself. With KFGRAPH_REQUIRE_ALL=1 a missing package is a failure.
@@ -28,6 +29,10 @@ wanted() {
                 "$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
                 "$PYTHON" -c 'import os, sysconfig
 raise SystemExit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' 2>/dev/null || echo python3-dev
+                ;;
+            browser)
+                have chromium || have chromium-browser || have google-chrome || echo chromium
+                have node || echo nodejs
                 ;;
             guest)
                 have make || echo make

@@ -39,7 +39,7 @@ def with_losses(folded: Folded, call_tree: CallTree) -> Folded:
     losses = call_tree.trace.losses
     if not len(losses) or call_tree.merged:
         return folded
-    node, first = _folded(folded, *_nodes(call_tree, losses.parent, losses.row, losses.lane))
+    node, first = _folded(folded, *nodes_of(call_tree, losses.parent, losses.row, losses.lane))
     inside = np.flatnonzero(node >= 0)
     shown, at = _rows_of(folded, node[inside], first[inside])
     hidden = folded.hidden_losses.copy()
@@ -65,7 +65,7 @@ def event_nodes(call_tree: CallTree, patterns: Sequence[str]) -> Int32:
     asked = np.flatnonzero(_wanted(call_tree.trace, patterns)[marks.name]) if len(marks) else np.zeros(0, np.int32)
     if not len(asked):
         return np.zeros(0, np.int32)
-    node, _ = _nodes(call_tree, marks.parent[asked], marks.row[asked], marks.lane[asked])
+    node, _ = nodes_of(call_tree, marks.parent[asked], marks.row[asked], marks.lane[asked])
     return np.array(list(dict.fromkeys(node[node >= 0].tolist())), np.int32)
 
 
@@ -85,7 +85,7 @@ def with_events(
     wanted = _wanted(call_tree.trace, patterns)
     if not len(marks) or call_tree.merged:
         return folded, 0
-    node, first = _nodes(call_tree, marks.parent, marks.row, marks.lane)
+    node, first = nodes_of(call_tree, marks.parent, marks.row, marks.lane)
     inside = np.flatnonzero(node >= 0)
     if not wanted.any():
         return folded, len(inside)
@@ -136,7 +136,7 @@ def _wanted(trace: Trace, patterns: Sequence[str]) -> Bool:
     return wanted
 
 
-def _nodes(call_tree: CallTree, parent: Int32, row: Int32, lane: Int32) -> tuple[Int32, Int32]:
+def nodes_of(call_tree: CallTree, parent: Int32, row: Int32, lane: Int32) -> tuple[Int32, Int32]:
     """For each place the node of the unfolded tree it is in (-1: none) and the first node of that subtree after it
     (-1: none)."""
     tree, calls = call_tree.tree, call_tree.trace.calls

@@ -65,6 +65,11 @@ COMMANDS = (
         "Write a trace in a format of other tools: Perfetto, speedscope, flamegraph.pl, spreadsheets and more.",
     ),
     Command(
+        "html",
+        "kfgraph.cli.html",
+        "One HTML page with the whole trace: the answer, the call tree, the functions; it needs nothing else.",
+    ),
+    Command(
         "doctor",
         "kfgraph.cli.doctor",
         "Check whether tracing works here, natively and in a guest, each obstacle with its remedy.",

@@ -48,9 +48,9 @@ class WhyView:
         if answer.outcome == "nothing":
             yield from self._nothing(width)
             return
-        yield from _wrapped(Text("".join(_sentences(answer)), "bold"), width)
+        yield from _wrapped(Text(sentence(answer), "bold"), width)
         if answer.error:
-            yield from _wrapped(Text(f"  {answer.name_of(answer.error)}: {_in_words(answer)}"), width)
+            yield from _wrapped(Text(f"  {answer.name_of(answer.error)}: {in_words(answer)}"), width)
         for doubt in answer.doubts:
             yield from _wrapped(Text(f"  not certain: {spelt_out(doubt)}", "yellow"), width)
         if answer.reason:
@@ -86,7 +86,7 @@ class WhyView:
             note = "" if step.evidence in ("return value", "") else f"  ({step.evidence})"
             born = " ← born here" if level == len(chain) - 1 else ""
             room = width - wide - 4 - at - len(born)
-            name = spelt_out(_label(step))
+            name = spelt_out(label_of(step))
             line.append(" " * at + cut_middle(name, max(room, 12)), "bold" if born else "")
             line.append(born, _ERROR)
             if len(name) + len(note) <= room:
@@ -124,12 +124,12 @@ class WhyView:
         sure = answer.birth is not None and answer.birth.sure
         others = [c for c in answer.candidates if answer.birth is None or c.row != answer.birth.step.row]
         if others and not sure:
-            names = ", ".join(spelt_out(_label(c)) for c in others)
+            names = ", ".join(spelt_out(label_of(c)) for c in others)
             yield from _wrapped(Text(f"  may also have begun in: {names}"), width)
 
     def _modules(self, width: int) -> Iterator[Text]:
         for step in self.answer.swallowed:
-            said = f"  {_label(step)} returned {self._value(step)}, and its caller went on"
+            said = f"  {label_of(step)} returned {self._value(step)}, and its caller went on"
             yield from _wrapped(Text(spelt_out(said)), width)
         for module, names, n_ran in self.answer.never_ran:
             first = ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")
@@ -169,18 +169,21 @@ class FailedView:
             yield line
 
 
-def _sentences(answer: Why) -> Iterator[str]:
+def sentence(answer: Why) -> str:
+    """The answer in a sentence."""
     said = summary(answer)
-    yield spelt_out(said[0]) if said else "something failed"
+    return spelt_out(said[0]) if said else "something failed"
 
 
-def _in_words(answer: Why) -> str:
+def in_words(answer: Why) -> str:
+    """What the error means."""
     number = -answer.error
     text = os.strerror(number) if number < 512 else "never leaves the kernel"
     return f"{text}; {answer.meaning}" if answer.meaning else text
 
 
-def _label(step: Step) -> str:
+def label_of(step: Step) -> str:
+    """A function with its module."""
     return f"{step.function} [{step.module}]" if step.module else step.function
 
 

@@ -1,0 +1,50 @@
+"""``kfgraph html``: one page to send."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from kfgraph.cli import notes, options
+from kfgraph.cli.declared import Option
+from kfgraph.cli.idle import without_effect
+from kfgraph.cli.outfile import writing
+from kfgraph.errors import UsageError
+
+EXAMPLES = """Examples:
+
+kfgraph html examples/insmod-foo-fail19.dat -o failed.html
+
+kfgraph html examples/cat-enoent.dat --root do_sys_openat2 > open.html
+"""
+IDLE = options.IDLE
+
+
+def run(
+    filters: options.AnyCalls,
+    trace: options.TraceArgument = options.DEFAULT_TRACE,
+    output: Annotated[
+        str | None, Option(("-o", "--output"), "Where the page goes (default: stdout).", metavar="FILE")
+    ] = None,
+    strict: options.Strict = False,
+    reader: options.Reader = None,
+    buffer: options.BufferName = None,
+    module: options.Modules = None,
+) -> None:
+    """One HTML page with the whole trace: the answer, the call tree, the functions; it needs nothing else."""
+    idle = without_effect(run, locals())
+    if output in (None, "-") and sys.stdout.isatty():
+        raise UsageError("a page is for a browser: a terminal cannot show it", "-o out.html")
+    with writing(output) as stream:
+        loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
+        from kfgraph.analyze.calltree import call_tree
+        from kfgraph.analyze.problems import problems_in
+        from kfgraph.analyze.top import top
+        from kfgraph.analyze.why import why
+        from kfgraph.render.html.page import Report, page
+
+        tree = call_tree(loaded, **filters)
+        stream.write(page(Report(tree, top(loaded, n_paths=0, **filters), why(loaded))).encode())
+    notes.tell([*idle, *tree.selection.notices], () if strict else problems_in(tree.selection))
+    if strict:
+        notes.refuse_problems(loaded)

@@ -1,0 +1,139 @@
+"""What a page opens with: what was run, how it ended, why, and what is missing. Markup that needs no script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kfgraph.analyze.forest import Int32
+from kfgraph.analyze.top import Top
+from kfgraph.analyze.why import Step, Why
+from kfgraph.errors import Notice
+from kfgraph.model.spelling import shell_line
+from kfgraph.model.trace import Trace
+from kfgraph.model.units import format_count, format_ns, format_share, plural
+from kfgraph.render.html.markup import text
+from kfgraph.render.why import in_words, label_of, sentence
+
+_MOST = 4
+
+
+def title_of(trace: Trace) -> str:
+    """The command; of a trace that does not tell it, the file."""
+    companion = trace.companion
+    return shell_line(companion.argv) if companion is not None and companion.argv else trace.meta.path
+
+
+def header(trace: Trace, top: Top) -> str:
+    """What was run, how it ended, on what, and how much of it there is."""
+    meta, companion = trace.meta, trace.companion
+    ended = ""
+    if companion is not None and companion.exit_status is not None:
+        status = companion.exit_status
+        how = ("bad", f"✗ ended with status {status}") if status else ("good", "✓ ended with status 0")
+        ended = f'<span class="ended {how[0]}">{how[1]}</span>'
+    facts = [meta.path if companion is not None and companion.argv else "", meta.kernel, meta.arch]
+    facts += [meta.host and f"host {meta.host}"]
+    facts += [f"{format_ns(meta.last_ns - meta.first_ns)} long" if 0 <= meta.first_ns <= meta.last_ns else ""]
+    facts += [plural(top.n_calls, "call"), plural(len(top), "function")]
+    return (
+        f'<header class="head"><h1>{text(title_of(trace))}{ended}</h1>'
+        '<button type="button" id="theme" title="Dark or light">◐ Theme</button>'
+        f'<p class="facts">{text(" · ".join(filter(None, facts)))}</p></header>'
+    )
+
+
+def answer(found: Why, top: Top, node_of: Int32) -> str:
+    """Why it failed; where nothing did, where the time went. ``node_of`` gives the nodes of rows."""
+    said = "".join(_said(found, top, node_of))
+    return f'<section class="answer {found.outcome}" aria-label="The answer">{said}</section>'
+
+
+def _said(found: Why, top: Top, node_of: Int32) -> Iterator[str]:
+    if found.outcome == "nothing":
+        yield from _time(found, top)
+        return
+    yield f"<h2><span aria-hidden=\"true\">✗ </span>{text(sentence(found))}</h2>"
+    if found.error:
+        yield f"<p>{text(found.name_of(found.error))}: {text(in_words(found))}</p>"
+    for doubt in found.doubts:
+        yield f'<p class="warn">not certain: {text(doubt)}</p>'
+    if found.reason:
+        yield f'<p class="warn">not known: {text(found.reason)}</p>'
+    if found.chain:
+        yield _way(found, node_of)
+    for said in _around(found):
+        yield f'<p class="aside">{text(said)}</p>'
+    if found.next:
+        yield f"<p>to know more: <code>{text(found.next)}</code></p>"
+
+
+def _time(found: Why, top: Top) -> Iterator[str]:
+    n = len(found.failed)
+    usual = f": {plural(n, 'system call')} failed in a way that is usual" if n else ""
+    told = "No failure was recorded" if not usual else "Nothing failed"
+    shares = top.self_share[:3].tolist()
+    most = ", ".join(f"{name} {format_share(share)}" for name, share in zip(top.labels, shares, strict=False))
+    yield f"<h2>{text(told + usual)}.</h2>"
+    yield f"<p>{format_ns(top.self_ns)} in these calls, most of it in {text(most)}.</p>"
+    for said in _around(found):
+        yield f'<p class="aside">{text(said)}</p>'
+
+
+def _way(found: Why, node_of: Int32) -> str:
+    """The calls that the error came through, the outermost first: buttons that lead into the tree."""
+    links = []
+    for i, step in enumerate(found.chain):
+        born = i == len(found.chain) - 1 and found.birth is not None
+        node = int(node_of[step.row]) if 0 <= step.row < len(node_of) else -1
+        name = text(label_of(step))
+        at = f' data-node="{node}"' if node >= 0 else " disabled"
+        kind = ' class="born"' if born else ""
+        links.append(f'<button type="button"{kind}{at}>{name}</button>{_returned(found, i, step, born=born)}')
+    return f'<p class="way">{" → ".join(links)}</p>'
+
+
+def _returned(found: Why, i: int, step: Step, *, born: bool) -> str:
+    """What a step returned, where it is not what the one above it did."""
+    value = text(found.name_of(step.error) if step.error else step.value)
+    if born:
+        return f' <strong class="bad">← {value}, born here</strong>'
+    if i and step.error != found.chain[i - 1].error:
+        return f' <span class="bad">{value}</span>'
+    return ""
+
+
+def _around(found: Why) -> Iterator[str]:
+    if found.birth is not None and "=" in found.birth.arguments:
+        yield f"its arguments: {found.birth.arguments}"
+    if found.birth is not None and found.birth.n_earlier:
+        said = f"{plural(found.birth.n_earlier, 'call')} of it before"
+        more = "… " if found.birth.n_earlier > len(found.birth.earlier) else ""
+        yield said + (f" returned {more}{', '.join(found.birth.earlier)}" if found.birth.earlier else "")
+    for when, steps in (("before it ran", found.before), ("after it ran", found.after)):
+        if steps:
+            yield f"{when}: {', '.join(_with_value(found, step) for step in steps)}"
+    sure = found.birth is not None and found.birth.sure
+    others = [c for c in found.candidates if found.birth is None or c.row != found.birth.step.row]
+    if others and not sure:
+        yield f"may also have begun in: {', '.join(map(label_of, others))}"
+    for step in found.swallowed:
+        yield f"{label_of(step)} returned {_with_value(found, step).partition(' = ')[2]}, and its caller went on"
+    for module, names, n_ran in found.never_ran:
+        more = f" and {len(names) - _MOST:,} more" if len(names) > _MOST else ""
+        yield f"{n_ran:,} of {n_ran + len(names):,} functions of {module} ran; not {', '.join(names[:_MOST])}{more}"
+
+
+def _with_value(found: Why, step: Step) -> str:
+    value = found.name_of(step.error) if step.error else step.value
+    return step.function if value in ("", "?") else f"{step.function} = {value}"
+
+
+def missing(notices: tuple[Notice, ...]) -> str:
+    """What the trace lacks: said ahead of everything that rests on it."""
+    rare = [one for one in notices if not one.flag]
+    if not rare:
+        return ""
+    lines = "".join(f"<p>⚠ {text(one.sentence)}{text(f' ({one.hint})' if one.hint else '')}</p>" for one in rare)
+    marked = sum(one.n for one in notices if one.flag)
+    more = f"<p>The tree marks the calls that are not whole ({format_count(marked)} marks).</p>" if marked else ""
+    return f'<section class="losses" aria-label="What is missing">{lines}{more}</section>'

@@ -1,0 +1,65 @@
+// What there is to say about one row of the tree, beside it.
+import { el } from "./dom.mjs";
+import { pathTo } from "./tree.mjs";
+import { formatCount, formatNs, formatShare, plural } from "./units.mjs";
+
+const CONTEXTS = ["task", "softirq", "hardirq", "nmi", "not told"];
+
+/** The facts about a node, or a group of calls, as [title, text or element]. */
+export function factsOf(page, id) {
+  const { tree } = page, special = page.grid.rows.special(id);
+  if (special?.kind === "loss") return [["Lost", special.text]];
+  const node = special ? special.members[0] : id;
+  if (page.isTask(node)) {
+    const n = tree.end[node] - node - 1;
+    return [["Task", page.nameOf(node)], ["Calls", formatCount(n)],
+      ["Total", tree.total[node] < 0 ? `≥ ${formatNs(tree.floor[node])}` : formatNs(tree.total[node])]];
+  }
+  const of = special ?? { total: tree.total[node], self: tree.self[node], floor: tree.floor[node], open: tree.total[node] < 0 ? 1 : 0 };
+  const facts = [["Function", page.nameOf(node)]];
+  if (special) {
+    facts.push(["Calls", `${formatCount(special.members.length)} of one caller`]);
+    if (special.max >= 0) facts.push(["Each", `${formatNs(special.min)} to ${formatNs(special.max)}`]);
+  } else {
+    const error = tree.errors.at(node);
+    if (error) facts.push(["Returned", `${page.errorText(error)}${error.sure ? "" : " (it looks like an error)"}`]);
+    else if (page.returned?.(node)) facts.push(["Returned", page.returned(node)]);
+  }
+  facts.push(["Total", of.open ? (of.floor > 0 ? `≥ ${formatNs(of.floor)}` : "not known") : formatNs(of.floor)]);
+  facts.push(["Self", of.self < 0 ? "not known" : formatNs(of.self)]);
+  if (page.whole > 0) facts.push(["Share", `${formatShare(page.shareOf(of.floor))} of all calls here`]);
+  if (!special) {
+    facts.push(["Start", tree.flags[node] & 1024 ? "not known" : `${((tree.start[node] + page.head.since_first_ns) / 1e9).toFixed(9)} s`]);
+    if (tree.cpu[node] > 0) facts.push(["CPU", String(tree.cpu[node] - 1)]);
+    if (tree.context[node] !== 4) facts.push(["Context", CONTEXTS[tree.context[node]]]);
+    facts.push(["Below it", plural(tree.end[node] - node - 1, "call")]);
+    if (page.arguments?.(node)) facts.push(["Arguments", page.arguments(node)]);
+  }
+  return facts;
+}
+
+/** All calls of the same function, in a sentence. */
+export function standing(page, node) {
+  const { functions } = page.head, at = functions.name.indexOf(page.nameOf(node));
+  if (at < 0) return "";
+  const n = functions.n_calls[at];
+  if (n < 2) return "its only call";
+  return `one of ${plural(n, "call")}: half within ${formatNs(functions.p50_ns[at])}, 99 % within ${formatNs(functions.p99_ns[at])}, longest ${formatNs(functions.max_ns[at])}`;
+}
+
+/** The panel of a row. */
+export function showDetails(page, host, id) {
+  const special = page.grid.rows.special(id);
+  const node = special ? special.members?.[0] ?? -1 : id;
+  const parts = [el("dl", {}, factsOf(page, id).map(([title, text]) => [el("dt", {}, title), el("dd", {}, text)]))];
+  if (node >= 0 && !page.isTask(node)) {
+    const said = standing(page, node);
+    if (said) parts.push(el("p", { class: "standing" }, said));
+    const path = pathTo(page.tree, node);
+    parts.push(el("h3", {}, "Callers"), el("ol", { class: "path" }, path.slice(0, -1).reverse().slice(0, 60).map((step) =>
+      el("li", {}, el("button", { type: "button", onclick: () => page.grid.goTo(step) }, page.nameOf(step))))));
+    const command = page.commandFor(node);
+    if (command) parts.push(el("h3", {}, "In a terminal"), el("code", {}, command));
+  }
+  host.replaceChildren(...parts);
+}

@@ -1,0 +1,91 @@
+// The calls of the page as columns in pre-order: the subtree of node i is i to end[i]. render/html/nodes.py writes them.
+import { placesOf } from "./decode.mjs";
+
+export const FLAG = { NO_ENTRY: 1, NO_EXIT: 2, CUT_BY_LOSS: 4, IN_TRACER: 8, DEPTH_JUMP: 16, PRE_EXEC: 32, MIGRATED: 64,
+  NAME_UNRESOLVED: 256, START_UNKNOWN: 1024 };
+
+/** The tree that unpacked columns stand for.
+ *
+ * Times are ns as Numbers, exact up to 2 ** 53; `total` and `self` are -1 where they are not known, `floor` is the
+ * least that a node took. `start` counts from `origin`.
+ */
+export function restore(head, columns) {
+  const n = head.n;
+  const parent = new Int32Array(n), end = new Int32Array(n), level = new Int16Array(n);
+  const start = new Float64Array(n), total = new Float64Array(n), self = new Float64Array(n);
+  const floor = new Float64Array(n);
+  const { pops, gap, tail, flags } = columns;
+  const isOpen = new Uint8Array(n);
+  for (const i of placesOf(columns["open.at"])) isOpen[i] = 1;
+
+  // One slot a level: the node that is open there; where its last callee ended, what its callees took, whether that
+  // is all of it, the least that they took.
+  const at = [], ended = [], below = [], missing = [], least = [];
+  let endOfRoot = 0, hasRoot = false, depth = -1;
+
+  const close = (next) => {
+    const i = at[depth], known = isOpen[i] === 0, hasCallee = end[i] < 0;
+    const since = hasCallee ? ended[depth] : start[i];
+    end[i] = next;
+    total[i] = known ? since + tail[i] - start[i] : -1;
+    self[i] = known && !missing[depth] ? total[i] - below[depth] : -1;
+    floor[i] = known ? total[i] : least[depth];
+    const done = known ? start[i] + total[i] : since;
+    depth -= 1;
+    if (depth < 0) {
+      endOfRoot = done;
+      hasRoot = true;
+      return;
+    }
+    ended[depth] = done;
+    end[at[depth]] = -1;
+    if (flags[i] & FLAG.IN_TRACER) return;
+    least[depth] += floor[i];
+    if (known) below[depth] += total[i];
+    else missing[depth] = 1;
+  };
+
+  for (let i = 0; i < n; i++) {
+    const here = depth + 1 - pops[i];
+    while (depth >= here) close(i);
+    const above = here > 0 ? at[depth] : -1;
+    const before = above < 0 ? (hasRoot ? endOfRoot : 0) : end[above] < 0 ? ended[depth] : start[above];
+    start[i] = before + gap[i];
+    parent[i] = above;
+    level[i] = here;
+    depth = here;
+    at[depth] = i;
+    below[depth] = missing[depth] = least[depth] = 0;
+  }
+  while (depth >= 0) close(n);
+
+  placesOf(columns["self.at"]).forEach((i, k) => { self[i] = columns.self[k] - 1; });
+  return { n, parent, end, level, start, total, self, floor, flags, label: columns.label, context: columns.context,
+    cpu: columns.cpu, errors: errorsOf(columns) };
+}
+
+/** Node -> {code, sure} of the calls that returned an error; `nodes` in order. */
+function errorsOf(columns) {
+  const nodes = columns["error.at"] ? placesOf(columns["error.at"]) : new Int32Array(0);
+  const found = new Map();
+  nodes.forEach((node, k) => {
+    const said = columns.error[k];
+    found.set(node, { code: -Math.floor(said / 2), sure: said % 2 === 1 });
+  });
+  return { nodes, at: (node) => found.get(node) };
+}
+
+/** The callees of `node` (-1: the roots), in order. */
+export function calleesOf(tree, node) {
+  const found = [];
+  const stop = node < 0 ? tree.n : tree.end[node];
+  for (let i = node + 1; i < stop; i = tree.end[i]) found.push(i);
+  return found;
+}
+
+/** The nodes from a root down to `node`. */
+export function pathTo(tree, node) {
+  const path = [];
+  for (let i = node; i >= 0; i = tree.parent[i]) path.push(i);
+  return path.reverse();
+}

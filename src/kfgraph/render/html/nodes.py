@@ -1,0 +1,125 @@
+"""The nodes of a tree as columns of a page: function, nesting, start and duration to the nanosecond, and what few have.
+
+Times are stored as what they add to what is known already: a start counts from the end of the sibling before it, or
+from the caller's start; a duration from the end of the last callee, or from its own start. Self times follow from
+durations, but for those that do not: they are stored. ``app/tree.mjs`` undoes all of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.forest import Bool, Int32, Int64
+from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
+from kfgraph.model.tree import NodeKind, TreeTable
+from kfgraph.render.html.pack import Pack
+
+_NOT_SHOWN = Flag.HAS_RETVAL | Flag.SELF_UNKNOWN
+"""Flags that a page does not need: it sees what they say."""
+_UNKNOWN_CONTEXT = 4
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where the nodes of a tree stand to one another: -1 where there is none."""
+
+    previous: Int32
+    """The sibling before."""
+    last: Int32
+    """The last callee."""
+
+    @classmethod
+    def of(cls, tree: TreeTable) -> Ends:
+        """Those of ``tree``."""
+        n, parent, end = len(tree), tree.parent, tree.end
+        previous, last = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
+        inside = np.flatnonzero(end < n).astype(np.int32)
+        siblings = inside[parent[end[inside]] == parent[inside]]
+        previous[end[siblings]] = siblings
+        child = np.flatnonzero(parent >= 0).astype(np.int32)
+        child = child[end[child] == end[parent[child]]]
+        last[parent[child]] = child
+        return cls(previous, last)
+
+
+def add_nodes(pack: Pack, call_tree: CallTree) -> Int32:
+    """The columns of ``call_tree``, a tree of single calls; their labels into the head.
+
+    Returns the node of each row of the CallTable, -1 where the tree has none.
+    """
+    tree, calls = call_tree.tree, call_tree.trace.calls
+    n = len(tree)
+    is_call = tree.kind == NodeKind.CALL if tree.has("kind") else np.ones(n, np.bool_)
+    label, names = _labels(tree)
+    pack.head.update(n=n, names=names)
+    pack.column("label", label)
+    level = tree.level.astype(np.int64)
+    pack.column("pops", np.append(0, level[:-1] + 1 - level[1:])[:n])
+    start = _starts(call_tree, is_call)
+    origin = int(start.min(initial=1 << 62)) if n else 0
+    pack.head["origin_ns"] = origin
+    _add_times(pack, tree, start - origin)
+    flags = np.where(is_call, tree.flags & ~np.uint32(_NOT_SHOWN), 0)
+    pack.column("flags", flags)
+    _add_selves(pack, tree, is_call)
+    row = np.where(is_call, tree.row, 0)
+    context = calls.context[row] if len(calls) else np.zeros(n, np.uint8)
+    pack.column("context", np.where(is_call, np.where(context == UNKNOWN_CONTEXT, _UNKNOWN_CONTEXT, context), 0))
+    pack.column("cpu", np.where(is_call, calls.cpu[row] + 1 if len(calls) else 0, 0))
+    if tree.has("error"):
+        at = np.flatnonzero(tree.error)
+        pack.sparse("error", at, tree.error[at].astype(np.int64) * -2 + tree.at("error_sure", at))
+    node_of = np.full(len(calls), -1, np.int32)
+    node_of[tree.row[is_call]] = np.flatnonzero(is_call)
+    return node_of
+
+
+def _labels(tree: TreeTable) -> tuple[Int64, list[int]]:
+    """(the label of each node, the most frequent one 0; the label of the tree that each of those is)."""
+    count = np.bincount(tree.label, minlength=1)
+    used = np.flatnonzero(count)
+    used = used[np.argsort(-count[used], kind="stable")]
+    number = np.zeros(len(count), np.int64)
+    number[used] = np.arange(len(used))
+    return number[tree.label], used.tolist()
+
+
+def _starts(call_tree: CallTree, is_call: Bool) -> Int64:
+    """When each node began; a task with its first call; where it is not known, when the one before it did."""
+    tree, n = call_tree.tree, len(call_tree.tree)
+    start = np.full(n, -1, np.int64)
+    start[is_call] = call_tree.trace.calls.start_ns[tree.row[is_call]]
+    tasks = np.flatnonzero(~is_call & (tree.end > np.arange(n) + 1))
+    start[tasks] = start[tasks + 1]
+    known = np.maximum.accumulate(np.where(start >= 0, np.arange(n), 0)) if n else np.zeros(0, np.int64)
+    return np.maximum(start[known], 0)
+
+
+def _add_times(pack: Pack, tree: TreeTable, start: Int64) -> None:
+    total, ends = tree.total_ns, Ends.of(tree)
+    n = len(tree)
+    # Where a node ended: of one without a duration, where its last callee did.
+    at = np.where((total >= 0) | (ends.last < 0), np.arange(n), ends.last)
+    while not np.array_equal(at, further := at[at]):
+        at = further
+    ended = (start + np.maximum(total, 0))[at]
+    before = np.where(tree.parent >= 0, start[tree.parent], 0)
+    pack.column("gap", start - np.where(ends.previous >= 0, ended[ends.previous], before), signed=True)
+    since = np.where(ends.last >= 0, ended[ends.last], start)
+    pack.column("tail", np.where(total >= 0, start + total - since, 0), signed=True)
+    unknown = np.flatnonzero(total < 0)
+    pack.column("open.at", np.diff(unknown, prepend=0))
+
+
+def _add_selves(pack: Pack, tree: TreeTable, is_call: Bool) -> None:
+    """The self times that are not the duration less those of the callees."""
+    child = np.flatnonzero((tree.parent >= 0) & ((tree.flags & np.uint32(Flag.IN_TRACER)) == 0))
+    below, missing = np.zeros(len(tree), np.int64), np.zeros(len(tree), np.bool_)
+    np.add.at(below, tree.parent[child], np.maximum(tree.total_ns[child], 0))
+    missing[tree.parent[child[tree.total_ns[child] < 0]]] = True
+    told = np.where((tree.total_ns >= 0) & ~missing, tree.total_ns - below, -1)
+    other = np.flatnonzero(is_call & (told != tree.self_ns))
+    pack.sparse("self", other, tree.self_ns[other] + 1)

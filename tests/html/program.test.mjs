@@ -1,0 +1,199 @@
+// The parts of the page that need no browser: node --test tests/html
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fromPlanes, halvesFromPlanes, placesOf } from "../../src/kfgraph/render/html/app/decode.mjs";
+import { MANY, Rows } from "../../src/kfgraph/render/html/app/fold.mjs";
+import { sortedBy } from "../../src/kfgraph/render/html/app/functions.mjs";
+import { Search, nextIn } from "../../src/kfgraph/render/html/app/search.mjs";
+import { FLAG, calleesOf, pathTo, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
+import { formatCount, formatNs, formatShare, plural } from "../../src/kfgraph/render/html/app/units.mjs";
+
+/** The restored tree of rows [label, level, start, total, flags]; total -1: not known. */
+function treeOf(rows, { errors = [], selves = [] } = {}) {
+  const n = rows.length, gap = [], tail = [], pops = [], open = [];
+  const callees = rows.map(() => []), roots = [];
+  const stack = [];
+  rows.forEach(([, level], i) => {
+    pops.push(i ? rows[i - 1][1] + 1 - level : 0);
+    stack.length = level;
+    (level ? callees[stack[level - 1]] : roots).push(i);
+    stack[level] = i;
+  });
+  const ended = (i) => (rows[i][3] >= 0 ? rows[i][2] + rows[i][3] : callees[i].length ? ended(callees[i].at(-1)) : rows[i][2]);
+  const walk = (some, from) => {
+    let before = from;
+    for (const i of some) {
+      const [, , start, total] = rows[i];
+      gap[i] = start - before;
+      const since = callees[i].length ? ended(callees[i].at(-1)) : start;
+      tail[i] = total >= 0 ? start + total - since : 0;
+      if (total < 0) open.push(i);
+      walk(callees[i], start);
+      before = ended(i);
+    }
+  };
+  walk(roots, 0);
+  const steps = (at) => at.map((place, k) => place - (k ? at[k - 1] : 0));
+  open.sort((a, b) => a - b);
+  return restore({ n }, {
+    label: rows.map((row) => row[0]), pops, gap, tail, flags: rows.map((row) => row[4] ?? 0), "open.at": steps(open),
+    "self.at": steps(selves.map(([at]) => at)), self: selves.map(([, ns]) => ns + 1),
+    "error.at": steps(errors.map(([at]) => at)), error: errors.map(([, code, sure]) => -2 * code + (sure ? 1 : 0)),
+    context: [], cpu: [],
+  });
+}
+
+const names = (rows) => Array.from({ length: rows.length }, (_, row) => {
+  const id = rows.id(row), special = rows.special(id);
+  const name = special ? (special.kind === "loss" ? "loss" : `${special.label}x${special.members.length}`) : id;
+  return `${" ".repeat(rows.depth(row))}${name}`;
+});
+
+test("planes are the bytes of each value, the lowest first", () => {
+  const bytes = Uint8Array.from([1, 255, 2, 1, 0, 0, 9]);
+  assert.deepEqual([...fromPlanes(bytes, 0, 2, 3, false)], [0x000201, 0x0001ff]);
+  assert.deepEqual([...fromPlanes(bytes, 0, 3, 0, false)], [0, 0, 0]);
+  assert.deepEqual([...fromPlanes(Uint8Array.from([0, 1, 2, 3, 4]), 0, 5, 1, true)], [0, -1, 1, -2, 2]);
+  // Six planes: more than 32 bits, still exact.
+  const wide = Uint8Array.from([0xff, 0xff, 0xff, 0xff, 0xff, 0x1f]);
+  assert.deepEqual([...fromPlanes(wide, 0, 1, 6, false)], [0x1fffffffffff]);
+  const { low, high } = halvesFromPlanes(Uint8Array.from([1, 2, 3, 4, 5, 6, 7, 255]), 0, 1, 8);
+  assert.deepEqual([low[0], high[0]], [0x04030201, 0xff070605]);
+  assert.deepEqual([...placesOf([3, 1, 5])], [3, 4, 9]);
+});
+
+test("times, self times and the shape come back", () => {
+  const tree = treeOf([[0, 0, 100, 1000], [1, 1, 150, 200], [2, 2, 160, 50], [1, 1, 400, 300], [3, 0, 2000, 5]]);
+  assert.deepEqual([...tree.start], [100, 150, 160, 400, 2000]);
+  assert.deepEqual([...tree.total], [1000, 200, 50, 300, 5]);
+  assert.deepEqual([...tree.self], [500, 150, 50, 300, 5]);
+  assert.deepEqual([...tree.end], [4, 3, 3, 4, 5]);
+  assert.deepEqual([...tree.parent], [-1, 0, 1, 0, -1]);
+  assert.deepEqual(calleesOf(tree, -1), [0, 4]);
+  assert.deepEqual(calleesOf(tree, 0), [1, 3]);
+  assert.deepEqual(pathTo(tree, 2), [0, 1, 2]);
+});
+
+test("what is not known stays so, and no interrupt in the tracer is taken from its caller", () => {
+  const tree = treeOf([[0, 0, 0, -1], [1, 1, 10, 30], [2, 1, 50, -1], [3, 2, 60, 7], [4, 1, 90, 100, FLAG.IN_TRACER],
+    [5, 0, 300, 50], [6, 1, 310, 20, FLAG.IN_TRACER], [7, 1, 335, 5]], { selves: [[7, 3]] });
+  assert.deepEqual([...tree.total], [-1, 30, -1, 7, 100, 50, 20, 5]);
+  assert.deepEqual([...tree.floor], [37, 30, 7, 7, 100, 50, 20, 5]);
+  assert.deepEqual([...tree.self], [-1, 30, -1, 7, 100, 45, 20, 3]);
+  assert.deepEqual([...tree.start], [0, 10, 50, 60, 90, 300, 310, 335]);
+});
+
+/** A task above: two of label 1, then six of label 2 of which the fourth failed, then one of label 1. */
+const loop = () => treeOf([[9, 0, 0, 100], [1, 1, 0, 1], [1, 1, 1, 1],
+  ...[1, 2, 3, 40, 5, 6, 7, 8, 9].map((ns, k) => [2, 1, 10 * k + 2, ns]), [1, 1, 95, 2], [3, 2, 95, 1]],
+  { errors: [[6, -19, true]] });
+
+test("many siblings of one function are one row; what failed stays apart", () => {
+  const rows = new Rows(loop());
+  assert.deepEqual(names(rows), ["0"]);
+  assert.equal(MANY, 4);
+  assert.equal(rows.open(0), 8);
+  assert.deepEqual(names(rows), ["0", " 1", " 2", " 3", " 4", " 5", " 6", " 2x5", " 12"]);
+  const group = rows.special(rows.id(7));
+  assert.deepEqual([group.total, group.min, group.max, group.open], [35, 5, 9, 0]);
+  assert.equal(rows.open(7), 5);
+  assert.equal(rows.length, 14);
+  assert.deepEqual([rows.depth(8), rows.depth(13)], [2, 1]);
+  assert.equal(rows.close(0), 13);
+  assert.deepEqual(names(rows), ["0"]);
+});
+
+test("the largest first: siblings of one function together, wherever they stand", () => {
+  const rows = new Rows(loop(), { order: "total" });
+  rows.open(0);
+  assert.deepEqual(names(rows), ["0", " 2x8", " 6", " 12", " 1", " 2"]);
+});
+
+test("the hot path goes into a group only where a call of it stands out", () => {
+  const rows = new Rows(loop(), { order: "total" });
+  const row = rows.openHot(rows.longestRoot());
+  assert.equal(rows.id(row), 11);
+  assert.deepEqual(names(rows).slice(0, 3), ["0", " 2x8", "  11"]);
+  const even = new Rows(treeOf([[9, 0, 0, 100], ...Array.from({ length: 20 }, (_, k) => [1, 1, 5 * k, 5])]), { order: "total" });
+  assert.equal(even.openHot(0), 1);
+  assert.deepEqual(names(even), ["0", " 1x20"]);
+});
+
+test("any call can be shown, in a group too, and each opens only what is above it", () => {
+  for (const order of ["time", "total", "self"]) {
+    for (let node = 0; node < 14; node++) {
+      const rows = new Rows(loop(), { order });
+      const row = rows.reveal(node);
+      assert.equal(rows.id(row), node, `${order} ${node}`);
+      assert.equal(rows.reveal(node), row, "and it stays where it is");
+      for (let up = rows.above(row); up >= 0; up = rows.above(up)) assert.ok(rows.isOpen(up));
+    }
+  }
+});
+
+test("opening and closing is what a plain model does", () => {
+  // A plain model: nested lists, flattened anew each time.
+  const tree = loop();
+  let seed = 7;
+  const random = (n) => (seed = (seed * 1103515245 + 12345) % 2 ** 31) % n;
+  const rows = new Rows(tree);
+  const opened = new Set();
+  const flat = () => {
+    const found = [];
+    const walk = (ids, depth) => {
+      for (const id of ids) {
+        found.push([id, depth]);
+        if (opened.has(id)) walk(rows.special(id) ? [...rows.special(id).members] : made.get(id), depth + 1);
+      }
+    };
+    walk(calleesOf(tree, -1), 0);
+    return found;
+  };
+  const made = new Map();
+  for (let step = 0; step < 300; step++) {
+    const row = random(rows.length), id = rows.id(row);
+    if (!rows.canOpen(row)) continue;
+    if (rows.isOpen(row)) {
+      const stop = rows.endOf(row);
+      for (let i = row; i < stop; i++) opened.delete(rows.id(i));
+      rows.close(row);
+    } else {
+      const n = rows.open(row);
+      made.set(id, [...rows.ids.subarray(row + 1, row + 1 + n)]);
+      opened.add(id);
+    }
+    assert.deepEqual(Array.from({ length: rows.length }, (_, i) => [rows.id(i), rows.depth(i)]), flat());
+  }
+});
+
+test("a loss stands where it happened", () => {
+  const losses = [{ node: 0, before: 2, text: "!! 3 records lost" }, { node: 0, before: -1, text: "!! lost" }];
+  const rows = new Rows(loop(), { losses });
+  rows.open(0);
+  assert.deepEqual(names(rows).slice(1, 4), [" 1", " loss", " 2"]);
+  assert.equal(names(rows).at(-1), " loss");
+  assert.ok(!rows.canOpen(2));
+});
+
+test("a search finds calls by the names of their functions", () => {
+  const tree = loop(), labels = ["a", "kfree", "vfs_open", "KF", "", "", "", "", "", "sh-1"];
+  assert.deepEqual(new Search("kf", labels, tree).nodes, [1, 2, 12, 13]);
+  assert.deepEqual(new Search("/^vfs/", labels, tree).nodes, [3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  assert.ok(new Search("/(/", labels, tree).problem);
+  assert.deepEqual([nextIn([2, 5, 9], 5, 1), nextIn([2, 5, 9], 5, -1), nextIn([2, 5, 9], 9, 1), nextIn([2, 5, 9], 2, -1), nextIn([], 2, 1)], [2, 0, 0, 2, -1]);
+});
+
+test("functions sort by any column, what is not known last", () => {
+  const functions = { name: ["b", "a", "c"], self_ns: [5, 9, -1] };
+  assert.deepEqual(sortedBy(functions, "self_ns"), [1, 0, 2]);
+  assert.deepEqual(sortedBy(functions, "name"), [1, 0, 2]);
+  assert.deepEqual(sortedBy(functions, "name", true), [2, 0, 1]);
+});
+
+test("numbers read as they do on the terminal", () => {
+  assert.deepEqual([0, 999, 1000, 999_999.6, 1_500_000, 2_000_000_000, -1].map((ns) => formatNs(ns)),
+    ["0 ns", "999 ns", "1.000 us", "1.000 ms", "1.500 ms", "2.000 s", "?"]);
+  assert.equal(formatCount(1234567), "1,234,567");
+  assert.deepEqual([formatShare(0.1234), formatShare(-1), formatShare(NaN)], ["12.3 %", "", ""]);
+  assert.deepEqual([plural(1, "call"), plural(2, "loss"), plural(1000, "match")], ["1 call", "2 losses", "1,000 matches"]);
+});

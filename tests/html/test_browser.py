@@ -1,0 +1,205 @@
+"""The page in a browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOO = ("examples/insmod-foo-fail19.dat",)
+CAT = ("examples/cat-enoent.dat",)
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:
+    monkeypatch.chdir(repository)
+
+
+@pytest.fixture
+def foo(pages: Callable[..., Path], show: Callable[..., Any]) -> Any:
+    return show(pages(*FOO))
+
+
+def press(seen: Any, *keys: str) -> None:
+    seen.page.focus("#tree")
+    for key in keys:
+        seen.page.keyboard.press(key)
+
+
+def test_it_opens_on_the_failing_path_and_asks_for_nothing(foo: Any) -> None:
+    assert foo.current == "foo_read_id [foo] ✗ -ENODEV ← born here"
+    open_rows = foo.page.evaluate(
+        "[...document.querySelectorAll('.treegrid .row[aria-expanded=true] .name')].map(e => e.innerText)"
+    )
+    assert open_rows[-2:] == ["foo_probe", "foo_probe_slot"]
+    assert "load_module = -ENODEV, first returned by foo_read_id [foo]" in foo.page.inner_text(".answer h2")
+    assert foo.problems == []
+    assert [url for url in foo.requests if not url.startswith("file:")] == [] and len(foo.requests) == 1
+
+
+def test_where_nothing_failed_the_slowest_is_open(pages: Callable[..., Path], show: Callable[..., Any]) -> None:
+    seen = show(pages("examples/insmod-dummy.report.txt.xz"))
+    assert seen.page.get_attribute(".treegrid [data-order=total]", "aria-sort") == "descending"
+    assert seen.page.inner_text(".answer h2").startswith("No failure was recorded")
+    levels = seen.page.evaluate("[...document.querySelectorAll('.treegrid .row.current')].map(r => +r.ariaLevel)")
+    assert levels[0] >= 3
+
+
+def test_keys_open_close_and_walk(foo: Any) -> None:
+    press(foo, "Home")
+    assert foo.current.startswith("insmod-116")
+    n = foo.page.evaluate("page.grid.rows.length")
+    press(foo, "ArrowLeft")
+    assert foo.page.evaluate("page.grid.rows.length") == 1
+    assert foo.page.get_attribute(".row.current", "aria-expanded") == "false"
+    press(foo, "ArrowRight")
+    assert foo.page.get_attribute(".row.current", "aria-expanded") == "true"
+    press(foo, "ArrowRight")
+    assert foo.current.startswith("load_module") and foo.page.get_attribute(".row.current", "aria-level") == "2"
+    assert foo.page.evaluate("page.grid.rows.length") == 2 < n
+    press(foo, "Enter", "ArrowDown")
+    assert foo.page.get_attribute(".row.current", "aria-level") == "3"
+    press(foo, "ArrowLeft", "ArrowLeft")
+    assert foo.current.startswith("load_module")
+    press(foo, "End")
+    last = foo.page.evaluate("[page.grid.current, page.grid.rows.length]")
+    assert last[0] == last[1] - 1
+    assert foo.page.get_attribute("#tree", "aria-activedescendant") == f"row-{last[0]}"
+    assert foo.page.is_visible(f"#row-{last[0]}")
+
+
+def test_a_click_on_the_arrow_opens(foo: Any) -> None:
+    foo.page.click("text=Close all")
+    assert foo.rows() == ["insmod-116"]
+    foo.page.click(".treegrid .row[data-row='0'] .twist")
+    assert foo.rows() == ["insmod-116", " load_module ✗ -ENODEV"]
+
+
+def test_next_error_goes_around(foo: Any) -> None:
+    press(foo, "Home")
+    seen = []
+    for _ in range(8):
+        press(foo, "e")
+        seen.append(foo.current.split(" ✗")[0])
+    assert seen[:7] == [
+        "load_module", "do_init_module", "do_one_initcall", "foo_init [foo]", "foo_probe [foo]",
+        "foo_probe_slot [foo]", "foo_read_id [foo]",
+    ]  # fmt: skip
+    assert seen[7] == "load_module"
+
+
+def test_a_search_counts_and_walks(foo: Any) -> None:
+    press(foo, "/")
+    foo.page.keyboard.type("foo_read_id")
+    assert foo.page.inner_text(".found") == "3 calls"
+    foo.page.keyboard.press("Escape")
+    press(foo, "/")
+    foo.page.keyboard.type("/^foo_probe_slot/")
+    assert foo.page.inner_text(".found") == "3 calls"
+    before = foo.page.evaluate("page.grid.rows.id(page.grid.current)")
+    foo.page.keyboard.press("Enter")
+    assert foo.current.startswith("foo_probe_slot") and foo.page.inner_text(".found") == "1 of 3 calls"
+    assert foo.page.evaluate("page.grid.rows.id(page.grid.current)") < before, "the last one was behind: around the end"
+    foo.page.keyboard.press("Escape")
+    assert foo.page.evaluate("document.activeElement.id") == "tree"
+
+
+def test_siblings_sort(foo: Any) -> None:
+    foo.page.click(".treegrid [data-order=total] button")
+    assert foo.current.startswith("foo_read_id"), "the same call stays the current one"
+    totals = foo.page.evaluate(
+        "(() => { const { rows } = page.grid, found = []; let at = rows.reveal(page.head.open);"
+        " while (rows.depth(at) > 2) at = rows.above(at);"
+        " for (let i = rows.above(at) + 1; i < rows.length && rows.depth(i) >= 2; i++)"
+        "  if (rows.depth(i) === 2) found.push(rows.took(i)); return found; })()"
+    )
+    assert len(totals) > 5 and totals == sorted(totals, reverse=True)
+
+
+def test_the_way_of_the_error_leads_into_the_tree(foo: Any) -> None:
+    foo.page.click(".way button:has-text('do_init_module')")
+    assert foo.current.startswith("do_init_module")
+    assert foo.page.evaluate("document.activeElement.id") == "tree"
+
+
+def test_functions_sort_and_lead_to_their_calls(foo: Any) -> None:
+    foo.page.click("#tab-functions")
+    rows = foo.rows(".functions")
+    shown = foo.page.inner_text(".functions .row[data-row='0'] .self_ns")
+    foo.page.click(".functions [data-by=n_calls] button")
+    assert foo.rows(".functions") != rows
+    counts = foo.page.evaluate(
+        "[...document.querySelectorAll('.functions .row[data-row] .n_calls')].map(e => +e.innerText.replace(/,/g, ''))"
+    )
+    assert counts[:20] == sorted(counts[:20], reverse=True) and counts[0] > 100
+    foo.page.click(".functions [data-by=self_ns] button")
+    assert foo.page.inner_text(".functions .row[data-row='0'] .self_ns") == shown
+    foo.page.fill("#panel-functions input", "foo_read_id")
+    assert foo.rows(".functions") == ["foo_read_id [foo]"]
+    foo.page.click(".functions .row[data-row='0'] button.name")
+    assert foo.page.is_visible("#panel-tree") and foo.current.startswith("foo_read_id [foo]")
+    assert foo.page.inner_text(".found") == "1 of 3 calls"
+
+
+def test_tabs_by_keyboard(foo: Any) -> None:
+    foo.page.focus("#tab-tree")
+    foo.page.keyboard.press("ArrowRight")
+    assert foo.page.evaluate("document.activeElement.id") == "tab-functions" and foo.page.is_visible(".functions")
+    foo.page.keyboard.press("End")
+    assert foo.page.is_visible("#panel-about") and not foo.page.is_visible("#panel-tree")
+    assert "insmod foo.ko fail=19 (exit status 1)" in foo.page.inner_text("#panel-about")
+
+
+def test_only_rows_in_view_are_elements(pages: Callable[..., Path], show: Callable[..., Any]) -> None:
+    seen = show(pages(*CAT))
+    seen.page.evaluate("page.grid.openAll()")
+    assert seen.page.evaluate("page.grid.rows.length") > 15_000
+    assert seen.page.evaluate("document.querySelectorAll('.treegrid .row').length") < 80
+    press(seen, "End")
+    last = seen.page.evaluate("page.grid.rows.length - 1")
+    assert seen.page.is_visible(f"#row-{last}")
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [((400, 800), {}), ((640, 400), {"device_scale_factor": 2}), ((1280, 800), {"color_scheme": "dark"})],
+    ids=["narrow", "200 %", "dark"],
+)
+def test_it_fits(size: tuple[int, int], options: dict[str, Any], pages: Any, show: Any) -> None:
+    seen = show(pages(*FOO), width=size[0], height=size[1], **options)
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= size[0], "nothing to scroll sideways"
+    assert seen.current.startswith("foo_read_id")
+    box = seen.page.evaluate("(r => [r.width, r.height])(document.querySelector('#tree').getBoundingClientRect())")
+    assert box[0] > 300 and box[1] >= 200
+    ground = seen.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", ground)[:3])) < 150) == ("color_scheme" in options)
+    seen.page.click("#theme")
+    assert seen.page.evaluate("getComputedStyle(document.documentElement).backgroundColor") != ground
+    assert seen.problems == []
+
+
+def test_roles_and_names(foo: Any) -> None:
+    assert foo.page.get_attribute("#tree", "role") == "treegrid" and foo.page.get_attribute("#tree", "aria-label")
+    unnamed = foo.page.evaluate(
+        "[...document.querySelectorAll('button, input, [role=treegrid], [role=grid], section, aside')]"
+        ".filter(e => !e.innerText?.trim() && !e.ariaLabel && !e.title).map(e => e.outerHTML.slice(0, 80))"
+    )
+    assert unnamed == []
+    cells = foo.page.evaluate(
+        "[...document.querySelectorAll('.treegrid .row[data-row]:not([hidden])')].every(row =>"
+        " row.role === 'row' && +row.ariaLevel > 0 && [...row.children].every(c => c.role === 'gridcell'))"
+    )
+    assert cells is True
+
+
+def test_a_loss_is_a_row_and_is_said_ahead(pages: Callable[..., Path], show: Callable[..., Any]) -> None:
+    seen = show(pages("examples/insmod-lossy.report.txt.xz"))
+    assert "where the tracer lost records" in seen.page.inner_text(".losses")
+    found = seen.page.evaluate(
+        "(() => { page.grid.sortBy('time'); page.grid.openAll(); const { rows } = page.grid;"
+        " return rows.specials.filter(s => s.kind === 'loss').map(s => s.text); })()"
+    )
+    assert found and all("lost" in text for text in found)

@@ -1,0 +1,184 @@
+"""The page as text: what stands in it without a browser, what it allows itself, and what a hostile name becomes."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import html.parser
+import io
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.tables import call, trace_of
+from kfgraph.analyze.calltree import call_tree
+from kfgraph.analyze.top import top
+from kfgraph.analyze.why import why
+from kfgraph.cli.app import main
+from kfgraph.model.companion import Companion, ModuleImage
+from kfgraph.model.tasks import Task
+from kfgraph.model.trace import TraceMeta
+from kfgraph.render.html.markup import MODULES, script
+from kfgraph.render.html.page import Report, page
+
+HOSTILE = (
+    "<script>alert(1)</script>", "</script><script>alert(1)</script>", "--><img/src=x/onerror=alert(1)>",
+    '"onmouseover="alert(1)', "'); alert(1); ('", "${alert(1)}", "&lt;b&gt;", "</title><b>", "javascript:alert(1)",
+    "\u202egpj.exe", "a\u200bb", "\x1b[41m", "__proto__", "constructor", "]]>", "`;alert(1)//",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:
+    monkeypatch.chdir(repository)
+
+
+def on_stdout(*args: str) -> tuple[int, str, str]:
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(["html", *args])
+    return code, out.buffer.getvalue().decode(), err.buffer.getvalue().decode()
+
+
+class Shape(html.parser.HTMLParser):
+    """The elements of a page with their attributes, and the text outside of script and style."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, tuple[str, ...]]] = []
+        self.values: list[str] = []
+        self.text = ""
+        self.code: dict[str, str] = {}
+        self._in = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, tuple(sorted(name for name, _ in attrs))))
+        self.values += [value or "" for _, value in attrs]
+        self._in = tag if tag in ("style", "script") and not any(name == "id" for name, _ in attrs) else "text"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in = "text"
+
+    def handle_data(self, data: str) -> None:
+        if self._in in ("style", "script"):
+            self.code[self._in] = self.code.get(self._in, "") + data
+        else:
+            self.text += data
+
+
+def head_of(page: str) -> dict[str, Any]:
+    (data,) = re.findall(r'id="data">([^<]*)<', page)
+    raw = zlib.decompress(base64.b64decode(data), wbits=31)
+    (length,) = struct.unpack("<I", raw[:4])
+    return json.loads(raw[4 : 4 + length])
+
+
+def test_the_answer_stands_in_the_page_without_a_script() -> None:
+    code, page, _ = on_stdout("examples/insmod-foo-fail19.dat")
+    assert code == 0 and page.startswith("<!doctype html>")
+    text = Shape(page).text
+    for said in (
+        "insmod foo.ko fail=19", "✗ ended with status 1", "5,811 calls",
+        "load_module = -ENODEV, first returned by foo_read_id [foo], its 3rd call (before it: 66, 67)",
+        "-ENODEV: No such device", "2 calls of it before returned 66, 67", "18 return probes; setting them took",
+    ):  # fmt: skip
+        assert said in text, said
+
+
+def test_nothing_is_loaded_and_only_the_pages_own_script_runs() -> None:
+    page = on_stdout("examples/insmod-foo-fail19.dat")[1]
+    shape = Shape(page)
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    parts = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert parts["default-src"] == "'none'" and parts["base-uri"] == "'none'" and parts["form-action"] == "'none'"
+    for kind in ("script", "style"):
+        digest = base64.b64encode(hashlib.sha256(shape.code[kind].encode()).digest()).decode()
+        assert parts[f"{kind}-src"] == f"'sha256-{digest}'"
+    assert page.index("Content-Security-Policy") < page.index("<style>") < page.index("<script")
+    assert not {"src", "href", "style", "srcset", "action"} & {name for _, names in shape.elements for name in names}
+    assert not re.search(r"https?://|@import|url\(|\bfetch\(|XMLHttpRequest|innerHTML|document\.write|\beval\(", page)
+
+
+def test_the_program_is_small_and_all_of_it_is_there(repository: Path) -> None:
+    files = {path.stem for path in (repository / "src/kfgraph/render/html/app").glob("*.mjs")}
+    assert set(MODULES) == files
+    assert len(on_stdout("tests/fixtures/cases/tabs.txt")[1]) < 300 << 10
+    for name in MODULES:
+        assert f"const {name} = (() => {{" in script()
+    assert not re.search(r"^(import|export) ", script(), re.MULTILINE)
+
+
+def page_with(names: Sequence[str]) -> str:
+    """A page in which all that a trace names is called so: functions, modules, tasks, the host, the command."""
+    roots = [call(name, 1_000, call("kfree", 5), call(f"f{i} [{names[i]}]")) for i, name in enumerate(names)]
+    trace = trace_of(*[[root] for root in roots], tasks=[Task(100 + i, name) for i, name in enumerate(names)])
+    companion = Companion(
+        argv=("insmod", *names), trace_cmd=names, kernel=names[0], exit_status=1, partial=names[1], notes=names,
+        modules=tuple(ModuleImage(name, name, name, name, ()) for name in names),
+    )  # fmt: skip
+    meta = TraceMeta(path=names[0], kernel=names[1], host=names[2], arch=names[3], recorder=names[4], clock=names[5])
+    told = replace(trace, companion=companion, meta=meta)
+    return page(Report(call_tree(told), top(told), why(told)))
+
+
+def test_a_hostile_name_becomes_neither_markup_nor_script() -> None:
+    evil, plain = page_with(HOSTILE), page_with([f"n{i}" for i in range(len(HOSTILE))])
+    assert Shape(evil).elements == Shape(plain).elements and len(Shape(evil).elements) > 60
+    assert Shape(evil).code == Shape(plain).code
+    for name in HOSTILE[:9]:
+        assert name in Shape(evil).text
+    names = head_of(evil)["names"]
+    assert "</script><script>alert(1)</script>" in names and "\\u202egpj.exe" in names
+    assert not re.search("[\u202e\u200b\x1b]", evil)
+
+
+def test_hostile_names_are_shown_as_they_are(tmp_path: Path, show: Callable[..., Any]) -> None:
+    path = tmp_path / "page.html"
+    path.write_text(page_with(HOSTILE))
+    seen = show(path, height=3_000)
+    seen.page.evaluate("page.grid.sortBy('time'), page.grid.openAll()")
+    shown = {row.strip() for row in seen.rows()}
+    for i, name in enumerate(HOSTILE[:9]):
+        assert {name, f"{name}-{100 + i}", f"f{i} [{name}]"} <= shown
+    assert {"__proto__", "\\u202egpj.exe", "a\\u200bb", "\\x1b[41m"} <= shown
+    assert seen.page.evaluate("document.querySelectorAll('img, b, main script').length") == 0
+    for row in range(len(shown)):
+        seen.page.evaluate(f"page.grid.select({row})")
+    seen.page.click("#tab-functions")
+    assert "</title><b>" in seen.rows(".functions")
+    assert seen.problems == []
+
+
+def test_a_terminal_gets_no_page() -> None:
+    primary, secondary = pty.openpty()
+    argv = [sys.executable, "-m", "kfgraph", "html", "examples/cat-enoent.dat"]
+    done = subprocess.run(argv, stdout=secondary, stderr=subprocess.PIPE, text=True)
+    os.close(secondary)
+    os.close(primary)
+    assert done.returncode == 2
+    assert done.stderr.endswith("a page is for a browser: a terminal cannot show it\n  hint: -o out.html\n")
+
+
+def test_the_same_trace_gives_the_same_page() -> None:
+    assert on_stdout("examples/cat-enoent.dat")[1] == on_stdout("examples/cat-enoent.dat")[1]
+
+
+def test_filters_choose_what_is_in_it() -> None:
+    head = head_of(on_stdout("examples/insmod-foo-fail19.dat", "--root", "foo_probe_slot")[1])
+    assert head["tasks"] == [] and {"foo_probe_slot [foo]", "foo_read_id [foo]"} <= set(head["names"])
+    assert "load_module" not in head["names"] and head["born"] >= 0
+    whole = head_of(on_stdout("examples/insmod-foo-fail19.dat")[1])
+    assert whole["n"] == 5_811 + 1 and 3 < head["n"] < 200 and head["n"] == sum(head["functions"]["n_calls"])
