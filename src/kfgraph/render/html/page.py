@@ -11,12 +11,13 @@ import numpy as np
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.info import info
-from kfgraph.analyze.places import loss_text, nodes_of
+from kfgraph.analyze.places import nodes_of
 from kfgraph.analyze.problems import problems_in
 from kfgraph.analyze.top import NUMBERS, Top
 from kfgraph.analyze.why import Why
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import shell_word, spelt_out
+from kfgraph.render.details import loss_text
 from kfgraph.render.html import answer
 from kfgraph.render.html.markup import document, text
 from kfgraph.render.html.nodes import add_nodes
