@@ -1,44 +1,51 @@
 """Small faults put into the code one at a time: do the tests notice? Run by `make mutants`; takes hours, not in CI.
 
-    python scripts/mutants.py [--sample 200] [--seed N] [--room parse ...]
+    python scripts/mutants.py [--sample 200] [--seed N] [--room parse ...] [--learnt FILE]
 
-cosmic-ray makes the mutants of the rooms named; a random sample of them, taken over all rooms together, is tested in a
-copy of the checkout in which nothing is compiled, each with the tests of its room. Prints the mutants that no test
-noticed, as diffs, and the share that died. Exits 1 when less than 90 % did.
+cosmic-ray makes the mutants of the rooms named, and a random sample of them is tested in a copy of the checkout, in
+random order: whoever stops early has a random sample too. The tests run once without a mutant, nothing compiled, to
+learn which of them runs which line (FILE keeps that); then each mutant meets the tests that run its line, quick ones
+first. What never runs makes no mutant: annotations, decorators of Cython, what does not compile. Prints the mutants
+that no test noticed, as diffs, and the share that died. Exits 1 when less than 90 % did.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import difflib
+import json
 import os
 import random
+import resource
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
+
+import coverage
+from cosmic_ray.commands.init import _all_work_items
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ENOUGH = 0.9
-# Per room the tests that look at it, quick ones first: a mutant that they kill is done with at the first failure.
-ROOMS = {
-    "parse": "tests/pairing tests/parse tests/tracedat tests/contract tests/api",
-    "passes": "tests/parse tests/top tests/show tests/contract tests/api",
-    "analyze": "tests/analyze tests/top tests/why tests/show tests/info tests/api tests/contract",
-    "model": "tests/analyze tests/top tests/parse tests/show tests/info tests/api tests/tracedat tests/contract",
-    "export": "tests/show tests/top tests/contract tests/api",
-    "render": "tests/show tests/top tests/info tests/why tests/cli tests/contract",
-}
-CONFIG = """[cosmic-ray]
-module-path = "src/kfgraph/{room}"
-timeout = 900.0
-excluded-modules = []
-test-command = "{python} -m pytest -x -q -p no:cacheprovider -p no:randomly {tests}"
-
-[cosmic-ray.distributor]
-name = "local"
+ROOMS = ("parse", "passes", "analyze", "model", "export", "render")
+# Folders of tests that look at more than these rooms, or at none.
+NOT = ("guest", "house", "fuzz", "capture", "programs", "fixtures", "builder", "reference", "__pycache__")
+COVERAGE = """[run]
+source = src/kfgraph
+data_file = {copy}/.coverage
+parallel = true
+patch = _exit
+context = ${{MUTANTS_TEST-}}
 """
+BEGINNING = 20  # so many quick tests are tried before the others are even imported
+Learnt = dict[str, Any]  # seconds: test -> its time; lines: file -> line -> tests
 
 
 def copy_of_the_checkout(folder: Path) -> None:
@@ -53,26 +60,114 @@ def copy_of_the_checkout(folder: Path) -> None:
             shutil.copy2(REPOSITORY / name, folder / name)
 
 
-def job_ids(session: Path) -> list[str]:
-    """The mutants that a session holds."""
-    with sqlite3.connect(session) as database:
-        return [row[0] for row in database.execute("SELECT job_id FROM work_items ORDER BY job_id")]
+def environment(copy: Path, **more: str) -> dict[str, str]:
+    """The copy is what is imported, in the tests and in what they start."""
+    paths = f"{copy / 'src'}:{copy / 'scripts'}:{copy}"
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": paths, **more}
 
 
-def keep_only(session: Path, kept: set[str]) -> None:
-    """A session without the mutants that were not drawn."""
-    with sqlite3.connect(session) as database:
-        for table in ("mutation_specs", "work_items"):
-            for job in job_ids(session):
-                if job not in kept:
-                    database.execute(f"DELETE FROM {table} WHERE job_id = ?", (job,))
+def learn(copy: Path) -> Learnt:
+    """Which tests run which lines, by a run of all of them, and how long each takes."""
+    folders = [f"tests/{folder.name}" for folder in sorted((copy / "tests").iterdir()) if folder.is_dir()]
+    folders = [folder for folder in folders if Path(folder).name not in NOT]
+    (copy / "coverage.ini").write_text(COVERAGE.format(copy=copy))
+    (copy / "sitecustomize.py").write_text("import coverage\n\ncoverage.process_startup()\n")
+    names = environment(copy, COVERAGE_PROCESS_START=str(copy / "coverage.ini"), MUTANTS_LEARN=str(copy / "seconds"))
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "mutants_plugin"]
+    subprocess.run([*pytest, "--timeout", "3000", *folders], cwd=copy, env=names)
+    (copy / "sitecustomize.py").unlink()
+    subprocess.run([sys.executable, "-m", "coverage", "combine", "-q", "--rcfile=coverage.ini"], cwd=copy, check=True)
+    seconds = json.loads((copy / "seconds").read_text())
+    data = coverage.CoverageData(str(copy / ".coverage"))
+    data.read()
+    lines = {}
+    for file in data.measured_files():
+        touched = {line: sorted(set(tests) - {""}) for line, tests in data.contexts_by_lineno(file).items()}
+        lines[str(Path(file).relative_to(copy))] = {str(line): tests for line, tests in touched.items()}
+    return {"seconds": seconds, "lines": lines}
 
 
-def survivors(session: Path) -> tuple[list[str], int]:
-    """Diffs of the mutants that no test noticed, and how many were tested."""
-    with sqlite3.connect(session) as database:
-        rows = list(database.execute("SELECT test_outcome, diff FROM work_results"))
-    return [diff for outcome, diff in rows if outcome and "SURVIVED" in outcome.upper()], len(rows)
+def never_run(tree: ast.Module) -> set[tuple[int, int]]:
+    """Lines and columns of annotations (they are not evaluated) and of Cython's decorators."""
+    nodes: list[ast.expr | None] = []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.AnnAssign, ast.arg)):
+            nodes.append(node.annotation)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            nodes += [one for one in node.decorator_list if ast.unparse(one).startswith("cython.")]
+            nodes.append(node.returns if isinstance(node, ast.FunctionDef) else None)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            nodes.append(node.test)
+    found = set()
+    for one in filter(None, nodes):
+        assert one.end_lineno is not None and one.end_col_offset is not None
+        first, last = one.lineno, one.end_lineno
+        for line in range(first, last + 1):
+            begin = one.col_offset - 1 if line == first else 0
+            found |= {(line, column) for column in range(begin, one.end_col_offset if line == last else 200)}
+    return found
+
+
+def lines_of(tree: ast.Module, line: int) -> tuple[range, bool]:
+    """The lines that run where this line does: its statement's; a function's own for what stands in its head. Outside
+    of functions: whatever the file does (True)."""
+    around = [
+        node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0)
+    ]
+    functions = [node for node in around if isinstance(node, ast.FunctionDef)]
+    statement = min(around, key=lambda node: (node.end_lineno or 0) - node.lineno, default=None)
+    if statement is None or not functions:
+        return range(0), True
+    body = getattr(statement, "body", None)
+    if body and not isinstance(statement, ast.FunctionDef):
+        return range(statement.lineno, body[0].lineno), False
+    return range(statement.lineno, (statement.end_lineno or 0) + 1), False
+
+
+def tests_for(learnt: Learnt, file: str, tree: ast.Module, line: int) -> list[str]:
+    """The tests that run a line, quick ones first."""
+    known = learnt["lines"].get(file, {})
+    lines, all_of_them = lines_of(tree, line)
+    found = {test for at, tests in known.items() if all_of_them or int(at) in lines for test in tests}
+    shared = tuple(name for name in found if name not in learnt["seconds"])
+    more = (test for test in learnt["seconds"] if test.startswith(shared)) if shared else ()
+    return sorted((found | set(more)) & set(learnt["seconds"]), key=lambda test: learnt["seconds"][test])
+
+
+def bounded() -> None:
+    """A mutant that takes all memory does not take the machine's."""
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+
+
+def noticed(copy: Path, tests: list[str], learnt: Learnt) -> str:
+    """What the first of these tests to fail said, "" where none did."""
+    for some in (tests[:BEGINNING], tests[BEGINNING:]):
+        if not some:
+            continue
+        (copy / "run").write_text(json.dumps(some))
+        files = sorted({test.partition("::")[0] for test in some})
+        pytest = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "mutants_plugin"]
+        limit = 60 + 5 * sum(learnt["seconds"][test] for test in some)
+        try:
+            done = subprocess.run(
+                [*pytest, *files], cwd=copy, env=environment(copy, MUTANTS_RUN=str(copy / "run")), timeout=limit,
+                capture_output=True, text=True, errors="replace", preexec_fn=bounded,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return "took too long"
+        if done.returncode in (4, 5) and "conftest" not in done.stdout:
+            raise SystemExit(f"pytest ran nothing:\n{done.stdout}\n{done.stderr}")
+        if done.returncode:
+            said = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+            return (said or [f"status {done.returncode}"])[0][:150]
+    return ""
+
+
+def compiled(copy: Path, *, wanted: bool) -> None:
+    """Puts the compiled loops where they are imported, or out of the way."""
+    for file in (copy / "src").rglob("*.so" + ("" if not wanted else ".off")):
+        file.rename(file.with_suffix("") if wanted else f"{file}.off")
 
 
 def main() -> int:
@@ -81,37 +176,61 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=200)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--room", action="append", choices=list(ROOMS))
+    parser.add_argument("--learnt", type=Path, help="what an earlier run learnt; made where it is missing")
     options = parser.parse_args()
-    rooms = [room for room in options.room or ROOMS if (REPOSITORY / "src" / "kfgraph" / room).is_dir()]
-    tool = str(Path(sys.executable).with_name("cosmic-ray"))
+    rooms = options.room or ROOMS
     print(f"{options.sample} mutants of {', '.join(rooms)}; --seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
         copy = Path(name)
         copy_of_the_checkout(copy)
-        environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-
-        def run(*arguments: str) -> None:
-            subprocess.run([tool, *arguments], cwd=copy, env=environment, check=True)
-
-        for room in rooms:
-            tests = " ".join(test for test in ROOMS[room].split() if (copy / test).is_dir())
-            (copy / f"{room}.toml").write_text(CONFIG.format(room=room, python=sys.executable, tests=tests))
-            run("init", f"{room}.toml", f"{room}.sqlite")
-        everything = [(room, job) for room in rooms for job in job_ids(copy / f"{room}.sqlite")]
+        if options.learnt and options.learnt.exists():
+            learnt = json.loads(options.learnt.read_text())
+        else:
+            learnt = learn(copy)
+            if options.learnt:
+                options.learnt.write_text(json.dumps(learnt))
+        subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=copy, check=True)
+        hot = {file.parent / f"{file.name.partition('.')[0]}.py" for file in (copy / "src").rglob("*.so")}
+        files = [file for room in rooms for file in sorted((copy / "src/kfgraph" / room).rglob("*.py"))]
+        trees = {file: ast.parse(file.read_text()) for file in files}
+        skipped = {file: never_run(tree) for file, tree in trees.items()}
+        everything = [item.mutations[0] for item in _all_work_items(files, {})]
+        everything = [one for one in everything if tuple(one.start_pos) not in skipped[one.module_path]]
         random.seed(options.seed)
-        drawn = random.sample(everything, min(options.sample, len(everything)))
-        n_alive = n_tested = 0
-        for room in rooms:
-            session = copy / f"{room}.sqlite"
-            keep_only(session, {job for where, job in drawn if where == room})
-            run("exec", f"{room}.toml", f"{room}.sqlite")
-            alive, tested = survivors(session)
-            n_alive, n_tested = n_alive + len(alive), n_tested + tested
-            print(f"{room}: {tested - len(alive)} of {tested} died", flush=True)
-            for diff in alive:
-                print(diff, flush=True)
-    print(f"{n_tested - n_alive} of {n_tested} mutants died (of {len(everything):,}; --seed {options.seed})")
-    return 0 if n_tested and (n_tested - n_alive) / n_tested >= ENOUGH else 1
+        random.shuffle(everything)
+        counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        n_done = n_alive = 0
+        for one in everything:
+            if n_done == options.sample:
+                break
+            file, source = one.module_path, one.module_path.read_text()
+            mutated = mutate_code(source, get_operator(one.operator_name)(**one.operator_args), one.occurrence)
+            try:
+                compile(mutated, str(file), "exec")
+            except (SyntaxError, TypeError, ValueError):
+                continue
+            compiled(copy, wanted=file not in hot)
+            tests = tests_for(learnt, str(file.relative_to(copy)), trees[file], one.start_pos[0])
+            before, began = file.stat().st_mtime, time.monotonic()
+            file.write_text(mutated)
+            os.utime(file, (before, before + 10 + n_done))  # bytecode is kept by time and size
+            said = noticed(copy, tests, learnt)
+            file.write_text(source)
+            os.utime(file, (before, before))
+            n_done, n_alive = n_done + 1, n_alive + (not said)
+            room = file.relative_to(copy / "src/kfgraph").parts[0]
+            counts[room][0] += bool(said)
+            counts[room][1] += 1
+            place = f"{file.relative_to(copy)}:{one.start_pos[0]} {one.operator_name.partition('/')[2]}"
+            print(f"{n_done}. {place}: {said or f'ALIVE after {len(tests)} tests'} [{time.monotonic() - began:.0f} s]")
+            if not said:
+                diff = difflib.unified_diff(source.splitlines(), mutated.splitlines(), lineterm="", n=2)
+                print("\n".join(diff))
+            sys.stdout.flush()
+    for room, (n_died, n_tested) in sorted(counts.items()):
+        print(f"{room}: {n_died} of {n_tested} died")
+    print(f"{n_done - n_alive} of {n_done} mutants died (of {len(everything):,}; --seed {options.seed})")
+    return 0 if n_done and (n_done - n_alive) / n_done >= ENOUGH else 1
 
 
 if __name__ == "__main__":
