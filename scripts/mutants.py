@@ -1,12 +1,12 @@
 """Small faults put into the code one at a time: do the tests notice? Run by `make mutants`; takes hours, not in CI.
 
-    python scripts/mutants.py [--sample 200] [--seed N] [--room parse ...] [--learnt FILE]
+    python scripts/mutants.py [--sample 200] [--seed N] [--room parse ...] [--learnt FOLDER]
 
 cosmic-ray makes the mutants of the rooms named, and a random sample of them is tested in a copy of the checkout, in
-random order: whoever stops early has a random sample too. The tests run once without a mutant, nothing compiled, to
-learn which of them runs which line (FILE keeps that); then each mutant meets the tests that run its line, quick ones
-first. What never runs makes no mutant: annotations, decorators of Cython, what does not compile. Prints the mutants
-that no test noticed, as diffs, and the share that died. Exits 1 when less than 90 % did.
+random order: whoever stops early has a random sample too. The tests run once without a mutant, to learn which of
+them runs which line (FOLDER keeps that); then each mutant meets the tests that run its line, quick ones first. What
+never runs makes no mutant: annotations, decorators of Cython, what does not compile. Prints the mutants that no test
+noticed, as diffs, and the share that died. Exits 1 when less than 90 % did.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ from cosmic_ray.plugins import get_operator
 REPOSITORY = Path(__file__).resolve().parent.parent
 ENOUGH = 0.9
 ROOMS = ("parse", "passes", "analyze", "model", "export", "render")
-# Folders of tests that look at more than these rooms, or at none.
-NOT = ("guest", "house", "fuzz", "capture", "programs", "fixtures", "builder", "reference", "__pycache__")
+# Folders of tests that look at these rooms, and of them those that look at the loops that are compiled elsewhere.
+TESTS = ("show", "top", "info", "analyze", "why", "api", "pairing", "tracedat", "parse", "contract", "cli")
+LOOPS = ("pairing", "tracedat", "parse")
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "mutants_plugin"]
 COVERAGE = """[run]
 source = src/kfgraph
 data_file = {copy}/.coverage
@@ -49,11 +51,12 @@ Learnt = dict[str, Any]  # seconds: test -> its time; lines: file -> line -> tes
 
 
 def copy_of_the_checkout(folder: Path) -> None:
-    """What git knows and what is not committed yet, without anything that was built."""
+    """What git knows and what is not committed yet, and the compiled loops."""
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=REPOSITORY, check=True, capture_output=True,
     ).stdout.decode().split("\0")  # fmt: skip
+    names += [str(file.relative_to(REPOSITORY)) for file in (REPOSITORY / "src").rglob("*.so")]
     for name in filter(None, names):
         if (REPOSITORY / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -67,24 +70,38 @@ def environment(copy: Path, **more: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": paths, **more}
 
 
-def learn(copy: Path) -> Learnt:
-    """Which tests run which lines, by a run of all of them, and how long each takes."""
-    folders = [f"tests/{folder.name}" for folder in sorted((copy / "tests").iterdir()) if folder.is_dir()]
-    folders = [folder for folder in folders if Path(folder).name not in NOT]
+def learn(copy: Path, folder: str, *, longest: int) -> Learnt:
+    """Which tests of a folder run which lines, by a run of all of them, and how long each takes."""
+    # Compiled loops are not seen: those who look at them closely do without.
+    compiled(copy, wanted=folder not in LOOPS)
     (copy / "coverage.ini").write_text(COVERAGE.format(copy=copy))
     (copy / "sitecustomize.py").write_text("import coverage\n\ncoverage.process_startup()\n")
     names = environment(copy, COVERAGE_PROCESS_START=str(copy / "coverage.ini"), MUTANTS_LEARN=str(copy / "seconds"))
-    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "mutants_plugin"]
-    subprocess.run([*pytest, "--timeout", "3000", *folders], cwd=copy, env=names)
+    subprocess.run([*PYTEST, "--timeout", str(longest), f"tests/{folder}"], cwd=copy, env=names)
     (copy / "sitecustomize.py").unlink()
     subprocess.run([sys.executable, "-m", "coverage", "combine", "-q", "--rcfile=coverage.ini"], cwd=copy, check=True)
-    seconds = json.loads((copy / "seconds").read_text())
     data = coverage.CoverageData(str(copy / ".coverage"))
     data.read()
     lines = {}
     for file in data.measured_files():
         touched = {line: sorted(set(tests) - {""}) for line, tests in data.contexts_by_lineno(file).items()}
-        lines[str(Path(file).relative_to(copy))] = {str(line): tests for line, tests in touched.items()}
+        lines[str(Path(file).relative_to(copy))] = {str(line): tests for line, tests in touched.items() if tests}
+    return {"seconds": json.loads((copy / "seconds").read_text()), "lines": lines}
+
+
+def learnt_of(copy: Path, kept: Path, *, longest: int) -> Learnt:
+    """What was learnt of all folders; of those that are not in ``kept`` yet it is learnt now."""
+    seconds: dict[str, float] = {}
+    lines: dict[str, dict[str, list[str]]] = {}
+    for folder in TESTS:
+        file = kept / f"{folder}.json"
+        if not file.exists():
+            file.write_text(json.dumps(learn(copy, folder, longest=longest)))
+        one = json.loads(file.read_text())
+        seconds |= one["seconds"]
+        for name, touched in one["lines"].items():
+            for line, tests in touched.items():
+                lines.setdefault(name, {}).setdefault(line, []).extend(tests)
     return {"seconds": seconds, "lines": lines}
 
 
@@ -147,11 +164,10 @@ def noticed(copy: Path, tests: list[str], learnt: Learnt) -> str:
             continue
         (copy / "run").write_text(json.dumps(some))
         files = sorted({test.partition("::")[0] for test in some})
-        pytest = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "mutants_plugin"]
         limit = 60 + 5 * sum(learnt["seconds"][test] for test in some)
         try:
             done = subprocess.run(
-                [*pytest, *files], cwd=copy, env=environment(copy, MUTANTS_RUN=str(copy / "run")), timeout=limit,
+                [*PYTEST, "-x", *files], cwd=copy, env=environment(copy, MUTANTS_RUN=str(copy / "run")), timeout=limit,
                 capture_output=True, text=True, errors="replace", preexec_fn=bounded,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -176,20 +192,17 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=200)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--room", action="append", choices=list(ROOMS))
-    parser.add_argument("--learnt", type=Path, help="what an earlier run learnt; made where it is missing")
+    parser.add_argument("--learnt", type=Path, help="folder of what an earlier run learnt; made where it is missing")
+    parser.add_argument("--longest", type=int, default=60, help="tests that take longer are left out (60 s)")
     options = parser.parse_args()
     rooms = options.room or ROOMS
     print(f"{options.sample} mutants of {', '.join(rooms)}; --seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
         copy = Path(name)
         copy_of_the_checkout(copy)
-        if options.learnt and options.learnt.exists():
-            learnt = json.loads(options.learnt.read_text())
-        else:
-            learnt = learn(copy)
-            if options.learnt:
-                options.learnt.write_text(json.dumps(learnt))
-        subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=copy, check=True)
+        kept = options.learnt or copy / "learnt"
+        kept.mkdir(exist_ok=True)
+        learnt = learnt_of(copy, kept, longest=options.longest)
         hot = {file.parent / f"{file.name.partition('.')[0]}.py" for file in (copy / "src").rglob("*.so")}
         files = [file for room in rooms for file in sorted((copy / "src/kfgraph" / room).rglob("*.py"))]
         trees = {file: ast.parse(file.read_text()) for file in files}
