@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 
+EXAMPLES = 40
+PHASES = (Phase.explicit, Phase.generate)
 LEARN = os.environ.get("MUTANTS_LEARN")
 RUN = os.environ.get("MUTANTS_RUN")
 seconds: dict[str, float] = {}
@@ -64,7 +67,12 @@ def pytest_sessionfinish() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that are wanted, in their order."""
+    """Those that are wanted, in their order; properties with few examples, and none made shorter when it fails."""
+    for item in items:
+        function = getattr(item, "obj", None)
+        if before := getattr(function, "_hypothesis_internal_use_settings", None):
+            few = settings(before, max_examples=min(before.max_examples, EXAMPLES), phases=PHASES, database=None)
+            function._hypothesis_internal_use_settings = few
     if RUN:
         order = {name: n for n, name in enumerate(json.loads(Path(RUN).read_text()))}
         items[:] = sorted((item for item in items if item.nodeid in order), key=lambda item: order[item.nodeid])

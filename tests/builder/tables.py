@@ -165,8 +165,8 @@ def wide(n_leaves: int, *, name: str = "leaf") -> Trace:
 NAMES = ("alpha", "beta", "gamma", "delta [mod]", "alpha [mod]", "0xffffffffc0a9d01f", "")
 
 
-def calls(names: Sequence[str] = NAMES) -> st.SearchStrategy[Call]:
-    """Random calls, nested a few levels, some unfinished, some in interrupts."""
+def calls(names: Sequence[str] = NAMES, *, flags: Sequence[int] = ()) -> st.SearchStrategy[Call]:
+    """Random calls, nested a few levels, some unfinished, some in interrupts, one in ten with one of ``flags``."""
 
     def node(children: st.SearchStrategy[list[Call]]) -> st.SearchStrategy[Call]:
         return st.builds(
@@ -176,6 +176,7 @@ def calls(names: Sequence[str] = NAMES) -> st.SearchStrategy[Call]:
             children.map(tuple),
             st.sampled_from([False] * 9 + [True]),
             st.sampled_from([0] * 5 + [2]),
+            flags=st.sampled_from([0] * (9 * len(flags) or 1) + [*flags]),
         )
 
     leaves = node(st.just([]))

@@ -100,6 +100,23 @@ def test_folding_repeats_conserves_calls_and_time(trace: Trace) -> None:
         assert repeats.times[node] * n_parents == len(members)
 
 
+APART = (Flag.CUT_BY_LOSS, Flag.NO_ENTRY, Flag.IN_TRACER)
+"""Besides NO_EXIT."""
+
+
+@pytest.mark.parametrize("flag", [*APART, Flag.NO_EXIT])
+def test_what_is_not_whole_is_no_member_of_a_run_of_what_is(flag: Flag) -> None:
+    step = call("step", 5, call("leaf", 1))
+    tree = tree_of(trace_of([call("root", 5, *[step] * 7)]))
+    first = np.flatnonzero(tree.level == 1)
+    for odd, shape in (((3,), "step x3|leaf|step|leaf|step x3|leaf"), ((5, 6), "step x5|leaf|step x2|leaf")):
+        for which in (first, first + 1):  # the member, or a call inside it
+            flags = tree.flags.copy()
+            flags[which[list(odd)]] |= np.uint32(flag)
+            folded = fold(tree.with_columns(flags=flags), FoldOptions(max_rows=None))
+            assert "|".join(row.strip() for row in shown(folded)) == f"root|{shape}"
+
+
 def runs_by_hand(tree: TreeTable) -> list[int]:
     """For each node its counterpart in the first member of its run, by the obvious recursion."""
 
@@ -127,7 +144,7 @@ def runs_by_hand(tree: TreeTable) -> list[int]:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.lists(calls(NAMES[:2]), min_size=2, max_size=6),
+    st.lists(calls(NAMES[:2], flags=[Flag.CUT_BY_LOSS]), min_size=2, max_size=6),
     st.sampled_from([repeats_module._BASE, np.uint64(1)]),
     st.sampled_from([1, 3, repeats_module._PART]),
 )
