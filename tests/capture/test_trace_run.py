@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.tracedat import TEXT, Cpu, Kernel, trace_dat
 from cli.terminal import Screen
 from kfgraph.capture import output
 from kfgraph.errors import CaptureError
@@ -319,6 +320,24 @@ def test_a_file_without_data_is_made_again_from_the_parts(lab: Lab) -> None:
     assert (lab.work / "trace.dat").read_bytes() == lab.trace.read_bytes()
     assert "lacks data" in companion(lab).partial
     assert sorted(p.name for p in lab.work.iterdir()) == ["trace.dat", "trace.dat.kfgraph.json"]
+
+
+@pytest.mark.parametrize(("entries", "read"), [(0, 0), (3, 0), (0, 3)])
+def test_an_empty_file_is_right_only_where_no_cpu_saw_an_event(lab: Lab, entries: int, read: int) -> None:
+    lab.trace = lab.folder / "empty.dat"
+    lab.trace.write_bytes(trace_dat(Kernel(), [Cpu(Kernel(), 0)], symbols={TEXT: ("T", "_stext", "")}))
+    for cpu, counts in enumerate(((0, 0), (entries, read))):
+        (lab.fs.root / f"per_cpu/cpu{cpu}/stats").write_text(
+            f"entries: {counts[0]}\noverrun: 0\ncommit overrun: 0\ndropped events: 0\nread events: {counts[1]}\n"
+        )
+    done = lab.run("trace", "-q", "true")
+    if entries + read == 0:
+        assert (done.returncode, companion(lab).partial) == (0, "")
+        assert (lab.work / "trace.dat").read_bytes() == lab.trace.read_bytes()
+        return
+    assert done.returncode == 125 and not (lab.work / "trace.dat").exists()
+    said = "no trace could be made of the recording: trace-cmd's file lacks data: no CPU has data in it"
+    assert done.stderr.startswith(f"kfgraph: {said}\n")
 
 
 @pytest.mark.parametrize("mode", ["full", "hollow full"])

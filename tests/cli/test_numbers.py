@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,17 @@ from kfgraph.capture.plan import parse_size_kb
 from kfgraph.cli.commands import COMMANDS
 from kfgraph.cli.declared import option_name, parameters
 from kfgraph.errors import UsageError
-from kfgraph.model.units import parse_ns, parse_seconds, parse_whole
+from kfgraph.model.units import (
+    format_bytes,
+    format_count,
+    format_ns,
+    format_share,
+    format_size,
+    parse_ns,
+    parse_seconds,
+    parse_whole,
+    plural,
+)
 from running import kfgraph
 
 
@@ -97,6 +108,52 @@ def test_what_the_parsers_give() -> None:
     assert parse_size_kb("1024G") == 1 << 30
     with pytest.raises(ValueError, match="more memory"):
         parse_size_kb("99999999999G")
+
+
+@pytest.mark.parametrize(
+    ("ns", "digits", "text"),
+    [
+        (-1, 3, "?"), (0, 3, "0 ns"), (1, 3, "1 ns"), (999, 3, "999 ns"), (1_000, 3, "1.000 us"),
+        (1_234, 3, "1.234 us"), (999_999, 3, "999.999 us"), (1_000_000, 3, "1.000 ms"),
+        # What is rounded up to 1000 of a unit is 1 of the next one.
+        (999_999_499, 3, "999.999 ms"), (999_999_501, 3, "1.000 s"), (999_999_999, 3, "1.000 s"),
+        (999_949, 1, "999.9 us"), (999_951, 1, "1.0 ms"), (999_949_999, 1, "999.9 ms"), (999_951_000, 1, "1.0 s"),
+        (999_499, 0, "999 us"), (999_501, 0, "1 ms"), (999_499_999, 0, "999 ms"), (999_501_000, 0, "1 s"),
+        (999, 0, "999 ns"), (1_000_000_000, 3, "1.000 s"), (12_345_678_901, 3, "12.346 s"),
+        (86_400 * 10**9, 0, "86400 s"),
+    ],
+)  # fmt: skip
+def test_a_time_has_at_least_1_and_less_than_1000_in_front_of_the_point(ns: int, digits: int, text: str) -> None:
+    assert format_ns(ns, digits=digits) == text
+
+
+def test_no_screen_says_1000_of_a_unit_that_has_a_larger_one(tmp_path) -> None:
+    path = tmp_path / "t.dat"
+    roots = [call("f", 999_999_700), call("g", 999_999, call("h", 999_999_999)), call("f", 999_949_800)]
+    path.write_bytes(dat_of(trace_of(roots)))
+    for words in (["show"], ["show", "--merge"], ["show", "--min", "0"], ["top"], ["info"], ["top", "--by", "max"]):
+        code, out, _ = kfgraph(*words, str(path))
+        assert code == 0 and not re.search(r"1000(\.0*)? ?[num]s", out), out
+        assert words[0] == "info" or re.search(r"1\.0+ s", out), out
+
+
+def test_other_quantities() -> None:
+    assert [format_share(share) for share in (0, 0.0004, 0.0006, 0.5, 1, -1, float("nan"))] == [
+        "0.0%", "0.0%", "0.1%", "50.0%", "100.0%", "?", "?",
+    ]  # fmt: skip
+    sizes = {0: "0 B", 1: "1 B", 1_023: "1023 B", 1_024: "1.0 KiB", 1_536: "1.5 KiB", 1 << 20: "1.0 MiB"}
+    sizes |= {3 << 29: "1.5 GiB", 1 << 40: "1024.0 GiB", 1 << 50: "1048576.0 GiB", (1 << 50) + 1: "?", -1: "?"}
+    assert {size: format_size(size) for size in sizes} == sizes
+    assert [format_bytes(n) for n in (0, 1, 2, 1_234, 1 << 50, (1 << 50) + 1, -1)] == [
+        "0 bytes", "1 byte", "2 bytes", "1,234 bytes", "1,125,899,906,842,624 bytes",
+        *["an impossible number of bytes"] * 2,
+    ]  # fmt: skip
+    assert format_count(1_234_567) == "1,234,567"
+    said = [plural(n, noun) for n in (0, 1, 1_234) for noun in ("call", "loss", "match", "box", "push")]
+    assert said == [
+        "0 calls", "0 losses", "0 matches", "0 boxes", "0 pushes", "1 call", "1 loss", "1 match", "1 box", "1 push",
+        "1,234 calls", "1,234 losses", "1,234 matches", "1,234 boxes", "1,234 pushes",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e300, 1e18])
