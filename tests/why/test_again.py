@@ -63,6 +63,19 @@ def test_hot_functions_and_those_of_the_commands_modules_are_left_out() -> None:
     assert functions_to_probe(why(replace(trace, companion=loading))) == ("cool",)
 
 
+@pytest.mark.parametrize(
+    ("handler", "named"),
+    [
+        ("__x64_sys_kill", ("kill_something", "look_up", "find_pid", "kill_pid_info", "check_kill_permission")),
+        ("__x64_sys_unlink", ("kill_something", "look_up", "find_pid", "kill_pid_info", "check_kill_permission")),
+        ("__x64_sys_ptrace", ("look_up", "find_pid")),
+    ],
+)
+def test_functions_that_take_away_count_where_the_system_call_does(handler: str, named: tuple[str, ...]) -> None:
+    tree = call("kill_something", 5, call("kill_pid_info", 5, call("check_kill_permission")), call("find_pid"))
+    assert functions_to_probe(why(trace_of([call(handler, 5, call("look_up"), tree, retval=error(3))]))) == named
+
+
 class Runs:
     """Runs of a command, each with more values."""
 

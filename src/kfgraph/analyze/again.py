@@ -43,12 +43,16 @@ def functions_to_probe(
     # Those of modules that the command loads get their probes when it does.
     loaded = {module.name for module in trace.companion.modules} if trace.companion is not None else set()
     n_calls = np.bincount(calls.func, minlength=len(trace.symbols))
+    # Where the system call itself takes something away (kill, unlink, close), so named functions do its work.
+    undoes = answer.row >= 0 and gives_back(seen.name(answer.row))
     found: dict[str, None] = {}
     for at in rows[n_calls[calls.func[rows]] <= _HOT].tolist():
         name = seen.name(at)
         if len(found) >= limit:
             break
-        if name not in without and not seen.known(at) and _tells(trace, seen, at, name, loaded):
+        if name in without or seen.known(at) or (gives_back(name) and not undoes):
+            continue
+        if _tells(trace, seen, at, name, loaded):
             found[name] = None
     return tuple(found)
 
@@ -64,6 +68,5 @@ def _tells(trace: Trace, seen: Outcomes, row: int, name: str, loaded: set[str]) 
         and bare not in NOT_WORTH_A_PROBE
         and not system_call_of(name)
         and not decides_nothing(name)
-        and not gives_back(name)
         and (seen.returns(row)[0] or seen.returns(row)[1])
     )
