@@ -26,6 +26,8 @@ wanted() {
                 have xz || echo xz-utils
                 have trace-cmd || echo trace-cmd
                 have insmod || echo kmod
+                have dot || echo graphviz
+                have callgrind_annotate || echo valgrind
                 "$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
                 "$PYTHON" -c 'import os, sysconfig
 raise SystemExit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' 2>/dev/null || echo python3-dev

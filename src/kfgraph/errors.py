@@ -154,6 +154,7 @@ NOTICES: dict[str, NoticeKind] = {
     "export-shortened": NoticeKind(
         "note", "calls longer than their callers: shortened", "call longer than its caller: shortened"
     ),
+    "export-pruned": NoticeKind("note", "{what} with less than {least} left out", hint="--min 0"),
     "text-prefix": NoticeKind("note", "lines began with what is no part of the trace, like {like}: that was taken off"),
     "text-form": NoticeKind("note", "{forms} were taken out of the text"),
     "lost-records": NoticeKind(

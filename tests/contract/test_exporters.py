@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 
 from builder.tables import call, deep, trace_of, traces, wide
 from export import decoders
-from export.oracle import NOT_AS_USUAL, crossing, stack_times, whole_calls
+from export.oracle import NOT_AS_USUAL, crossing, graph, stack_times, whole_calls
 from kfgraph.errors import UsageError
 from kfgraph.export.exporters import EXPORTERS, export, exporter_of
 from kfgraph.model.calls import Flag
@@ -31,6 +31,9 @@ OF_STACKS = pytest.mark.parametrize("name", decoders.STACKS)
 EVIL = ["a;b", 'q"uote', "<b>&amp;", "\x1b[41mred", "new\nline", "-1", "=1+1", "\u202eback", "a b", "{", "%s", "\\"]
 
 
+UNPRUNED = {exporter.name: {"min_ns": 0} for exporter in EXPORTERS if exporter.prunes}
+
+
 def exported(trace: Trace, name: str, **more) -> bytes:
     stream = io.BytesIO()
     export(trace, name, stream, **more)
@@ -38,11 +41,11 @@ def exported(trace: Trace, name: str, **more) -> bytes:
 
 
 def said(trace: Trace, name: str) -> dict[str, int]:
-    return {notice.code: notice.n for notice in export(trace, name, io.BytesIO())}
+    return {notice.code: notice.n for notice in export(trace, name, io.BytesIO(), **UNPRUNED.get(name, {}))}
 
 
 def test_every_exporter_is_under_this_contract() -> None:
-    assert {*decoders.CALLS, *decoders.STACKS} == {exporter.name for exporter in EXPORTERS}
+    assert {*decoders.CALLS, *decoders.STACKS, *decoders.GRAPHS} == {exporter.name for exporter in EXPORTERS}
 
 
 def test_a_suffix_means_one_format() -> None:
@@ -63,7 +66,7 @@ def check_calls(trace: Trace, name: str) -> None:
     assert len(slices) == len(trace.calls)
     # A cell of CSV has an apostrophe before what a spreadsheet would compute.
     found = Counter((one.name.removeprefix("'") if name == "csv" else one.name, one.duration_ns) for one in slices)
-    if name == "json":
+    if name in ("json",):
         found = Counter((spelt_out(one.name), one.duration_ns) for one in slices)
     assert whole_calls(trace) - found == Counter()
     if name in decoders.ON_TRACKS:
@@ -77,13 +80,19 @@ def check_stacks(trace: Trace, name: str) -> None:
     assert decoders.STACKS[name](exported(trace, name)) == expected
 
 
+def check_graph(trace: Trace, name: str) -> None:
+    found = decoders.GRAPHS[name](exported(trace, name, **UNPRUNED.get(name, {})))
+    assert found == graph(trace)
+
+
 def check(trace: Trace, name: str) -> None:
-    (check_calls if name in decoders.CALLS else check_stacks)(trace, name)
+    checks = ((decoders.CALLS, check_calls), (decoders.STACKS, check_stacks), (decoders.GRAPHS, check_graph))
+    next(one for known, one in checks if name in known)(trace, name)
 
 
 @EACH
 @given(trace=traces())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_totals_are_those_of_the_trace(name, trace) -> None:
     check(trace, name)
 
@@ -132,7 +141,7 @@ def test_a_broken_trace(name) -> None:
     own = calls.self_ns.copy()
     trace = replace(trace, calls=calls.with_columns(duration_ns=duration, start_ns=start, self_ns=own))
     check(trace, name)
-    if name not in ("csv", "json"):
+    if name not in ("csv", "json", "parquet"):
         assert said(trace, name) == {"export-unfinished": 1, "export-in-tracer": 1}
 
 
@@ -166,8 +175,10 @@ def test_filters_hold(name) -> None:
     data = exported(trace, name, root="b")
     if name in decoders.CALLS:
         assert sorted((s.name, s.duration_ns) for s in decoders.CALLS[name](data)) == [("b", 7), ("b", 520), ("c", 20)]
-    else:
+    elif name in decoders.STACKS:
         assert decoders.STACKS[name](data) == {("b",): 507, ("b", "c"): 20}
+    else:
+        assert decoders.GRAPHS[name](data) == ({"b": 507, "c": 20}, {("b", "c"): (1, 20)})
 
 
 @EACH

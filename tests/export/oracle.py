@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from export.decoders import Slice, Stack
+from export.decoders import Graph, Slice, Stack
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
@@ -41,6 +41,28 @@ def stack_times(trace: Trace) -> Counter[Stack]:
         if parent[row] >= 0 and not beside[row]:
             inside[parent[row]] += lasted if lasted >= 0 else inside[row]
     return +found
+
+
+def graph(trace: Trace) -> Graph:
+    """By function: own time; by caller and callee: calls, and time."""
+    calls = trace.calls
+    beside = [bool(flags & Flag.IN_TRACER) for flags in calls.flags.tolist()]
+    name = [spelt_out(trace.symbols.label(code)) for code in calls.func.tolist()]
+    edges: dict[tuple[str, str], tuple[int, int]] = {}
+    inside = [0] * len(calls)
+    for row in reversed(range(len(calls))):
+        lasted, up = int(calls.duration_ns[row]), int(calls.parent[row])
+        ns = max(lasted, 0) if lasted >= 0 else inside[row]
+        task = spelt_out(trace.tasks[int(calls.lane[row])].label)
+        key = (task if up < 0 or beside[row] else name[up], name[row])
+        n_before, ns_before = edges.get(key, (0, 0))
+        edges[key] = n_before + 1, ns_before + ns
+        if up >= 0 and not beside[row]:
+            inside[up] += ns
+    own: Counter[str] = Counter()
+    for stack, ns in stack_times(trace).items():
+        own[stack[-1]] += ns
+    return Graph(own, edges)
 
 
 def crossing(slices: list[Slice]) -> list[tuple[Slice, Slice]]:

@@ -8,6 +8,7 @@ from kfgraph.cli import notes, options
 from kfgraph.cli.declared import Option
 from kfgraph.cli.idle import without_effect
 from kfgraph.cli.outfile import writing
+from kfgraph.cli.show_options import least
 from kfgraph.export.exporters import export, exporter_of
 
 EXAMPLES = """Examples:
@@ -21,12 +22,18 @@ kfgraph export examples/cat-enoent.dat --format csv --root vfs_open | head -3
 IDLE = options.IDLE
 
 Format = Annotated[
-    Literal["folded", "chrome", "speedscope", "csv", "json"] | None,
+    Literal[
+        "folded", "chrome", "speedscope", "perfetto", "callgrind", "pprof", "dot", "mermaid", "parquet", "csv", "json"
+    ] | None,
     Option(("--format", "-f"), "The format. Default: as the name of FILE ends."),
 ]
 Output = Annotated[
     str | None,
     Option(("--output", "-o"), "Write there (.gz: compressed); -: standard output, as by default.", metavar="FILE"),
+]
+Min = Annotated[
+    str | None,
+    Option(("--min",), "dot, mermaid: leave out what took less, of all (1%) or a time. Default: 0.5%.", metavar="TIME"),
 ]
 
 
@@ -35,6 +42,7 @@ def run(
     trace: options.TraceArgument = options.DEFAULT_TRACE,
     format_: Format = None,
     output: Output = None,
+    min_: Min = None,
     strict: options.Strict = False,
     reader: options.Reader = None,
     buffer: options.BufferName = None,
@@ -43,9 +51,10 @@ def run(
     """Write a trace in a format of other tools: Perfetto, speedscope, flamegraph.pl, spreadsheets and more."""
     idle = without_effect(run, locals())
     exporter = exporter_of(format_, None if output == "-" else output)
+    asked = least(min_)
     loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, may_be_empty=True)
     with writing(output, binary=not exporter.text) as stream:
-        notices = export(loaded, exporter.name, stream, **filters)
+        notices = export(loaded, exporter.name, stream, **(asked.as_arguments() if asked else {}), **filters)
     notes.tell([*idle, *notices])
     if strict:
         notes.refuse_problems(loaded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from kfgraph.cli.declared import Option
 from kfgraph.cli.idle import Idle
@@ -117,6 +117,10 @@ class Least(NamedTuple):
 
     ns: int | None
     share: float | None
+
+    def as_arguments(self) -> dict[str, Any]:
+        """As ``min_ns`` and ``min_share``."""
+        return {"min_ns": self.ns, "min_share": self.share}
 
 
 def beside(words: Sequence[str]) -> tuple[str, ...]:

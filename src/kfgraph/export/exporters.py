@@ -55,6 +55,12 @@ EXPORTERS = (
     Exporter("folded", (".folded", ".stacks"), True, STACKS, "folded:write_folded", "flamegraph.pl, inferno"),
     Exporter("chrome", (".json", ".chrome.json"), True, CALLS, "chrome:write_chrome", "Perfetto, chrome://tracing"),
     Exporter("speedscope", (".speedscope.json",), True, CALLS, "speedscope:write_speedscope", "speedscope"),
+    Exporter("perfetto", (".pftrace", ".perfetto-trace"), False, CALLS, "perfetto:write_perfetto", "Perfetto"),
+    Exporter("callgrind", (".callgrind", ".callgrind.out"), True, STACKS, "callgrind:write_callgrind", "KCachegrind"),
+    Exporter("pprof", (".pprof", ".pb"), False, STACKS, "pprof:write_pprof", "pprof"),
+    Exporter("dot", (".dot", ".gv"), True, STACKS, "graphs:write_dot", "Graphviz", prunes=True),
+    Exporter("mermaid", (".mmd", ".mermaid"), True, STACKS, "graphs:write_mermaid", "Mermaid", prunes=True),
+    Exporter("parquet", (".parquet",), False, CALLS, "parquet:write_parquet", "DuckDB, pandas, Spark"),
     Exporter("csv", (".csv",), True, CALLS, "callrows:write_rows", "spreadsheets, pandas, DuckDB"),
     Exporter("json", (".jsonl", ".ndjson"), True, CALLS, "jsonl:write_lines", "jq: an object a call"),
 )  # fmt: skip
@@ -88,11 +94,17 @@ def exporter_of(name: str | None, path: str | None) -> Exporter:
 
 
 def export(
-    trace: Trace, format: str, stream: IO[bytes], *, min_share: float | None = None, **filters: Unpack[Filters]
+    trace: Trace,
+    format: str,
+    stream: IO[bytes],
+    *,
+    min_ns: int | None = None,
+    min_share: float | None = None,
+    **filters: Unpack[Filters],
 ) -> tuple[Notice, ...]:
     """Write the selected calls of ``trace`` to a binary stream in a format; what was left out or altered.
 
-    ``min_share``: of the formats that prune, what took less than this share of all is left out (default: 0.005).
+    Formats that prune leave out what took less than ``min_ns``, or than the share ``min_share`` of all (0.005).
 
     Raises:
         NoMatchError, UsageError: as :func:`kfgraph.analyze.select.select`; UsageError: there is no such format.
@@ -109,7 +121,8 @@ def export(
 
         what = select(trace, **filters)
         left_out = what.notices
-    more = {"min_share": min_share} if exporter.prunes and min_share is not None else {}
+    asked = exporter.prunes and (min_ns is not None or min_share is not None)
+    more = {"least": (min_ns, min_share)} if asked else {}
     if not exporter.text:
         return (*left_out, *exporter.write(what, stream, **more))
     out = io.TextIOWrapper(_kept_open(stream), "utf-8", newline="", write_through=False)
