@@ -20,10 +20,8 @@ file system that a guest shares with its host each look at a file takes 4 ms, an
 from __future__ import annotations
 
 import argparse
-import shlex
 import statistics
 import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -31,7 +29,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 import kfgraph  # noqa: E402
-from guest.harness import run_script  # noqa: E402 (it lies with the tests)
+from guest.harness import in_memory, run_script  # noqa: E402 (it lies with the tests)
 from kfgraph.capture.guest import machine as machines  # noqa: E402
 
 LIMIT_RATIO = 1.05
@@ -51,12 +49,6 @@ SCRIPT = r"""
 set -e
 share=$PWD
 cp command.pl /tmp && cd /tmp # the shared folder is slow
-for folder in "$STDLIB" "$SOURCE"; do
-    mkdir -p "/tmp/memory$folder"
-    tar -C "$folder" --exclude=test --exclude=tests --exclude=site-packages --exclude=idlelib --exclude=lib2to3 \
-        --exclude='config-*' -cf - . | tar -C "/tmp/memory$folder" -xf -
-    mount --bind "/tmp/memory$folder" "$folder"
-done
 command=(perl /tmp/command.pl "$ROUNDS" "$ROUND_S")
 line=$(kfgraph trace --dry-run --no-returns -o B.dat -- "${command[@]}" 2> /dev/null | grep "trace-cmd record")
 byhand=(${line/-P PID/-F} "${command[@]}")
@@ -93,8 +85,7 @@ def main() -> int:
     image, machine = machines.choose_image(options.kernel), machines.find_machine()
     n_rounds = round(options.seconds / ROUND_S)
     settings = {"PAIRS": options.pairs, "ROUNDS": n_rounds, "ROUND_S": ROUND_S}
-    folders = {"STDLIB": sysconfig.get_path("stdlib"), "SOURCE": REPOSITORY / "src"}
-    script = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in (settings | folders).items()) + SCRIPT
+    script = "".join(f"{name}={value}\n" for name, value in settings.items()) + in_memory() + SCRIPT
     with tempfile.TemporaryDirectory() as folder:
         # A turn was seen to take four times its seconds, on an emulated CPU that other work shares.
         limit = 300 + 2 * (options.pairs + 1) * (60 + 4 * options.seconds)

@@ -2,6 +2,8 @@
 # Runs the guest tests with several kernels, each in a Debian system of its own that has that kernel, its
 # headers, trace-cmd, QEMU and Python of the same age:
 #   test-kernels.sh [6.1] [6.12] [7.x] [-- pytest's arguments]    (default: all three, tests/guest tests/capture)
+# Then it records the corpus of failing modules (tests/why/record.py), all modules of a kernel in one boot, and prints the
+# answer that a user sees after a failing insmod, and how often `kfgraph why` is right. KFGRAPH_CORPUS=0 leaves that out.
 # The systems are made once with debootstrap, about 2 GB each, in KFGRAPH_KERNELS_DIR (default
 # ~/.cache/kfgraph/kernels), and brought up to date by every run. Needs root, apt and the network. Takes
 # about half an hour per kernel where guests are emulated. Prints a table; ends with 0 if every test passed.
@@ -95,6 +97,7 @@ mkdir -p "$cache"
 table="| kernel | trace-cmd | QEMU | Python | passed | failed | skipped | time |
 |---|---|---|---|---|---|---|---|"
 bad=0
+answers=
 while read -r name suite kernel <&3; do
     [[ " ${names[*]} " == *" $name "* ]] || continue
     root=$cache/$name log=$cache/$name.log
@@ -109,6 +112,15 @@ while read -r name suite kernel <&3; do
     count() { grep -oE "[0-9]+ $1" <<<"$closing" | cut -d' ' -f1 || echo 0; }
     table+="
 | $(versions "$root") | $(count passed) | $(($(count failed) + $(count error))) | $(count skipped) | $((SECONDS - begin)) s |"
+    [ "${KFGRAPH_CORPUS:-1}" != 0 ] || continue
+    echo "$name: recording the corpus" >&2
+    corpus=$(inside "$root" sh -ec 'rm -rf /root/corpus; cd /root/kfgraph; .venv/bin/python tests/why/record.py /root/corpus' \
+        </dev/null 2>>"$log") || bad=1
+    answers+="
+== $name
+$corpus
+"
 done 3<<<"$systems"
 echo "$table"
+echo "$answers"
 exit $bad

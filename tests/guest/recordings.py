@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,11 +25,11 @@ def make_recordings(
     image: KernelImage,
     timeout_s: float,
     files: Mapping[str, str | bytes | Path] | None = None,
-    variables: Mapping[str, int] | None = None,
+    variables: Mapping[str, int | str] | None = None,
 ) -> Path:
     """Boot, run recordings.sh and then ``script``, which lies beside it; the folder with what they left."""
     here = Path(__file__).parent
-    set_first = [f"{name}={value}" for name, value in (variables or {}).items()]
+    set_first = [f"{name}={shlex.quote(str(value))}" for name, value in (variables or {}).items()]
     text = "\n".join([*set_first, (here / "recordings.sh").read_text(), (here / script).read_text()])
     run = run_script(text, folder, files=files, image=image, timeout_s=timeout_s)
     assert (run.result.end, run.result.status) == ("done", 0), str(run)

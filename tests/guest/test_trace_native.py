@@ -10,15 +10,20 @@ import numpy as np
 import pytest
 
 from guest.recordings import companion, load, make_recordings, names, of_command, status
+from kfgraph.analyze.why import why
+from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.images import KernelImage
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
+from why.record import MODULES, blame, build, parameters
 
 # `scripts/test-kernels.sh` makes it a hundred.
 N_SHORT = int(os.environ.get("KFGRAPH_SHORT_RUNS", "5"))
-CASES = ("ok", "fail", "plain", "fail2", "plain2", "attach", "pipe", "root", "only", "user", "shorts")
-LIMIT_S = 2400 + 30 * N_SHORT
+# Of tests/why/modules; each fails in a way of its own, the last one by a driver's probe, so that insmod ends with 0.
+FAILING = ("cleanup_same", "err_ptr", "retry", "translate", "chrdev_busy", "sysfs_dup", "param_set", "probe_fails")
+CASES = ("ok", "fail", "plain", "fail2", "plain2", "attach", "pipe", "root", "only", "user", "shorts", *FAILING)
+LIMIT_S = 3000 + 30 * N_SHORT
 
 # One boot for all of them; the first test pays for it.
 pytestmark = pytest.mark.timeout(LIMIT_S + 100)
@@ -26,13 +31,14 @@ pytestmark = pytest.mark.timeout(LIMIT_S + 100)
 
 @pytest.fixture(scope="module")
 def share(guest_image: KernelImage, foo_ko: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = build(tmp_path_factory.mktemp("failing"), guest_image, [MODULES / f"{name}.c" for name in FAILING])
     return make_recordings(
         "native.sh",
         tmp_path_factory.mktemp("native"),
         image=guest_image,
         timeout_s=LIMIT_S,
-        files={"foo.ko": foo_ko},
-        variables={"RUNS": N_SHORT},
+        files={"foo.ko": foo_ko} | {module.name: module for module in built},
+        variables={"RUNS": N_SHORT, "FAILING": "\n".join(f"{name} {parameters(name)[0]}" for name in FAILING)},
     )
 
 
@@ -249,3 +255,17 @@ def test_attached_until_interrupt(share: Path) -> None:
     assert status(share, "attach") == 0, (share / "attach.err").read_text()
     assert companion(share, "attach").pids == (int((share / "attach.pid").read_text()),)
     assert names(load(share, "attach")).total() > 2
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_a_failing_module_is_explained(share: Path, name: str) -> None:
+    scored = blame.score(share / f"{name}.dat", modules=MODULES)
+    said = (share / f"{name}.err").read_text()
+    # Named exactly, or "or below": never another.
+    assert scored.verdict in ("exact", "bound"), (scored, said)
+    assert status(share, name) == int(name != "probe_fails")
+    answer = why(load(share, name))
+    if answer.birth is not None:
+        (line,) = [line for line in said.splitlines() if line.startswith("kfgraph: finit_module")]
+        assert line.startswith(f'kfgraph: finit_module("{name}.ko") = -{errno_name(-answer.error)}, ')
+        assert f" {answer.birth.step.function}" in line

@@ -48,35 +48,29 @@ def own_probes(trace: Trace, module: Module) -> set[str]:
     }  # fmt: skip
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recording", type=Path)
-    parser.add_argument("runs", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--ko", type=Path, required=True)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--btf", type=Path, help="the kernel's BTF: what the probed functions return")
-    arguments = parser.parse_args()
-    arguments.out.mkdir(exist_ok=True, parents=True)
-    trace = kfgraph.load(arguments.recording)
+def cut_loads(
+    recording: Path, runs: Path, out: Path, *, ko: Path, only: str = "", btf: Path | None = None
+) -> list[str]:
+    """Cut every load of ``recording``; a sentence for each that could not be. ``btf``: the kernel's types."""
+    out.mkdir(exist_ok=True, parents=True)
+    trace = kfgraph.load(recording)
     pids = loads_of(trace)
-    runs = [line.split() for line in arguments.runs.read_text().splitlines()]
-    if len(pids) != len(runs):
-        print(f"{len(runs)} loads were made and {len(pids)} recorded", file=sys.stderr)
-        return 1
+    named = [line.split() for line in runs.read_text().splitlines()]
+    if len(pids) != len(named):
+        return [f"{recording.name}: {len(named)} loads were made and {len(pids)} recorded"]
     # As trace-cmd 3.4 keeps it, and as kfgraph keeps what probed functions return.
     retvals = trace.calls.retval is not None and not (trace.companion and trace.companion.probes)
-    types = KernelTypes(arguments.btf) if arguments.btf else None
+    types = KernelTypes(btf) if btf else None
     problems = []
-    chosen = [(name, status, pid) for (name, status), pid in zip(runs, pids, strict=True)]
-    chosen = [one for one in chosen if not arguments.only or one[0] == arguments.only]
-    modules = {name: read_module(arguments.ko / f"{name.partition('.')[0]}.ko") for name, _, _ in chosen}
+    chosen = [(name, status, pid) for (name, status), pid in zip(named, pids, strict=True)]
+    chosen = [one for one in chosen if not only or one[0] == only]
+    modules = {name: read_module(ko / f"{name.partition('.')[0]}.ko") for name, _, _ in chosen}
     probes = {pid: own_probes(trace, modules[name]) for name, _, pid in chosen}
-    alone = cut.of_tasks(arguments.recording, probes, btf=arguments.btf.read_bytes() if retvals else b"")
+    alone = cut.of_tasks(recording, probes, btf=btf.read_bytes() if retvals and btf else b"")
     for name, status, pid in chosen:
         module = modules[name]
-        ko = Path(module.image.path)
-        options = {"argv": ["insmod", ko.name], "pids": [pid], "follow": False, "exit_status": int(status)}
+        file = Path(module.image.path)
+        options = {"argv": ["insmod", file.name], "pids": [pid], "follow": False, "exit_status": int(status)}
         companion = cut.companion_of(trace.companion, probes=probes[pid], modules=[module.image.name], **options)
         for image in companion.get("modules", []):
             returns = {f.name: asdict(f.returns) for f in module.image.functions if f.returns is not None}
@@ -89,11 +83,23 @@ def main() -> int:
                 if told is not None:
                     probe["returns"] = asdict(told)
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"{name}.dat"
-            cut.put(file, alone[pid], companion)
-            named = [] if companion.get("probes") else [ko]
-            problems.append(cut.write(file, arguments.out / f"{name}.dat", modules=named, shallow="." in name))
-    problems = [problem for problem in problems if problem]
+            one = Path(folder) / f"{name}.dat"
+            cut.put(one, alone[pid], companion)
+            given = [] if companion.get("probes") else [file]
+            problems.append(cut.write(one, out / f"{name}.dat", modules=given, shallow="." in name))
+    return [problem for problem in problems if problem]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recording", type=Path)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--ko", type=Path, required=True)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--btf", type=Path, help="the kernel's BTF: what the probed functions return")
+    given = parser.parse_args()
+    problems = cut_loads(given.recording, given.runs, given.out, ko=given.ko, only=given.only, btf=given.btf)
     print("\n".join(problems) or "all cut", file=sys.stderr)
     return int(bool(problems))
 
