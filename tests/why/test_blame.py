@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from builder.tables import Call, call, trace_of
 from kfgraph.analyze.why import why
 from kfgraph.errors import NoMatchError
+from kfgraph.model.companion import Companion, ReturnProbe
 from kfgraph.model.symbols import Returned
 
 INT = Returned("int", 32, True, "int", signed=True)
@@ -180,6 +183,21 @@ def test_what_was_not_recorded_is_a_bound_and_not_a_culprit() -> None:
     assert (found.birth.step.function, found.birth.exact, found.birth.sure) == ("foo_init", False, False)
     assert [step.function for step in found.candidates] == ["__register_chrdev", "foo_init"]
     assert "or from below it" in found.reason and found.next
+
+
+def test_what_to_type_next_is_not_what_was_just_done() -> None:
+    tree = call("__x64_sys_bind", 5, call("inet_bind"), retval=error(98))
+    trace = replace(trace_of([tree]), companion=Companion(argv=("nc", "-l", "80 81")))
+    probe = ReturnProbe("kfgraph", "inet_bind", "inet_bind", "")
+
+    def typed(**known: object) -> str:
+        return why(replace(trace, companion=replace(trace.companion, **known))).next
+
+    # Values of the graph itself: no probe would add one.
+    assert typed() == "sudo kfgraph trace -- nc -l '80 81'"
+    assert typed(probes=(probe,)) == "sudo kfgraph why --again -- nc -l '80 81'"
+    assert typed(probes=(probe,), options={"returns": ["inet_bind"]}) == ""
+    assert typed(argv=()) == "sudo kfgraph trace -- COMMAND"
 
 
 def test_a_caller_that_goes_on_with_its_work_makes_it_unsure() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -14,6 +13,7 @@ from kfgraph.analyze.blame import Blame, Outcomes, blame, children_of
 from kfgraph.analyze.elsewhere import elsewhere
 from kfgraph.analyze.failure import Failed, deciding, failed_calls
 from kfgraph.analyze.filters import OF_WHY, Filters, completed
+from kfgraph.analyze.following import record_again, record_all_tasks, record_values
 from kfgraph.analyze.select import lanes_of, select
 from kfgraph.analyze.syscalls import SystemCall
 from kfgraph.errors import NoMatchError
@@ -195,7 +195,7 @@ def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
     if status:
         reason = f"the command ended with status {status}, and no system call that was recorded with its result failed"
         return Why(
-            trace, "unknown", reason=reason, next=_again(trace), swallowed=swallowed, never_ran=never,
+            trace, "unknown", reason=reason, next=record_again(trace), swallowed=swallowed, never_ran=never,
             failed=tuple(failed),
         )  # fmt: skip
     return Why(trace, "nothing", swallowed=swallowed, never_ran=never, failed=tuple(failed))
@@ -241,7 +241,7 @@ def _without_handler(trace: Trace, seen: Outcomes, call: SystemCall, failed: Seq
 
 def _unknown(trace: Trace, call: SystemCall, reason: str, failed: Sequence[Failed]) -> Why:
     return Why(
-        trace, "unknown", failure=call, error=call.error, row=call.row, reason=reason, next=_again(trace),
+        trace, "unknown", failure=call, error=call.error, row=call.row, reason=reason, next=record_again(trace),
         failed=tuple(failed),
     )  # fmt: skip
 
@@ -329,43 +329,21 @@ def _what_is_missing(
     last = found.chain[-1]
     name = plain(seen.name(last.row)) or "?"
     if nowhere:
-        return f"no return value was recorded below {name}", _again(trace)
+        return f"no return value was recorded below {name}", record_values(trace)
     children = children_of(trace, last.row)
     waiting = [r for r in children if waits(seen.name(r))]
     waiter = plain(seen.name(waiting[-1])) if waiting else ""
     waited = f"{name} waited in {waiter}: the error may come from another task"
     if not found.exact:
         reason = f"the error came from {name} or from below it: nothing deeper was recorded"
-        return f"{reason}; {waited}" if waiter else reason, _again(trace)
+        return f"{reason}; {waited}" if waiter else reason, record_values(trace)
     if waiting and not any(seen.kind(r, last.error).value == "the same error" for r in children):
         reason = waited
         if not ran:
-            return reason, _with_all_tasks(trace)
+            return reason, record_all_tasks(trace)
         who = f"{plain(seen.name(ran[0]))} ran for it in {trace.tasks[int(trace.calls.lane[ran[0]])].label}"
         return f"{reason}; {who}, and returned no such error", ""
     return "", ""
-
-
-def _with_all_tasks(trace: Trace) -> str:
-    """The command that records what other tasks do meanwhile, in a way that joins them."""
-    companion = trace.companion
-    argv = list(companion.argv) if companion is not None else []
-    options = "".join(
-        f" -O {option}"
-        for option, has in (("funcgraph-retval", trace.calls.retval), ("funcgraph-args", trace.calls.args))
-        if has is not None and not (companion is not None and companion.probes)
-    )
-    record = f"sudo trace-cmd record -p function_graph{options} -e workqueue -e sched_kthread_stop"
-    task = f" --task {shlex.quote(PurePosixPath(argv[0]).name[:15])}" if argv else ""
-    return f"{record} {shlex.join(argv) if argv else 'COMMAND'} && kfgraph why trace.dat{task}"
-
-
-def _again(trace: Trace, *, more: str = "") -> str:
-    """The command that records what is missing."""
-    companion = trace.companion
-    command = shlex.join(companion.argv) if companion is not None and companion.argv else "COMMAND"
-    option = f"{more} " if more else ""
-    return f"sudo kfgraph trace {option}-- {command}"
 
 
 def _outermost_failing(trace: Trace, seen: Outcomes, lane: int, error: int) -> int:

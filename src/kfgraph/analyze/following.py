@@ -1,0 +1,41 @@
+"""What to type where an answer lacks something: the command that records it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import PurePosixPath
+
+from kfgraph.model.trace import Trace
+
+
+def record_all_tasks(trace: Trace) -> str:
+    """The command that records what other tasks do meanwhile, in a way that joins them."""
+    companion = trace.companion
+    argv = list(companion.argv) if companion is not None else []
+    options = "".join(
+        f" -O {option}"
+        for option, has in (("funcgraph-retval", trace.calls.retval), ("funcgraph-args", trace.calls.args))
+        if has is not None and not (companion is not None and companion.probes)
+    )
+    record = f"sudo trace-cmd record -p function_graph{options} -e workqueue -e sched_kthread_stop"
+    task = f" --task {shlex.quote(PurePosixPath(argv[0]).name[:15])}" if argv else ""
+    return f"{record} {shlex.join(argv) if argv else 'COMMAND'} && kfgraph why trace.dat{task}"
+
+
+def record_values(trace: Trace) -> str:
+    """The command that records return values where this recording, by kfgraph, has none; "" where it asked for them."""
+    companion = trace.companion
+    by_the_kernel = trace.calls.retval is not None and not (companion and companion.probes)
+    if companion is None or not companion.argv or by_the_kernel:
+        return record_again(trace)
+    if companion.options.get("returns"):
+        return ""
+    return f"sudo kfgraph why --again -- {shlex.join(companion.argv)}"
+
+
+def record_again(trace: Trace, *, more: str = "") -> str:
+    """The command that records what is missing."""
+    companion = trace.companion
+    command = shlex.join(companion.argv) if companion is not None and companion.argv else "COMMAND"
+    option = f"{more} " if more else ""
+    return f"sudo kfgraph trace {option}-- {command}"
