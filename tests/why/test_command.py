@@ -52,9 +52,30 @@ def test_the_json_is_one_object() -> None:
     assert [step["function"] for step in data["chain"]][-2:] == ["path_openat", "atomic_open"]
 
 
-def test_nothing_failed_is_6_and_says_so() -> None:
-    code, out, _ = kfgraph("why", EXAMPLES / "insmod-fail19.report.txt.xz")
-    assert code == 6 and out.startswith("nothing failed")
+def test_where_nothing_tells_of_failures_none_is_denied() -> None:
+    # An insmod that failed, recorded without return values and system calls: as a text, and as a trace.dat.
+    for name in ("insmod-fail19.report.txt.xz", "insmod-fail19.dat"):
+        code, out, _ = kfgraph("why", EXAMPLES / name)
+        assert code == 6 and out.splitlines() == [
+            "not known whether anything failed",
+            "  not known: no return value and no result of a system call was recorded",
+            "",
+            "  to know more: sudo kfgraph trace -- COMMAND",
+        ]
+        code, out, _ = kfgraph("why", EXAMPLES / name, "--json")
+        data = json.loads(out)
+        assert code == 6 and (data["outcome"], data["failure"]) == ("unrecorded", None)
+        assert data["reason"] == "no return value and no result of a system call was recorded"
+
+
+def test_nothing_failed_is_6_and_says_so(tmp_path: Path) -> None:
+    line = "             cat-5     [000]  100.00000{}: {}: {}\n"
+    called = line.format(1, "funcgraph_entry", "       1.000 us   |  __x64_sys_sync();")
+    told = tmp_path / "told.txt"
+    told.write_text(called + line.format(3, "sys_exit_sync", "0x0"))
+    assert kfgraph("why", told)[:2] == (6, "nothing failed\n")
+    told.write_text(called + line.format(3, "sched_switch", "cat:5 [120] S ==> swapper/0:0 [120]"))
+    assert kfgraph("why", told)[1].startswith("not known whether anything failed\n")
 
 
 def test_ret_takes_names_and_numbers() -> None:

@@ -29,7 +29,7 @@ def functions_to_probe(
     what these called. Names as the kernel has them; ``without`` are left out.
     """
     row = answer.chain[-1].row if answer.chain else answer.row
-    if row < 0 or answer.outcome == "nothing" or (answer.birth is not None and answer.birth.exact):
+    if row < 0 or not answer.has_failed or (answer.birth is not None and answer.birth.exact):
         return ()
     trace = answer.trace
     seen = Outcomes(trace)

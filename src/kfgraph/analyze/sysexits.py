@@ -26,6 +26,15 @@ def handlers(trace: Trace) -> tuple[Int32, dict[int, str]]:
     return outermost(np.flatnonzero(is_handler[trace.calls.func]).astype(np.int32), trace.calls.end), names
 
 
+def records_results(trace: Trace) -> bool:
+    """Whether events that say what system calls returned were recorded."""
+    return any(map(_is_exit, trace.marks.names))
+
+
+def _is_exit(event: str) -> bool:
+    return event == "sys_exit" or event.startswith("sys_exit_")
+
+
 def exits_of(trace: Trace, rows: Int32, names: dict[int, str]) -> tuple[Int32, Int32]:
     """(handlers of ``rows``, the mark of the event that says what each returned), for those that have one.
 
@@ -34,7 +43,7 @@ def exits_of(trace: Trace, rows: Int32, names: dict[int, str]) -> tuple[Int32, I
     """
     marks, calls = trace.marks, trace.calls
     none = np.zeros(0, np.int32), np.zeros(0, np.int32)
-    exits = [name == "sys_exit" or name.startswith("sys_exit_") for name in marks.names]
+    exits = list(map(_is_exit, marks.names))
     if not any(exits) or not len(rows):
         return none
     is_exit = np.array(exits)[marks.name]

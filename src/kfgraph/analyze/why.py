@@ -15,6 +15,7 @@ from kfgraph.analyze.failure import Failed, deciding, failed_calls
 from kfgraph.analyze.filters import OF_WHY, Filters, completed
 from kfgraph.analyze.following import record_again, record_all_tasks, record_values
 from kfgraph.analyze.select import lanes_of, select
+from kfgraph.analyze.sysexits import records_results
 from kfgraph.analyze.syscalls import SystemCall
 from kfgraph.errors import NoMatchError
 from kfgraph.kernel.benign import meaning
@@ -68,7 +69,7 @@ class Why:
     """The answer. ``failure`` is the system call (None: it was a function, ``function``), ``error`` what it returned.
 
     ``outcome`` is ``cause`` (``birth`` is known), ``unknown`` (something failed, ``reason`` says why its birthplace
-    is not known) or ``nothing``. ``swallowed`` are calls of module functions that failed and whose callers went on.
+    is not known), ``nothing`` or ``unrecorded`` (nothing in the trace tells whether anything failed). ``swallowed`` are calls of module functions that failed and whose callers went on.
     ``never_ran`` are functions of the command's modules that did not run. ``next`` is what to type.
     """
 
@@ -91,9 +92,14 @@ class Why:
     failed: tuple[Failed, ...] = field(default=(), repr=False)
 
     @property
+    def has_failed(self) -> bool:
+        """Whether something is known to have failed."""
+        return self.outcome in ("cause", "unknown")
+
+    @property
     def exit_code(self) -> int:
-        """0 a cause was found, 6 nothing failed, 4 something failed and its birthplace is not known."""
-        return {"cause": 0, "nothing": 6}.get(self.outcome, 4)
+        """0 a cause was found, 6 nothing is known to have failed, 4 something failed and its birthplace is not known."""
+        return {"cause": 0, "nothing": 6, "unrecorded": 6}.get(self.outcome, 4)
 
     def name_of(self, error: int) -> str:
         """``-ENODEV``; the number where the error has no name."""
@@ -124,7 +130,7 @@ class Why:
     def to_dict(self) -> dict[str, Any]:
         """The object that ``kfgraph why --json`` prints."""
         failure: dict[str, Any] | None = None
-        if self.outcome != "nothing":
+        if self.has_failed:
             failure = {
                 "system_call": None if self.failure is None else self.failure.name,
                 "function": self.function or None,
@@ -198,6 +204,9 @@ def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
             trace, "unknown", reason=reason, next=record_again(trace), swallowed=swallowed, never_ran=never,
             failed=tuple(failed),
         )  # fmt: skip
+    if status is None and trace.calls.retval is None and not records_results(trace):
+        reason = "no return value and no result of a system call was recorded"
+        return Why(trace, "unrecorded", reason=reason, next=_again(trace), never_ran=never)
     return Why(trace, "nothing", swallowed=swallowed, never_ran=never, failed=tuple(failed))
 
 
@@ -412,7 +421,7 @@ def _never_ran(trace: Trace) -> tuple[tuple[str, tuple[str, ...], int], ...]:
 
 def summary(answer: Why) -> list[str]:
     """The answer in one or two lines, as ``kfgraph trace`` prints it."""
-    if answer.outcome == "nothing":
+    if not answer.has_failed:
         return [_swallowed_line(answer)] if answer.swallowed else []
     if not answer.error:
         return [answer.reason]

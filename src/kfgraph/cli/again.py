@@ -33,7 +33,7 @@ def until_known(
         probed += functions
         say(f"run {n} of at most {MOST_RUNS}, with return probes on {plural(len(functions), 'more function')}")
         found = run(_with_the_chain(answer, functions))
-        if found.outcome == "nothing":
+        if not found.has_failed:
             say("the command did not fail again: the answer is of the run before")
             return answer
         answer = found

@@ -171,6 +171,8 @@ class FailedView:
 
 def sentence(answer: Why) -> str:
     """The answer in a sentence."""
+    if answer.outcome == "unrecorded":
+        return "not known whether anything failed"
     said = summary(answer)
     return spelt_out(said[0]) if said else "something failed"
 

@@ -49,7 +49,7 @@ def answer(found: Why, top: Top, node_of: Int32) -> str:
 
 
 def _said(found: Why, top: Top, node_of: Int32) -> Iterator[str]:
-    if found.outcome == "nothing":
+    if not found.has_failed:
         yield from _time(found, top)
         return
     yield f"<h2><span aria-hidden=\"true\">✗ </span>{text(sentence(found))}</h2>"

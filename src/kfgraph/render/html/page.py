@@ -86,7 +86,7 @@ def _head(report: Report, labels: Sequence[int], node_of: Int32) -> dict[str, An
         "names": [spelt_out(tree.labels[label]) for label in labels],
         "tasks": [i for i, label in enumerate(labels) if label >= n_functions],
         "losses": _losses(report.call_tree),
-        "failed": report.why.outcome != "nothing",
+        "failed": report.why.has_failed,
         "born": int(node_of[born.step.row]) if born is not None and born.step.row >= 0 else -1,
         "open": chain[-1] if chain else -1,
         "errors": {-code: errno_name(-code, arch=trace.meta.arch) for code in codes if code},
