@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import re
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from builder.busy import busy
 from builder.text import ftrace_text, report_text
 from kfgraph.errors import InputError
 from kfgraph.model.trace import Trace
+from kfgraph.parse import load
 from reference.cases import FIXTURES, read, rows, unpack
 
 DEFAULT = """# tracer: function_graph
@@ -88,6 +90,7 @@ PREFIXES = {
     "console stamps": each_line(lambda n: f"[2026-11-28 12:00:{n % 60:02d}.123] "),
     "quoted dmesg": each_line(lambda n: f"> [{12 + n * 0.7:12.6f}] "),
     "grep -n": each_line(lambda n: f"{n}:"),
+    "seconds with a colon": each_line(lambda n: f"{n * 0.25:.3f}: "),
     "grep -n, context": each_line(lambda n: f"{n}-"),
     "grep -Hn": each_line(lambda n: f"logs/trace.txt:{n}:"),
     "cat -n": each_line(lambda n: f"{n:6d}\t"),
@@ -232,6 +235,31 @@ def test_colours_and_entities_are_said_and_tabs_are_not() -> None:
         ("demo_lock", 1, 500, 500, 0),
     ]
     assert not trace.notices
+
+
+def test_one_name_before_every_line_and_its_heading_is_no_buffers() -> None:
+    text = TEXTS["report"]
+    trace = read(each_line(lambda n: "INFO: ")(text))
+    same(trace, read(text))
+    assert [n.text for n in trace.notices if n.code == "text-prefix"]
+    # The main buffer's lines have blanks there, a text without a heading is that of one buffer.
+    lines = text.splitlines()
+    records = [line for line in lines if "funcgraph" in line]
+    for named, others in ((lines, ["     " + line for line in records[-2:]]), (records, [])):
+        kept = "".join(f"{line}\n" for line in [*(f"foo: {line}" for line in named), *others])
+        found = load(io.BytesIO(kept.encode()), buffer="foo")
+        assert len(found.calls) > 0 and "text-prefix" not in codes(found)
+
+
+def test_a_page_of_html_whose_function_lines_are_read_as_they_are() -> None:
+    page = (
+        "<html><body><pre>\n# tracer: function_graph\n#\n 0)   1.000 us    |  first();\n"
+        " ------------------------------------------\n 0)   bash-240    =&gt;   cat-12    \n"
+        " ------------------------------------------\n\n 0)   2.000 us    |  second();\n</pre></body></html>\n"
+    )
+    trace = read(page)
+    tasks = [trace.tasks[at].pid for at in trace.calls.lane.tolist()]
+    assert dict(zip([name for name, *_ in rows(trace)], tasks, strict=True)) == {"first": 240, "second": 12}
 
 
 def test_unexpanded_text_has_the_same_tree() -> None:

@@ -15,8 +15,8 @@ from kfgraph.analyze.failure import Failed, deciding, failed_calls
 from kfgraph.analyze.filters import OF_WHY, Filters, completed
 from kfgraph.analyze.following import record_again, record_all_tasks, record_values
 from kfgraph.analyze.select import lanes_of, select
-from kfgraph.analyze.sysexits import records_results
 from kfgraph.analyze.syscalls import SystemCall
+from kfgraph.analyze.sysexits import records_results
 from kfgraph.errors import NoMatchError
 from kfgraph.kernel.benign import meaning
 from kfgraph.kernel.errnos import errno_name
@@ -69,8 +69,9 @@ class Why:
     """The answer. ``failure`` is the system call (None: it was a function, ``function``), ``error`` what it returned.
 
     ``outcome`` is ``cause`` (``birth`` is known), ``unknown`` (something failed, ``reason`` says why its birthplace
-    is not known), ``nothing`` or ``unrecorded`` (nothing in the trace tells whether anything failed). ``swallowed`` are calls of module functions that failed and whose callers went on.
-    ``never_ran`` are functions of the command's modules that did not run. ``next`` is what to type.
+    is not known), ``nothing`` or ``unrecorded`` (nothing in the trace tells whether anything failed). ``swallowed``
+    are calls of module functions that failed and whose callers went on. ``never_ran`` are functions of the command's
+    modules that did not run. ``next`` is what to type.
     """
 
     trace: Trace
@@ -98,7 +99,7 @@ class Why:
 
     @property
     def exit_code(self) -> int:
-        """0 a cause was found, 6 nothing is known to have failed, 4 something failed and its birthplace is not known."""
+        """0 a cause was found, 6 no failure is known, 4 something failed and its birthplace is not known."""
         return {"cause": 0, "nothing": 6, "unrecorded": 6}.get(self.outcome, 4)
 
     def name_of(self, error: int) -> str:

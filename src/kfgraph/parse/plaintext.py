@@ -16,7 +16,7 @@ from typing import Any
 from kfgraph.errors import Notice, notice
 from kfgraph.parse.input import Input
 from kfgraph.parse.prefixes import count_whole, has_even_indents, learnt, nothing_is_left
-from kfgraph.parse.shapes import BARE, begins_with_task, common_indent, is_bare, is_record, likely_lines
+from kfgraph.parse.shapes import BARE, begins_with_task, common_indent, is_bare, is_html, is_record, likely_lines
 
 _SAMPLE = 100
 _DEEPEST = 4
@@ -68,6 +68,7 @@ _IN_COMM = tuple(
     )
 )
 """What a comm begins with only by chance: with the padding gone it would be read as part of one."""
+_NAMED_HEADING = re.compile(rb"^(?P<name> *[^\s:]{1,80}: )(?:cpus=|version = )\d+ *$", re.MULTILINE)
 _QUOTED = re.compile(rb"^([`'\"])([^\n]*)\1(,?\r*)$", re.MULTILINE)
 _FENCE = re.compile(rb"^ *(?:```|~~~)[^\n]*\n?", re.MULTILINE)
 _INDENT = re.compile(rb"^( +)(?:# tracer:|cpus=\d|version = )", re.MULTILINE)
@@ -273,7 +274,8 @@ def _steps_for(head: bytes) -> list[Step]:
     steps: list[Step] = []
     everything = [line[:400].rstrip(b"\r") for line in head[: head.rfind(b"\n") + 1].split(b"\n")[: 4 * _SAMPLE]]
     if n and not found:
-        steps = _in_comms(lines, [line for line in everything if line.strip()])
+        everything = [line for line in everything if line.strip()]
+        steps = _one_name(head) or _in_comms(lines, everything)
     if general := _general(lines, everything, [*steps, *found], n if is_readable is is_record else 0):
         return general
     for step in steps:
@@ -293,8 +295,20 @@ def _steps_for(head: bytes) -> list[Step]:
         if changed != lines and _count(changed, is_readable) > n:
             n, lines = _count(changed, is_readable), changed
             steps.append(form)
+    if _without_entities not in steps and b"&" in head and is_html(head):
+        steps.append(_without_entities)
     # What is left of a number's column would be read as depth.
     return steps if is_readable is is_record or has_even_indents(everything) else []
+
+
+def _one_name(head: bytes) -> list[Step]:
+    """A name before every line, headings too, is no buffer's: those of the main one have blanks in its place."""
+    heading = _NAMED_HEADING.search(head)
+    if heading is None:
+        return []
+    lines = head[: head.rfind(b"\n")].split(b"\n")
+    named = all(line.startswith(heading["name"]) for line in lines if line.strip())
+    return [re.compile(rb"^" + re.escape(heading["name"]), re.MULTILINE)] if named else []
 
 
 def _general(lines: list[bytes], everything: list[bytes], known: list[Any], n: int) -> list[Step]:

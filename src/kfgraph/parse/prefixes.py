@@ -23,7 +23,7 @@ _WHOLE_END = re.compile(rb"(?:[;{}]|\*/)[ \r]*$|[)|] *(?:=+>|<=+)")
 _FIRST_NUMBER = re.compile(rb"(?<![\d.])\d+(?=\.\d{6} +\|| us +\||\))")
 _IDLE = re.compile(rb"<idle>-0 +(?:\[\d+\] |\d+(?:-0x|[.dDbBX][.nNpPlLbBrRS]))|<idle>-0 *(?P<bar>\|)")
 _BEFORE_IDLE = re.compile(rb"\d\) *$|\|")
-_BUFFER = re.compile(rb" *(?!\d+:)[^\s:]{1,80}:")
+_BUFFER = re.compile(rb" *(?![\d.,]+:)[^\s:]{1,80}:")
 _HEADER = re.compile(rb"# tracer: \w+ *$|# [ \w/-]*FUNCTION CALLS *$|(?:cpus=|version = )\d+ *$")
 _TOKEN = re.compile(rb"( *)(\w+|[^ ])")
 _WORDS_OF_DATES = (

@@ -27,7 +27,7 @@ BARE = re.compile(rb" *(?:" + NAME + rb"\([^\n]*\)(?: \{|;)|\})(?: /\*[^\n]*\*/)
 """One with no column at all: function and brace."""
 
 REPORT = re.compile(
-    rb"(?:(?!\d+:)[^\s:]{1,80}: )? *(?:\S{1,16}|\S(?:[^\n ]| (?! )){0,13}\S)-\d+ +"
+    rb"(?:(?![\d.,]+:)[^\s:]{1,80}: )? *(?:\S{1,16}|\S(?:[^\n ]| (?! )){0,13}\S)-\d+ +"
     rb"(?:\[\d+\]|\d+[-.\w]*)[^\n:|]{0,40}: +(?:\(\+\d+\) +)?\w+:"
 )
 """A line of ``trace-cmd report``."""
@@ -43,6 +43,9 @@ LIKELY = re.compile(
 _ODD = re.compile(rb"\x1b\[|\xc2\xa0|&[lg]t;|\0|\|[ ]*\t")
 """Characters that no record of a function has."""
 
+_HTML = re.compile(rb"-\d+ +=&gt; |<pre\b[^<>]*>", re.IGNORECASE)
+"""What shows HTML where the lines of functions are read as they are: the line between two tasks, a tag."""
+
 _HEADING = re.compile(rb"FUNCTION CALLS|\|[ |]+\|[ |]*$|-\d+ +=> |-=> |^\W*tracer:")
 
 
@@ -50,6 +53,11 @@ def common_indent(head: bytes) -> int:
     """How many blanks all lines begin with, empty ones left out."""
     lines = [line for line in head.split(b"\n")[:500] if line.strip()]
     return min((len(line) - len(line.lstrip(b" ")) for line in lines), default=0)
+
+
+def is_html(head: bytes) -> bool:
+    """Whether what stands between and before the records is HTML: its characters are written as entities then."""
+    return bool(_HTML.search(head))
 
 
 def likely_lines(head: bytes, n: int) -> list[bytes]:
