@@ -207,7 +207,7 @@ def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
         )  # fmt: skip
     if status is None and trace.calls.retval is None and not records_results(trace):
         reason = "no return value and no result of a system call was recorded"
-        return Why(trace, "unrecorded", reason=reason, next=_again(trace), never_ran=never)
+        return Why(trace, "unrecorded", reason=reason, next=record_again(trace), never_ran=never)
     return Why(trace, "nothing", swallowed=swallowed, never_ran=never, failed=tuple(failed))
 
 
