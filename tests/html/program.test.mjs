@@ -4,7 +4,9 @@ import { test } from "node:test";
 import { fromPlanes, halvesFromPlanes, placesOf } from "../../src/kfgraph/render/html/app/decode.mjs";
 import { MANY, Rows } from "../../src/kfgraph/render/html/app/fold.mjs";
 import { sortedBy } from "../../src/kfgraph/render/html/app/functions.mjs";
+import { layOut, merge } from "../../src/kfgraph/render/html/app/merge.mjs";
 import { Search, nextIn } from "../../src/kfgraph/render/html/app/search.mjs";
+import { lanesOf, stepOf } from "../../src/kfgraph/render/html/app/timeline.mjs";
 import { FLAG, calleesOf, pathTo, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
 import { formatCount, formatNs, formatShare, plural } from "../../src/kfgraph/render/html/app/units.mjs";
 
@@ -196,4 +198,25 @@ test("numbers read as they do on the terminal", () => {
   assert.equal(formatCount(1234567), "1,234,567");
   assert.deepEqual([formatShare(0.1234), formatShare(-1), formatShare(NaN)], ["12.3 %", "", ""]);
   assert.deepEqual([plural(1, "call"), plural(2, "loss"), plural(1000, "match")], ["1 call", "2 losses", "1,000 matches"]);
+});
+
+test("calls with the same callers are one frame, and frames fill their caller", () => {
+  const tree = treeOf([[0, 0, 0, 100], [1, 1, 0, 10], [2, 2, 2, 4], [3, 1, 20, 50], [1, 1, 75, 15], [2, 2, 76, 3], [2, 2, 80, 2],
+    [4, 1, 95, 40, FLAG.IN_TRACER]], { errors: [[5, -19, true]] });
+  const frames = merge(tree, 5);
+  assert.deepEqual(frames.label, [0, 1, 2, 3, 4]);
+  assert.deepEqual(frames.time, [100, 25, 9, 50, 0]);
+  assert.deepEqual(frames.calls, [8, 5, 3, 1, 1]);
+  assert.deepEqual([frames.count, frames.slowest, frames.failed], [[1, 2, 3, 1, 1], [0, 4, 2, 3, 7], [0, 0, 1, 0, 0]]);
+  const { x, width, callees } = layOut(frames, "time");
+  assert.deepEqual(callees[0], [3, 1, 4]);
+  assert.deepEqual([...x], [0, 0.5, 0.5, 0, 0.75]);
+  assert.deepEqual([...width].map((w) => Number(w.toFixed(6))), [1, 0.25, 0.09, 0.5, 0]);
+});
+
+test("a lane for each task; steps of an axis are round", () => {
+  const tree = treeOf([[9, 0, 0, 5], [1, 1, 0, 5], [8, 0, 7, 2], [1, 1, 7, 2]]);
+  const page = { tree, isTask: (node) => tree.label[node] > 7, nameOf: (node) => `t${tree.label[node]}` };
+  assert.deepEqual(lanesOf(page), [{ title: "t9", node: 0, first: 1, stop: 2 }, { title: "t8", node: 2, first: 3, stop: 4 }]);
+  assert.deepEqual([3, 10, 11, 4_000].map(stepOf), [5, 10, 20, 5_000]);
 });

@@ -6,7 +6,7 @@ import { restore } from "../../src/kfgraph/render/html/app/tree.mjs";
 const { head, columns } = unpack(await gunzip(readFileSync(process.argv[2])));
 const tree = restore(head, columns);
 const found = { head };
-for (const name of ["parent", "end", "level", "start", "total", "self", "floor", "label", "flags", "context", "cpu"]) {
+for (const name of ["parent", "end", "level", "start", "total", "self", "floor", "span", "label", "flags", "context", "cpu"]) {
   found[name] = Array.from(tree[name]);
 }
 found.errors = Array.from(tree.errors.nodes, (node) => [node, tree.errors.at(node).code, tree.errors.at(node).sure]);

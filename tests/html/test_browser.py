@@ -203,3 +203,50 @@ def test_a_loss_is_a_row_and_is_said_ahead(pages: Callable[..., Path], show: Cal
         " return rows.specials.filter(s => s.kind === 'loss').map(s => s.text); })()"
     )
     assert found and all("lost" in text for text in found)
+
+
+def test_the_flame_graph_zooms_marks_and_leads_to_the_tree(foo: Any) -> None:
+    foo.page.click("#tab-flame")
+    said = "#panel-flame .said"
+    foo.page.focus("canvas.flame")
+    for key in ("ArrowDown", "ArrowDown"):
+        foo.page.keyboard.press(key)
+    words = foo.page.inner_text(said)
+    assert words.startswith("load_module: ") and "1 ✗ returned an error" in words
+    foo.page.keyboard.press("ArrowDown")
+    slowest = foo.page.inner_text(said).split(":")[0]
+    foo.page.keyboard.press("Enter")
+    flame = "page.views.get('flame')"
+    box = foo.page.evaluate(f"{flame}.boxOf({flame}.root)")
+    assert box["x"] == 0 and box["width"] == foo.page.evaluate(f"{flame}.wide")
+    foo.page.keyboard.press("Escape")
+    assert foo.page.evaluate(f"{flame}.root") == -1
+    foo.page.mouse.click(640, foo.page.locator("canvas.flame").bounding_box()["y"] + 9)
+    assert foo.page.evaluate(f"{flame}.nameOf({flame}.root)") == "insmod-116"
+    foo.page.keyboard.press("ArrowDown")
+    foo.page.keyboard.press("ArrowDown")
+    foo.page.keyboard.press("t")
+    assert foo.current.startswith(slowest)
+    assert foo.problems == []
+
+
+def test_the_timeline_zooms_and_leads_to_the_tree(foo: Any) -> None:
+    foo.page.click("#tab-timeline")
+    view = "page.views.get('timeline').view"
+    whole = foo.page.evaluate(view)
+    assert whole[1] - whole[0] > 600_000_000, "kfgraph's own cost passed, though no total holds it"
+    foo.page.focus("canvas.time")
+    foo.page.keyboard.press("+")
+    part = foo.page.evaluate(view)
+    assert part[1] - part[0] == pytest.approx((whole[1] - whole[0]) / 2)
+    foo.page.keyboard.press("ArrowRight")
+    assert foo.page.evaluate(view)[0] > part[0]
+    foo.page.keyboard.press("0")
+    assert foo.page.evaluate(view) == whole
+    foo.page.click("text=To the current call")
+    hits = foo.page.evaluate("page.views.get('timeline').hits.map(h => [h[0], h[1], h[2], page.nameOf(h[3])])")
+    left, right, y, _ = next(hit for hit in hits if hit[3] == "foo_read_id [foo]")
+    box = foo.page.locator("canvas.time").bounding_box()
+    foo.page.mouse.click(box["x"] + (left + right) / 2 - 1, box["y"] + y + 4)
+    assert foo.page.is_visible("#panel-tree") and foo.current.startswith("foo_read_id")
+    assert foo.problems == []

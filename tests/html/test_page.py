@@ -117,7 +117,7 @@ def test_the_program_is_small_and_all_of_it_is_there(repository: Path) -> None:
     assert set(MODULES) == files
     assert len(on_stdout("tests/fixtures/cases/tabs.txt")[1]) < 300 << 10
     for name in MODULES:
-        assert f"const {name} = (() => {{" in script()
+        assert f"const module_{name} = (() => {{" in script()
     assert not re.search(r"^(import|export) ", script(), re.MULTILINE)
 
 

@@ -30,7 +30,7 @@ def test_the_modules_pass_their_own_tests(program: Callable[[str, str], str]) ->
     node = program("node", "nodejs")
     done = subprocess.run([node, "--test", str(HERE)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    assert "# pass 12" in done.stdout and "# fail 0" in done.stdout
+    assert "# pass 14" in done.stdout and "# fail 0" in done.stdout
 
 
 def test_planes_are_as_many_as_the_largest_value_needs() -> None:
@@ -59,6 +59,9 @@ def check(trace: Trace, folder: Path, node: str, **filters: Any) -> None:
                          ("floor", tree.floor_ns)):  # fmt: skip
         assert found[name] == column.tolist(), name
     assert np.array(found["self"])[is_call].tolist() == tree.self_ns[is_call].tolist()
+    lasted = np.where(calls.duration_ns >= 0, calls.duration_ns, 0)[tree.row[is_call]]
+    known_span = calls.duration_ns[tree.row[is_call]] >= 0
+    assert np.array(found["span"])[is_call][known_span].tolist() == lasted[known_span].tolist()
     names = found["head"]["names"]
     assert [names[label] for label in found["label"]] == tree.label.tolist()
     rows = tree.row[is_call]

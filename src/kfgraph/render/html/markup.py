@@ -12,7 +12,8 @@ from importlib.resources import files
 from kfgraph.model.spelling import spelt_out
 
 MODULES = (
-    "units", "decode", "tree", "fold", "search", "dom", "treegrid", "functions", "details", "main"
+    "units", "decode", "tree", "fold", "merge", "search", "dom", "canvas", "treegrid", "functions", "flame", "timeline",
+    "details", "main",
 )  # fmt: skip
 """The modules of ``app``, each behind those that it imports."""
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.mjs";$', re.MULTILINE)
@@ -37,9 +38,9 @@ def script() -> str:
 
 def _as_function(name: str, code: str) -> str:
     exports = ", ".join(exported for _, exported in _EXPORT.findall(code))
-    code = _IMPORT.sub(lambda found: f"const {{{found[1].replace(' as ', ': ')}}} = {found[2]};", code)
+    code = _IMPORT.sub(lambda found: f"const {{{found[1].replace(' as ', ': ')}}} = module_{found[2]};", code)
     code = _EXPORT.sub(r"\1", code)
-    return f"const {name} = (() => {{\n{code}return {{ {exports} }};\n}})();\n"
+    return f"const module_{name} = (() => {{\n{code}return {{ {exports} }};\n}})();\n"
 
 
 @cache

@@ -66,6 +66,10 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> Int32:
     pack.column("flags", flags)
     _add_selves(pack, tree, is_call)
     row = np.where(is_call, tree.row, 0)
+    lasted = calls.duration_ns[row] if len(calls) else np.zeros(n, np.int64)
+    # What was taken out of a total (kfgraph's own cost, interrupts) did pass: a timeline needs it.
+    longer = np.flatnonzero(is_call & (lasted >= 0) & (lasted != tree.total_ns))
+    pack.sparse("span", longer, lasted[longer])
     context = calls.context[row] if len(calls) else np.zeros(n, np.uint8)
     pack.column("context", np.where(is_call, np.where(context == UNKNOWN_CONTEXT, _UNKNOWN_CONTEXT, context), 0))
     pack.column("cpu", np.where(is_call, calls.cpu[row] + 1 if len(calls) else 0, 0))

@@ -24,7 +24,14 @@ from kfgraph.render.html.nodes import add_nodes
 from kfgraph.render.html.pack import Pack
 from kfgraph.render.info import InfoView
 
-TABS = (("tree", "Call tree"), ("functions", "Functions"), ("about", "About this trace"))
+TABS = (
+    ("tree", "Call tree"), ("functions", "Functions"), ("flame", "Flame graph"), ("timeline", "Timeline"),
+    ("about", "About this trace"),
+)  # fmt: skip
+_ASLEEP = (
+    "schedule", "schedule_idle", "schedule_preempt_disabled", "default_idle", "acpi_idle_enter", "cpuidle_enter_state"
+)  # fmt: skip
+"""In these a task waits until it runs again."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ def page(report: Report) -> str:
     tree, trace = report.call_tree, report.call_tree.trace
     pack = Pack({})
     node_of = add_nodes(pack, tree)
-    pack.head.update(_head(report, pack.head["names"], node_of))
+    pack.head.update(_head(report, pack.head["names"], node_of, pack.head["origin_ns"]))
     pack.head["since_first_ns"] = pack.head["origin_ns"] - max(trace.meta.first_ns, 0)
     problems = problems_in(tree.selection)
     body = [
@@ -74,7 +81,7 @@ def _about(report: Report) -> str:
     return f'<div class="about"><dl>{"".join(lines)}</dl></div>'
 
 
-def _head(report: Report, labels: Sequence[int], node_of: Int32) -> dict[str, Any]:
+def _head(report: Report, labels: Sequence[int], node_of: Int32, origin_ns: int) -> dict[str, Any]:
     """What the page's program must know beside the columns."""
     tree, trace = report.call_tree.tree, report.call_tree.trace
     n_functions = len(trace.symbols)
@@ -85,7 +92,8 @@ def _head(report: Report, labels: Sequence[int], node_of: Int32) -> dict[str, An
     return {
         "names": [spelt_out(tree.labels[label]) for label in labels],
         "tasks": [i for i, label in enumerate(labels) if label >= n_functions],
-        "losses": _losses(report.call_tree),
+        "asleep": [i for i, label in enumerate(labels) if tree.labels[label] in _ASLEEP],
+        "losses": _losses(report.call_tree, origin_ns),
         "failed": report.why.has_failed,
         "born": int(node_of[born.step.row]) if born is not None and born.step.row >= 0 else -1,
         "open": chain[-1] if chain else -1,
@@ -101,14 +109,16 @@ def _functions(top: Top) -> dict[str, list[Any]]:
     return {"name": [spelt_out(label) for label in top.labels], **numbers}
 
 
-def _losses(tree: CallTree) -> list[dict[str, Any]]:
-    """Where records were lost: in which node, before which of those in it (-1: behind all), what is said."""
+def _losses(tree: CallTree, origin_ns: int) -> list[dict[str, Any]]:
+    """Where records were lost: in which node, before which of those in it (-1: behind all), when, what is said."""
     losses = tree.trace.losses
     if not len(losses):
         return []
     node, first = nodes_of(tree, losses.parent, losses.row, losses.lane)
     return [
-        {"node": at, "before": before, "text": loss_text([n])}
-        for at, before, n in zip(node.tolist(), first.tolist(), losses.n_lost.tolist(), strict=True)
+        {"node": at, "before": before, "at": when - origin_ns, "text": loss_text([n])}
+        for at, before, when, n in zip(
+            node.tolist(), first.tolist(), losses.time_ns.tolist(), losses.n_lost.tolist(), strict=True
+        )
         if at >= 0
     ]

@@ -2,8 +2,10 @@
 import { bytesOf, gunzip, unpack } from "./decode.mjs";
 import { showDetails } from "./details.mjs";
 import { el } from "./dom.mjs";
+import { FlameGraph } from "./flame.mjs";
 import { FunctionTable } from "./functions.mjs";
 import { Search, nextIn } from "./search.mjs";
+import { Timeline } from "./timeline.mjs";
 import { calleesOf, restore } from "./tree.mjs";
 import { TreeGrid } from "./treegrid.mjs";
 import { formatCount, plural } from "./units.mjs";
@@ -14,6 +16,8 @@ class Page {
     this.tree = restore(head, columns);
     this.tasks = new Uint8Array(head.names.length);
     for (const label of head.tasks) this.tasks[label] = 1;
+    this.asleep = new Uint8Array(head.names.length);
+    for (const label of head.asleep) this.asleep[label] = 1;
     this.order = head.failed ? "time" : "total";
     this.whole = calleesOf(this.tree, -1).reduce((sum, root) => sum + this.tree.floor[root], 0);
     this.search = null;
@@ -46,6 +50,8 @@ class Page {
     this.aside = el("aside", { class: "details", "aria-label": "The current call" });
     split.append(this.aside);
     this.views.set("functions", () => new FunctionTable(this, this.panel("functions", this.functionBar())));
+    this.views.set("flame", () => new FlameGraph(this, this.panel("flame")));
+    this.views.set("timeline", () => new Timeline(this, this.panel("timeline")));
     for (const tab of this.tabs()) tab.addEventListener("click", () => this.showTab(tab.dataset.tab));
     document.querySelector("[role=tablist]").addEventListener("keydown", (event) => this.tabKey(event));
     for (const link of document.querySelectorAll("[data-node]")) {
@@ -83,7 +89,7 @@ class Page {
     }
     const view = this.views.get(name);
     if (typeof view === "function") this.views.set(name, view());
-    this.views.get(name)?.shown?.();
+    this.views.get(name)?.redraw?.();
   }
 
   tabKey(event) {
@@ -169,6 +175,7 @@ class Page {
     const root = document.documentElement;
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
+    for (const view of this.views.values()) view.redraw?.();
   }
 }
 

@@ -59,8 +59,11 @@ export function restore(head, columns) {
   }
   while (depth >= 0) close(n);
 
+  // How long a node lasted, which is more than its total where something was taken out of that.
+  const span = floor.slice();
+  placesOf(columns["span.at"] ?? []).forEach((i, k) => { span[i] = columns.span[k]; });
   placesOf(columns["self.at"]).forEach((i, k) => { self[i] = columns.self[k] - 1; });
-  return { n, parent, end, level, start, total, self, floor, flags, label: columns.label, context: columns.context,
+  return { n, parent, end, level, start, total, self, floor, span, flags, label: columns.label, context: columns.context,
     cpu: columns.cpu, errors: errorsOf(columns) };
 }
 
