@@ -208,6 +208,12 @@ NOTICES: dict[str, NoticeKind] = {
     "module-not-found": NoticeKind(
         "incomplete", "{file} names nothing: its functions fit no address of this trace for sure"
     ),
+    "types-refused": NoticeKind("incomplete", "{file} names no type: {why}"),
+    "types-unproved": NoticeKind(
+        "note",
+        "{file} does not tell of which kernel it is: its types are used, as it knows {n_known:,} of {n_asked:,} "
+        "functions of this trace",
+    ),
     "companion-mismatch": NoticeKind(
         "incomplete",
         "{file} names processes that are not in this trace: which calls are the command's is not known",

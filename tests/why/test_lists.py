@@ -110,3 +110,15 @@ def test_results_are_read_from_texts_too(result, tmp_path) -> None:
     )
     (only,) = system_calls(kfgraph.load(path))
     assert (only.name, only.result, only.error, only.evidence) == ("openat", -2, -2, "system call result")
+
+
+def test_a_module_is_named_as_such_or_by_its_file(tmp_path) -> None:
+    from contract.test_commands import kfgraph
+
+    trace = "examples/insmod-foo-fail19.dat"
+    told = [kfgraph("errors", trace, "--json", *how)[1] for how in (("--of", "foo"), ("--module", "foo"))]
+    assert told[0] == told[1] and "foo_read_id" in told[0]
+    code, _, err = kfgraph("errors", trace, "--module", "bar-2")
+    assert code == 6 and "no call returned an error" in err
+    code, _, err = kfgraph("errors", trace, "--module", tmp_path / "foo.ko")
+    assert code == 5 and "foo.ko" in err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated
 
 from kfgraph.analyze.filters import OF_ERRORS, Filters
@@ -15,7 +17,7 @@ EXAMPLES = """Examples:
 
 kfgraph errors examples/cat-enoent.dat
 
-kfgraph errors examples/insmod-foo-fail19.dat --of foo
+kfgraph errors examples/insmod-foo-fail19.dat --module foo
 
 kfgraph errors examples/cat-enoent.dat --ret ENOENT --json
 """
@@ -42,15 +44,27 @@ def run(
     strict: options.Strict = False,
     reader: options.Reader = None,
     buffer: options.BufferName = None,
-    module: options.Modules = None,
+    module: Annotated[
+        list[str] | None,
+        Option(
+            ("--module",),
+            "A module's name: as --of. Or its file (.ko, .xz, .zst, .gz, a directory): it names functions of a module "
+            "that was gone when the trace was written; repeatable.",
+            metavar="NAME|FILE",
+        ),
+    ] = None,
+    btf: options.BtfFiles = None,
 ) -> None:
     """Every call that returned an error: where it began, how far it came up, and who handled it."""
     idle = without_effect(run, locals())
     numbers = [options.error_number(word) for word in ret or ()]
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
+    names = [word for word in module or () if _is_name(word)]
+    files = [word for word in module or () if word not in names]
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=files, btf=btf)
     from kfgraph.analyze.errorlist import errors
 
-    rows = errors(loaded, ret=numbers, module=of or (), unsure=unsure, **filters)
+    owners = [name.replace("-", "_") for name in (*(of or ()), *names)]
+    rows = errors(loaded, ret=numbers, module=owners, unsure=unsure, **filters)
     if not rows:
         raise NoMatchError(f"{trace}: no call returned an error", "" if unsure else "--unsure shows what may be one")
     if json_:
@@ -64,3 +78,8 @@ def run(
     notes.tell(idle, () if strict else notes.damage_in(loaded, filters))
     if strict:
         notes.refuse_problems(loaded)
+
+
+def _is_name(word: str) -> bool:
+    """Whether --module names a module, not a file of one."""
+    return re.fullmatch(r"[\w-]+", word) is not None and not Path(word).exists()

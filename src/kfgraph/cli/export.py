@@ -47,12 +47,13 @@ def run(
     reader: options.Reader = None,
     buffer: options.BufferName = None,
     module: options.Modules = None,
+    btf: options.BtfFiles = None,
 ) -> None:
     """Write a trace in a format of other tools: Perfetto, speedscope, flamegraph.pl, spreadsheets and more."""
     idle = without_effect(run, locals())
     exporter = exporter_of(format_, None if output == "-" else output)
     asked = least(min_)
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, may_be_empty=True)
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, may_be_empty=True)
     with writing(output, binary=not exporter.text) as stream:
         notices = export(loaded, exporter.name, stream, **(asked.as_arguments() if asked else {}), **filters)
     notes.tell([*idle, *notices])

@@ -30,13 +30,14 @@ def run(
     reader: options.Reader = None,
     buffer: options.BufferName = None,
     module: options.Modules = None,
+    btf: options.BtfFiles = None,
 ) -> None:
     """One HTML page with the whole trace: the answer, the call tree, the functions; it needs nothing else."""
     idle = without_effect(run, locals())
     if output in (None, "-") and sys.stdout.isatty():
         raise UsageError("a page is for a browser: a terminal cannot show it", "-o out.html")
     with writing(output) as stream:
-        loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
+        loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
         from kfgraph.analyze.calltree import call_tree
         from kfgraph.analyze.problems import problems_in
         from kfgraph.analyze.top import top

@@ -28,9 +28,10 @@ def run(
     reader: options.Reader = None,
     buffer: options.BufferName = None,
     module: options.Modules = None,
+    btf: options.BtfFiles = None,
 ) -> None:
     """What a trace is: kernel, clock, tasks, calls, losses, and how it was recorded."""
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, may_be_empty=True)
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, may_be_empty=True)
     from kfgraph.analyze.info import info
     from kfgraph.parse.compiled import compiled_loops
 

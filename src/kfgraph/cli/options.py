@@ -38,6 +38,15 @@ Modules = Annotated[
         metavar="FILE",
     ),
 ]
+BtfFiles = Annotated[
+    list[str] | None,
+    Option(
+        ("--btf",),
+        "The kernel's types (/sys/kernel/btf/vmlinux, a vmlinux or a .ko with BTF), where the trace has none; "
+        "repeatable.",
+        metavar="FILE",
+    ),
+]
 Strict = Annotated[bool, Option(("--strict",), "Exit 5 when there are problems in the data.")]
 Json = Annotated[bool, Option(("--json",), "Machine-readable output.")]
 
@@ -68,6 +77,7 @@ def open_trace(
     reader: str | None = None,
     buffer: str | None = None,
     modules: Sequence[str] | None = None,
+    btf: Sequence[str] | None = None,
     may_be_empty: bool = False,
 ) -> Trace:
     """The trace at ``path``; under ``--debug`` its tables are checked.
@@ -78,7 +88,7 @@ def open_trace(
     memory.prepare_for_numpy()
     from kfgraph.parse import load
 
-    trace = load(path, reader=reader, buffer=buffer, modules=modules or ())
+    trace = load(path, reader=reader, buffer=buffer, modules=modules or (), btf=btf or ())
     if invocation.current().debug:
         trace.check()
     if not (len(trace.calls) or may_be_empty):

@@ -48,12 +48,13 @@ def run(
     reader: options.Reader = None,
     buffer: options.BufferName = None,
     module: options.Modules = None,
+    btf: options.BtfFiles = None,
 ) -> None:
     """The call tree below a function, or of every task: who called whom, and how long each call took."""
     idle = without_effect(run, locals())
     least = own.least(min_, all_=all_, max_rows=max_rows)
     beside = own.beside(with_ or ())
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
     from kfgraph.analyze.calltree import call_tree
     from kfgraph.analyze.problems import problems_in
     from kfgraph.render.tree import open_screen, tree_view

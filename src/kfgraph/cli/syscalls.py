@@ -43,12 +43,13 @@ def run(
     reader: options.Reader = None,
     buffer: options.BufferName = None,
     module: options.Modules = None,
+    btf: options.BtfFiles = None,
 ) -> None:
     """The system calls of the command, as strace shows them: arguments, result, time; -c sums them up."""
     idle = without_effect(run, locals())
     if count and slowest is not None:
         raise UsageError("-c sums up, --slowest lists", "give one of them")
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
     from kfgraph.analyze.syscalls import chosen_calls, summed, to_dict
 
     calls = chosen_calls(loaded, names=name or (), failed=failed, slowest=slowest, **filters)

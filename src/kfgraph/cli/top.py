@@ -53,12 +53,13 @@ def run(
     reader: options.Reader = None,
     buffer: options.BufferName = None,
     module: options.Modules = None,
+    btf: options.BtfFiles = None,
 ) -> None:
     """Which functions the time went into: calls, self and total time, percentiles, and the hot paths."""
     idle = without_effect(run, locals())
     if json_ and csv:
         raise UsageError("--json and --csv are two outputs", "give one of them")
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
     from kfgraph.analyze.top import top
 
     result = top(

@@ -48,6 +48,7 @@ def run(
     reader: options.Reader = None,
     buffer: options.BufferName = None,
     module: options.Modules = None,
+    btf: options.BtfFiles = None,
     *,
     command: tuple[str, ...] = (),
 ) -> int:
@@ -69,7 +70,7 @@ def run(
         raise UsageError(f"{option} runs a command", f"kfgraph why {option} -- insmod foo.ko")
 
     def explained() -> Why:
-        loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module)
+        loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
         from kfgraph.analyze.why import why
 
         return why(loaded, error=error, **filters)
@@ -105,6 +106,5 @@ def run(
     notes.tell(idle, () if strict else notes.damage_in(loaded, filters))
     if strict:
         notes.refuse_problems(loaded)
-    if status is not None:
-        return status
-    return 0 if all_ else answer.exit_code
+    own = 0 if all_ else answer.exit_code
+    return own if status is None else status

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -31,6 +31,8 @@ _INT_SIZE = 4
 _MAX_NAME = 1024
 _DEEPEST = 32
 """Modifiers of modifiers and pointers to pointers, a few deep; a ring of them is damage."""
+_MOST_VALUES = 1024
+_FIRST_GFP_BIT = b"___GFP_DMA_BIT"
 _UNSIGNED_LONG = ("unsigned long", "long unsigned int")
 _MOST_FUNCTIONS = 1 << 18
 """Far more than any kernel has."""
@@ -40,12 +42,15 @@ class Type(NamedTuple):
     """A type with its modifiers taken off.
 
     ``kind`` is void, int, bool, pointer, enum, struct, union, float, array or unknown; ``size`` in bytes
-    (0: a pointer's, void's).
+    (0: a pointer's, void's). ``alias`` is the name that a typedef gave it first (``gfp_t``), ``names`` are those of an
+    enumeration's values.
     """
 
     kind: str
     size: int = 0
     signed: bool = False
+    alias: str = ""
+    names: tuple[tuple[int, str], ...] = ()
 
 
 class Prototype(NamedTuple):
@@ -93,7 +98,12 @@ class Btf:
         Raises:
             ValueError: one of them is no BTF, or they are of different byte orders.
         """
-        first, more = cls(base), cls(data)
+        return cls.extended(cls(base), data)
+
+    @classmethod
+    def extended(cls, first: Btf, data: bytes) -> Btf:
+        """The same with a base that was read."""
+        more = cls(data)
         if first._order != more._order:
             raise ValueError("BTF of two byte orders")
         more._types = first._types + more._types
@@ -145,25 +155,68 @@ class Btf:
         return f"{word} {name or '{...}'}" if word else {"_Bool": "bool"}.get(name, name)
 
     def _type(self, number: int) -> Type:
+        alias = ""
         for _ in range(_DEEPEST):
             if number == 0:
                 return Type("void")
             place = self._place(number)
             if place is None:
                 break
-            _, info, size = self._at(place)
+            at, info, size = self._at(place)
             kind = info >> 24 & 0x1F
             if kind in _MODIFIERS:
+                if kind == _TYPEDEF:
+                    alias = alias or self._string(at).decode("utf-8", "replace")
                 number = size
                 continue
             if kind == _INT and place + 16 <= len(self._types):
                 (encoding,) = struct.unpack_from(self._order + "I", self._types, place + 12)
                 is_bool = bool(encoding >> 24 & _BOOL)
-                return Type("bool" if is_bool else "int", size, bool(encoding >> 24 & _SIGNED))
+                return Type("bool" if is_bool else "int", size, bool(encoding >> 24 & _SIGNED), alias)
             if kind in (_ENUM, _ENUM64):
-                return Type("enum", size, True)
-            return Type(_KINDS.get(kind, "unknown"), 0 if kind in (_PTR, _ARRAY) else size)
+                return Type("enum", size, True, alias, tuple(self._values(place)))
+            return Type(_KINDS.get(kind, "unknown"), 0 if kind in (_PTR, _ARRAY) else size, alias=alias)
         return Type("unknown")
+
+    def _values(self, place: int) -> Iterator[tuple[int, str]]:
+        """The values of an enumeration, at most as many as a person would look through."""
+        _, info, _ = self._at(place)
+        wide = info >> 24 & 0x1F == _ENUM64
+        layout = self._order + ("Iii" if wide else "Ii")
+        step = struct.calcsize(layout)
+        for at in range(place + 12, place + 12 + step * min(info & 0xFFFF, _MOST_VALUES), step):
+            if at + step > len(self._types):
+                return
+            name, low, *high = struct.unpack_from(layout, self._types, at)
+            value = (low & 0xFFFFFFFF) | high[0] << 32 if wide else low
+            yield value, self._string(name).decode("utf-8", "replace")
+
+    @cached_property
+    def long_size(self) -> int:
+        """Bytes of a long of the kernel; 0 where the types do not tell."""
+        for place in self._places:
+            at, info, size = self._at(place)
+            if info >> 24 & 0x1F == _INT and self._string(at) in (b"long unsigned int", b"unsigned long", b"long int"):
+                return size
+        return 0
+
+    @property
+    def big_endian(self) -> bool:
+        """The byte order of the kernel."""
+        return self._order == ">"
+
+    @cached_property
+    def gfp_bits(self) -> dict[int, str]:
+        """The bits of a gfp_t by name (``__GFP_IO``), where the types tell them: since Linux 6.10."""
+        for place in self._places:
+            _, info, _ = self._at(place)
+            if info >> 24 & 0x1F == _ENUM and info & 0xFFFF and self._string(self._at(place + 12)[0]) == _FIRST_GFP_BIT:
+                return {
+                    1 << bit: name.removeprefix("_").removesuffix("_BIT")
+                    for bit, name in self._values(place) if name.endswith("_BIT") and 0 <= bit < 32
+                    and not name.endswith("_LAST_BIT")
+                }  # fmt: skip
+        return {}
 
     def _at(self, place: int) -> tuple[int, int, int]:
         name, info, size = struct.unpack_from(self._order + "III", self._types, place)

@@ -81,7 +81,7 @@ def read_module(path: str | Path) -> Module:
         # A pipe would be emptied, and is perhaps the command's own standard input.
         if not stat.S_ISREG(Path(path).stat().st_mode):
             raise InputError(f"{shown}: not a regular file")
-        data = _unpack(Path(path).read_bytes())
+        data = unpacked(Path(path).read_bytes())
     except OSError as problem:
         raise InputError(f"{shown}: {problem.strerror or 'cannot be unpacked'}") from problem
     except (EOFError, lzma.LZMAError, ValueError) as problem:
@@ -125,7 +125,12 @@ def _init(functions: tuple[ModuleFunction, ...], traceable: frozenset[str]) -> s
     return next((f.name for f in functions if (f.section, f.offset) == at and f.name in traceable), "")
 
 
-def _unpack(data: bytes) -> bytes:
+def unpacked(data: bytes) -> bytes:
+    """What xz, gzip or zstd packed; the bytes themselves where none did.
+
+    Raises:
+        ValueError, EOFError, OSError, lzma.LZMAError: what is packed is damaged.
+    """
     if data[:6] == b"\xfd7zXZ\0":
         return lzma.decompress(data)
     if data[:2] == b"\x1f\x8b":

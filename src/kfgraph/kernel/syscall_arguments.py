@@ -72,7 +72,7 @@ def _words(kinds: str, registers: Sequence[int], paths: list[str], arch: str) ->
             yield str(_int(low))
         elif kind == "o":
             flags = low
-            yield _open_flags(low) if _GENERIC_FLAGS.fullmatch(arch) else hex(low)
+            yield open_flags(low, arch=arch) or hex(low)
         elif kind == "m":
             yield f"0{low & 0o7777:o}"
         else:
@@ -83,7 +83,10 @@ def _int(low: int) -> int:
     return low - (1 << 32) if low >> 31 else low
 
 
-def _open_flags(flags: int) -> str:
+def open_flags(flags: int, *, arch: str) -> str:
+    """``O_RDWR|O_CREAT``; "" on an architecture that has other bits."""
+    if not _GENERIC_FLAGS.fullmatch(arch):
+        return ""
     names = [_ACCESS[flags & 3] if flags & 3 < 3 else "3"]
     rest = flags & ~3
     for bit, name in _OPEN.items():

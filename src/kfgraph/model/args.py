@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,9 @@ class Args(Protocol):
 
     def text(self, row: int) -> str | None:
         """``lock=0xffff..., flags=0``, as the tracer prints them; None where none were recorded."""
+
+    def word(self, row: int, place: int, value: int) -> str:
+        """What the type of the argument at ``place`` calls this value; "" where there is no word, or no type."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,19 +32,30 @@ class TextArgs:
         at = int(self.index[row])
         return None if at < 0 else self.texts[at]
 
+    def word(self, row: int, place: int, value: int) -> str:
+        """None: the tracer printed numbers, and no types."""
+        return ""
+
+
+class Describes(Protocol):
+    """Who makes text of registers: names and types come from BTF where there is some."""
+
+    def __call__(self, func: int, values: Sequence[int]) -> str:
+        """``name=value, ...`` of the arguments of the function of this code."""
+
+    def word(self, func: int, place: int, value: int) -> str:
+        """See :meth:`Args.word`."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RawArgs:
-    """Raw register values: call ``row`` has ``count[row]`` of them at ``values[offset[row]:]``.
-
-    ``describe(func, values)`` makes the text (names and types come from BTF where the trace has it).
-    """
+    """Raw register values: call ``row`` has ``count[row]`` of them at ``values[offset[row]:]``."""
 
     func: npt.NDArray[np.int32]
     offset: npt.NDArray[np.int32]
     count: npt.NDArray[np.uint8]
     values: npt.NDArray[np.uint64]
-    describe: Callable[[int, Sequence[int]], str]
+    describe: Describes
 
     def text(self, row: int) -> str | None:
         """The registers as ``describe`` words them."""
@@ -50,3 +64,7 @@ class RawArgs:
             return None
         at = int(self.offset[row])
         return self.describe(int(self.func[row]), [int(v) for v in self.values[at : at + n]])
+
+    def word(self, row: int, place: int, value: int) -> str:
+        """By the function's prototype."""
+        return self.describe.word(int(self.func[row]), place, value)

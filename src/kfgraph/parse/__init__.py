@@ -105,6 +105,7 @@ def load(
     reader: str | None = None,
     buffer: str | None = None,
     modules: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    btf: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
 ) -> Trace:
     """Read a trace: a file, ``-`` for standard input, or an open binary file or pipe.
 
@@ -112,7 +113,9 @@ def load(
     of several trace buffers in a trace.dat (the main one by default). A companion file beside the
     trace (``TRACE.kfgraph.json``) is used where there is one. ``modules`` is a file of a kernel
     module, or several (.ko, .xz, .zst, .gz, or a directory of them): they name functions of modules that were gone when
-    the trace was written. What cannot be read becomes a Notice as long as there is something that can.
+    the trace was written. ``btf`` is a file with the kernel's types, or several (/sys/kernel/btf/vmlinux, a vmlinux or
+    a module with a section .BTF): names and types of arguments and what functions return, where the trace does not
+    tell. What cannot be read becomes a Notice as long as there is something that can.
     The columns of the tables are not to be written to: numpy refuses that.
 
     Raises:
@@ -125,14 +128,17 @@ def load(
     with Input(path) as source:
         chosen, text_or_bytes = _reader_for(source, reader)
         trace = chosen.load(text_or_bytes, buffer)
-    files = [modules] if isinstance(modules, (str, os.PathLike)) else modules
-    given = Given(tuple(os.fspath(module) for module in files))
+    given = Given(_paths(modules), _paths(btf))
     file = companion_of(source.path)
     if file is not None:
         from kfgraph.parse import companionfile
 
         trace, given = companionfile.attach(trace, file), replace(given, companion_name=file.name)
     return passes.apply(trace, given).read_only()
+
+
+def _paths(given: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:
+    return tuple(os.fspath(one) for one in ([given] if isinstance(given, (str, os.PathLike)) else given))
 
 
 def _reader_for(source: Input, name: str | None) -> tuple[Reader, Input | PlainText]:

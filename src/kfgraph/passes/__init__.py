@@ -32,6 +32,10 @@ def _with_modules(trace: Trace, given: Given) -> bool:
     return bool(given.modules) or (loaded and not bool(trace.symbols.resolved[1:].all()))
 
 
+def _with_types(trace: Trace, given: Given) -> bool:
+    return bool(given.btf)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Pass:
     """One pass: ``kfgraph.passes.NAME``, imported only where ``needed`` says that there is something for it."""
@@ -45,6 +49,7 @@ PASSES = (
     Pass("command", _with_companion),
     Pass("module_names", _with_modules),
     Pass("return_types", _with_companion),
+    Pass("btf", _with_types),
 )
 """Every pass, in the order in which they run."""
 

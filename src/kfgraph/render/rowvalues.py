@@ -9,11 +9,13 @@ from functools import cached_property
 import numpy as np
 
 from kfgraph.analyze.retval import returned_type, value_text, values_of
+from kfgraph.kernel.argument_text import word_by_name
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
 
 WORDS = ("args", "returns", "cpu")
+_NUMBER = re.compile(r"(\w+)=(-?(?:0x[0-9a-f]+|[0-9]+))")
 _KERNEL_POINTER = re.compile(r"\b0x([89a-f][0-9a-f]{15})\b")
 
 
@@ -38,7 +40,23 @@ class RowValues:
         if "args" not in self._wanted or row < 0 or calls.args is None:
             return ""
         text = calls.args.text(row)
-        return f"({shortened(spelt_out(text))})" if text else ""
+        if not text:
+            return ""
+        words = (self._worded(row, place, one) for place, one in enumerate(text.split(", ")))
+        return f"({shortened(spelt_out(', '.join(words)))})"
+
+    def _worded(self, row: int, place: int, argument: str) -> str:
+        """``flags=0x2`` -> ``flags=O_RDWR``, where the value has a name."""
+        said = _NUMBER.fullmatch(argument)
+        trace = self._trace
+        if said is None or trace.calls.args is None:
+            return argument
+        name, value = said[1], int(said[2], 0)
+        word = trace.calls.args.word(row, place, value)
+        if not word:
+            function = trace.symbols.names[int(trace.calls.func[row])].partition(".")[0]
+            word = word_by_name(function, name, value, arch=trace.meta.arch)
+        return f"{name}={word}" if word else argument
 
     def returns(self, node: int) -> str:
         """`` = 3``, `` = NULL``, `` = true``; "" where nothing was recorded or nothing is returned."""

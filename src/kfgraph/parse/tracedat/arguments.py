@@ -1,12 +1,10 @@
-"""Prototypes of the kernel's functions, by the BTF that trace-cmd 3.4 puts in the file: what their recorded
-argument registers mean, and what they return."""
+"""Prototypes of the kernel's functions, by the BTF that trace-cmd 3.4 puts in the file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from kfgraph.kernel.btf import Btf, Prototype, Type
+from kfgraph.kernel.btf import Btf, Prototype
 from kfgraph.kernel.types import returned_of
 from kfgraph.model.symbols import Returned, SymbolTable
 from kfgraph.tracefile.contents import Contents
@@ -48,6 +46,10 @@ class Prototypes:
         prototype = self.prototype(code)
         return None if prototype is None else returned_of(prototype, long_size=self.long_size)
 
+    def gfp_bits(self) -> dict[int, str]:
+        """The bits of a gfp_t by name, as far as the types tell."""
+        return self._btf.gfp_bits if self._btf is not None else {}
+
     def _look_up(self, func: int) -> Prototype | None:
         if not self._symbols.resolved[func] or self._symbols.modules[func]:
             # The BTF is the kernel image's; modules have their own, which is not in the file.
@@ -70,43 +72,3 @@ class Prototypes:
             if section is not None:
                 self._data = section.data
         return self._data
-
-
-class Describer:
-    """(function code, register values) -> text.
-
-    Values print as the kernel prints them: pointers and unsigned numbers in hex, signed ones and
-    enumerations in decimal, cut to the width of their type (the rest of a register is junk).
-    """
-
-    def __init__(self, prototypes: Prototypes) -> None:
-        self._prototype = prototypes.prototype
-        self._long = prototypes.long_size
-
-    def __call__(self, func: int, values: Sequence[int]) -> str:
-        """``name=value, ...``."""
-        prototype = self._prototype(func)
-        if prototype is None:
-            return ", ".join(f"0x{value:x}" for value in values)
-        left = list(values)
-        parts = []
-        for name, ctype in prototype.parameters:
-            if not left:
-                parts.append("...")
-                break
-            parts.append(f"{name or '?'}={self._value(ctype, left)}")
-        return ", ".join(parts)
-
-    def _value(self, ctype: Type, left: list[int]) -> str:
-        value = left.pop(0)
-        if ctype.kind in ("struct", "union", "array", "unknown"):
-            words = [value]
-            while len(words) * self._long < ctype.size and left:
-                words.append(left.pop(0))
-            short = ":..." if len(words) * self._long < ctype.size else ""
-            return "{" + ":".join(f"0x{word:x}" for word in words) + short + "}"
-        bits = 8 * ctype.size if 0 < ctype.size < self._long else 8 * self._long
-        value &= (1 << bits) - 1
-        if ctype.signed:
-            return str(value - (value >> bits - 1 << bits))
-        return f"0x{value:x}"

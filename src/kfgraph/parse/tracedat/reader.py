@@ -243,7 +243,7 @@ class Reading:
         if calls.caller is not None:
             calls = calls.with_columns(caller=callers[calls.caller])
         if paired.arg is not None:
-            from kfgraph.parse.tracedat.arguments import Describer
+            from kfgraph.kernel.argument_text import Describer
 
             values = self.decoder.argument_values()
             known = paired.arg >= 0
