@@ -211,7 +211,7 @@ NOTICES: dict[str, NoticeKind] = {
     "types-refused": NoticeKind("incomplete", "{file} names no type: {why}"),
     "types-unproved": NoticeKind(
         "note",
-        "{file} does not tell of which kernel it is: its types are used, as it knows {n_known:,} of {n_asked:,} "
+        "{file} does not tell of which kernel it is: its types are used, as it knows {n_known} of {n_asked} "
         "functions of this trace",
     ),
     "companion-mismatch": NoticeKind(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
@@ -225,14 +225,17 @@ class _Step:
 def _step(trace: Trace, seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], error: int) -> _Step:
     same = [i for i, kind in enumerate(kinds) if kind is Kind.SAME]
     real = [i for i in same if not unwinding.gives_back(seen.name(children[i]))]
+    if all(unwinding.may_give_up(seen.name(children[i])) for i in real):
+        # All may be parts of giving up: the first of them counts as much as the others.
+        real = same if real else []
     masked = not real and bool(same)
     if same and not masked:
-        return _carried(trace, seen, children, kinds, real, masked=False)
+        return _carried(trace, seen, children, kinds, error, real, same, masked=False)
     through = _through_unknown(trace, seen, children, kinds, error)
     if through is not None:
         return through
     if same:
-        return _carried(trace, seen, children, kinds, same, masked=True)
+        return _carried(trace, seen, children, kinds, error, same, same, masked=True)
     return _changed(seen, children, kinds, error)
 
 
@@ -263,8 +266,9 @@ def _through_unknown(
 
 
 def _carried(
-    trace: Trace, seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], same: list[int], *, masked: bool
-) -> _Step:
+    trace: Trace, seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], error: int, same: list[int],
+    every: Sequence[int], *, masked: bool,
+) -> _Step:  # fmt: skip
     """The callee that handed the same error up: the last one, unless it was only given the error itself."""
     last = same[-1]
     for earlier in reversed(same[:-1]):
@@ -275,24 +279,76 @@ def _carried(
         if not _was_handed(trace, seen, children[last]):
             break
         last = earlier
-    child = children[last]
-    after = [k for k in range(last + 1, len(children)) if kinds[k] in (Kind.FINE, Kind.UNKNOWN)]
+    late = _before_the_clean_up(seen, children, kinds, same[: same.index(last) + 1])
+    child = children[late]
+    after = [k for k in range(late + 1, len(children)) if kinds[k] in (Kind.FINE, Kind.UNKNOWN)]
     work = [k for k in after if unwinding.does_work(seen.name(children[k])) and k not in same]
-    done = [k for k in work if kinds[k] is Kind.FINE and unwinding.goes_on(seen.name(children[k]))]
+    done = [k for k in work if kinds[k] is Kind.FINE and _succeeded(seen, children[k])]
     if done and seen.name(children[done[-1]]) != seen.name(child):
         name, later = seen.name(child), seen.name(children[done[-1]])
         doubt = f"{name} had returned the same error, but {later} ran after it and did not fail"
-        return _Step(sure=False, doubts=(doubt,), candidates=(child,))
+        masking = [children[i] for i in every if i > done[-1]]
+        if masking:
+            return _Step(masking[-1], "return value", sure=False, doubts=(doubt,), candidates=(child,))
+        # What failed later in another way may have become this error.
+        other = _changed(seen, children[late + 1 :], kinds[late + 1 :], error)
+        other = other if other.row >= 0 else _Step()
+        candidates = (*other.candidates, child)
+        return replace(other, sure=False, doubts=(doubt, *other.doubts), candidates=candidates)
+    begun = [children[k] for k in work if kinds[k] is Kind.UNKNOWN and unwinding.goes_on(seen.name(children[k]))]
+    if begun and seen.name(begun[-1]) != seen.name(child):
+        doubt = f"{seen.name(child)} had returned the same error, but {seen.name(begun[-1])} ran after it"
+        return _Step(sure=False, doubts=(doubt,), candidates=(child,), first=(begun[-1],))
     if work:
         name, later = seen.name(child), seen.name(children[work[0]])
         doubt = f"{later} ran after {name} had failed: the caller may have ignored that failure"
         return _Step(child, "return value", sure=False, doubts=(doubt,), candidates=(int(trace.calls.parent[child]),))
+    rival = children[last] if late != last else _just_before(seen, children, kinds, every, last)
     candidates = tuple(children[i] for i in same if i != last)[-2:] if masked else ()
-    rival = _just_before(seen, children, kinds, same, last)
+    passed = [children[k] for k in after if kinds[k] is Kind.FINE and not _ends(seen.name(children[k]))]
+    if rival < 0 and passed and not masked:
+        doubt = f"{seen.name(passed[-1])} ran after {seen.name(child)} had failed, and succeeded"
+        return _Step(child, "return value", sure=False, doubts=(doubt,), candidates=(int(trace.calls.parent[child]),))
     if rival >= 0 and not masked:
-        doubt = f"{seen.name(rival)} had returned the same error before {seen.name(child)}"
+        order = "after" if late != last else "before"
+        doubt = f"{seen.name(rival)} had returned the same error {order} {seen.name(child)}"
         return _Step(child, "return value", sure=False, doubts=(doubt,), candidates=(rival,))
     return _Step(child, "return value", candidates=candidates)
+
+
+def _succeeded(seen: Outcomes, row: int) -> bool:
+    """Whether the call shows that its caller went on: by its name it begins something, and its value is a success."""
+    name = seen.name(row)
+    if not unwinding.goes_on(name):
+        return False
+    # A clone without its return value leaves what was in the register.
+    return seen.typed(row) or (".isra" not in name and seen.raw(row) & 0xFFFFFFFF < 1 << 24)
+
+
+def _before_the_clean_up(
+    seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], same: Sequence[int]
+) -> int:
+    """Of the callees ``same`` that returned the error the last but for those that may be what its caller did after it:
+    by their names a part of giving up, or without a type that can hold an error."""
+    for i in reversed(range(len(same))):
+        name = seen.name(children[same[i]])
+        weak = unwinding.may_give_up(name) or (not seen.typed(children[same[i]]) and _may_be_left(name))
+        between = range(same[i - 1] + 1, same[i]) if i else ()
+        worked = any(kinds[k] is Kind.FINE and unwinding.does_work(seen.name(children[k])) for k in between)
+        if not weak or not i or worked:
+            return same[i]
+        if seen.name(children[same[i - 1]]) == name:
+            return same[i]
+    return same[-1]
+
+
+def _ends(name: str) -> bool:
+    """Whether it is usual, by its name, that the function runs after a failure."""
+    return unwinding.may_give_up(name) or unwinding.tells(name)
+
+
+def _may_be_left(name: str) -> bool:
+    return ".isra" in name or unwinding.tells(name)
 
 
 def _just_before(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], same: Sequence[int], last: int) -> int:
@@ -326,7 +382,7 @@ def _was_handed(trace: Trace, seen: Outcomes, row: int) -> bool:
 def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], error: int) -> _Step:
     """No callee returned this error: did the last thing that failed become it?"""
     unknown_after: list[int] = []
-    passed = ""
+    passed, zero = "", -1
     for i in range(len(children) - 1, -1, -1):
         child, kind = children[i], kinds[i]
         name = seen.name(child)
@@ -338,6 +394,8 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
         if unknown_after:
             break
         denied = kind is Kind.FALSE and -error in (EPERM, EACCES)
+        if kind is Kind.FINE and not seen.typed(child) and not seen.raw(child):
+            zero = child if zero < 0 else zero
         if kind in (Kind.FINE, Kind.FALSE) and not denied and not unwinding.does_work(name):
             # By its name it may be a part of giving up; that is no proof.
             passed = passed or name
@@ -355,18 +413,22 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
             return _Step(
                 child, evidence, sure=not (weak or passed), doubts=doubts, candidates=_above(seen, child, passed)
             )
-        if kind is Kind.FINE and not seen.typed(child) and not seen.raw(child) & 0xFF:
-            # Zero of a type that is not known: success, or NULL or false.
+        if child == zero and -error in NOT_FOUND and unwinding.looks_for(name):
             doubt = (f"{name} returned 0 last, which may be NULL or false",)
-            if -error in NOT_FOUND and unwinding.looks_for(name):
-                evidence = "it found nothing, and its caller gave up right after"
-                return _Step(child, evidence, sure=False, doubts=doubt, candidates=_above(seen, child, "x"))
-            if -error in (EPERM, EACCES):
-                return _Step(sure=False, doubts=doubt, candidates=(child,))
+            evidence = "it found nothing, and its caller gave up right after"
+            return _Step(child, evidence, sure=False, doubts=doubt, candidates=_above(seen, child, "x"))
         if denied:
             return _Step(child, "it returned false, and its caller gave up right after", sure=False)
         break
-    return _Step(first=tuple(unknown_after[:1]), candidates=tuple(unknown_after[1:2]))
+    first, candidates = tuple(unknown_after[:1]), tuple(unknown_after[1:2])
+    if zero >= 0 and not first:
+        # Zero of a type that is not known: success, or NULL or false.
+        doubt = (f"{seen.name(zero)} returned 0, which may be NULL or false",)
+        if -error == ENOMEM and not unwinding.gives_back(seen.name(zero)):
+            evidence = "it returned 0, perhaps NULL, and its caller gave up"
+            return _Step(zero, evidence, sure=False, doubts=doubt, candidates=_above(seen, zero, "x"))
+        return _Step(sure=False, doubts=doubt, candidates=(zero,))
+    return _Step(first=first, candidates=candidates)
 
 
 def _by_shape(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
@@ -383,6 +445,7 @@ def _by_shape(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
             # It tells of a module that is going, too.
             likely = [r for r in likely if "notifier" not in seen.name(r)]
         # Where all give something back, it is that which failed.
+        likely = [r for r in likely if not unwinding.may_give_up(seen.name(r))] or likely
         likely = likely or [r for r in children if modules[int(trace.calls.func[r])] and not seen.known(r)]
         if not likely:
             break

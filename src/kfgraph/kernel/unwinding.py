@@ -53,6 +53,10 @@ reset restore default defaults off recover recovery clear error errors err fail 
 """
 _AFTERMATH = frozenset(_AFTERMATH_WORDS.split())
 """With these words it is what is done after a failure that begins."""
+_QUIETENS_WORDS = """
+flush park quiesce halt sleep rewind finish end leave abandon shut relinquish retire withdraw wipe scrub erase flushing
+"""
+_QUIETENS = frozenset(_QUIETENS_WORDS.split()) | _AFTERMATH
 _LOOKS_FOR = re.compile(r"(?:^|_)(?:k?v?z?(?:m|c)?alloc|alloc|kmemdup|kstrdup|dup|new|create)(?:_|$|\d)|alloc")
 
 
@@ -118,6 +122,14 @@ def goes_on(name: str) -> bool:
     and setting may be a part of giving up."""
     words = plain(name).lower().split("_")
     return not gives_back(name) and not _GOES_ON.isdisjoint(words) and _AFTERMATH.isdisjoint(words)
+
+
+@lru_cache(maxsize=4096)
+def may_give_up(name: str) -> bool:
+    """Whether the function, by its name, may be a part of giving up: it quietens, puts right or gives back. A weak
+    sign: such a function may fail by itself."""
+    words = plain(name).lower().split("_")
+    return gives_back(name) or (not _QUIETENS.isdisjoint(words) and _GOES_ON.isdisjoint(words))
 
 
 _SEARCHES = frozenset(["find", "lookup", "search"])
