@@ -26,6 +26,8 @@ from kfgraph.model.trace import Trace
 EPERM, ENOMEM, EACCES = 1, 12, 13
 NOT_FOUND = (2, 3, 6, 19)
 """ENOENT, ESRCH, ENXIO, ENODEV: what a caller makes of a look-up that returned NULL."""
+_OF_NOTHING = (EPERM, ENOMEM, EACCES, 16, *NOT_FOUND)
+"""What callers make of NULL or false; 16 (EBUSY): of a region that could not be claimed."""
 NOTIFY_STOP_MASK = 0x8000
 
 
@@ -421,7 +423,7 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
             return _Step(child, "it returned false, and its caller gave up right after", sure=False)
         break
     first, candidates = tuple(unknown_after[:1]), tuple(unknown_after[1:2])
-    if zero >= 0 and not first:
+    if zero >= 0 and not first and -error in _OF_NOTHING:
         # Zero of a type that is not known: success, or NULL or false.
         doubt = (f"{seen.name(zero)} returned 0, which may be NULL or false",)
         if -error == ENOMEM and not unwinding.gives_back(seen.name(zero)):

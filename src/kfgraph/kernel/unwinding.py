@@ -15,7 +15,7 @@ unhash unwire unreserve uncharge uninstall going bye freeing releasing removing 
 """
 _GIVES_BACK = frozenset(_GIVES_BACK_WORDS.split())
 _GIVES_BACK_WHOLE = re.compile(
-    r"_{0,3}(?:k?v?z?free\w*|kfree\w*|iput\w*|dput\w*|mntput\w*|fput\w*|bdput|putname|brelse\w*|module_put|"
+    r"_{0,3}(?:k?v?z?free\w*|kfree\w*|iput\w*|dput\w*|mntput\w*|fput\w*|bdput|putname|brelse\w*|module_put|consume_skb\w*|"
     r"path_put|up_(?:read|write)|up|call_rcu\w*|synchronize_\w+|__wait_rcu_gp|rcu_barrier\w*|devres_release\w*|"
     r"device_links_no_driver|driver_sysfs_remove|pm_runtime_\w*put\w*|pm_request_idle|kobject_uevent\w*|"
     r"add_device_randomness)"
