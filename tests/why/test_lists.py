@@ -122,3 +122,30 @@ def test_a_module_is_named_as_such_or_by_its_file(tmp_path) -> None:
     assert code == 6 and "no call returned an error" in err
     code, _, err = kfgraph("errors", trace, "--module", tmp_path / "foo.ko")
     assert code == 5 and "foo.ko" in err
+
+
+@pytest.mark.parametrize(
+    ("entered", "worded"),
+    [
+        (
+            "path=0x47e113 buf=0x7ffc bufsiz=4096 __path_val=/proc/self/exe",
+            '"/proc/self/exe", buf=0x7ffc, bufsiz=0x1000',
+        ),
+        ("path=0x47e113 buf=0x7ffc bufsiz=4095", "path=0x47e113, buf=0x7ffc, bufsiz=4095"),
+        ("name=0x55b7 flags=0 __name_val=/mnt", '"/mnt", flags=0'),
+        ("filename=0x1 mode=4 __filename_val=/a b", '"/a b", mode=4'),
+        ("dfd=4294967196 pathname=0x1 flags=4294963200 __pathname_val=x", '"x", dfd=-100, flags=-4096'),
+        ("dfd=4294963199 flags=4294967296", "dfd=0xffffefff, flags=0x100000000"),
+        ("__buf_val=name_val=/x fd=2", "fd=2"),
+    ],
+)
+def test_paths_are_what_the_kernel_read_and_no_addresses(entered: str, worded: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.txt"
+    path.write_text(
+        "cpus=1\n"
+        f"             cat-5     [000]   100.000090: sys_enter_readlink:   __syscall_nr=89 {entered}\n"
+        "             cat-5     [000]   100.000100: funcgraph_entry:                   |  __x64_sys_readlink() {\n"
+        "             cat-5     [000]   100.000110: funcgraph_exit:       + 10.000 us  |  }\n"
+    )
+    (only,) = system_calls(kfgraph.load(path))
+    assert only.worded == f"readlink({worded})"

@@ -25,7 +25,8 @@ from kfgraph.model.trace import Trace
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-_PATH = re.compile(r"__(?:file|path|dev_|dir_|old|new|special)?name_val=(.*?)(?= \w+=|$)|\bpath=\"?([^\"]*)")
+# What the kernel read of a name (7.2), and what a probe did. ``path=0x47e113`` is where readlink's stands.
+_PATH = re.compile(r"__(?:(?:file|path|dev_|dir_|old|new|special)?name|path)_val=(.*?)(?= \w+=|$)|\bpath=\"([^\"]*)")
 _CODE = re.compile(r"error_code[=:]\s*(0x[0-9a-f]+|-?\d+)")
 _ARGUMENT = re.compile(r"(\w+)[=:] ?(\S+?)(?:,|(?= )|$)")
 _POINTERS_TO_PATHS = ("filename", "pathname", "path", "dir_name", "name", "oldname")
