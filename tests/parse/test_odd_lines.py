@@ -56,6 +56,14 @@ def test_latency_letters_are_a_column_and_other_words_a_prefix(letters: str, con
     assert trace.calls.cpu.tolist() == [0 if context is not None else -1] * 2
 
 
+@pytest.mark.parametrize("letters", [word for word in NO_LETTERS if len(word) > 3])
+def test_one_line_with_other_letters_is_left_out(letters: str) -> None:
+    lines = [f" 0)  {'d.h1.' if i != 4 else letters} |   1.234 us    |  f{i}();\n" for i in range(9)]
+    trace = read("# tracer: function_graph\n#\n" + "".join(lines))
+    assert rows(trace, "context") == [(f"f{i}", HARDIRQ) for i in range(9) if i != 4]
+    assert {notice.code: notice.n for notice in trace.notices} == {"unread-line": 1}
+
+
 def cut(*lines: str) -> Trace:
     return read("cpus=1\n" + "".join(lines))
 
