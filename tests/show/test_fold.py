@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -18,6 +20,7 @@ from kfgraph.analyze.fold import Folded, Kind, fold
 from kfgraph.analyze.repeats import fold_repeats
 from kfgraph.errors import NoMatchError
 from kfgraph.model.calls import Flag
+from kfgraph.model.symbols import Returned
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
 
@@ -47,6 +50,16 @@ def shown(folded: Folded) -> list[str]:
         hidden = f" … {folded.hidden_calls[i]}" if folded.hidden_calls[i] else ""
         rows.append(f"{indent}{name}{times}{hidden}")
     return rows
+
+
+class Prototypes:
+    """What functions return, by name."""
+
+    def __init__(self, names: Any, types: dict[str, Returned]) -> None:
+        self.names, self.types = names, types
+
+    def returned(self, code: int) -> Returned | None:
+        return self.types.get(self.names[code])
 
 
 def tree_of(trace: Trace, root: str = "root") -> TreeTable:
@@ -307,3 +320,25 @@ def test_large_shapes_fold_within_the_limit(trace: Trace) -> None:
     assert folded.n_shown + folded.n_hidden == len(trace.calls)
     everything = fold(tree, FoldOptions(max_rows=None, repeats=False))
     assert everything.n_shown == len(trace.calls)
+
+
+@pytest.mark.parametrize("n_others", range(40))
+def test_what_stands_deeper_is_of_another_shape_whatever_its_function(n_others: int) -> None:
+    beside, below = call("step", 1, call("a", 1), call("b", 1)), call("step", 1, call("a", 1, call("b", 1)))
+    # The numbers of the functions grow with those before them.
+    others = [call(f"x{i}", 1) for i in range(n_others)]
+    trace = trace_of([call("root", 1, *others, beside, below, below, beside, beside, below)])
+    rows = shown(fold(tree_of(trace), FoldOptions(max_rows=None)))[1 + n_others :]
+    steps = [(row.strip(), rows[i + 2].startswith(" " * 6)) for i, row in enumerate(rows) if "step" in row]
+    assert steps == [("step", False), ("step x2", True), ("step x2", False), ("step", True)]
+
+
+def test_a_failed_root_is_shown_also_where_the_last_call_of_all_failed_with_many() -> None:
+    many = [call("busy", 1, retval=(1 << 32) - 16) for _ in range(40)]
+    roots = [call("root", 5, call("open", 5, retval=(1 << 32) - 2), retval=(1 << 32) - 2)]
+    trace = trace_of([*roots, call("other", 5, *many, retval=0)])
+    names = ["root", "open", "busy", "other"]
+    returned = Returned("int", 32, True, "int", signed=True)
+    symbols = replace(trace.symbols, prototypes=Prototypes(trace.symbols.names, dict.fromkeys(names, returned)))
+    folded = fold(call_tree(replace(trace, symbols=symbols), root=["root", "other"]).tree, FoldOptions(errors=True))
+    assert [row.split(" …")[0] for row in shown(folded)][:2] == ["root", "  open"]

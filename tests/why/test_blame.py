@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from builder.tables import Call, call, trace_of
-from kfgraph.analyze.why import why
+from kfgraph.analyze.why import path_of, why
 from kfgraph.errors import NoMatchError
 from kfgraph.model.companion import Companion, ReturnProbe
 from kfgraph.model.symbols import Returned
@@ -412,3 +412,28 @@ def test_a_nothing_that_no_module_passed_on_is_told_of_callbacks_only() -> None:
     assert swallowed(call("foo_init [foo]", 5, call("foo_led [foo]", retval=error(19)), retval=0)) == []
     for name, number in (("foo_order", 1), ("foo_release", 5), ("foo_report", 5)):
         assert swallowed(call("really_probe", 5, call(f"{name} [foo]", retval=error(number)), retval=0)) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "after", "sure"), [(12, (), True), (12, ("foo_log",), False), (22, (), False), (22, ("foo_log",), False)]
+)
+def test_null_is_sure_only_as_enomem_with_nothing_after_it(number: int, after: tuple[str, ...], sure: bool) -> None:
+    types = {"foo_init": INT, "foo_get": POINTER, "foo_log": INT}
+    tree = call("foo_init", 5, call("foo_get", retval=0), *(call(n, retval=0) for n in after), retval=error(number))
+    found = answer(tree, types=types)
+    assert (found.birth.step.function, found.birth.sure) == ("foo_get", sure)
+    assert found.doubts == tuple(f"{name} ran after foo_get had failed, and succeeded" for name in after)
+
+
+def test_the_way_is_the_modules_part_or_the_ends_of_a_long_one() -> None:
+    def chain(*names: str) -> Call:
+        *above, last = names
+        tree = call(last, retval=error(5))
+        for name in reversed(above):
+            tree = call(name, 5, tree, retval=error(5))
+        return tree
+
+    for n, way in ((2, "f0 f1"), (5, "f0 f1 f2 f3 f4"), (6, "f0 … f2 f3 f4 f5"), (9, "f0 … f5 f6 f7 f8")):
+        assert path_of(answer(chain(*(f"f{i}" for i in range(n))))) == way.split()
+    long = [f"f{i}" for i in range(9)]
+    assert path_of(answer(chain(*long, "g [foo]", "h [foo]", "kmalloc"))) == ["g", "h", "kmalloc"]
