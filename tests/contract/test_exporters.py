@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -196,3 +197,24 @@ def test_a_pipe_that_closes_is_no_error() -> None:
     line = f"{sys.executable} -m kfgraph export examples/insmod-fail19.dat --format csv | head -1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=REPOSITORY, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("row,parent,")
+
+
+def test_chrome_knows_tasks_by_their_pid_and_all_other_tracks_by_numbers_beyond_every_pid() -> None:
+    idle = [Task(0, "<idle>", 0), Task(0, "<idle>", 1), Task(4_194_303, "last")]
+    tick = [call("tick", 5, context=2, cpu=3)]
+    trace = trace_of([call("a")], [call("b", 9, *tick)], [call("c")], tasks=idle)
+    found = json.loads(exported(trace, "chrome"))["traceEvents"]
+    numbers = {e["args"]["name"]: e["tid"] for e in found if e["name"] == "thread_name"}
+    assert len(set(numbers.values())) == len(numbers) == 4
+    assert numbers.pop("last-4194303") == 4_194_303
+    assert sorted(numbers.values())[0] > 1 << 22
+    slices = {e["name"]: e["tid"] for e in found if e["ph"] == "X"}
+    assert set(slices.values()) <= {*numbers.values(), 4_194_303} and slices["c"] == 4_194_303
+
+
+@pytest.mark.parametrize(("first_ns", "ts"), [(-1, 0), (0, 1_000), (999_000, 1), (1_000_000, 0), (2_000_000, 0)])
+def test_chromes_times_begin_with_the_recording_or_where_that_is_not_known_with_its_calls(first_ns, ts) -> None:
+    trace = trace_of([call("a")])
+    trace = replace(trace, meta=replace(trace.meta, first_ns=first_ns))
+    (only,) = [e for e in json.loads(exported(trace, "chrome"))["traceEvents"] if e["ph"] == "X"]
+    assert only["ts"] == ts

@@ -25,6 +25,7 @@ from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.choice import FoldOptions
 from kfgraph.analyze.fold import Kind, LossDetail
 from kfgraph.model.trace import Trace
+from kfgraph.model.units import format_ns
 from kfgraph.render.columns import joined, share_block
 from kfgraph.render.details import loss_text
 from kfgraph.render.tree import TreeView, tree_view
@@ -215,3 +216,19 @@ def test_a_share_above_999_percent_keeps_its_head() -> None:
     assert joined([share_block(shares)]) == [
         "      ", "  0.0%", " <0.1%", " 12.3%", "100.0%", "999.9%", " >999%", " >999%", " >999%", " >999%",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("root", [None, "f"])
+@pytest.mark.parametrize(("n", "option"), [(20, "--max-rows 0"), (150, "--max-rows 300"), (400, "--max-rows 800")])
+def test_roots_that_are_not_shown_are_counted_with_what_shows_them(n: int, option: str, root: str | None) -> None:
+    trace = trace_of(*[[call("f", 1_000 * (n - i), call("g", 100, call("h", 5)))] for i in range(n)])
+    shown = tree_view(
+        call_tree(trace, **({"root": [root]} if root else {})), FoldOptions(max_rows=12, max_roots=6), width=160
+    )
+    (row,) = [line for line in plain(shown).splitlines() if "… " in line and " more " in line]
+    time = sum(1_000 * (n - i) + 105 for i in range(6, n))
+    said = f"… {n - 6} more {'matches' if root else 'tasks'}, {3 * (n - 6):,} calls, {format_ns(time)} ({option})"
+    assert row.endswith(said), row
+    folded = shown.folded
+    assert folded.n_hidden == 3 * n - folded.n_shown and folded.n_shown == (12 if root else 6)
+    assert f", {option} lists all" in plain(shown)

@@ -138,6 +138,13 @@ def test_a_chain_fits_keeps_its_ends_and_counts_what_it_leaves_out(names, width)
     assert tokens[-1] == names[-1] or "…" in tokens[-1]
 
 
+def test_of_a_chain_that_fits_in_no_way_the_end_is_left() -> None:
+    assert chain_lines(["alpha", "beta", "gamma"], 8, n_lines=1) == ["gamma"]
+    assert chain_lines(["alpha", "beta", "gamma_is_longer"], 8, n_lines=1) == ["gamm…ger"]
+    assert chain_lines(["alpha", "beta", "gamma"], 60, n_lines=1) == ["alpha → beta → gamma"]
+    assert chain_lines([*"abcdefghijklmnop"], 26, n_lines=1) == ["a → … 13 more … → o → p"]
+
+
 if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
     for file, (trace, options, width) in SCREENS.items():

@@ -168,3 +168,80 @@ def test_events_of_work_queues_join_where_no_arguments_were_recorded() -> None:
     assert "ran the work that was queued" in found.doubts[0]
     assert names(why(replace(trace, marks=marks(OTHER_WORK)), root="foo_init")) == ["foo_init"]
     assert isinstance(trace.marks.field("workqueue_queue_work", "work"), (EventField, type(None)))
+
+
+# The kernel's prototypes (workqueue.h, kthread.h, completion.h, wait.h, swait.h): W is what both sides name.
+QUEUES = (
+    "queue_work_on(cpu, wq, W)", "queue_work_node(node, wq, W)", "__queue_work(cpu, wq, W)",
+    "queue_delayed_work_on(cpu, wq, W, delay)", "__queue_delayed_work(cpu, wq, W, delay)",
+    "mod_delayed_work_on(cpu, wq, W, delay)", "queue_rcu_work(wq, W)", "kthread_queue_work(worker, W)",
+    "kthread_queue_delayed_work(worker, W, delay)", "kthread_mod_delayed_work(worker, W, delay)",
+    "flush_work(W)", "__flush_work(W, from_cancel)", "flush_delayed_work(W)", "kthread_flush_work(W)",
+)  # fmt: skip
+WAITS = (
+    "wait_for_completion(W)", "wait_for_completion_timeout(W, timeout)", "wait_for_completion_interruptible(W)",
+    "wait_for_completion_interruptible_timeout(W, timeout)", "wait_for_completion_killable(W)",
+    "wait_for_completion_killable_timeout(W, timeout)", "wait_for_completion_io(W)",
+    "wait_for_completion_io_timeout(W, timeout)", "wait_for_completion_state(W, state)",
+    "prepare_to_wait(W, entry, state)", "prepare_to_wait_event(W, entry, state)",
+    "prepare_to_wait_exclusive(W, entry, state)", "prepare_to_swait_event(W, wait, state)", "add_wait_queue(W, entry)",
+)  # fmt: skip
+WAKES = (
+    "complete(W)", "complete_all(W)", "complete_on_current_cpu(W)", "complete_with_flags(W, flags)",
+    "__wake_up(W, mode, nr, key)", "__wake_up_sync(W, mode)", "__wake_up_sync_key(W, mode, key)",
+    "__wake_up_on_current_cpu(W, mode, key)", "swake_up_one(W)", "swake_up_all(W)",
+)  # fmt: skip
+CREATES = (
+    "kthread_create_on_node(W, data, node, namefmt)", "__kthread_create_on_node(W, data, node, namefmt, args)",
+    "kthread_create_on_cpu(W, data, cpu, namefmt)",
+)  # fmt: skip
+
+
+def called(prototype: str, shared: int, ns: int = 100, **odd) -> Call:
+    """A call of this function in which all other arguments are some other addresses."""
+    name, _, rest = prototype.removesuffix(")").partition("(")
+    others = (f"{word}=0x{0xFFFF888002000000 + 64 * i:x}" for i, word in enumerate(rest.split(", ")))
+    args = [f"w=0x{shared:x}" if word == "W" else next(others) for word in rest.split(", ")]
+    return call(name, ns, args=", ".join(args), **odd)
+
+
+@pytest.mark.parametrize("prototype", QUEUES)
+@pytest.mark.parametrize("shared", [WORK, OTHER_WORK])
+def test_each_way_to_queue_or_flush_work_names_it_in_its_place(prototype: str, shared: int) -> None:
+    wait = call("wait_for_completion", 50_000, args="x=0x7")
+    tree = call("foo_init [foo]", 1_000, called(prototype, shared, retval=1), wait, retval=error(121))
+    found = why(trace_of([tree], worker(), tasks=[INSMOD, WORKER]), root="foo_init")
+    if shared != WORK:
+        assert names(found) == ["foo_init"]
+        return
+    assert names(found) == ["foo_init", "process_one_work", "foo_run", "foo_transfer"]
+    assert f"ran the work that {prototype.partition('(')[0]} was given" in found.doubts[0]
+
+
+@pytest.mark.parametrize(("wait", "wake"), [*((one, WAKES[0]) for one in WAITS), *((WAITS[0], one) for one in WAKES)])
+@pytest.mark.parametrize("shared", [DONE, DONE + 8])
+def test_each_way_to_wait_and_to_wake_names_what_is_waited_on(wait: str, wake: str, shared: int) -> None:
+    tree = call("foo_init [foo]", 1_000, called(wait, shared, 50_000), retval=error(121))
+    transfer = call("foo_transfer [foo]", 500, retval=error(121))
+    run = call("foo_run [foo]", 200, transfer, called(wake, DONE, 50))
+    found = why(trace_of([tree], [call("foo_poll [foo]", 1_000), run], tasks=[INSMOD, WORKER]), root="foo_init")
+    if shared != DONE:
+        assert names(found) == ["foo_init"]
+        return
+    assert names(found)[-1] == "foo_transfer"
+    assert f"woke {wait.partition('(')[0]}" in found.doubts[0]
+
+
+@pytest.mark.parametrize("prototype", CREATES)
+@pytest.mark.parametrize("stop", ["kthread_stop", "kthread_stop_put"])
+def test_each_way_to_make_a_thread_names_its_function(prototype: str, stop: str) -> None:
+    function, thread = 0xFFFFFFFFC0201020, 0xFFFF888001430000
+    create = called(prototype, function, 500, retval=thread)
+    end = call(stop, 20_000, retval=error(104), args=f"k=0x{thread:x}")
+    tree = call("foo_init [foo]", 1_000, create, end, retval=error(104))
+    main = call("foo_main [foo]", 900, call("foo_serve [foo]", 300, retval=error(104)), retval=error(104))
+    trace = trace_of([tree], [call("alloc_task", 1_200), main], tasks=[INSMOD, THREAD])
+    addresses = trace.symbols.addresses.copy()
+    addresses[trace.symbols.names.index("foo_main")] = function
+    found = why(replace(trace, symbols=replace(trace.symbols, addresses=addresses)), root="foo_init")
+    assert names(found) == ["foo_init", stop, "foo_main", "foo_serve"]
