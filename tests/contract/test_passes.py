@@ -85,3 +85,7 @@ def test_passes_run_in_their_order_and_only_where_needed(monkeypatch: pytest.Mon
     assert passes(plain, modules=("foo.ko",)) == passes(plain) | {"module_names"}
     assert passes(told, modules=("foo.ko",)) == {each.name for each in PASSES}
     assert ran.index("return_probes") < ran.index("module_names")
+
+
+def test_a_pass_that_does_not_say_when_runs_on_every_trace() -> None:
+    assert Pass("command").needed(trace_of([call("alpha")]), Given()) is True
