@@ -372,7 +372,7 @@ def test_what_was_recorded_when_both_were_killed_is_saved_or_kept(lab: Lab, save
     lab.until(has_recorder)
     lab.until_recording()
     folder = Path(note["folder"])
-    lab.until((folder / "trace.dat.cpu0").exists)
+    lab.until(lambda: (folder / "trace.dat.cpu0").exists() and (folder / "trace.dat.cpu0").stat().st_size > 0)
     os.kill(note["recorder"]["pid"], signal.SIGSTOP)  # it is not to end the recording by itself
     process.kill()
     process.wait()
