@@ -13,11 +13,11 @@ _TABLES = re.compile(r"(?<=<!-- begin: make notices -->\n).*(?=<!-- end -->)", r
 
 
 def tables() -> str:
-    """One table a severity, in the order of ``NOTICES``."""
+    """One table per severity, in the order of ``NOTICES``."""
     lines = []
     for severity, meaning in SEVERITIES.items():
         lines += ["", f"## {severity.capitalize()}", "", f"{meaning[0].upper()}{meaning[1:]}.", ""]
-        lines += ["| code | of one; of several | hint |", "|---|---|---|"]
+        lines += ["| code | text for one; for several | hint |", "|---|---|---|"]
         for key, kind in NOTICES.items():
             if kind.severity == severity:
                 said = f"1 {kind.one}; N {kind.many}" if kind.one else kind.many
@@ -27,7 +27,7 @@ def tables() -> str:
 
 
 def filled(page: str) -> str:
-    """The page with the tables as they are to be."""
+    """The page with current tables."""
     return _TABLES.sub(lambda _: tables(), page)
 
 

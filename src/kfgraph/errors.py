@@ -73,9 +73,9 @@ class Interrupted(KeyboardInterrupt):
 
 
 SEVERITIES = {
-    "note": "nothing is wrong: something was left out or had no effect, and the notice says so",
-    "incomplete": "the trace holds less than there was: what is missing is unknown, the rest is right",
-    "damaged": "a part of the input cannot be read or contradicts itself: it was passed over",
+    "note": "not a problem: something was left out or had no effect",
+    "incomplete": "the trace is incomplete: missing values are unknown, the rest is correct",
+    "damaged": "a part of the input cannot be read or contradicts itself, and was skipped",
 }
 """How bad a notice is, and what that means."""
 
@@ -138,25 +138,25 @@ NOTICES: dict[str, NoticeKind] = {
     ),
     "export-unfinished": NoticeKind(
         "note",
-        "calls without a known end: as long as what is known inside them",
-        "call without a known end: as long as what is known inside it",
+        "calls without a known end: shown as long as the known time inside them",
+        "call without a known end: shown as long as the known time inside it",
     ),
     "export-in-tracer": NoticeKind(
         "note",
-        "interrupts that hit the tracer itself: beside the calls that they hit",
-        "interrupt that hit the tracer itself: beside the call that it hit",
+        "interrupts that hit the tracer itself: shown beside the calls that they hit",
+        "interrupt that hit the tracer itself: shown beside the call that it hit",
     ),
     "export-no-start": NoticeKind(
         "note",
-        "calls without a known start: behind the one before",
-        "call without a known start: behind the one before",
+        "calls without a known start: placed after the previous call",
+        "call without a known start: placed after the previous call",
     ),
     "export-shortened": NoticeKind(
         "note", "calls longer than their callers: shortened", "call longer than its caller: shortened"
     ),
     "export-pruned": NoticeKind("note", "{what} with less than {least} left out", hint="--min 0"),
-    "text-prefix": NoticeKind("note", "lines began with what is no part of the trace, like {like}: that was taken off"),
-    "text-form": NoticeKind("note", "{forms} were taken out of the text"),
+    "text-prefix": NoticeKind("note", "lines had a prefix that is not part of the trace, like {like}: it was removed"),
+    "text-form": NoticeKind("note", "{forms} were removed from the text"),
     "lost-records": NoticeKind(
         "incomplete",
         "places where the tracer lost records",
@@ -164,7 +164,7 @@ NOTICES: dict[str, NoticeKind] = {
         hint="record again with a larger --buffer, or less: --root, --exclude",
     ),
     "entry-missing": NoticeKind(
-        "incomplete", "calls known from their exit record alone", "call known from its exit record alone"
+        "incomplete", "calls without an entry record", "call without an entry record"
     ),
     "exit-missing": NoticeKind(
         "incomplete",
@@ -173,17 +173,17 @@ NOTICES: dict[str, NoticeKind] = {
     ),
     "cut-by-loss": NoticeKind("incomplete", "calls with lost records inside them", "call with lost records inside it"),
     "depth-jump": NoticeKind(
-        "incomplete", "calls whose true caller was not recorded", "call whose true caller was not recorded"
+        "incomplete", "calls whose actual caller was not recorded", "call whose actual caller was not recorded"
     ),
     "in-tracer": NoticeKind(
         "incomplete",
-        "interrupts that hit the tracer itself: not subtracted from the call they stand in",
-        "interrupt that hit the tracer itself: not subtracted from the call it stands in",
+        "interrupts that hit the tracer itself: not subtracted from the call that contains them",
+        "interrupt that hit the tracer itself: not subtracted from the call that contains it",
     ),
     "no-duration": NoticeKind(
         "incomplete",
-        "calls without a duration: their lines have none, other lines have",
-        "call without a duration: its line has none, other lines have",
+        "calls without a duration, although other lines have one",
+        "call without a duration, although other lines have one",
     ),
     "no-duration:all": NoticeKind(
         "incomplete",
@@ -193,30 +193,31 @@ NOTICES: dict[str, NoticeKind] = {
     ),
     "another-recording": NoticeKind(
         "incomplete",
-        "places where another recording begins: the ends of calls that were open there are not known",
-        "place where another recording begins: the ends of calls that were open there are not known",
+        "places where another recording begins: calls open there have no known end",
+        "place where another recording begins: calls open there have no known end",
     ),
     "no-kallsyms": NoticeKind(
         "incomplete",
-        "the file holds no addresses of symbols: functions are shown as addresses",
+        "the file has no symbol addresses: functions are shown as addresses",
         hint="record as root, with kernel.kptr_restrict below 2",
     ),
     "earlier-boot": NoticeKind(
-        "incomplete", "the records are from before a reboot and the symbols from after it: functions are addresses"
+        "incomplete",
+        "the records are from before a reboot and the symbols from after it: functions are shown as addresses",
     ),
-    "module-refused": NoticeKind("incomplete", "{file} names nothing: {why}"),
+    "module-refused": NoticeKind("incomplete", "{file} was not used: {why}"),
     "module-not-found": NoticeKind(
-        "incomplete", "{file} names nothing: its functions fit no address of this trace for sure"
+        "incomplete", "{file} was not used: its functions do not fit the addresses of this trace in exactly one way"
     ),
-    "types-refused": NoticeKind("incomplete", "{file} names no type: {why}"),
+    "types-refused": NoticeKind("incomplete", "{file} was not used for types: {why}"),
     "types-unproved": NoticeKind(
         "note",
-        "{file} does not tell of which kernel it is: its types are used, as it knows {n_known} of {n_asked} "
+        "{file} does not tell which kernel it is from: its types are used because it knows {n_known} of {n_asked} "
         "functions of this trace",
     ),
     "companion-mismatch": NoticeKind(
         "incomplete",
-        "{file} names processes that are not in this trace: which calls are the command's is not known",
+        "{file} names processes that are not in this trace: it is unknown which calls belong to the command",
     ),
     "leftover-files": NoticeKind(
         "incomplete",
@@ -224,38 +225,38 @@ NOTICES: dict[str, NoticeKind] = {
     ),
     "unknown-event": NoticeKind(
         "incomplete",
-        "events are of types that the file does not describe, the first: {first}",
-        "event is of a type that the file does not describe: {first}",
+        "events of types that the file does not describe, the first: {first}",
+        "event of a type that the file does not describe: {first}",
     ),
     "unread-line": NoticeKind(
         "damaged",
-        "lines are no records of a function graph and were left out",
-        "line is no record of a function graph and was left out",
+        "lines are not function graph records and were skipped",
+        "line is not a function graph record and was skipped",
     ),
-    "cut-input": NoticeKind("damaged", "the input ends early ({why}): what stands before that was read"),
-    "cut-input:line": NoticeKind("damaged", "the text ends in the middle of a line, which was left out"),
-    "trace-cmd": NoticeKind("damaged", "trace-cmd report complained: {first}"),
+    "cut-input": NoticeKind("damaged", "the input ends early ({why}): everything before that was read"),
+    "cut-input:line": NoticeKind("damaged", "the text ends in the middle of a line, which was skipped"),
+    "trace-cmd": NoticeKind("damaged", "trace-cmd report printed an error: {first}"),
     "companion-unread": NoticeKind(
-        "damaged", "{file} cannot be read ({why}): which calls are the command's is not known"
+        "damaged", "{file} cannot be read ({why}): it is unknown which calls belong to the command"
     ),
     "contradiction": NoticeKind(
         "damaged",
-        "calls that would last longer than their caller: the self time of the caller is not known",
-        "call that would last longer than its caller: the caller's self time is not known",
+        "calls that would last longer than their caller: the self time of the caller is unknown",
+        "call that would last longer than its caller: the caller's self time is unknown",
     ),
     "contradiction:start": NoticeKind(
         "damaged",
-        "calls that would begin before their caller: when they began is not known",
-        "call that would begin before its caller: when it began is not known",
+        "calls that would begin before their caller: their start is unknown",
+        "call that would begin before its caller: its start is unknown",
     ),
     "exit-elsewhere": NoticeKind(
         "damaged",
-        "exits of other calls than those open at their depth: their ends are not known, nor the entries of these",
-        "exit of another call than the one open at its depth: that one's end is not known, nor this one's entry",
+        "exits that do not match the open call at their depth: the open calls have no known end, the exits no entry",
+        "exit that does not match the open call at its depth: the open call has no known end, the exit no entry",
     ),
     "cut-file": _damage("places where the file ends early", "place where the file ends early"),
     "options": _damage(
-        "lists of the file's parts cannot be read to their ends", "list of the file's parts cannot be read to its end"
+        "lists of file sections cannot be read completely", "list of file sections cannot be read completely"
     ),
     "buffer": _damage("trace buffers cannot be read", "trace buffer cannot be read"),
     "cpu": _damage("CPUs' data is not where the file says", "CPU's data is not where the file says"),
@@ -270,11 +271,11 @@ NOTICES: dict[str, NoticeKind] = {
         "options of the clock cannot be read, so times are as recorded",
         "option of the clock cannot be read, so times are as recorded",
     ),
-    "damaged-chunk": _damage("chunks of trace data make no sense", "chunk of trace data makes no sense"),
-    "damaged-pages": _damage("pages of trace data make no sense", "page of trace data makes no sense"),
+    "damaged-chunk": _damage("chunks of trace data cannot be decoded", "chunk of trace data cannot be decoded"),
+    "damaged-pages": _damage("pages of trace data cannot be decoded", "page of trace data cannot be decoded"),
     "clock-back": _damage(
-        "records are before those before them on their CPU, so entries before their callers' have no time",
-        "record is before the one before it on its CPU, so an entry before its caller's has no time",
+        "records are earlier than their predecessors on the same CPU: entries earlier than their caller have no time",
+        "record is earlier than its predecessor on the same CPU: an entry earlier than its caller has no time",
     ),
 }
 """Every notice there is, by its code; of several with one code, the others have a colon and a name behind it.

@@ -265,7 +265,7 @@ def test_every_counted_notice_of_a_text_has_a_number(tmp_path: Path) -> None:
     text = report_text(trace_of([call("f", 10_000)])) + "no record of anything\n"
     path = tmp_path / "r.txt"
     path.write_text(text)
-    assert "1 line is no record" in " ".join(kfgraph("info", str(path))[1].split())
+    assert "1 line is not a function graph record" in " ".join(kfgraph("info", str(path))[1].split())
     said = json.loads(kfgraph("info", "--json", str(path))[1])["notices"]
     assert [(notice["code"], notice["n"]) for notice in said] == [("unread-line", 1)]
 

@@ -79,7 +79,7 @@ def test_a_notice_says_how_bad_it_is_and_can_be_said(key: str) -> None:
 
 
 def test_a_word_with_braces_is_said_as_it_is() -> None:
-    assert notice("trace-cmd", first="{x} {").sentence == "trace-cmd report complained: {x} {"
+    assert notice("trace-cmd", first="{x} {").sentence == "trace-cmd report printed an error: {x} {"
     assert notice("cut-file", first="a", details={"offset": 7}).details == {"offset": 7}
     assert notice("exit-missing", 2, flag=4) == Notice(
         "exit-missing", NOTICES["exit-missing"].many, 2, one=NOTICES["exit-missing"].one, flag=4

@@ -464,7 +464,7 @@ def test_a_call_without_a_duration_among_others_is_not_said_to_be_of_a_text_with
     assert rows(trace, "duration_ns") == [("demo_a", 2_000), ("demo_b", -1), ("demo_c", 3_000)]
     (notice,) = trace.notices
     assert (notice.code, notice.n, notice.hint) == ("no-duration", 1, "")
-    assert notice.one == "call without a duration: its line has none, other lines have"
+    assert notice.one == "call without a duration, although other lines have one"
     (none,) = read(" 0)  demo_a();\n").notices
     assert none.one == "call without a duration: the text has none (funcgraph-duration was off)"
 

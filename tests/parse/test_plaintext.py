@@ -227,7 +227,7 @@ def test_nothing_is_taken_off_a_text_that_is_read_as_it_is() -> None:
 def test_colours_and_entities_are_said_and_tabs_are_not() -> None:
     for form, said in (("grep --color", "terminal escape sequences"), ("HTML", "HTML entities")):
         (notice,) = [n for n in read(FORMS[form](TEXTS["report"])).notices if n.code == "text-form"]
-        assert notice.text == f"{said} were taken out of the text"
+        assert notice.text == f"{said} were removed from the text"
     tabs = "\t0)               |  demo_open() {\n\t0)   0.500 us    |    demo_lock();\n\t0)   4.000 us    |  }\n"
     trace = read(tabs)
     assert rows(trace, "level", "duration_ns", "self_ns", "cpu") == [
