@@ -198,5 +198,5 @@ def test_what_is_no_kernel_image_is_said_to_be_none(boot: Boot, tmp_path: Path, 
     path.write_bytes(content)
     with pytest.raises(MachineError) as caught:
         boot.choose(str(path))
-    assert (caught.value.message == f"{path} is no kernel image") == (not may)
+    assert (caught.value.message == f"{path} is not a kernel image") == (not may)
     assert may or caught.value.hint == "kfgraph trace --guest-kernel list"

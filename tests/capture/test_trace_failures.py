@@ -117,9 +117,9 @@ TABLE: tuple[tuple[Callable[[Lab], None], str, int, str, str], ...] = (
     (nothing, "--min-duration 10ns true", 2, "whole microseconds", "--min-duration 1us"),
     (nothing, "--min-duration 1.5us true", 2, "--min-duration 1.5us: the kernel's threshold", "--min-duration 2us"),
     (nothing, "--buffer 64iB true", 2, "'64iB' is not a size", "--help"),
-    (nothing, "-o - true", 2, "-o -: a trace.dat is no stream", "-o trace.dat"),
+    (nothing, "-o - true", 2, "-o -: a trace.dat cannot be written to a stream", "-o trace.dat"),
     (nothing, "--guest-kernel", 2, "requires an argument", "kfgraph trace --help"),
-    (nothing, "--guest-kernel /etc/passwd true", 125, "/etc/passwd is no kernel image", "--guest-kernel list"),
+    (nothing, "--guest-kernel /etc/passwd true", 125, "/etc/passwd is not a kernel image", "--guest-kernel list"),
     (nothing, "--guest --cwd /proc true", 125, "the directory /proc is not in the guest, which has", "--cwd DIR"),
     (nothing, "--guest --module /sys/x.ko true", 125, "the module /sys/x.ko is not in the guest", "copy it"),
     (nothing, "--guest insmod /dev/shm/x.ko", 125, "the module /dev/shm/x.ko is not in the guest", "copy it"),
@@ -129,7 +129,7 @@ TABLE: tuple[tuple[Callable[[Lab], None], str, int, str, str], ...] = (
     (no_tracer_and_no_tracefs, "-p 1", 125, "function_graph: not in this kernel", "use --guest"),
     (locked_down, "true", 125, "lockdown: the kernel is locked down (confidentiality)", "--guest"),
     (a_foreign_companion, "true", 125, "trace.dat.kfgraph.json exists and was not written by kfgraph", "--force"),
-    (a_folder_for_a_companion, "true", 125, "trace.dat.kfgraph.json: it is no regular file", "-o FILE"),
+    (a_folder_for_a_companion, "true", 125, "trace.dat.kfgraph.json: it is not a regular file", "-o FILE"),
     (nothing, "--max-depth -1 true", 2, "--max-depth: 0 is no limit", "--help"),
     (nothing, "--duration 0 true", 2, "--duration: more than 0 seconds", "--help"),
     (nothing, "--env NAME true", 2, "--env NAME: not NAME=VALUE", "--env DEBUG=1"),
@@ -178,7 +178,7 @@ TABLE: tuple[tuple[Callable[[Lab], None], str, int, str, str], ...] = (
     (a_letter, "-o letter.txt true", 125, "letter.txt exists and is not a trace", "--force"),
     (nothing, "-o /no/such/folder/t.dat true", 125, "No such file or directory", "-o FILE"),
     (nothing, "-o . true", 125, "cannot write .: it is a directory", "-o FILE"),
-    (nothing, "-o /dev/null true", 125, "cannot write /dev/null: it is no regular file", "-o FILE"),
+    (nothing, "-o /dev/null true", 125, "cannot write /dev/null: it is not a regular file", "-o FILE"),
     (nothing, "-e sched:sched_swich true", 125, "this kernel has no event sched:sched_swich", "sched:sched_switch"),
     (nothing, "-e foo:bar true", 125, "this kernel has no event foo:bar", "available_events"),
     (nothing, "-e sched:bar true", 125, "no event sched:bar", "sched has sched:sched_process_exec, sched"),
@@ -227,7 +227,7 @@ def test_force_overwrites_what_is_no_trace(lab: Lab) -> None:
 
 
 def test_names_that_are_empty_are_refused(lab: Lab) -> None:
-    for option, said in (("--user", "--user: the name is empty"), ("-o", "-o: the name of the file is empty")):
+    for option, said in (("--user", "--user: the name is empty"), ("-o", "-o: the file name is empty")):
         done = lab.run("trace", option, "", "touch", "ran")
         assert (done.returncode, done.stderr.splitlines()[0]) == (2, f"kfgraph: {said}")
     assert list(lab.work.iterdir()) == []
@@ -320,7 +320,7 @@ def test_without_permission_the_hint_is_the_whole_line(tmp_path: Path, monkeypat
 def test_a_function_that_is_not_loaded_yet_cannot_be_a_root(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "tracing")
     with pytest.raises(
-        CaptureError, match="the kernel refuses functions of a module that is not loaded yet"
+        CaptureError, match="the kernel rejects functions of a module that is not loaded yet"
     ) as problem:
         prepare.check_options(CaptureOptions(roots=("foo_init",)), fs=fs, loading={"foo": {"foo_init"}})
     assert problem.value.hint == "record without it, then: kfgraph show --root foo_init"

@@ -184,14 +184,14 @@ def test_the_help_of_trace_says_how_the_command_stands(width, monkeypatch) -> No
     code, out, _ = kfgraph("trace", "--help")
     words = " ".join(out.replace("│", " ").split())
     assert code == 0 and "Usage: kfgraph trace [OPTIONS] [--] COMMAND [ARG]... " in words
-    assert "What to run; options after its name are its own." in words
+    assert "Command to run; options after its name belong to it." in words
 
 
 @pytest.mark.parametrize("command", READING)
 def test_the_help_of_an_argument_is_shown(command, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     words = " ".join(kfgraph(command, "--help")[1].replace("│", " ").split())
-    assert "A trace.dat, a report text (.gz, .xz, .zst too), or - for stdin." in words
+    assert "A trace.dat or a report text (also .gz, .xz, .zst), or - for stdin." in words
 
 
 @pytest.mark.parametrize("command", READING)

@@ -58,7 +58,7 @@ TYPED = [
     (["job.sh", "1"], "job.sh is a program", f"sudo kfgraph trace ./job.sh 1{GUEST} ./job.sh 1"),
     (["./job.sh"], "./job.sh is a program", f"sudo kfgraph trace ./job.sh{GUEST} ./job.sh"),
     (["stat", "x"], "stat is a program", f"sudo kfgraph trace stat x{GUEST} stat x"),
-    (["t.dat.kfgraph.json"], "stands beside a trace", "kfgraph show t.dat"),
+    (["t.dat.kfgraph.json"], "belongs to a trace", "kfgraph show t.dat"),
     (["gone.dat"], "gone.dat: no such file", "kfgraph --help"),
     (["no/such"], "no/such: no such file", "kfgraph --help"),
     # trace-cmd's, perf's and uftrace's words.

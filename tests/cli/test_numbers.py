@@ -159,7 +159,7 @@ def test_other_quantities() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e300, 1e18])
 @pytest.mark.parametrize("name", ["from_s", "to_s"])
 def test_the_api_refuses_such_times(name, value, trace) -> None:
-    with pytest.raises(UsageError, match="is no time in a trace"):
+    with pytest.raises(UsageError, match="is not a trace time"):
         api.top(api.load(trace), **{name: value})
 
 

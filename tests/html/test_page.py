@@ -169,7 +169,7 @@ def test_a_terminal_gets_no_page() -> None:
     os.close(secondary)
     os.close(primary)
     assert done.returncode == 2
-    assert done.stderr.endswith("a page is for a browser: a terminal cannot show it\n  hint: -o out.html\n")
+    assert done.stderr.endswith("the output is an HTML page, which a terminal cannot show\n  hint: -o out.html\n")
 
 
 def test_the_same_trace_gives_the_same_page() -> None:

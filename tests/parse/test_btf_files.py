@@ -78,7 +78,7 @@ def test_types_of_a_file_tell_what_cannot_fail(pack, tmp_path: Path) -> None:
 def test_types_of_another_kernel_are_refused_with_the_reason(tmp_path: Path) -> None:
     trace = given(failing(), tmp_path, vmlinux("6.16.1-lab"))
     assert [n.code for n in trace.notices] == ["types-refused"]
-    assert trace.notices[0].text == f"vmlinux names no type: it is of 6.16.1-lab, the trace is of {RELEASE}"
+    assert trace.notices[0].text == f"vmlinux was not used for types: it is of 6.16.1-lab, the trace is of {RELEASE}"
     assert trace.symbols.prototypes is None
 
 
@@ -193,7 +193,7 @@ def test_names_and_words_of_arguments(tmp_path: Path) -> None:
     code, out, err = kfgraph("show", file, "--root", "mode_set", "--with", "args", "--btf", tmp_path / "types")
     words = "mode_set(mode=MODE_FAST, bits=BIT_A|BIT_D, gfp=GFP_KERNEL, perm=0644, where=ERR_PTR(-ENOENT))"
     assert words in out and code == 0
-    assert "types does not tell of which kernel it is" in err
+    assert "types does not tell which kernel it is from" in err
     # Filters and JSON keep the numbers.
     _, out, _ = kfgraph("show", file, "--root", "mode_set", "--json", "--arg", "bits & 8", "--btf", tmp_path / "types")
     assert text in out

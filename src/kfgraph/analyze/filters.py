@@ -25,20 +25,20 @@ class Filters(TypedDict, total=False):
     root: Annotated[
         str | Sequence[str],
         Filter(
-            "--root", "The calls of FUNC and what they call: a name, a glob, 'name \\[module]'; repeatable.", "FUNC"
+            "--root", "The calls of FUNC and their callees: a name, a glob, 'name \\[module]'; repeatable.", "FUNC"
         ),
     ]
     task: Annotated[str | Sequence[str], Filter("--task", "Only tasks of this name or glob; repeatable.", "COMM")]
     pid: Annotated[int | Sequence[int], Filter("--pid", "Only the task with this pid; repeatable.", "PID")]
     cpu: Annotated[int | Sequence[int], Filter("--cpu", "Only calls entered on this CPU; repeatable.", "CPU")]
-    from_s: Annotated[float | None, Filter("--from", "Only calls that overlap the time after this.", "SECONDS")]
+    from_s: Annotated[float | None, Filter("--from", "Only calls that end after this time.", "SECONDS")]
     to_s: Annotated[
         float | None,
         Filter(
-            "--to", "Only calls that overlap the time before this (both count from the start of the trace).", "SECONDS"
+            "--to", "Only calls that begin before this time (both from the start of the trace).", "SECONDS"
         ),
     ]
-    no_irq: Annotated[bool, Filter("--no-irq", "Leave out interrupts, and their time.")]
+    no_irq: Annotated[bool, Filter("--no-irq", "Leave out interrupts and their time.")]
     failing: Annotated[bool, Filter("--failed", "Only calls that returned an error.")]
     returning: Annotated[
         str | Sequence[str], Filter("--ret", "Only calls that returned this: '<0', EINVAL, 0; repeatable.", "VALUE")
@@ -47,8 +47,8 @@ class Filters(TypedDict, total=False):
         str | Sequence[str],
         Filter("--arg", "Only calls with such an argument: 'flags & 0x40', fd=3; repeatable.", "TEST"),
     ]
-    all_tasks: Annotated[bool, Filter("--all-tasks", "Also the stray calls of tasks other than the command's.")]
-    pre_exec: Annotated[bool, Filter("--pre-exec", "Also what kfgraph's launcher ran in the task, up to the exec.")]
+    all_tasks: Annotated[bool, Filter("--all-tasks", "Also calls of tasks other than the command's.")]
+    pre_exec: Annotated[bool, Filter("--pre-exec", "Also calls of kfgraph's launcher, before the exec.")]
 
 
 class Declared(NamedTuple):

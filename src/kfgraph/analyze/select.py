@@ -209,7 +209,7 @@ def _in_window(trace: Trace, from_s: float | None, to_s: float | None) -> Bool:
     calls = trace.calls
     for name, value in (("--from", from_s), ("--to", to_s)):
         if value is not None and not abs(value) <= MOST_SECONDS:
-            raise UsageError(f"{name} {value:g} is no time in a trace", "both are seconds from the start of the trace")
+            raise UsageError(f"{name} {value:g} is not a trace time", "both are seconds from the start of the trace")
     if from_s is not None and to_s is not None and from_s >= to_s:
         raise UsageError(f"--from {from_s:g} is not before --to {to_s:g}", "both count from the start of the trace")
     if calls.has(Flag.START_UNKNOWN).any():

@@ -47,7 +47,7 @@ def returned(text: str) -> Compare:
     found = _RETURNED.fullmatch(text)
     number = None if found is None else _number(found[2])
     if found is None or number is None:
-        raise UsageError(f"--ret {text}: it is a comparison or an error", "--ret '<0', --ret EINVAL, --ret 0")
+        raise UsageError(f"--ret {text}: expected a comparison or an error", "--ret '<0', --ret EINVAL, --ret 0")
     return Compare("", found[1] or "==", number)
 
 
@@ -59,7 +59,7 @@ def argument(text: str) -> Compare:
     """
     found = _ARGUMENT.fullmatch(text)
     if found is None:
-        raise UsageError(f"--arg {text}: it is NAME, a comparison and a number", "--arg 'flags & 0x40', --arg fd=3")
+        raise UsageError(f"--arg {text}: expected NAME, a comparison and a number", "--arg 'flags & 0x40', --arg fd=3")
     return Compare(found[1], found[2], int(found[3], 0))
 
 

@@ -301,7 +301,7 @@ class Child:
             return CaptureError(f"cannot {step}: {reason}")
         if number == str(errno.ENOENT):
             return CommandNotFound(f"{name}: cannot be started: its interpreter is missing, or the file is gone")
-        hint = "it is no program for this machine, or a script without #!" if number == str(errno.ENOEXEC) else ""
+        hint = "it is not a program for this machine, or a script without #!" if number == str(errno.ENOEXEC) else ""
         return CommandNotExecutable(f"{name}: cannot be executed: {reason}", hint=hint)
 
     def release(self) -> None:

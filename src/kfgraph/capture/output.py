@@ -123,7 +123,7 @@ def _refuse_foreign_companion(beside: Path, *, force: bool) -> None:
     if not os.path.lexists(beside):
         return
     if not beside.is_file():
-        raise CaptureError(f"cannot write {beside}: it is no regular file", hint="-o FILE names another trace file")
+        raise CaptureError(f"cannot write {beside}: it is not a regular file", hint="-o FILE names another trace file")
     if force or _is_companion(beside):
         return
     hint = "-o FILE writes elsewhere; --force overwrites it"
@@ -153,7 +153,7 @@ def _refuse_to_overwrite(target: Path, shown: str, *, force: bool) -> None:
     if not mode:
         return
     if not stat.S_ISREG(mode):
-        raise CaptureError(f"cannot write {shown}: it is no regular file", hint="-o FILE names the trace file")
+        raise CaptureError(f"cannot write {shown}: it is not a regular file", hint="-o FILE names the trace file")
     if force:
         return
     with target.open("rb") as handle:

@@ -78,7 +78,7 @@ def check_options(options: CaptureOptions, *, fs: Tracefs, loading: Mapping[str,
     if options.returns and not (fs.has_option("funcgraph-retval") or fs.has("kprobe_events")):
         raise CaptureError(
             f"this kernel ({os.uname().release}) has no return probes (--returns)",
-            hint="it takes CONFIG_KPROBE_EVENTS; kfgraph doctor says more",
+            hint="it needs CONFIG_KPROBE_EVENTS; see kfgraph doctor",
         )
     for event in asked_events(options):
         if not fs.has_event(event):
@@ -97,7 +97,7 @@ def _trace_options(fs: Tracefs, options: CaptureOptions) -> tuple[tuple[str, ...
         elif asked:
             raise CaptureError(
                 f"this kernel ({os.uname().release}) does not record {option} (--{name})",
-                hint=f"it takes {since} or later, built with it; kfgraph doctor says more",
+                hint=f"it takes {since} or later, built with it; see kfgraph doctor",
             )
         elif asked is None:
             notes.append(f"no {option}: this kernel does not offer it")
@@ -119,7 +119,7 @@ def _check_functions(fs: Tracefs, options: CaptureOptions, loading: Mapping[str,
             continue
         if module:
             raise CaptureError(
-                f"{option} {name}: the kernel refuses functions of a module that is not loaded yet",
+                f"{option} {name}: the kernel rejects functions of a module that is not loaded yet",
                 hint=_instead(option, name, module),
             )
         raise CaptureError(

@@ -180,7 +180,7 @@ def find(*, mount_points: Iterable[Path] | None = None) -> Tracefs:
     if "tracefs" not in FILESYSTEMS.read_text().split():
         raise MachineError(
             f"this kernel ({os.uname().release}) was built without tracing",
-            hint="kfgraph trace --guest records in a virtual machine; kfgraph doctor says what that takes",
+            hint="kfgraph trace --guest records in a virtual machine; kfgraph doctor lists the requirements",
         )
     raise MachineError("tracefs is not mounted", hint="sudo mount -t tracefs nodev /sys/kernel/tracing")
 

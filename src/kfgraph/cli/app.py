@@ -78,7 +78,7 @@ def _run(argv: Sequence[str]) -> int:
         at = words.index("--")
         words, command_line = words[:at], words[at + 1 :]
         if not command_line:
-            raise UsageError("-- is followed by no command", f"kfgraph {shell_line(words)} -- insmod foo.ko")
+            raise UsageError("no command after --", f"kfgraph {shell_line(words)} -- insmod foo.ko")
     command = next((c for c in COMMANDS if words[len(own) : len(own) + 1] == [c.name]), None)
     if command is not None and "_KFGRAPH_COMPLETE" not in os.environ:
         from kfgraph.cli import fastparse

@@ -12,22 +12,22 @@ _GUEST = "In a guest"
 
 CommandLine = Annotated[
     list[str] | None,
-    Operands("[--] COMMAND [ARG]...", "What to run; options after its name are its own."),
+    Operands("[--] COMMAND [ARG]...", "Command to run; options after its name belong to it."),
 ]
-Output = Annotated[str, Option(("-o", "--output"), "Write the trace here.", _FILE, "FILE")]
-Force = Annotated[bool, Option(("--force",), "Overwrite FILE even if it is no trace.", _FILE)]
+Output = Annotated[str, Option(("-o", "--output"), "Output file.", _FILE, "FILE")]
+Force = Annotated[bool, Option(("--force",), "Overwrite FILE even if it is not a trace.", _FILE)]
 Quiet = Annotated[bool, Option(("-q", "--quiet"), "No summary at the end.", _FILE)]
-NoWhy = Annotated[bool, Option(("--no-why",), "Do not say at the end why the command failed.", _FILE)]
+NoWhy = Annotated[bool, Option(("--no-why",), "Do not print why the command failed.", _FILE)]
 
 Follow = Annotated[bool, Option(("-f", "--follow"), "Record the children of the command too.", _WHAT)]
-Root = Annotated[list[str] | None, Option(("--root",), "Only below this function or glob; repeatable.", _WHAT, "FUNC")]
+Root = Annotated[list[str] | None, Option(("--root",), "Only FUNC (or a glob) and callees; repeatable.", _WHAT, "FUNC")]
 Exclude = Annotated[
-    list[str] | None, Option(("--exclude",), "Not this function and what it calls; repeatable.", _WHAT, "FUNC")
+    list[str] | None, Option(("--exclude",), "Leave out this function and its callees; repeatable.", _WHAT, "FUNC")
 ]
 Only = Annotated[
     list[str] | None,
     Option(
-        ("--only",), "Just these functions; :mod:NAME is all of a module, loaded or coming; repeatable.", _WHAT, "GLOB"
+        ("--only",), "Only these functions; :mod:NAME selects all functions of a module; repeatable.", _WHAT, "GLOB"
     ),
 ]
 MaxDepth = Annotated[int, Option(("--max-depth",), "At most this many levels deep (0: no limit).", _WHAT, "N")]
@@ -36,29 +36,29 @@ MinDuration = Annotated[
     Option(("--min-duration",), "Only calls at least this long (their entries are not recorded).", _WHAT, "TIME"),
 ]
 Event = Annotated[
-    list[str] | None, Option(("-e", "--event"), "Record this event too: SYSTEM:NAME or SYSTEM.", _WHAT, "EVENT")
+    list[str] | None, Option(("-e", "--event"), "Also record this event: SYSTEM:NAME or SYSTEM.", _WHAT, "EVENT")
 ]
 Syscalls = Annotated[
     bool | None,
     Option(
         ("--syscalls/--no-syscalls",),
-        "System calls with named arguments, or none (default: their numbers, results and paths).",
+        "System calls with named arguments; or none (default: numbers, results and paths).",
         _WHAT,
     ),
 ]
 Sched = Annotated[bool, Option(("--sched",), "Record task switches (to tell time asleep).", _WHAT)]
 Args = Annotated[
-    bool | None, Option(("--args/--no-args",), "Function arguments (default: where the kernel can).", _WHAT)
+    bool | None, Option(("--args/--no-args",), "Function arguments (default: if the kernel supports it).", _WHAT)
 ]
 Retval = Annotated[
-    bool | None, Option(("--retval/--no-retval",), "Return values (default: where the kernel can).", _WHAT)
+    bool | None, Option(("--retval/--no-retval",), "Return values (default: if the kernel supports it).", _WHAT)
 ]
 NoIrq = Annotated[bool, Option(("--no-irq",), "Do not record interrupts.", _WHAT)]
 
 ModuleFile = Annotated[
     list[str] | None,
     Option(
-        ("--module",), "A module that the command loads, where its own words do not tell; repeatable.", _WHAT, "FILE"
+        ("--module",), "A module that the command loads, if the arguments do not show it; repeatable.", _WHAT, "FILE"
     ),
 ]
 Returns = Annotated[
@@ -66,7 +66,7 @@ Returns = Annotated[
     Option(("--returns",), "Also record the return values of these functions; repeatable.", _WHAT, "GLOB"),
 ]
 NoReturns = Annotated[
-    bool, Option(("--no-returns",), "No return probes on the functions of modules being loaded.", _WHAT)
+    bool, Option(("--no-returns",), "Set no return probes on functions of modules being loaded.", _WHAT)
 ]
 
 Attach = Annotated[
@@ -75,7 +75,7 @@ Attach = Annotated[
 ]
 RunAs = Annotated[
     str | None,
-    Option(("--user",), "Run the command as this user; 'auto': who called sudo.", _CHILD, "NAME"),
+    Option(("--user",), "Run the command as this user; 'auto': the user who called sudo.", _CHILD, "NAME"),
 ]
 Env = Annotated[
     list[str] | None, Option(("--env",), "Set a variable for the command; repeatable.", _CHILD, "NAME=VALUE")
@@ -84,27 +84,27 @@ Cwd = Annotated[str, Option(("--cwd",), "Run the command in this directory.", _C
 
 Buffer = Annotated[
     str | None,
-    Option(("--buffer",), "Ring buffer of each CPU, such as 64M (default: from memory and CPUs).", _HOW, "SIZE"),
+    Option(("--buffer",), "Ring buffer size per CPU, such as 64M (default: from memory and CPUs).", _HOW, "SIZE"),
 ]
 Clock = Annotated[str, Option(("--clock",), "The trace clock (local, global, mono, ...).", _HOW, "NAME")]
 Duration = Annotated[
     float | None,
-    Option(("--duration",), "Stop recording after this long; the command goes on unrecorded.", _HOW, "SECONDS"),
+    Option(("--duration",), "Stop recording after this time; the command continues.", _HOW, "SECONDS"),
 ]
-DryRun = Annotated[bool, Option(("--dry-run",), "Print what would be run, and stop.", _HOW)]
+DryRun = Annotated[bool, Option(("--dry-run",), "Print the commands and exit without running them.", _HOW)]
 ShowProgress = Annotated[bool, Option(("--progress",), "Show progress while the command runs.", _HOW)]
 TraceCmdArgs = Annotated[
-    str, Option(("--trace-cmd-args",), "More options for trace-cmd record, as one word.", _HOW, "'OPTIONS'")
+    str, Option(("--trace-cmd-args",), "Additional options for trace-cmd record, as one argument.", _HOW, "'OPTIONS'")
 ]
 
 Guest = Annotated[
-    bool, Option(("--guest",), "Record in a throwaway virtual machine; this one is only read. Needs no root.", _GUEST)
+    bool, Option(("--guest",), "Record in a throwaway virtual machine. Needs no root.", _GUEST)
 ]
 GuestKernel = Annotated[
     str | None,
-    Option(("--guest-kernel",), "In a guest with this kernel; 'list' shows those there are.", _GUEST, "IMAGE|list"),
+    Option(("--guest-kernel",), "Record in a guest with this kernel; 'list' lists them.", _GUEST, "IMAGE|list"),
 ]
 GuestTimeout = Annotated[
     float | None,
-    Option(("--guest-timeout",), "Kill the guest after this long, boot included (default: 600).", _GUEST, "SECONDS"),
+    Option(("--guest-timeout",), "Kill the guest after this time, including boot (default: 600).", _GUEST, "SECONDS"),
 ]

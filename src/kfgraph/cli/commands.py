@@ -25,53 +25,53 @@ COMMANDS = (
     Command(
         "trace",
         "kfgraph.cli.trace",
-        "Run COMMAND and record the kernel functions it runs; its exit status is passed on.",
+        "Run COMMAND and record the kernel functions that it calls; returns its exit status.",
         passthrough=True,
     ),
     Command(
         "why",
         "kfgraph.cli.why",
-        "Why the command failed: which call failed, where the error was born, and how it came up.",
+        "Explain why the command failed: the failed call, and the origin and path of the error.",
         takes_command=True,
     ),
     Command(
         "show",
         "kfgraph.cli.show",
-        "The call tree below a function, or of every task: who called whom, and how long each call took.",
+        "Show the call tree below a function, or of every task, with the time of each call.",
     ),
     Command(
         "top",
         "kfgraph.cli.top",
-        "Which functions the time went into: calls, self and total time, percentiles, and the hot paths.",
+        "Show which functions took the time: calls, self and total time, percentiles, hot paths.",
     ),
     Command(
         "errors",
         "kfgraph.cli.errorlist",
-        "Every call that returned an error: where it began, how far it came up, and who handled it.",
+        "List every call that returned an error, how far the error propagated, and who handled it.",
     ),
     Command(
         "syscalls",
         "kfgraph.cli.syscalls",
-        "The system calls of the command, as strace shows them: arguments, result, time; -c sums them up.",
+        "List the system calls of the command, as strace does; -c prints a summary.",
     ),
     Command(
         "info",
         "kfgraph.cli.info",
-        "What a trace is: kernel, clock, tasks, calls, losses, and how it was recorded.",
+        "Describe a trace: kernel, clock, tasks, calls, lost records, and how it was recorded.",
     ),
     Command(
         "export",
         "kfgraph.cli.export",
-        "Write a trace in a format of other tools: Perfetto, speedscope, flamegraph.pl, spreadsheets and more.",
+        "Convert a trace for other tools: Perfetto, speedscope, flamegraph.pl, spreadsheets and more.",
     ),
     Command(
         "html",
         "kfgraph.cli.html",
-        "One HTML page with the whole trace: the answer, the call tree, the functions; it needs nothing else.",
+        "Write one HTML page with the whole trace: the answer, the call tree, the functions.",
     ),
     Command(
         "doctor",
         "kfgraph.cli.doctor",
-        "Check whether tracing works here, natively and in a guest, each obstacle with its remedy.",
+        "Check whether tracing works here, natively and in a guest, and print remedies.",
     ),
 )

@@ -26,7 +26,7 @@ def run(
         bool, Option(("--fix",), "Put back what a killed kfgraph trace left changed in the tracer.")
     ] = False,
 ) -> int:
-    """Check whether tracing works here, natively and in a guest, each obstacle with its remedy.
+    """Check whether tracing works here, natively and in a guest, and print remedies.
 
     Exit 0 if kfgraph trace works in at least one way, 3 if in neither.
     """
@@ -39,7 +39,7 @@ def run(
             done = session.restore_leftovers()
         except (CaptureError, OSError) as problem:
             raise MachineError(f"cannot put the tracer back: {problem}", hint="run it as root") from problem
-        for sentence in done or ["nothing was left by a killed run"]:
+        for sentence in done or ["no killed recording left anything"]:
             say(sentence)
     report = doctor.examine(compiled=compiled_loops())
     if json_:

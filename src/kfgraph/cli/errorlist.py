@@ -55,7 +55,7 @@ def run(
     ] = None,
     btf: options.BtfFiles = None,
 ) -> None:
-    """Every call that returned an error: where it began, how far it came up, and who handled it."""
+    """List every call that returned an error, how far the error propagated, and who handled it."""
     idle = without_effect(run, locals())
     numbers = [options.error_number(word) for word in ret or ()]
     names = [word for word in module or () if _is_name(word)]

@@ -49,7 +49,7 @@ def run(
     module: options.Modules = None,
     btf: options.BtfFiles = None,
 ) -> None:
-    """Write a trace in a format of other tools: Perfetto, speedscope, flamegraph.pl, spreadsheets and more."""
+    """Convert a trace for other tools: Perfetto, speedscope, flamegraph.pl, spreadsheets and more."""
     idle = without_effect(run, locals())
     exporter = exporter_of(format_, None if output == "-" else output)
     asked = least(min_)

@@ -41,7 +41,7 @@ def meaning(argv: Sequence[str]) -> list[str]:
         raise UsageError(f"{word} is a module, not a command of kfgraph", _trace_hint(["insmod", word, *rest]))
     if word.endswith(COMPANION_SUFFIX):
         trace = word.removesuffix(COMPANION_SUFFIX)
-        raise UsageError(f"{word} stands beside a trace and is none", shell_line(["kfgraph", "show", trace, *rest]))
+        raise UsageError(f"{word} belongs to a trace and is not a trace", shell_line(["kfgraph", "show", trace, *rest]))
     if word == "-" or os.path.exists(word):  # noqa: PTH110 (a Path refuses some names)
         if word != "-" and (os.sep in word or shutil.which(word) is None) and _is_program(word):
             path = word if os.sep in word else f"./{word}"
@@ -53,7 +53,7 @@ def meaning(argv: Sequence[str]) -> list[str]:
     if word in _OURS_TOO:
         _refuse(word, _OURS_TOO[word], rest)
     if _TRACE_LIKE.fullmatch(word):
-        raise UsageError(f"{word}: no such file, and no command of kfgraph has that name", "kfgraph --help")
+        raise UsageError(f"{word}: no such file, and not a kfgraph command", "kfgraph --help")
     if not word.startswith("-"):
         raise UsageError(f"No such command {word!r}.{_suggested(word)}", "kfgraph --help")
     return [word, *rest]

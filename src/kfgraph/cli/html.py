@@ -32,10 +32,10 @@ def run(
     module: options.Modules = None,
     btf: options.BtfFiles = None,
 ) -> None:
-    """One HTML page with the whole trace: the answer, the call tree, the functions; it needs nothing else."""
+    """Write one HTML page with the whole trace: the answer, the call tree, the functions."""
     idle = without_effect(run, locals())
     if output in (None, "-") and sys.stdout.isatty():
-        raise UsageError("a page is for a browser: a terminal cannot show it", "-o out.html")
+        raise UsageError("the output is an HTML page, which a terminal cannot show", "-o out.html")
     with writing(output) as stream:
         loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
         from kfgraph.analyze.calltree import call_tree

@@ -30,7 +30,7 @@ def run(
     module: options.Modules = None,
     btf: options.BtfFiles = None,
 ) -> None:
-    """What a trace is: kernel, clock, tasks, calls, losses, and how it was recorded."""
+    """Describe a trace: kernel, clock, tasks, calls, lost records, and how it was recorded."""
     loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, may_be_empty=True)
     from kfgraph.analyze.info import info
     from kfgraph.parse.compiled import compiled_loops

@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 DEFAULT_TRACE = "trace.dat"
 
-TraceArgument = Annotated[str, Operand("TRACE", "A trace.dat, a report text (.gz, .xz, .zst too), or - for stdin.")]
+TraceArgument = Annotated[str, Operand("TRACE", "A trace.dat or a report text (also .gz, .xz, .zst), or - for stdin.")]
 AnyCalls = Annotated[Filters, Which()]
 Reader = Annotated[
-    str | None, Option(("--reader",), "Read it with this reader (default: as the file says).", metavar="NAME")
+    str | None, Option(("--reader",), "Reader to use (default: detected from the file).", metavar="NAME")
 ]
 BufferName = Annotated[
-    str | None, Option(("--buffer-name",), "The buffer to read (default: the main one).", metavar="NAME")
+    str | None, Option(("--buffer-name",), "Trace buffer to read (default: the main one).", metavar="NAME")
 ]
 Modules = Annotated[
     list[str] | None,
     Option(
         ("--module",),
-        "A module's file (.ko, .xz, .zst, .gz, or a directory of them): it names functions of a module that was "
-        "gone when the trace was written; repeatable.",
+        "File of an unloaded module (.ko, .xz, .zst, .gz, or a directory), for the names of its "
+        "functions; repeatable.",
         metavar="FILE",
     ),
 ]
@@ -47,7 +47,7 @@ BtfFiles = Annotated[
         metavar="FILE",
     ),
 ]
-Strict = Annotated[bool, Option(("--strict",), "Exit 5 when there are problems in the data.")]
+Strict = Annotated[bool, Option(("--strict",), "Exit with 5 if there are problems in the data.")]
 Json = Annotated[bool, Option(("--json",), "Machine-readable output.")]
 
 IDLE = (
@@ -67,7 +67,7 @@ def error_number(word: str) -> int:
 
     number = errno_number(word.lstrip("-"))
     if number is None:
-        raise UsageError(f"--ret {word}: no error number or name", "--ret EINVAL")
+        raise UsageError(f"--ret {word}: not an error number or name", "--ret EINVAL")
     return number
 
 

@@ -29,7 +29,7 @@ def writing(path: str | None, *, binary: bool = False) -> Iterator[IO[bytes]]:
     """
     if path is None or path == "-":
         if binary and sys.stdout.isatty():
-            raise UsageError("this format is no text: a terminal cannot show it", "-o FILE")
+            raise UsageError("this is a binary format, which a terminal cannot show", "-o FILE")
         sys.stdout.flush()
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

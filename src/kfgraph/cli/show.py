@@ -50,7 +50,7 @@ def run(
     module: options.Modules = None,
     btf: options.BtfFiles = None,
 ) -> None:
-    """The call tree below a function, or of every task: who called whom, and how long each call took."""
+    """Show the call tree below a function, or of every task, with the time of each call."""
     idle = without_effect(run, locals())
     least = own.least(min_, all_=all_, max_rows=max_rows)
     beside = own.beside(with_ or ())

@@ -20,12 +20,12 @@ Nth = Annotated[int | None, Option(("--nth",), "The Nth match, in time order.", 
 Slowest = Annotated[int | None, Option(("--slowest",), "The N slowest matches.", _MATCHES, "N")]
 Merge = Annotated[
     bool,
-    Option(("--merge",), "One tree of them all: calls, total, self, average of each path.", _MATCHES),
+    Option(("--merge",), "Combine all matches into one tree: calls, total, self, average per path.", _MATCHES),
 ]
-All = Annotated[bool, Option(("--all", "-a"), "Every call: nothing folded.", _ROWS)]
+All = Annotated[bool, Option(("--all", "-a"), "Show every call, without folding.", _ROWS)]
 Depth = Annotated[
     int | None,
-    Option(("--depth",), "Levels below the root; 0: just it.", _ROWS, "N", least=0),
+    Option(("--depth",), "Levels below the root; 0: only the root.", _ROWS, "N", least=0),
 ]
 Min = Annotated[
     str | None,
@@ -45,15 +45,15 @@ Collapse = Annotated[
 ]
 Hide = Annotated[
     list[str] | None,
-    Option(("--hide",), "Take these out; their callees and their time go to the caller; repeatable.", _ROWS, "GLOB"),
+    Option(("--hide",), "Remove these; their callees and time move to the caller; repeatable.", _ROWS, "GLOB"),
 ]  # fmt: skip
 CallsTo = Annotated[
     list[str] | None,
-    Option(("--calls-to",), "Only what leads to FUNC; repeatable.", _ROWS, "FUNC"),
+    Option(("--calls-to",), "Only calls that lead to FUNC; repeatable.", _ROWS, "FUNC"),
 ]
 Errors = Annotated[
     bool,
-    Option(("--errors",), "Only calls that returned an error, and what leads to them.", _ROWS),
+    Option(("--errors",), "Only calls that returned an error, and the calls that lead to them.", _ROWS),
 ]
 Events = Annotated[
     list[str] | None,
@@ -61,9 +61,9 @@ Events = Annotated[
 ]  # fmt: skip
 With = Annotated[
     list[str] | None,
-    Option(("--with",), "Beside each call: args, returns, cpu, or some of them with commas.", metavar="WHAT"),
+    Option(("--with",), "Values of each call: args, returns, cpu; separated by commas.", metavar="WHAT"),
 ]
-Start = Annotated[bool, Option(("--start",), "A column of start times, in seconds from the start.")]
+Start = Annotated[bool, Option(("--start",), "Show start times, in seconds from the start of the trace.")]
 
 IDLE = (
     Idle(
@@ -136,7 +136,7 @@ def beside(words: Sequence[str]) -> tuple[str, ...]:
     asked = [word for given in words for word in given.split(",") if word]
     for word in asked:
         if word not in WORDS:
-            raise UsageError(f"--with {word}: it is one of {', '.join(WORDS)}", f"--with {','.join(WORDS)}")
+            raise UsageError(f"--with {word}: not one of {', '.join(WORDS)}", f"--with {','.join(WORDS)}")
     return tuple(word for word in WORDS if word in asked)
 
 

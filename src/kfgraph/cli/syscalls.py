@@ -45,7 +45,7 @@ def run(
     module: options.Modules = None,
     btf: options.BtfFiles = None,
 ) -> None:
-    """The system calls of the command, as strace shows them: arguments, result, time; -c sums them up."""
+    """List the system calls of the command, as strace does; -c prints a summary."""
     idle = without_effect(run, locals())
     if count and slowest is not None:
         raise UsageError("-c sums up, --slowest lists", "give one of them")

@@ -55,7 +55,7 @@ def run(
     module: options.Modules = None,
     btf: options.BtfFiles = None,
 ) -> None:
-    """Which functions the time went into: calls, self and total time, percentiles, and the hot paths."""
+    """Show which functions took the time: calls, self and total time, percentiles, hot paths."""
     idle = without_effect(run, locals())
     if json_ and csv:
         raise UsageError("--json and --csv are two outputs", "give one of them")

@@ -58,7 +58,7 @@ def run(
     guest_kernel: o.GuestKernel = None,
     guest_timeout: o.GuestTimeout = None,
 ) -> int:
-    """Run COMMAND and record the kernel functions it runs; its exit status is passed on.
+    """Run COMMAND and record the kernel functions that it calls; returns its exit status.
 
     kfgraph's own failures are 125 (126: the command cannot be executed, 127: not found, 2: wrong usage).
     Ctrl-C goes to the command; a second one ends the recording and keeps it.

@@ -152,9 +152,9 @@ def output_path(name: str) -> str:
         UsageError: it names none.
     """
     if not name:
-        raise UsageError("-o: the name of the file is empty", hint="-o trace.dat")
+        raise UsageError("-o: the file name is empty", hint="-o trace.dat")
     if name == "-":
-        raise UsageError("-o -: a trace.dat is no stream, its beginning is written last", hint="-o trace.dat")
+        raise UsageError("-o -: a trace.dat cannot be written to a stream", hint="-o trace.dat")
     return name
 
 

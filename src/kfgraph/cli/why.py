@@ -52,7 +52,7 @@ def run(
     *,
     command: tuple[str, ...] = (),
 ) -> int:
-    """Why the command failed: which call failed, where the error was born, and how it came up.
+    """Explain why the command failed: the failed call, and the origin and path of the error.
 
     kfgraph why -- COMMAND records the command first, into TRACE, and passes on its exit status.
     """

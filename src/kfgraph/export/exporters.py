@@ -80,7 +80,7 @@ def exporter_of(name: str | None, path: str | None) -> Exporter:
         raise UsageError(f"no format {name!r}", f"--format is one of {', '.join(NAMES)}")
     hint = f"--format is one of {', '.join(NAMES)}"
     if path is None:
-        raise UsageError("which format? Neither --format nor a file's name tells", hint)
+        raise UsageError("no format: give --format, or a file name with a known suffix", hint)
     ends = [(suffix, exporter) for exporter in EXPORTERS for suffix in exporter.suffixes]
     lower = path.lower()
     for end in (lower, lower.removesuffix(".gz")):
@@ -89,7 +89,7 @@ def exporter_of(name: str | None, path: str | None) -> Exporter:
             return max(found, key=lambda pair: len(pair[0]))[1]
     other = {".svg": "kfgraph flame -o FILE writes a flame graph", ".html": "kfgraph html -o FILE writes a report"}
     raise UsageError(
-        f"{path}: its name ends in no format's suffix", next((o for s, o in other.items() if lower.endswith(s)), hint)
+        f"{path}: the suffix is not that of a format", next((o for s, o in other.items() if lower.endswith(s)), hint)
     )
 
 

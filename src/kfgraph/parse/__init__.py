@@ -74,7 +74,7 @@ def _load_ftrace(source: Input | PlainText, buffer: str | None) -> Trace:
     from kfgraph.parse import ftrace
 
     if buffer:
-        raise NoMatchError(f"{source.name}: this text has no buffers to choose from", "leave --buffer-name out")
+        raise NoMatchError(f"{source.name}: this text has no named buffers", "leave --buffer-name out")
     return ftrace.load(source)
 
 

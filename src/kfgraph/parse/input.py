@@ -159,7 +159,7 @@ def _open(path: Path) -> IO[bytes]:
         from kfgraph.tracefile.recover import restore_hint
 
         if hint := restore_hint(str(path)):
-            raise InputError(f"{path}: no such file, only the parts that a killed recorder left", hint) from None
+            raise InputError(f"{path}: no such file; a killed recorder left only its parts", hint) from None
         raise InputError(f"{path}: no such file", "`kfgraph trace COMMAND` records one as ./trace.dat") from None
     except IsADirectoryError:
         inside = path / "trace.dat"
@@ -183,7 +183,7 @@ def _read(stream: Readable, size: int) -> bytes:
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror or error}", "") from None
         if isinstance(part, str):
-            raise InputError("the file object gives text, not bytes", 'open it in binary mode: open(path, "rb")')
+            raise InputError("the file object returns text, not bytes", 'open it in binary mode: open(path, "rb")')
         if not part:
             break
         parts.append(part)

@@ -66,7 +66,7 @@ def read_header(source: Source, name: str) -> Header:
     if not head.left():
         raise InputError(f"{name} is empty", "was the recording interrupted before it wrote anything?")
     if head.data[: len(MAGIC)] != MAGIC:
-        raise InputError(f"{name} is not a trace.dat file (at byte 0)", "its first bytes are not trace-cmd's")
+        raise InputError(f"{name} is not a trace.dat file (at byte 0)", "it does not begin like a trace.dat")
     head.pos = len(MAGIC)
     at = head.pos
     version = head.string("the file version")

@@ -98,7 +98,7 @@ def choose_image(wanted: str = "", *, boot: Path = images.BOOT, modules: Path = 
             if not Path(wanted).is_file():
                 raise MachineError(f"no kernel image {wanted}", hint="kfgraph trace --guest-kernel list")
             if not images.may_be_kernel(Path(wanted)):
-                raise MachineError(f"{wanted} is no kernel image", hint="kfgraph trace --guest-kernel list")
+                raise MachineError(f"{wanted} is not a kernel image", hint="kfgraph trace --guest-kernel list")
             image = images.inspect(Path(wanted).resolve(), boot=boot, modules=modules)
         candidates: Sequence[KernelImage] = (image,)
     else:
