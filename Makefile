@@ -48,7 +48,7 @@ venv: packages $(VENV)/dev-stamp
 $(VENV)/stamp: pyproject.toml setup.py $(HOT)
 	@$(PYTHON) -c 'import sys; sys.exit("kfgraph needs Python 3.10 or newer: make PYTHON=python3.12" if sys.version_info < (3, 10) else 0)'
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[guest]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[guest,ui]'
 	@touch $@
 
 # What only tests and lint use; the demo need not wait for it.

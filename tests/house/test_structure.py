@@ -126,6 +126,17 @@ def test_no_module_outgrows_its_room(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_the_explorer_alone_knows_textual(path: Path) -> None:
+    explorer = SOURCE / "render" / "explorer"
+    named = list(imports(ast.parse(path.read_text()), path))
+    if explorer in path.parents:
+        return
+    assert [line for line, module, _ in named if module.split(".")[0] == "textual"] == []
+    if path != SOURCE / "cli" / "ui.py":
+        assert [line for line, module, _ in named if "explorer" in module.split(".")] == []
+
+
 def imported_files(path: Path) -> set[Path]:
     """The files of this package that a file imports, anywhere in it: in functions and under TYPE_CHECKING too.
 

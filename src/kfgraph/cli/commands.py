@@ -40,6 +40,11 @@ COMMANDS = (
         "Show the call tree below a function, or of every task, with the time of each call.",
     ),
     Command(
+        "ui",
+        "kfgraph.cli.ui",
+        "Explore a trace on the terminal: open and close calls, search, follow errors; ? lists the keys.",
+    ),
+    Command(
         "top",
         "kfgraph.cli.top",
         "Show which functions took the time: calls, self and total time, percentiles, hot paths.",

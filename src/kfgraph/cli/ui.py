@@ -1,0 +1,70 @@
+"""``kfgraph ui``: the explorer."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import TYPE_CHECKING
+
+from kfgraph.cli import notes, options
+from kfgraph.cli.idle import without_effect
+from kfgraph.errors import MachineError, UsageError
+
+if TYPE_CHECKING:
+    from kfgraph.analyze.filters import Filters
+    from kfgraph.model.trace import Trace
+
+EXAMPLES = """Examples:
+
+kfgraph ui examples/insmod-foo-fail19.dat
+
+kfgraph ui examples/insmod-fail19.dat --root load_module
+
+xzcat examples/insmod-dummy.report.txt.xz | kfgraph ui -
+"""
+IDLE = options.IDLE
+
+
+def run(
+    filters: options.AnyCalls,
+    trace: options.TraceArgument = options.DEFAULT_TRACE,
+    reader: options.Reader = None,
+    buffer: options.BufferName = None,
+    module: options.Modules = None,
+) -> int:
+    """Explore a trace on the terminal: open and close calls, search, follow errors; ? lists the keys."""
+    idle = without_effect(run, locals())
+    code = explore(trace, filters, reader=reader, buffer=buffer, module=module)
+    notes.tell(idle)
+    return code
+
+
+def explore(path: str, filters: Filters, *, reader: str | None, buffer: str | None, module: list[str] | None) -> int:
+    """The explorer on a trace; its exit code."""
+    if importlib.util.find_spec("textual") is None:
+        raise MachineError("the explorer needs Textual, which is not installed", "pip install 'kfgraph[ui]'")
+    if not os.isatty(1):
+        hint = "kfgraph show prints the call tree, into a pipe or a file too"
+        raise UsageError("the explorer needs a terminal", hint)
+    loaded = options.open_trace(path, reader=reader, buffer=buffer, modules=module)
+    from kfgraph.render.explorer.app import Explorer
+    from kfgraph.render.explorer.terminal import take_keys
+
+    app = Explorer(loaded, filters, export=lambda path, filters: _write(loaded, path, filters))
+    take_keys()
+    code = app.run()
+    if app.problem is not None:
+        raise app.problem
+    return code or 0
+
+
+def _write(trace: Trace, path: str, filters: Filters) -> str:
+    """Write the calls into a file, in the format that its name says; what there is to say."""
+    from kfgraph.cli.outfile import writing
+    from kfgraph.export.exporters import export, exporter_of
+
+    exporter = exporter_of(None, path)
+    with writing(path, binary=not exporter.text) as stream:
+        notices = export(trace, exporter.name, stream, **filters)
+    left_out = "; ".join(notice.sentence for notice in notices)
+    return f"wrote {path}: {exporter.name}, for {exporter.opens}" + (f" ({left_out})" if left_out else "")

@@ -1,0 +1,171 @@
+"""Widgets of rows: a tree of any size, or a list; one row is where the cursor is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from kfgraph.render.explorer.window import Window
+from kfgraph.render.tree import STYLES
+
+_CURSOR = Style(reverse=True)
+_MATCH = Style(bold=True, underline=True, color="yellow")
+_STYLES = {**STYLES, "match": _MATCH}
+_AHEAD = 4
+"""Rows are made for so many lines above and below the screen."""
+
+
+class Rows(ScrollView, can_focus=True):
+    """Lines with a cursor; those on the screen are made, no others."""
+
+    DEFAULT_CSS = """
+    Rows { height: 1fr; width: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
+    """
+
+    class Moved(Message):
+        """The cursor is on another row, or that row has changed."""
+
+    class Chosen(Message):
+        """A row was clicked that the cursor was on already."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.cursor = 0
+        self._kept: dict[int, Strip] = {}
+
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        raise NotImplementedError
+
+    def make(self, first: int, last: int) -> list[Strip]:
+        """The strips of the rows ``first:last``."""
+        raise NotImplementedError
+
+    @property
+    def room(self) -> int:
+        """Columns for a row."""
+        return max(self.size.width - 1, 8)
+
+    def anew(self) -> None:
+        """The rows have changed."""
+        self._kept.clear()
+        self.cursor = max(min(self.cursor, self.n_rows() - 1), 0)
+        self.virtual_size = Size(self.room, self.n_rows())
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def go(self, row: int, *, middle: bool = False) -> None:
+        """Put the cursor on a row and show it; ``middle``: with rows around where it was not on the screen."""
+        self.cursor = max(min(row, self.n_rows() - 1), 0)
+        top, height = int(self.scroll_offset.y), max(self.size.height, 1)
+        if not top <= self.cursor < top + height:
+            target = self.cursor if self.cursor < top else self.cursor - height + 1
+            if middle or abs(self.cursor - top) > 2 * height:
+                target = self.cursor - height // 3
+            self.scroll_to(y=max(target, 0), animate=False, force=True)
+        self.refresh()
+        self.post_message(self.Moved())
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen."""
+        row = int(self.scroll_offset.y) + y
+        n = self.n_rows()
+        if row >= n:
+            return Strip.blank(self.size.width)
+        if row not in self._kept:
+            if len(self._kept) > 2_000:
+                self._kept.clear()
+            first = max(row - _AHEAD, 0)
+            last = min(row + max(self.size.height - y, 1) + _AHEAD, n)
+            self._kept.update(zip(range(first, last), self.make(first, last), strict=True))
+        strip = self._kept[row].adjust_cell_length(self.size.width)
+        if row == self.cursor:
+            strip = Strip([Segment(strip.text, _CURSOR)], strip.cell_length)
+        return strip
+
+    def on_resize(self) -> None:
+        """Rows are as wide as the screen."""
+        self._kept.clear()
+        self.virtual_size = Size(self.room, self.n_rows())
+        self.call_after_refresh(lambda: self.go(self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        """The cursor goes there; on it already, it is chosen."""
+        row = int(self.scroll_offset.y) + event.y
+        if row >= self.n_rows():
+            return
+        if row == self.cursor:
+            self.post_message(self.Chosen())
+        else:
+            self.go(row)
+
+
+class TreeRows(Rows):
+    """The rows of a tree."""
+
+    def __init__(self, window: Window, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.window = window
+
+    @property
+    def item(self) -> int:
+        """The item at the cursor; -1: there are no rows."""
+        return self.window.rows.item(self.cursor) if self.n_rows() else -1
+
+    def n_rows(self) -> int:
+        """As of Rows."""
+        return len(self.window.rows)
+
+    def make(self, first: int, last: int) -> list[Strip]:
+        """As of Rows."""
+        self.window.width = self.room
+        return [
+            Strip([Segment(text, _STYLES[style]) for text, style in pieces if text])
+            for pieces in self.window.lines(first, last)
+        ]
+
+    def head(self) -> Text:
+        """The titles above the columns."""
+        self.window.width = self.room
+        return Text(self.window.head, "underline", no_wrap=True)
+
+
+class ListRows(Rows):
+    """Lines that ``lines(width)`` gives, each with the call that it is about (-1: none)."""
+
+    def __init__(self, lines: Callable[[int], Sequence[tuple[Text, int | str]]], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._lines = lines
+        self._made: tuple[int, Sequence[tuple[Text, int | str]]] = (-1, ())
+
+    def _all(self) -> Sequence[tuple[Text, int | str]]:
+        if self._made[0] != self.room:
+            self._made = self.room, self._lines(self.room)
+        return self._made[1]
+
+    @property
+    def target(self) -> int | str:
+        """The call at the cursor, a row of the CallTable (-1: none), or a function's label."""
+        return self._all()[self.cursor][1] if self.n_rows() else -1
+
+    def n_rows(self) -> int:
+        """As of Rows."""
+        return len(self._all())
+
+    def make(self, first: int, last: int) -> list[Strip]:
+        """As of Rows."""
+        console = self.app.console
+        strips = []
+        for text, _ in self._all()[first:last]:
+            text = text.copy()
+            text.truncate(self.room, overflow="ellipsis")
+            strips.append(Strip(segment for segment in text.render(console) if segment.text and segment.text != "\n"))
+        return strips
