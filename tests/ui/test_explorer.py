@@ -57,11 +57,18 @@ def test_search_counts_and_goes_on() -> None:
 
 
 def test_views() -> None:
-    _, top, errors, why, keys = screens("insmod-foo-fail19.dat", "3", "5", "6", "question_mark")
+    _, top, errors, why, keys = screens("insmod-foo-fail19.dat", "3", "5", "6", "question_mark", size=(120, 60))
     assert "445 functions" in top[3] and "schedule" in top[5]
     assert any("began in, and what became of it" in line for line in errors)
     assert any("born here" in line for line in why)
     assert any("next call that failed" in line for line in keys)
+
+
+def test_without_colours_everything_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    start, top, keys = screens("insmod-foo-fail19.dat", "3", "question_mark", size=(150, 30))
+    assert any("foo_read_id [foo] = -19 ENODEV" in line for line in start)
+    assert "445 functions" in top[3] and any("one row up" in line for line in keys)
 
 
 def test_without_a_terminal_it_says_what_to_type() -> None:

@@ -20,7 +20,7 @@ kfgraph ui examples/insmod-foo-fail19.dat
 
 kfgraph ui examples/insmod-fail19.dat --root load_module
 
-xzcat examples/insmod-dummy.report.txt.xz | kfgraph ui -
+kfgraph ui - < trace.dat
 """
 IDLE = options.IDLE
 

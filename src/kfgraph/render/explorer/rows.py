@@ -17,6 +17,8 @@ from kfgraph.render.explorer.window import Window
 from kfgraph.render.tree import STYLES
 
 _CURSOR = Style(reverse=True)
+_PLAIN = Style()
+"""Filters of Textual need a style on each segment."""
 _MATCH = Style(bold=True, underline=True, color="yellow")
 _STYLES = {**STYLES, "match": _MATCH}
 _AHEAD = 4
@@ -79,14 +81,14 @@ class Rows(ScrollView, can_focus=True):
         row = int(self.scroll_offset.y) + y
         n = self.n_rows()
         if row >= n:
-            return Strip.blank(self.size.width)
+            return Strip.blank(self.size.width, _PLAIN)
         if row not in self._kept:
             if len(self._kept) > 2_000:
                 self._kept.clear()
             first = max(row - _AHEAD, 0)
             last = min(row + max(self.size.height - y, 1) + _AHEAD, n)
             self._kept.update(zip(range(first, last), self.make(first, last), strict=True))
-        strip = self._kept[row].adjust_cell_length(self.size.width)
+        strip = self._kept[row].adjust_cell_length(self.size.width, _PLAIN)
         if row == self.cursor:
             strip = Strip([Segment(strip.text, _CURSOR)], strip.cell_length)
         return strip
@@ -167,5 +169,7 @@ class ListRows(Rows):
         for text, _ in self._all()[first:last]:
             text = text.copy()
             text.truncate(self.room, overflow="ellipsis")
-            strips.append(Strip(segment for segment in text.render(console) if segment.text and segment.text != "\n"))
+            strips.append(
+                Strip(Segment(s.text, s.style or _PLAIN) for s in text.render(console) if s.text and s.text != "\n")
+            )
         return strips

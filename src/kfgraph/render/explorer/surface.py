@@ -48,7 +48,7 @@ class Surface(App[int]):
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     Screen { background: ansi_default; color: ansi_default; }
-    Static { height: 1; }
+    #title, #head, #status, #keys { height: 1; }
     #answer { height: auto; max-height: 2; }
     #body { height: 1fr; }
     #side { width: 40; border-left: solid ansi_bright_black; padding: 0 0 0 1; scrollbar-size-vertical: 1; }
