@@ -49,7 +49,7 @@ def test_a_cut_file_says_what_it_lacks(version: int, path: Path) -> None:
     path.write_bytes(content[: -40 if version == 7 else -100])
     found = verify(path)
     assert found.usable and not found.empty
-    assert found.lacks.startswith("places where the file ends early" if version == 6 else "lists of the file's parts")
+    assert found.lacks.startswith("places where the file ends early" if version == 6 else "lists of file sections")
 
 
 def test_parts_beside_a_file_are_not_in_it(path: Path) -> None:

@@ -30,7 +30,7 @@ def printed(line: str) -> str:
     """What a command line prints; its stderr behind it, its exit code if there is one."""
     _, *words = shlex.split(HEAD.match(f"{line}\n")[3])  # type: ignore[index]
     code, out, err = kfgraph(*words)
-    out = re.sub(r'"loops": "\w+"', '"loops": "as built"', out).replace("\x1b", "^[")
+    out = re.sub(r'"loops": "\w+"', '"loops": "as built"', out).replace("\x1b", "^[").replace("https:" "//", "https: ")
     return out + (f"stderr:\n{err}" if err else "") + (f"exit code {code}\n" if code else "")
 
 

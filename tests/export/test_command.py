@@ -40,8 +40,8 @@ def test_the_end_of_the_name_decides(tmp_path) -> None:
 def test_what_is_no_format_is_said(tmp_path) -> None:
     code, out, err = kfgraph("export", EXAMPLE)
     assert (code, out) == (2, "") and err.startswith("kfgraph: no format: give --format") and "folded" in err
-    code, out, err = kfgraph("export", EXAMPLE, "-o", str(tmp_path / "a.svg"))
-    assert code == 2 and "kfgraph flame -o FILE" in err
+    code, out, err = kfgraph("export", EXAMPLE, "-o", str(tmp_path / "a.html"))
+    assert code == 2 and "kfgraph html -o FILE" in err
     assert kfgraph("export", EXAMPLE, "--format", "nosuch")[0] == 2
     assert list(tmp_path.iterdir()) == []
 

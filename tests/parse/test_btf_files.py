@@ -182,7 +182,8 @@ def recorded(folder: Path) -> Path:
     return file
 
 
-def test_names_and_words_of_arguments(tmp_path: Path) -> None:
+def test_names_and_words_of_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     file = recorded(tmp_path)
     (tmp_path / "types").write_bytes(types())
     raw = "0x3, 0x9, 0xcc0, 0x1a4, 0xfffffffffffffffe, 0x0"

@@ -138,7 +138,7 @@ def test_parts_without_their_trace_are_named_with_the_remedy(tmp_path: Path) -> 
     for part in parts:
         part.write_bytes(calls_of(0).pages())
     remedy = f"trace-cmd restore -o '{path}.restored' '{parts[0]}' '{parts[1]}'"
-    with pytest.raises(InputError, match="no such file, only the parts that a killed recorder left") as caught:
+    with pytest.raises(InputError, match="no such file; a killed recorder left only its parts") as caught:
         load(path)
     assert remedy in caught.value.hint
     with pytest.raises(InputError, match="one CPU's part of a recording that was not finished") as caught:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,9 @@ def screens(name: str, *keys: str, size: tuple[int, int] = (120, 30)) -> list[li
                     await pilot.pause()
                 found.append(["".join(s.text for s in strip) for strip in app.screen._compositor.render_strips()])
 
-    asyncio.run(go())
+    # In a thread: the browser tests leave an event loop running in this one.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, go()).result()
     return found
 
 

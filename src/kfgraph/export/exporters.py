@@ -87,7 +87,7 @@ def exporter_of(name: str | None, path: str | None) -> Exporter:
         found = [pair for pair in ends if end.endswith(pair[0])]
         if found:
             return max(found, key=lambda pair: len(pair[0]))[1]
-    other = {".svg": "kfgraph flame -o FILE writes a flame graph", ".html": "kfgraph html -o FILE writes a report"}
+    other = {".html": "kfgraph html -o FILE writes a report with a flame graph"}
     raise UsageError(
         f"{path}: the suffix is not that of a format", next((o for s, o in other.items() if lower.endswith(s)), hint)
     )
