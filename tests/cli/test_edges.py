@@ -84,6 +84,45 @@ def test_ctrl_c_in_the_first_moments(trace, heeded) -> None:
     assert ours >= 3
 
 
+# Ctrl-C within a finalizer, n of them in a row, and then a long wait in place of the command.
+IN_FINALIZER = """
+import os, sys, _signal, time
+n, nested = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+from kfgraph.__main__ import entry_point
+import kfgraph.cli.app as app
+class Left:
+    def __del__(self):
+        os.kill(os.getpid(), _signal.SIGINT)
+        for _ in range(100): pass
+def run(argv):
+    if nested:
+        again = app._interrupt_again
+        def interrupt_again(number):  # another Ctrl-C while the first is being answered
+            again(number)
+            if len(app._interrupts) < 2:
+                os.kill(os.getpid(), _signal.SIGINT)
+                for _ in range(100): pass
+        app._interrupt_again = interrupt_again
+    for _ in range(n):
+        Left()
+    time.sleep(30)
+    return 0
+app._run = run
+sys.exit(entry_point())
+"""
+
+
+@pytest.mark.parametrize("nested", [0, 1])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_ctrl_c_in_a_finalizer_ends_the_command_all_the_same(n, nested, heeded) -> None:
+    """Python tells nobody what a finalizer raises; the handler's exception in that hook would be printed."""
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", IN_FINALIZER, str(n), str(nested)], capture_output=True, text=True, timeout=20
+        )
+        assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_where_ctrl_c_is_ignored_it_stays_so(trace) -> None:
     ignoring = "import os, sys, _signal; _signal.signal(2, _signal.SIG_IGN)"
     command = [sys.executable, "-c", AT_IMPORT.replace("import os, sys, _signal", ignoring), "8", "show", trace]

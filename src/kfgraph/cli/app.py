@@ -8,6 +8,7 @@ import importlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from types import FrameType
@@ -105,13 +106,39 @@ _interrupts: list[int] = []
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Python's own handler of Ctrl-C, which remembers that it came."""
     _interrupts.append(number)
+    if _in_hook(frame):
+        _interrupt_again(number)
+        return
     signal.default_int_handler(number, frame)
+
+
+def _in_hook(frame: FrameType | None) -> bool:
+    """Whether this frame was called by :func:`_heed`, whose own exceptions Python prints."""
+    while frame is not None and frame.f_code is not _heed.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+
+def _interrupt_again(number: int) -> None:
+    """Raise a signal that could be told to nobody once more, as soon as the main thread is out of the hook."""
+    main_thread = _thread.get_ident()
+
+    def wait_and_raise() -> None:
+        while _in_hook(sys._current_frames().get(main_thread)):
+            time.sleep(0.001)
+        signal.pthread_kill(main_thread, number)  # a real one: it ends a system call that waits, too
+
+    try:
+        _thread.start_new_thread(wait_and_raise, ())
+    except RuntimeError:  # no room for a thread
+        os._exit(128 + number)
 
 
 def _heed(problem: sys.UnraisableHookArgs) -> None:
     """What Python can tell nobody, being in a finalizer or where a thread begins."""
     if isinstance(problem.exc_value, KeyboardInterrupt):
-        _thread.interrupt_main()
+        stop = problem.exc_value
+        _interrupt_again(stop.number if isinstance(stop, Interrupted) else signal.SIGINT)
         return
     if isinstance(problem.exc_value, MemoryError):
         where = f"{problem.object!r} {problem.err_msg}"
