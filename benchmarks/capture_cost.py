@@ -90,7 +90,7 @@ def main() -> int:
         # A turn was seen to take four times its seconds, on an emulated CPU that other work shares.
         limit = 300 + 2 * (options.pairs + 1) * (60 + 4 * options.seconds)
         run = run_script(script, Path(folder), files={"command.pl": COMMAND}, image=image, timeout_s=limit)
-        if (run.result.end, run.result.status) != ("done", 0) or run.result.trouble:
+        if not run.good:
             print(run, file=sys.stderr)
             return 2
         took: dict[tuple[str, int], float] = {}

@@ -76,7 +76,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         limit = 600 + 180.0 * (options.rounds + 1)
         run = run_script(script, Path(folder), files={"command.pl": COMMAND}, image=image, timeout_s=limit)
-    if (run.result.end, run.result.status) != ("done", 0) or run.result.trouble:
+    if not run.good:
         print(run, file=sys.stderr)
         return 2
     rows = [line.split() for line in run.stdout.splitlines()]

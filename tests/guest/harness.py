@@ -37,6 +37,16 @@ class Run:
     stderr: str
     share: Path
 
+    @property
+    def finished(self) -> bool:
+        """Whether the script ran to its end and returned 0."""
+        return (self.result.end, self.result.status) == ("done", 0)
+
+    @property
+    def good(self) -> bool:
+        """Finished, and the guest had no trouble on the way."""
+        return self.finished and not self.result.trouble
+
     def __str__(self) -> str:
         tail = "\n".join(self.result.console[-30:])
         return f"{self.result.end} status={self.result.status}\n{self.stdout}\n{self.stderr}\n-- console\n{tail}"

@@ -32,8 +32,7 @@ def make_recordings(
     set_first = [f"{name}={shlex.quote(str(value))}" for name, value in (variables or {}).items()]
     text = "\n".join([*set_first, (here / "recordings.sh").read_text(), (here / script).read_text()])
     run = run_script(text, folder, files=files, image=image, timeout_s=timeout_s)
-    assert (run.result.end, run.result.status) == ("done", 0), str(run)
-    assert run.result.trouble == (), str(run)
+    assert run.good, str(run)
     return run.share
 
 

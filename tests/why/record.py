@@ -142,7 +142,7 @@ def record_loads(out: Path, image: KernelImage, *, only: set[str], each: int, li
         files |= {f"{n:02}.batch": batch(parts[n]) for n in missing}
         with tempfile.TemporaryDirectory() as folder:
             run = run_script(_script(LOADS, SHOWN=SHOWN), Path(folder), files=files, image=image, timeout_s=limit_s)
-            if (run.result.end, run.result.status) != ("done", 0) or run.result.trouble:
+            if not run.good:
                 problems.append(str(run))
             print(run.stdout)
             for file in run.share.iterdir():
@@ -179,7 +179,7 @@ def record_everyday(out: Path, image: KernelImage, *, only: set[str], again: boo
         for file in run.share.iterdir():
             if file.suffix in (".dat", ".json", ".txt"):
                 shutil.copy(file, out)
-        return [] if (run.result.end, run.result.status) == ("done", 0) else [str(run)]
+        return [] if run.finished else [str(run)]
 
 
 def print_scores(scored: Sequence[blame.Scored], title: str) -> None:
