@@ -78,10 +78,10 @@ def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
         ranks += (n_calls - n_finished)[known]
         of_rank[:, known] = _ranked(np.take(duration_ns, order), first, n_calls[known], ranks)
         del order
-    nested = _nested(rows, key, end, duration_ns, may_nest)
+    inner = nested(rows, key, end, duration_ns, may_nest)
     in_finished = _sums(key, duration_ns, n_calls, n_finished)
     total_ns = in_finished.copy()
-    np.subtract.at(total_ns, key[nested], duration_ns[nested])
+    np.subtract.at(total_ns, key[inner], duration_ns[inner])
     avg_ns = in_finished
     avg_ns[known] = (avg_ns[known] + n_finished[known] // 2) // n_finished[known]
     self_unknown = np.flatnonzero(self_ns < 0)
@@ -153,7 +153,7 @@ def _following_inside(rows: Int32 | None, order: npt.NDArray[np.intp], end: Int3
     return found
 
 
-def _nested(
+def nested(
     rows: Int32 | None, keys: Int32, end: Int32, duration_ns: Int64, may_nest: Bool
 ) -> npt.NDArray[np.intp]:
     """Which calls, by position in ``rows``, lie in an earlier finished call of their key, and are finished.

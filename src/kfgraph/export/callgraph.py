@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kfgraph.analyze.aggregate import nested
 from kfgraph.analyze.forest import Int32, Int64
 from kfgraph.export.weights import Weighted
 
@@ -42,14 +43,9 @@ def call_graph(weighted: Weighted) -> CallGraph:
     own, total, n_calls = (np.zeros(n_labels, np.int64) for _ in range(3))
     np.add.at(own, label, weighted.own_ns)
     np.add.at(n_calls, label, tree.count)
-    outermost = np.ones(len(tree), np.bool_)
-    reach = [0] * n_labels
-    for node, (code, end) in enumerate(zip(label.tolist(), tree.end.tolist(), strict=True)):
-        if reach[code] > node:
-            outermost[node] = False
-        else:
-            reach[code] = end
-    np.add.at(total, label[outermost], weighted.total_ns[outermost])
+    np.add.at(total, label, weighted.total_ns)
+    inner = nested(None, label, tree.end, weighted.total_ns, np.ones(n_labels, np.bool_))
+    np.subtract.at(total, label[inner], weighted.total_ns[inner])
     child = np.flatnonzero(tree.parent >= 0)
     key = label[tree.parent[child]].astype(np.int64) * n_labels + label[child]
     keys, of = np.unique(key, return_inverse=True)

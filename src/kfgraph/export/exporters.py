@@ -6,7 +6,7 @@ import importlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from kfgraph.errors import Notice, UsageError
 
@@ -87,10 +87,9 @@ def exporter_of(name: str | None, path: str | None) -> Exporter:
         found = [pair for pair in ends if end.endswith(pair[0])]
         if found:
             return max(found, key=lambda pair: len(pair[0]))[1]
-    other = {".html": "kfgraph html -o FILE writes a report with a flame graph"}
-    raise UsageError(
-        f"{path}: the suffix is not that of a format", next((o for s, o in other.items() if lower.endswith(s)), hint)
-    )
+    if lower.endswith(".html"):
+        hint = "kfgraph html -o FILE writes a report with a flame graph"
+    raise UsageError(f"{path}: the suffix is not that of a format", hint)
 
 
 def export(
@@ -125,12 +124,8 @@ def export(
     more = {"least": (min_ns, min_share)} if asked else {}
     if not exporter.text:
         return (*left_out, *exporter.write(what, stream, **more))
-    out = io.TextIOWrapper(_kept_open(stream), "utf-8", newline="", write_through=False)
+    out = io.TextIOWrapper(cast(BinaryIO, stream), "utf-8", newline="", write_through=False)
     notices = exporter.write(what, out, **more)
     out.flush()
     out.detach()
     return (*left_out, *notices)
-
-
-def _kept_open(stream: IO[bytes]) -> BinaryIO:
-    return stream  # type: ignore[return-value]

@@ -16,6 +16,7 @@ from kfgraph.analyze.problems import problems_in
 from kfgraph.analyze.top import NUMBERS, Top
 from kfgraph.analyze.why import Why
 from kfgraph.kernel.errnos import errno_name
+from kfgraph.kernel.waiting import WAITING
 from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.render.details import loss_text
 from kfgraph.render.html import answer
@@ -28,10 +29,6 @@ TABS = (
     ("tree", "Call tree"), ("functions", "Functions"), ("flame", "Flame graph"), ("timeline", "Timeline"),
     ("about", "About this trace"),
 )  # fmt: skip
-_ASLEEP = (
-    "schedule", "schedule_idle", "schedule_preempt_disabled", "default_idle", "acpi_idle_enter", "cpuidle_enter_state"
-)  # fmt: skip
-"""In these a task waits until it runs again."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ def _head(report: Report, labels: Sequence[int], node_of: Int32, origin_ns: int)
     return {
         "names": [spelt_out(tree.labels[label]) for label in labels],
         "tasks": [i for i, label in enumerate(labels) if label >= n_functions],
-        "asleep": [i for i, label in enumerate(labels) if tree.labels[label] in _ASLEEP],
+        "asleep": [i for i, label in enumerate(labels) if tree.labels[label] in WAITING],
         "losses": _losses(report.call_tree, origin_ns),
         "failed": report.why.has_failed,
         "born": int(node_of[born.step.row]) if born is not None and born.step.row >= 0 else -1,
