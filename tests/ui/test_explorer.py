@@ -11,7 +11,10 @@ import pytest
 pytest.importorskip("textual", reason="extra: Textual is not installed")
 
 import kfgraph
+from kfgraph.model.calls import Flag
 from kfgraph.render.explorer.app import Explorer
+from kfgraph.render.explorer.facts import FLAG_WORDS
+from kfgraph.render.rowmodel import FLAG_MARKS
 from running import kfgraph as run_kfgraph
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -74,6 +77,30 @@ def test_without_colours_everything_is_shown(monkeypatch: pytest.MonkeyPatch) ->
     assert "445 functions" in top[3] and any("one row up" in line for line in keys)
 
 
-def test_without_a_terminal_it_says_what_to_type() -> None:
-    code, out, err = run_kfgraph("ui", str(EXAMPLES / "cat-enoent.dat"))
+@pytest.mark.parametrize("words", [("ui",), ("show", "-i"), ("show", "--interactive", "--root", "*")], ids=" ".join)
+def test_without_a_terminal_it_says_what_to_type(words: tuple[str, ...]) -> None:
+    code, out, err = run_kfgraph(*words, str(EXAMPLES / "cat-enoent.dat"))
     assert (code, out) == (2, "") and "terminal" in err and "kfgraph show" in err
+
+
+def test_every_flag_that_show_marks_is_told_in_its_words() -> None:
+    assert {(flag, words) for flag, _, words in FLAG_MARKS} < set(FLAG_WORDS.items())
+    assert set(Flag) - set(FLAG_WORDS) == {Flag.HAS_RETVAL}
+
+
+@pytest.mark.parametrize("command", ["ui", "show"])
+def test_the_explorer_reads_types_from_files(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[dict[str, object]] = []
+
+    def run(self: Explorer) -> int:
+        opened.append(dict(self.filters))
+        return 0
+
+    monkeypatch.setattr(Explorer, "run", run)
+    monkeypatch.setattr("os.isatty", lambda _: True)
+    words = ["ui"] if command == "ui" else ["show", "-i"]
+    trace = EXAMPLES / "insmod-foo-fail19.dat"
+    assert run_kfgraph(*words, trace, "--root", "load_module", "--btf", EXAMPLES / "absent.btf")[0] == 5
+    code, _, err = run_kfgraph(*words, trace, "--root", "load_module", *(["--depth", "3"] if command == "show" else []))
+    assert (code, opened) == (0, [{"root": ["load_module"]}]), err
+    assert ("--depth does nothing with --interactive" in err) == (command == "show")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kfgraph.analyze.aggregate import Aggregate, of_one_key
 from kfgraph.analyze.errors import failed, seems_failed
-from kfgraph.analyze.forest import Int32
+from kfgraph.analyze.forest import Int32, Int64
 from kfgraph.errors import UsageError
 from kfgraph.model.tree import NodeKind, TreeTable
 
@@ -65,17 +66,11 @@ def next_of(nodes: Int32, at: int, *, step: int = 1) -> int:
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a call stands among the calls of its function whose duration is known: ``rank`` counts from the slowest,
-    1 (0: its own is not known). Times in ns."""
+    """Where a call stands among the calls of its function: ``rank`` counts from the slowest, 1 (0: its own duration is
+    not known); ``among``, of one row, sums them up."""
 
-    n_calls: int
-    n_known: int
     rank: int
-    p50_ns: int
-    p95_ns: int
-    p99_ns: int
-    max_ns: int
-    total_ns: int
+    among: Aggregate
 
 
 class Standings:
@@ -83,26 +78,19 @@ class Standings:
 
     def __init__(self, tree: TreeTable) -> None:
         self._tree = tree
-        self._sorted: dict[int, tuple[int, np.ndarray]] = {}
+        self._known: dict[int, tuple[Int64, Aggregate]] = {}
 
     def of(self, node: int) -> Standing:
         """That of one call."""
-        tree = self._tree
-        label = int(tree.label[node])
-        if label not in self._sorted:
-            calls = np.flatnonzero(tree.label == label)
-            total = tree.total_ns[calls]
-            if len(self._sorted) >= 8:
-                self._sorted.pop(next(iter(self._sorted)))
-            self._sorted[label] = len(calls), np.sort(total[total >= 0])
-        n_calls, known = self._sorted[label]
-        n, own = len(known), int(tree.total_ns[node])
-        if not n:
-            return Standing(n_calls, 0, 0, -1, -1, -1, -1, -1)
-        # As in the tables of top: the least value that so many are not above.
-        p50, p95, p99 = (int(known[min(-(-n * share // 100), n) - 1]) for share in (50, 95, 99))
-        rank = n - int(np.searchsorted(known, own, side="right")) + 1 if own >= 0 else 0
-        return Standing(n_calls, n, rank, p50, p95, p99, int(known[-1]), int(known.sum()))
+        label = int(self._tree.label[node])
+        if label not in self._known:
+            times_ns = self._tree.total_ns[np.flatnonzero(self._tree.label == label)]
+            if len(self._known) >= 8:
+                self._known.pop(next(iter(self._known)))
+            self._known[label] = times_ns, of_one_key(times_ns)
+        times_ns, among = self._known[label]
+        own_ns = int(self._tree.total_ns[node])
+        return Standing(int(np.count_nonzero(times_ns > own_ns)) + 1 if own_ns >= 0 else 0, among)
 
 
 def node_of_call(tree: TreeTable, row: int) -> int:

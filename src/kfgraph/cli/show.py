@@ -28,6 +28,7 @@ IDLE = (*own.IDLE, *options.IDLE)
 def run(
     filters: options.AnyCalls,
     trace: options.TraceArgument = options.DEFAULT_TRACE,
+    interactive: own.Interactive = False,
     nth: own.Nth = None,
     slowest: own.Slowest = None,
     merge: own.Merge = False,
@@ -49,9 +50,15 @@ def run(
     buffer: options.BufferName = None,
     module: options.Modules = None,
     btf: options.BtfFiles = None,
-) -> None:
+) -> int:
     """Show the call tree below a function, or of every task, with the time of each call."""
     idle = without_effect(run, locals())
+    if interactive:
+        from kfgraph.cli.ui import explore
+
+        code = explore(trace, filters, reader=reader, buffer=buffer, module=module, btf=btf)
+        notes.tell(idle)
+        return code
     least = own.least(min_, all_=all_, max_rows=max_rows)
     beside = own.beside(with_ or ())
     loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
@@ -90,3 +97,4 @@ def run(
     notes.tell([*idle, *tree.selection.notices], () if strict else problems_in(tree.selection, tree.shown_rows))
     if strict:
         notes.refuse_problems(loaded)
+    return 0

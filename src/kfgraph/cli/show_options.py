@@ -63,9 +63,20 @@ With = Annotated[
     list[str] | None,
     Option(("--with",), "Values of each call: args, returns, cpu; separated by commas.", metavar="WHAT"),
 ]
+Interactive = Annotated[
+    bool, Option(("--interactive", "-i"), "Explore the calls on the terminal, as kfgraph ui does.")
+]
 Start = Annotated[bool, Option(("--start",), "Show start times, in seconds from the start of the trace.")]
 
 IDLE = (
+    # The explorer has keys for what these ask for.
+    Idle(
+        "interactive",
+        (
+            "nth", "slowest", "merge", "all_", "depth", "min_", "max_rows", "expand", "collapse", "hide", "calls_to",
+            "errors", "event", "start", "with_", "json_", "strict",
+        ),
+    ),
     Idle(
         "json_",
         (

@@ -31,22 +31,31 @@ def run(
     reader: options.Reader = None,
     buffer: options.BufferName = None,
     module: options.Modules = None,
+    btf: options.BtfFiles = None,
 ) -> int:
     """Explore a trace on the terminal: open and close calls, search, follow errors; ? lists the keys."""
     idle = without_effect(run, locals())
-    code = explore(trace, filters, reader=reader, buffer=buffer, module=module)
+    code = explore(trace, filters, reader=reader, buffer=buffer, module=module, btf=btf)
     notes.tell(idle)
     return code
 
 
-def explore(path: str, filters: Filters, *, reader: str | None, buffer: str | None, module: list[str] | None) -> int:
+def explore(
+    path: str,
+    filters: Filters,
+    *,
+    reader: str | None,
+    buffer: str | None,
+    module: list[str] | None,
+    btf: list[str] | None,
+) -> int:
     """The explorer on a trace; its exit code."""
     if importlib.util.find_spec("textual") is None:
         raise MachineError("the explorer needs Textual, which is not installed", "pip install 'kfgraph[ui]'")
     if not os.isatty(1):
         hint = "kfgraph show prints the call tree, into a pipe or a file too"
         raise UsageError("the explorer needs a terminal", hint)
-    loaded = options.open_trace(path, reader=reader, buffer=buffer, modules=module)
+    loaded = options.open_trace(path, reader=reader, buffer=buffer, modules=module, btf=btf)
     from kfgraph.render.explorer.app import Explorer
     from kfgraph.render.explorer.terminal import take_keys
 

@@ -18,20 +18,15 @@ from kfgraph.model.tree import NodeKind, TreeTable
 from kfgraph.model.units import format_ns, format_share, plural
 from kfgraph.render.details import detail_text
 from kfgraph.render.explorer.window import Window
+from kfgraph.render.rowmodel import FLAG_MARKS
 
-FLAG_WORDS = {
-    Flag.NO_ENTRY: "its entry was not recorded",
-    Flag.NO_EXIT: "its exit was not recorded: it had not returned, or the record was lost",
-    Flag.CUT_BY_LOSS: "records were lost inside it",
-    Flag.IN_TRACER: "an interrupt that hit the tracer itself: its time is not in its caller's",
-    Flag.DEPTH_JUMP: "its true caller was not recorded",
-    Flag.PRE_EXEC: "kfgraph's launcher, not the command",
+FLAG_WORDS = {flag: words for flag, _, words in FLAG_MARKS} | {
     Flag.MIGRATED: "it ended on another CPU than it began on",
     Flag.NAME_UNRESOLVED: "no symbol is known for its address",
     Flag.SELF_UNKNOWN: "its self time is not known: a callee's duration is missing",
     Flag.START_UNKNOWN: "when it began is not known",
 }
-"""Every flag that says something of a call, in words."""
+"""Every flag that says something of a call, in words: those with a mark, and those without."""
 _MOST_CALLERS = 12
 
 
@@ -112,7 +107,7 @@ class Facts:
             if flags & flag:
                 yield Fact("note", words, "red")
         yield Fact("", "")
-        yield from self._standing(node, self._standings.of(node))
+        yield from self._standing(self._standings.of(node))
         yield Fact("", "")
         yield from self._callers(node)
 
@@ -132,20 +127,22 @@ class Facts:
             kind = f" ({told.c_type})" if told is not None and told.c_type else ""
             yield Fact("returned", value_text(int(values[0]), told) + kind)
 
-    def _standing(self, node: int, standing: Standing) -> Iterator[Fact]:
-        yield Fact("", f"{plural(standing.n_calls, 'call')} of this function here", "underline")
-        if not standing.n_known:
+    def _standing(self, standing: Standing) -> Iterator[Fact]:
+        among = standing.among
+        yield Fact("", f"{plural(int(among.n_calls[0]), 'call')} of this function here", "underline")
+        n = int(among.n_finished[0])
+        if not n:
             yield Fact("times", "?")
             return
         if standing.rank:
             at = "the slowest" if standing.rank == 1 else f"number {standing.rank:,}, the slowest first"
-            yield Fact("this one", at if standing.n_known > 1 else "the only one")
-        if standing.n_known > 1:
-            for name, ns in (
-                ("median", standing.p50_ns), ("p95", standing.p95_ns), ("p99", standing.p99_ns),
-                ("max", standing.max_ns), ("all", standing.total_ns),
+            yield Fact("this one", at if n > 1 else "the only one")
+        if n > 1:
+            for name, of_all in (
+                ("median", among.p50_ns), ("p95", among.p95_ns), ("p99", among.p99_ns), ("max", among.max_ns),
+                ("all", among.self_ns),
             ):  # fmt: skip
-                yield Fact(name, format_ns(ns))
+                yield Fact(name, format_ns(int(of_all[0])))
 
     def _callers(self, node: int) -> Iterator[Fact]:
         way = self.path(node)[:-1]
