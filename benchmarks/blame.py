@@ -23,7 +23,7 @@ import numpy as np
 import kfgraph
 from kfgraph.analyze.blame import Outcomes
 from kfgraph.analyze.why import Why, why
-from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.kernel.unwinding import plain
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from builder.tables import call, trace_of, traces
 from kfgraph.analyze.calltree import call_tree
-from kfgraph.analyze.choice import FoldOptions
 from kfgraph.analyze.fold import fold
+from kfgraph.analyze.visibility import FoldOptions
 from kfgraph.export.jsonl import write_nodes
 from kfgraph.model import merging
 from kfgraph.model.calls import Flag

@@ -27,7 +27,7 @@ from builder.btf import excerpt
 from builder.tracedat import Cpu, Extra, Kernel, trace_dat
 from kfgraph.analyze.why import Why, why
 from kfgraph.kernel.interrupts import WRAPPERS
-from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.kernel.unwinding import plain
 from kfgraph.model.companion import Companion
 from kfgraph.model.trace import Trace

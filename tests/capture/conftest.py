@@ -24,8 +24,8 @@ DRIVER = """
 import os
 import sys
 from pathlib import Path
-from kfgraph.cli import app, streams
-streams.open_standard_streams()  # first of all, as in kfgraph itself: libffi keeps the first file that it can get
+from kfgraph.cli import app, stdio
+stdio.open_standard_streams()  # first of all, as in kfgraph itself: libffi keeps the first file that it can get
 from kfgraph.capture import doctor, session, tracefs
 root, state = sys.argv[1:3]
 there = Path(root).with_name("machine")

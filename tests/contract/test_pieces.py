@@ -12,7 +12,7 @@ import pytest
 
 import kfgraph as api
 from export import decoders
-from kfgraph.export import layout
+from kfgraph.export import tracks
 from kfgraph.export.exporters import EXPORTERS, export
 from kfgraph.model.trace import Trace
 from running import kfgraph
@@ -24,17 +24,17 @@ LINES = (
     "top {} --paths 5", "errors {} --json --unsure", "syscalls {} --json", "why {} --json",
 )  # fmt: skip
 SIZES = {
-    "export.jsonl": "_CHUNK", "analyze.fit": "_PART", "analyze.hotpath": "_PART", "analyze.repeats": "_PART",
+    "export.jsonl": "_CHUNK", "analyze.row_budget": "_PART", "analyze.hotpath": "_PART", "analyze.repeats": "_PART",
     "render.tree": "_CHUNK",
 }  # fmt: skip
-CHUNKS = ("export.chrome", "export.callrows", "export.parquet", "export.layout")
+CHUNKS = ("export.chrome", "export.callrows", "export.parquet", "export.tracks")
 
 
 @pytest.fixture(params=[1, 3, 64])
 def small(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
     """Puts pieces of this size everywhere, when asked to."""
     patch = pytest.MonkeyPatch()
-    chunks = layout.chunks
+    chunks = tracks.chunks
 
     def go() -> None:
         for module, name in SIZES.items():

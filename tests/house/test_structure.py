@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kfgraph.cli.commands import COMMANDS
 from kfgraph.parse.compiled import HOT_LOOPS, compiled_loops
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -38,6 +39,7 @@ FREE_NAMES = {"__version__", "to_text"}
 RICH = {"render", "cli"}
 NEVER_AT_IMPORT = {"pandas", "anytree"}
 MAX_LINES = 500
+COMMAND_FILES = {command.module.rpartition(".")[2] for command in COMMANDS}
 
 
 def room_of(path: Path) -> str:
@@ -124,6 +126,22 @@ def test_pandas_and_anytree_are_imported_when_used(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))
 def test_no_module_outgrows_its_room(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+def clashes(paths: list[Path]) -> set[str]:
+    """Names that several files have. A command, and a tree and its view, are one subject in several rooms."""
+    by_name: dict[str, list[str]] = {}
+    for path in paths:
+        by_name.setdefault(path.stem, []).append(str(path.relative_to(SOURCE)))
+    one_subject = COMMAND_FILES | {"again", "tree", "__init__"}
+    return {" ".join(sorted(files)) for name, files in by_name.items() if len(files) > 1 and name not in one_subject}
+
+
+def test_no_two_files_of_one_name_have_different_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert clashes(MODULES) == set()
+    monkeypatch.setattr(f"{__name__}.SOURCE", tmp_path)
+    names = ["parse/words.py", "render/words.py", "cli/top.py", "analyze/top.py", "model/__init__.py", "__init__.py"]
+    assert clashes([tmp_path / name for name in names]) == {"parse/words.py render/words.py"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(SOURCE)))

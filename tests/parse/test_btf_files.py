@@ -22,7 +22,7 @@ from kfgraph.kernel.argument_text import of_values, word_by_name
 from kfgraph.kernel.btf import Btf, Type
 from kfgraph.model.trace import Trace
 from kfgraph.passes import Given
-from kfgraph.passes import btf as pass_
+from kfgraph.passes import user_types as pass_
 
 RELEASE = "6.16.0-lab"
 GFP_KERNEL = 0xCC0

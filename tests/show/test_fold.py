@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.tables import NAMES, call, calls, deep, trace_of, traces, wide
-from kfgraph.analyze import fit
 from kfgraph.analyze import repeats as repeats_module
+from kfgraph.analyze import row_budget
 from kfgraph.analyze.calltree import call_tree
-from kfgraph.analyze.choice import FoldOptions, Why
 from kfgraph.analyze.fold import Folded, Kind, fold
 from kfgraph.analyze.repeats import fold_repeats
+from kfgraph.analyze.visibility import FoldOptions, Why
 from kfgraph.errors import NoMatchError
 from kfgraph.model.calls import Flag
 from kfgraph.model.symbols import Returned
@@ -243,9 +243,9 @@ def test_the_slowest_calls_are_those_that_fit() -> None:
     assert fold(tree, FoldOptions(max_rows=6, limit_asked=True)).why[-1] == Why.ROWS
 
 
-@pytest.mark.parametrize("piece", [7, 100, fit._PART])
+@pytest.mark.parametrize("piece", [7, 100, row_budget._PART])
 def test_the_slowest_of_many_are_found_piece_by_piece(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit, "_PART", piece)
+    monkeypatch.setattr(row_budget, "_PART", piece)
     # Every tenth of 500 calls is slow, from the 300th on they are slowest; of those just as slow the first ones show.
     times = [5_000 + i if i % 10 == 0 and i >= 300 else 3_000 if i % 10 == 0 else 1_000 for i in range(500)]
     tree = tree_of(trace_of([call("root", 1, *[call(f"f{i}", ns) for i, ns in enumerate(times)])]))

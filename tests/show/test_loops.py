@@ -12,9 +12,9 @@ from rich.cells import cell_len
 
 from builder.tables import Call, call, trace_of, traces
 from kfgraph.analyze.calltree import call_tree
-from kfgraph.analyze.choice import FoldOptions
 from kfgraph.analyze.fold import LOOP_ROWS, READABLE, Folded, Kind, fold
-from kfgraph.analyze.gather import gather
+from kfgraph.analyze.sibling_groups import gather
+from kfgraph.analyze.visibility import FoldOptions
 from kfgraph.cli.show_options import fold_options, least
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable

@@ -22,11 +22,11 @@ import kfgraph
 from builder.busy import busy
 from builder.tables import call, deep, trace_of, traces, wide
 from kfgraph.analyze.calltree import call_tree
-from kfgraph.analyze.choice import FoldOptions
 from kfgraph.analyze.fold import Kind, LossDetail
+from kfgraph.analyze.visibility import FoldOptions
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_ns
-from kfgraph.render.columns import joined, share_block
+from kfgraph.render.blocks import joined, share_block
 from kfgraph.render.details import loss_text
 from kfgraph.render.tree import TreeView, tree_view
 

@@ -16,12 +16,12 @@ from rich.cells import cell_len
 import kfgraph
 from builder.tables import Call, call, trace_of, traces
 from kfgraph.analyze.calltree import call_tree
-from kfgraph.analyze.choice import FoldOptions
-from kfgraph.analyze.errors import failed, unsure_failures
 from kfgraph.analyze.fold import Kind, fold
 from kfgraph.analyze.sysexits import errors_said
+from kfgraph.analyze.tree_errors import failed, unsure_failures
+from kfgraph.analyze.visibility import FoldOptions
 from kfgraph.errors import NoMatchError
-from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.calls import Flag
 from kfgraph.model.marks import Marks
 from kfgraph.model.trace import Trace

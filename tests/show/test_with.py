@@ -10,7 +10,7 @@ import pytest
 from builder.tables import Call, call, trace_of
 from contract.test_commands import kfgraph
 from kfgraph.analyze.calltree import call_tree
-from kfgraph.analyze.choice import FoldOptions
+from kfgraph.analyze.visibility import FoldOptions
 from kfgraph.errors import UsageError
 from kfgraph.model.args import TextArgs
 from kfgraph.model.trace import Trace

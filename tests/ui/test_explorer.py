@@ -12,7 +12,7 @@ pytest.importorskip("textual", reason="extra: Textual is not installed")
 
 import kfgraph
 from kfgraph.model.calls import Flag
-from kfgraph.render.explorer.app import Explorer
+from kfgraph.render.explorer.explorer import Explorer
 from kfgraph.render.explorer.facts import FLAG_WORDS
 from kfgraph.render.rowmodel import FLAG_MARKS
 from running import kfgraph as run_kfgraph

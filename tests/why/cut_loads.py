@@ -23,7 +23,7 @@ import kfgraph
 from builder import cut
 from kfgraph.kernel.loader import LOADER_FUNCTIONS, LOADER_WAY
 from kfgraph.kernel.module import Module, read_module
-from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.kernel.types import KernelTypes
 from kfgraph.model.trace import Trace
 

@@ -24,7 +24,7 @@ import kfgraph
 from builder.tables import Call, trace_of
 from kfgraph.analyze.retval import returned_type
 from kfgraph.analyze.why import why
-from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.kernel.unwinding import plain
 from kfgraph.model.calls import Flag
 from kfgraph.model.symbols import Returned

@@ -10,7 +10,7 @@ from kfgraph.analyze.blame import Outcomes
 from kfgraph.analyze.why import Why
 from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.kernel.loader import MAX_PROBES, NOT_WORTH_A_PROBE
-from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.kernel.unwinding import decides_nothing, gives_back, plain
 from kfgraph.model.calls import UNKNOWN_CONTEXT
 from kfgraph.model.trace import Trace

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.errors import error_columns
 from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.analyze.select import Selection
+from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfgraph.analyze.errors import error_columns, merged_columns
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import (
     Bool,
@@ -23,6 +22,7 @@ from kfgraph.analyze.forest import (
     ranges,
 )  # fmt: skip
 from kfgraph.analyze.select import Selection, select
+from kfgraph.analyze.tree_errors import error_columns, merged_columns
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.calls import Flag
 from kfgraph.model.merging import SUM

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.errors import error_columns
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import select
+from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import CONTEXTS, Flag
 from kfgraph.model.symbols import UNKNOWN

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfgraph.analyze.errors import error_columns
 from kfgraph.analyze.filters import OF_ERRORS, Filters, completed
 from kfgraph.analyze.forest import Bool, Int32
 from kfgraph.analyze.select import select
+from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.errors import NoMatchError
 from kfgraph.kernel.returns import error_name
-from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace
 

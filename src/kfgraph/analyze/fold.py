@@ -9,12 +9,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.choice import READABLE, FoldOptions, Why, asked_for, ends_of, open_ways, reasons, root_of
-from kfgraph.analyze.errors import failed, failures, unsure_failures
-from kfgraph.analyze.fit import Fit, children_of
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, covered, numbered
-from kfgraph.analyze.gather import Gathered, gather
 from kfgraph.analyze.repeats import Repeats, fold_repeats, unfolded
+from kfgraph.analyze.row_budget import Fit, children_of
+from kfgraph.analyze.sibling_groups import Gathered, gather
+from kfgraph.analyze.tree_errors import failed, failures, unsure_failures
+from kfgraph.analyze.visibility import READABLE, FoldOptions, Why, asked_for, ends_of, open_ways, reasons, root_of
 from kfgraph.model.arrays import distinct
 from kfgraph.model.tree import TreeTable
 
@@ -40,9 +40,9 @@ class Kind(enum.IntEnum):
     """The hidden children of the node above it."""
     LOSS = 2
     EVENT = 3
-    """Another event of the trace, see :mod:`kfgraph.analyze.places`."""
+    """Another event of the trace, see :mod:`kfgraph.analyze.event_rows`."""
     OWN_COST = 4
-    """kfgraph's own cost, see :mod:`kfgraph.analyze.costrows`."""
+    """kfgraph's own cost, see :mod:`kfgraph.analyze.cost_rows`."""
 
 
 class LossDetail(NamedTuple):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kfgraph.analyze.aggregate import Aggregate, of_one_key
-from kfgraph.analyze.errors import failed, seems_failed
 from kfgraph.analyze.forest import Int32, Int64
+from kfgraph.analyze.tree_errors import failed, seems_failed
 from kfgraph.errors import UsageError
 from kfgraph.model.tree import NodeKind, TreeTable
 

@@ -15,7 +15,7 @@ from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, neares
 from kfgraph.analyze.owncost import OwnCost, own_cost
 from kfgraph.errors import NoMatchError, Notice, UsageError, notice
 from kfgraph.kernel.interrupts import WRAPPERS
-from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.names import listed, matching

@@ -12,8 +12,8 @@ import numpy as np
 
 from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.sysexits import results_said
+from kfgraph.kernel.syscall_handlers import PATH_EVENT
 from kfgraph.kernel.syscall_numbers import names_by_number
-from kfgraph.kernel.syscalls import PATH_EVENT
 from kfgraph.model.arrays import distinct
 from kfgraph.model.trace import Trace
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from kfgraph.analyze.forest import Bool, Int32, Int64, outermost
 from kfgraph.analyze.retval import MAX_ERRNO
-from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.trace import Trace
 
 _MANY = 64

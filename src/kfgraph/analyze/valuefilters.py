@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kfgraph.analyze.errors import error_columns
 from kfgraph.analyze.forest import Bool, Int32
 from kfgraph.analyze.retval import MAX_ERRNO, returned_type, values_of
+from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.errors import UsageError
 from kfgraph.kernel.errnos import errno_number
 from kfgraph.model.arrays import distinct

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfgraph.analyze.blame import Blame, Outcomes, blame, children_of
-from kfgraph.analyze.elsewhere import elsewhere
 from kfgraph.analyze.failure import Failed, deciding, failed_calls
 from kfgraph.analyze.filters import OF_WHY, Filters, completed
-from kfgraph.analyze.following import record_again, record_all_tasks, record_values
+from kfgraph.analyze.other_tasks import elsewhere
 from kfgraph.analyze.select import lanes_of, select
+from kfgraph.analyze.suggestions import record_again, record_all_tasks, record_values
 from kfgraph.analyze.syscalls import SystemCall
 from kfgraph.analyze.sysexits import records_results
 from kfgraph.errors import NoMatchError
 from kfgraph.kernel.benign import meaning
 from kfgraph.kernel.errnos import errno_name
-from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.kernel.unwinding import decides_nothing, gives_back, plain, tells, waits
 from kfgraph.model.arrays import distinct
 from kfgraph.model.names import listed

@@ -25,7 +25,7 @@ from kfgraph.kernel.loader import (
     PROBE_NOISE,
     present,
 )
-from kfgraph.kernel.syscalls import PATH_EVENT, PATH_FUNCTIONS
+from kfgraph.kernel.syscall_handlers import PATH_EVENT, PATH_FUNCTIONS
 from kfgraph.kernel.unwinding import gives_back
 from kfgraph.model.companion import ReturnProbe
 from kfgraph.model.units import plural

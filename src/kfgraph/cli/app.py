@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from types import FrameType
 
-from kfgraph.cli import memory, streams
+from kfgraph.cli import memory, stdio
 from kfgraph.cli.commands import COMMANDS
 from kfgraph.cli.invocation import Invocation, running
 from kfgraph.cli.saying import fail, say, write_lines
@@ -33,8 +33,8 @@ def main(args: Sequence[str] | None = None) -> int:
 def _main(invocation: Invocation, *, ready: Callable[[], object] = lambda: None) -> int:
     """The boundary; ``ready`` is called where Ctrl-C can be answered."""
     debug = invocation.debug
-    streams.open_standard_streams()
-    streams.never_fail_on_a_letter()
+    stdio.open_standard_streams()
+    stdio.never_fail_on_a_letter()
     # Ignored, as some parents leave it, no child's end could be waited for.
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -47,12 +47,12 @@ def _main(invocation: Invocation, *, ready: Callable[[], object] = lambda: None)
     except KeyboardInterrupt as stop:
         return 128 + (stop.number if isinstance(stop, Interrupted) else signal.SIGINT)
     except BrokenPipeError:
-        streams.drop(sys.stdout)
+        stdio.drop(sys.stdout)
         return 0
     except OSError as problem:
         if debug:
             raise
-        streams.drop(sys.stdout)
+        stdio.drop(sys.stdout)
         return fail(MachineError(": ".join(filter(None, (problem.filename, problem.strerror or str(problem))))))
     except Exception as bug:
         # An import that is interrupted may make an error of its own of it, which need not tell why.

@@ -19,7 +19,7 @@ from kfgraph.capture.guest.guest_failure import GuestFailure, last_words
 from kfgraph.capture.output import OutputFile
 from kfgraph.capture.plan import CaptureOptions
 from kfgraph.capture.recording import Recording
-from kfgraph.cli import checking, streams
+from kfgraph.cli import checking, stdio
 from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
 from kfgraph.cli.saying import say, write_lines
@@ -185,11 +185,11 @@ class _Output:
         try:
             return self._stream.write(data)
         except BrokenPipeError:
-            streams.drop(self._stream)
+            stdio.drop(self._stream)
             return len(data)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
         except BrokenPipeError:  # its reader has gone (head); the guest goes on
-            streams.drop(self._stream)
+            stdio.drop(self._stream)

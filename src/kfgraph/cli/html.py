@@ -39,7 +39,7 @@ def run(
     with writing(output) as stream:
         loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
         from kfgraph.analyze.calltree import call_tree
-        from kfgraph.analyze.problems import problems_in
+        from kfgraph.analyze.notice_counts import problems_in
         from kfgraph.analyze.top import top
         from kfgraph.analyze.why import why
         from kfgraph.render.html.page import Report, page

@@ -27,7 +27,7 @@ def damage_in(trace: Trace, filters: Filters) -> list[Notice]:
     """What is damaged in the calls that pass ``filters``: records that are missing, not what single calls lack."""
     if all(notice.flag for notice in trace.notices):
         return []
-    from kfgraph.analyze.problems import problems_in
+    from kfgraph.analyze.notice_counts import problems_in
     from kfgraph.analyze.select import select
 
     try:

@@ -63,7 +63,7 @@ def run(
     beside = own.beside(with_ or ())
     loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
     from kfgraph.analyze.calltree import call_tree
-    from kfgraph.analyze.problems import problems_in
+    from kfgraph.analyze.notice_counts import problems_in
     from kfgraph.render.tree import open_screen, tree_view
 
     several = bool(filters.get("root")) and nth is None and slowest is None and not merge

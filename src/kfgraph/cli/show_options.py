@@ -11,7 +11,7 @@ from kfgraph.errors import UsageError
 from kfgraph.model.units import parse_ns
 
 if TYPE_CHECKING:
-    from kfgraph.analyze.choice import FoldOptions
+    from kfgraph.analyze.visibility import FoldOptions
 
 _MATCHES = "Several matches of --root"
 _ROWS = "Which rows"
@@ -103,7 +103,7 @@ def fold_options(
     errors: bool = False,
 ) -> FoldOptions:
     """What to show. Asked for neither all, nor a depth, nor a least time: two screens of the slowest."""
-    from kfgraph.analyze.choice import MAX_ROOTS, ROWS, FoldOptions
+    from kfgraph.analyze.visibility import MAX_ROOTS, ROWS, FoldOptions
 
     limited = not (all_ or depth is not None or least is not None)
     default = (max(2 * screen_rows - 10, 20) if screen_rows else ROWS) if limited else None

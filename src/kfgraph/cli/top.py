@@ -82,7 +82,7 @@ def run(
         from kfgraph.render.top import TopView
 
         stdout_console().print(TopView(result, limit=ROWS if limit is None else None))
-    from kfgraph.analyze.problems import problems_in
+    from kfgraph.analyze.notice_counts import problems_in
 
     notes.tell([*idle, *result.selection.notices], () if strict else problems_in(result.selection))
     if strict:

@@ -56,7 +56,7 @@ def explore(
         hint = "kfgraph show prints the call tree, into a pipe or a file too"
         raise UsageError("the explorer needs a terminal", hint)
     loaded = options.open_trace(path, reader=reader, buffer=buffer, modules=module, btf=btf)
-    from kfgraph.render.explorer.app import Explorer
+    from kfgraph.render.explorer.explorer import Explorer
     from kfgraph.render.explorer.terminal import take_keys
 
     app = Explorer(loaded, filters, export=lambda path, filters: _write(loaded, path, filters))

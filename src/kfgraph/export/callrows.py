@@ -11,7 +11,7 @@ import numpy.typing as npt
 from kfgraph.analyze.select import Selection
 from kfgraph.errors import Notice
 from kfgraph.export.csv import cell
-from kfgraph.export.layout import chunks
+from kfgraph.export.tracks import chunks
 from kfgraph.export.values import details_of, flag_names
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import CONTEXTS

@@ -11,7 +11,7 @@ from typing import TextIO
 from kfgraph.analyze.select import Selection
 from kfgraph.errors import Notice
 from kfgraph.export.instants import instants
-from kfgraph.export.layout import Layout, Track, chunks, layout
+from kfgraph.export.tracks import Layout, Track, chunks, layout
 from kfgraph.export.values import details_of
 from kfgraph.model.calls import CONTEXTS
 from kfgraph.model.spelling import json_text, spelt_out

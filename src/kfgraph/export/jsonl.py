@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.errors import error_columns
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64
 from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import Selection
+from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.errors import Notice
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.arrays import distinct

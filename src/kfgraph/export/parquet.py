@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from kfgraph.analyze.select import Selection
 from kfgraph.errors import MachineError, Notice
-from kfgraph.export.layout import chunks
+from kfgraph.export.tracks import chunks
 from kfgraph.export.values import details_of
 from kfgraph.model.calls import CONTEXTS
 from kfgraph.model.spelling import spelt_out

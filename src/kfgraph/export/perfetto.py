@@ -15,8 +15,8 @@ from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.analyze.select import Selection
 from kfgraph.errors import Notice
 from kfgraph.export.instants import instants
-from kfgraph.export.layout import Layout, events, layout
 from kfgraph.export.protobuf import message, number, padded, text, varint
+from kfgraph.export.tracks import Layout, events, layout
 from kfgraph.export.values import details_of
 from kfgraph.model.calls import CONTEXTS
 from kfgraph.model.spelling import spelt_out

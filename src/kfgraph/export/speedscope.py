@@ -7,7 +7,7 @@ from typing import TextIO
 from kfgraph import __version__
 from kfgraph.analyze.select import Selection
 from kfgraph.errors import Notice
-from kfgraph.export.layout import events, layout, within
+from kfgraph.export.tracks import events, layout, within
 from kfgraph.model.spelling import json_text, spelt_out
 
 _SCHEMA = "https:" "//www.speedscope.app/file-format-schema.json"  # fmt: skip

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from kfgraph.analyze.errors import error_columns
 from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.retval import returned_type, value_text, values_of
+from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out

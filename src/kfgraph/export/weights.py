@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kfgraph.analyze.beside import stacks
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import Int64
+from kfgraph.analyze.tracer_interrupts import stacks
 from kfgraph.errors import Notice, notice
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable

@@ -12,7 +12,7 @@ import re
 
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
-from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.symbols import Returned
 
 # C types by the BTF of Linux 7.2; in older kernels these return the same, or another type that holds no error.

@@ -109,7 +109,7 @@ class TreeTable:
     together: total_ns, with the sum of its children for each call without a duration. ``min_ns`` and
     ``max_ns`` are over single calls. ``flags`` are the calls' flags, or-ed. ``own_cost_ns`` is kfgraph's own
     cost in the node itself, which no total and no self time holds: 0 none, an upper bound, or below 0 where it is
-    not known: -1 - the part that is. The columns of errors are those of :mod:`kfgraph.analyze.errors`.
+    not known: -1 - the part that is. The columns of errors are those of :mod:`kfgraph.analyze.tree_errors`.
 
     A tree of single calls stores no counts, no least and no longest time. ``tree.count`` makes the whole column, and
     keeps it; ``tree.at("count", nodes)`` makes what is asked for.

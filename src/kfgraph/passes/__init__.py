@@ -49,7 +49,7 @@ PASSES = (
     Pass("command", _with_companion),
     Pass("module_names", _with_modules),
     Pass("return_types", _with_companion),
-    Pass("btf", _with_types),
+    Pass("user_types", _with_types),
 )
 """Every pass, in the order in which they run."""
 

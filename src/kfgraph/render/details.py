@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kfgraph.analyze.costrows import UnseenCost
+from kfgraph.analyze.cost_rows import UnseenCost
 from kfgraph.analyze.fold import Detail, EventDetail, LossDetail, MoreEventsDetail
 from kfgraph.analyze.owncost import LABEL
 from kfgraph.model.spelling import spelt_out

@@ -11,16 +11,16 @@ import numpy as np
 import numpy.typing as npt
 from rich.cells import cell_len
 
-from kfgraph.analyze.choice import Why
 from kfgraph.analyze.fold import Folded, Kind
+from kfgraph.analyze.visibility import Why
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.tree import NodeKind
 from kfgraph.model.units import format_ns, plural
-from kfgraph.render import columns
+from kfgraph.render import blocks
+from kfgraph.render.blocks import BLANK, UNKNOWN
 from kfgraph.render.cells import cut_middle
-from kfgraph.render.columns import BLANK, UNKNOWN
 from kfgraph.render.details import detail_text
 from kfgraph.render.rowvalues import RowValues
 
@@ -104,7 +104,7 @@ class RowModel:
     def _heads(self) -> dict[str, tuple[str, int]]:
         """Column -> (title, width)."""
         wide = self.layout.time_width
-        start = 0 if self.start_ns is None else columns.second_width(self.start_ns)
+        start = 0 if self.start_ns is None else blocks.second_width(self.start_ns)
         return {
             "start": ("start s", start),
             "total": ("total", wide + 2),
@@ -146,36 +146,36 @@ class RowModel:
         unknown = is_call & ((tree.total_ns[node] < 0) | (tree.at("n_unfinished", node) > 0))
         total = np.where(unknown & (floor == 0), UNKNOWN, floor)
         is_cost = kind == Kind.OWN_COST
-        blocks: list[columns.Block] = []
+        parts: list[blocks.Block] = []
         for name in layout.names:
             width = self._heads[name][1]
-            if blocks:
-                blocks.append(columns.text_block(" ", n))
+            if parts:
+                parts.append(blocks.text_block(" ", n))
             if name == "start" and self.start_ns is not None:
-                blocks.append(columns.second_block(of_node(self.start_ns), width))
+                parts.append(blocks.second_block(of_node(self.start_ns), width))
             elif name == "total":
-                blocks.append(columns.scale_block(total))
-                bounds = columns.mark_block(unknown & (total >= 0), "≥")
+                parts.append(blocks.scale_block(total))
+                bounds = blocks.mark_block(unknown & (total >= 0), "≥")
                 bounds[is_cost] = ord("≤")
-                blocks.append(bounds)
+                parts.append(bounds)
                 shown = np.where(is_cost, folded.hidden_ns[rows], total)
-                blocks.append(columns.time_block(shown, layout.digits, width - 2))
+                parts.append(blocks.time_block(shown, layout.digits, width - 2))
             elif name == "self":
                 own = of_node(tree.self_ns)
                 own[is_call & (tree.at("kind", node) != NodeKind.CALL) & (own == 0)] = BLANK
-                blocks.append(columns.time_block(own, layout.digits, width))
+                parts.append(blocks.time_block(own, layout.digits, width))
             elif name == "avg":
                 finished = np.where(is_call, tree.at("count", node) - tree.at("n_unfinished", node), BLANK)
                 average = np.where(finished > 0, of_node(tree.total_ns) // np.maximum(finished, 1), UNKNOWN)
                 average[~is_call | (tree.at("kind", node) != NodeKind.CALL)] = BLANK
-                blocks.append(columns.time_block(average, layout.digits, width))
+                parts.append(blocks.time_block(average, layout.digits, width))
             elif name == "share":
-                blocks.append(columns.share_block(np.where(is_call | is_rest, folded.share[rows], -1.0)))
+                parts.append(blocks.share_block(np.where(is_call | is_rest, folded.share[rows], -1.0)))
             elif name == "calls":
                 count = np.where(is_call, tree.at("count", node), np.where(is_rest, folded.hidden_calls[rows], BLANK))
                 count[is_call & (tree.at("kind", node) != NodeKind.CALL)] = BLANK
-                blocks.append(columns.count_block(count, width))
-        return columns.joined([*blocks, columns.text_block("  ", n)])
+                parts.append(blocks.count_block(count, width))
+        return blocks.joined([*parts, blocks.text_block("  ", n)])
 
     def line(self, row: int) -> Line:
         """The right part of one row, cut to the layout's room."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.choice import ROWS, FoldOptions
 from kfgraph.analyze.top import Top
+from kfgraph.analyze.visibility import ROWS, FoldOptions
 from kfgraph.render.console import WIDTH_OF_A_FILE
 from kfgraph.render.top import TopView
 from kfgraph.render.tree import tree_view

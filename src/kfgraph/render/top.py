@@ -14,8 +14,8 @@ from rich.text import Text
 from kfgraph.analyze.top import Path, Top
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, format_share, plural
+from kfgraph.render.blocks import count_block, count_width, joined, share_block, time_block, time_width
 from kfgraph.render.cells import bar, cut_middle
-from kfgraph.render.columns import count_block, count_width, joined, share_block, time_block, time_width
 from kfgraph.render.table import Column, Table
 
 _DIGITS = 3

@@ -16,17 +16,17 @@ from rich.segment import Segment
 from rich.style import Style
 
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.choice import READABLE, ROWS, FoldOptions, Why, open_root
-from kfgraph.analyze.costrows import UnseenCost, with_own_cost
-from kfgraph.analyze.errors import failed, seems_failed
+from kfgraph.analyze.cost_rows import UnseenCost, with_own_cost
+from kfgraph.analyze.event_rows import EVENT_ROWS, event_nodes, with_events, with_losses
 from kfgraph.analyze.fold import Folded, Kind, fold
-from kfgraph.analyze.places import EVENT_ROWS, event_nodes, with_events, with_losses
+from kfgraph.analyze.tree_errors import failed, seems_failed
+from kfgraph.analyze.visibility import READABLE, ROWS, FoldOptions, Why, open_root
 from kfgraph.errors import UsageError
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.units import format_ns, plural
-from kfgraph.render import columns
+from kfgraph.render import blocks
 from kfgraph.render.console import stdout_console
 from kfgraph.render.details import unseen_cost_text
 from kfgraph.render.pager import write
@@ -99,7 +99,7 @@ class TreeView:
             calls = trace.calls
             first = trace.meta.first_ns if trace.meta.first_ns >= 0 else int(calls.start_ns.min(initial=0))
             at = calls.start_ns[tree.row] if len(calls) else np.zeros(len(tree), np.int64)
-            start_ns = np.where(tree.row < 0, columns.BLANK, np.where(at < 0, columns.UNKNOWN, at - first))
+            start_ns = np.where(tree.row < 0, blocks.BLANK, np.where(at < 0, blocks.UNKNOWN, at - first))
         before, after = self._around_roots()
         options = {why: option for why, (option, _) in self._ways_back.items()}
         root_noun = "task" if self.call_tree.by_task else "match"
@@ -133,21 +133,21 @@ class TreeView:
         level = int(self.folded.level.max(initial=0))
         # A tree of single calls stores no counts.
         counts = tree.count if tree.has("count") else np.ones(1, np.int64)
-        count_width = columns.count_width(np.append(counts, self.folded.hidden_calls))
+        count_width = blocks.count_width(np.append(counts, self.folded.hidden_calls))
         names = ["start"] if start_ns is not None else []
         names += ["total", "self", *(["avg"] if self.call_tree.merged else []), "share", "calls"]
-        widths = {"start": 0 if start_ns is None else columns.second_width(start_ns), "share": 6, "calls": count_width}
+        widths = {"start": 0 if start_ns is None else blocks.second_width(start_ns), "share": 6, "calls": count_width}
 
         def room(names: list[str], time_width: int) -> int:
             wide = {**widths, "total": time_width + 2, "self": time_width, "avg": time_width}
             return (self.width or 0) - sum(wide[name] + 1 for name in names) - (1 if names else 2)
 
         digits, longest = 3, np.array([tree.floor_ns.max(initial=0), self.folded.hidden_ns.max(initial=0)], np.int64)
-        time_width = columns.time_width(longest, digits)
+        time_width = blocks.time_width(longest, digits)
         if self.width is None:
             return Layout(tuple(names), digits, time_width, count_width, None, 2, _DEEPEST)
         if room(names, time_width) < _TREE_ROOM:
-            digits, time_width = 1, columns.time_width(longest, 1)
+            digits, time_width = 1, blocks.time_width(longest, 1)
         spare = [("share", 32), ("self", 20)] if self.call_tree.merged else [("calls", 32), ("self", 24)]
         for name, least in spare:
             if room(names, time_width) < least:
@@ -207,10 +207,10 @@ class TreeView:
         calls = folded.node[folded.kind == Kind.CALL]
         if not len(calls):
             return []
-        steps = set(distinct(columns.scale_of(tree.floor_ns[calls])).tolist())
+        steps = set(distinct(blocks.scale_of(tree.floor_ns[calls])).tolist())
         scale = [
             f"{mark} over {format_ns(limit, digits=0)}"
-            for step, (limit, mark) in enumerate(reversed(columns.SCALE), 1)
+            for step, (limit, mark) in enumerate(reversed(blocks.SCALE), 1)
             if step in steps
         ]
         if bool(folded.hot.any()):
@@ -326,7 +326,7 @@ class TreeView:
         if kind is Kind.REST:
             return [(numbers, "dim"), (line.guides + line.hot, "dim"), (line.name + line.note, "dim")]
         first, last = model.span("total")
-        scale = f"scale{columns.scale_of(folded.tree.floor_ns[node : node + 1])[0]}"
+        scale = f"scale{blocks.scale_of(folded.tree.floor_ns[node : node + 1])[0]}"
         calls = model.span("calls")[0] or len(numbers)
         pieces = [(numbers[:first], "dim"), (numbers[first:last], scale), (numbers[last:calls], "")]
         pieces.append((numbers[calls:], "dim" if folded.tree.at("count", node) <= 1 else ""))

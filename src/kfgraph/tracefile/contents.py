@@ -13,7 +13,7 @@ from kfgraph.model.units import format_bytes
 from kfgraph.tracefile.damage import Notes
 from kfgraph.tracefile.header import Header, read_header
 from kfgraph.tracefile.layout import COMPRESSED, LIMITS, Buffer, Option
-from kfgraph.tracefile.options import Options, Place
+from kfgraph.tracefile.option_section import Options, Place
 from kfgraph.tracefile.recover import restore_hint
 from kfgraph.tracefile.source import Damage, Fields, Source
 from kfgraph.tracefile.version6 import read_version_6

@@ -13,7 +13,7 @@ from kfgraph.tracefile.cpulists import CpuLists
 from kfgraph.tracefile.damage import Notes
 from kfgraph.tracefile.header import Header
 from kfgraph.tracefile.layout import COMPRESSED, MAX_CPUS, SECTIONS, Buffer, CpuData, Option, plain_chunks
-from kfgraph.tracefile.options import Options, Place
+from kfgraph.tracefile.option_section import Options, Place
 from kfgraph.tracefile.source import Damage, Source, whole
 
 _MOST_SECTIONS = 256

@@ -12,7 +12,7 @@ from kfgraph.tracefile.cpulists import CpuLists
 from kfgraph.tracefile.damage import Notes
 from kfgraph.tracefile.header import Header
 from kfgraph.tracefile.layout import MAX_CPUS, MAX_FORMATS, MAX_OPTIONS, Buffer, Option
-from kfgraph.tracefile.options import Options, Parts, Place
+from kfgraph.tracefile.option_section import Options, Parts, Place
 from kfgraph.tracefile.recover import leftover_buffers
 from kfgraph.tracefile.source import Damage
 

@@ -9,7 +9,7 @@ from kfgraph.tracefile.cpulists import CpuLists
 from kfgraph.tracefile.damage import Notes
 from kfgraph.tracefile.header import Header, checked_page_size
 from kfgraph.tracefile.layout import COMPRESSED, MAX_CPUS, SECTIONS, Buffer, Option
-from kfgraph.tracefile.options import Options, Parts, Place
+from kfgraph.tracefile.option_section import Options, Parts, Place
 from kfgraph.tracefile.recover import find_sections, recovered_buffers
 from kfgraph.tracefile.source import Damage, Fields
 

@@ -26,7 +26,7 @@ from kfgraph.capture.recording import Recording
 from kfgraph.capture.verify import verify
 from kfgraph.errors import CaptureError, CommandNotExecutable, CommandNotFound, Interrupted
 from kfgraph.kernel.images import KernelImage
-from kfgraph.kernel.syscalls import PATH_FUNCTIONS
+from kfgraph.kernel.syscall_handlers import PATH_FUNCTIONS
 from kfgraph.model.companion import Companion
 from kfgraph.model.units import plural
 

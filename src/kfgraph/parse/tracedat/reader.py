@@ -27,7 +27,7 @@ from kfgraph.parse.tracedat.feed import Prefetcher
 from kfgraph.parse.tracedat.formats import EventFormat, Field, Formats, parse_page_layout, read_formats
 from kfgraph.parse.tracedat.markfields import MarkFields
 from kfgraph.parse.tracedat.markrecords import FileRecords
-from kfgraph.parse.tracedat.marks import MarkTexts
+from kfgraph.parse.tracedat.marktext import MarkTexts
 from kfgraph.tracefile.damage import Notes
 from kfgraph.tracefile.layout import Option
 from kfgraph.tracefile.source import Damage

@@ -14,9 +14,9 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
 from kfgraph.analyze.calltree import call_tree
-from kfgraph.analyze.choice import open_root
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.lookup import node_of_call
+from kfgraph.analyze.visibility import open_root
 from kfgraph.analyze.why import Why
 from kfgraph.errors import KfgraphError
 from kfgraph.model.spelling import spelt_out

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.choice import Why
 from kfgraph.analyze.fold import Detail, Folded, Kind, OwnCostDetail
+from kfgraph.analyze.open_event_rows import rows_beside
 from kfgraph.analyze.openrows import Beside, Group, OpenRows
 from kfgraph.analyze.repeats import unfolded
-from kfgraph.analyze.rowsbeside import rows_beside
+from kfgraph.analyze.visibility import Why
 from kfgraph.model.arrays import distinct
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.tree import TreeTable

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.event_rows import nodes_of
 from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.info import info
-from kfgraph.analyze.places import nodes_of
-from kfgraph.analyze.problems import problems_in
+from kfgraph.analyze.notice_counts import problems_in
 from kfgraph.analyze.top import NUMBERS, Top
 from kfgraph.analyze.why import Why
 from kfgraph.kernel.errnos import errno_name

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.errors import chains, failed, seems_failed
-from kfgraph.analyze.fit import within
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered
+from kfgraph.analyze.row_budget import within
+from kfgraph.analyze.tree_errors import chains, failed, seems_failed
 from kfgraph.errors import NoMatchError
 from kfgraph.model.names import matching
 from kfgraph.model.tree import TreeTable

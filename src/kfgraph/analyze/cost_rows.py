@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kfgraph.analyze.choice import FoldOptions, Why
+from kfgraph.analyze.event_rows import Extra, inserted
 from kfgraph.analyze.fold import Folded, Kind, OwnCostDetail
-from kfgraph.analyze.places import Extra, inserted
+from kfgraph.analyze.visibility import FoldOptions, Why
 
 _FOLDED = (Why.SHOWN, Why.TIME, Why.MIN, Why.ROWS)
 """The cost of calls hidden for these reasons gets a row. Calls that an option closed or left out stay hidden."""

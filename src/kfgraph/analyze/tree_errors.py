@@ -10,7 +10,7 @@ import numpy.typing as npt
 from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.analyze.retval import errors_of
 from kfgraph.analyze.sysexits import failed_system_calls
-from kfgraph.kernel.syscalls import system_call_of
+from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind, TreeTable
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.event_rows import nodes_of
 from kfgraph.analyze.fold import Detail, LossDetail, OwnCostDetail
 from kfgraph.analyze.openrows import Beside
-from kfgraph.analyze.places import nodes_of
 
 
 def rows_beside(call_tree: CallTree) -> tuple[list[Beside], list[Detail], list[int]]:
