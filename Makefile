@@ -30,7 +30,7 @@ bench: venv  ## speed and memory beside trace-cmd report, on this machine
 	$(BIN)/python benchmarks/run_all.py
 
 mutants: venv  ## small faults put into the code, one at a time: do the tests notice? (hours)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cosmic-ray>=8.3'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cosmic-ray>=8.3' 'coverage>=7.10'
 	$(BIN)/python scripts/mutants.py $(ARGS)
 
 transcript: venv  ## make the transcripts in README.md anew, by a run in a guest
