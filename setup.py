@@ -2,10 +2,14 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+
+# setuptools carries distutils inside, and its own commands derive from these.
+from distutils.command.install_data import install_data  # isort: skip
 
 HOT = {
     "kfgraph.parse.columns": "src/kfgraph/parse/columns.py",
@@ -28,6 +32,24 @@ class BuildWhatCompiles(build_ext):
             super().build_extension(ext)
         except Exception as problem:
             self.warn(f"{ext.name} stays plain Python, which is slower: {problem}")
+
+
+class InstallManPages(install_data):
+    """Makes the manual pages of what the commands declare."""
+
+    def run(self):
+        """Write them into the build folder and install them from there."""
+        sys.path.insert(0, str(Path(__file__).with_name("src").resolve()))
+        from kfgraph.cli.manpages import pages
+
+        folder = Path(self.get_finalized_command("build").build_temp)
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for name, text in pages(self.distribution.get_version()).items():
+            (folder / name).write_text(text, encoding="utf-8")
+            written.append(str(folder / name))
+        self.data_files = [("share/man/man1", written)]
+        super().run()
 
 
 def extensions():
@@ -58,6 +80,8 @@ setup(
     long_description_content_type="text/markdown",
     project_urls={"Source": URL, **{name: f"{URL}/{page}" for name, page in PAGES.items()}} if URL else {},
     ext_modules=extensions(),
-    cmdclass={"build_ext": BuildWhatCompiles},
+    cmdclass={"build_ext": BuildWhatCompiles, "install_data": InstallManPages},
+    # Without any, install_data would not run.
+    data_files=[("share/man/man1", [])],
     options={"build_ext": {"parallel": True}},
 )

@@ -28,6 +28,7 @@ wanted() {
                 have insmod || echo kmod
                 have dot || echo graphviz
                 have callgrind_annotate || echo valgrind
+                have groff || echo groff-base
                 "$PYTHON" -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
                 "$PYTHON" -c 'import os, sysconfig
 raise SystemExit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' 2>/dev/null || echo python3-dev

@@ -311,7 +311,7 @@ def test_only_hot_loops_may_be_complex() -> None:
     loops = {SOURCE / "parse" / f"{name.replace('.', '/')}.py" for name in HOT_LOOPS}
     assert all(path.is_file() for path in loops)
     exempt = {path for path in REPOSITORY.rglob("*.py") if "C901" + " (" in path.read_text(errors="replace")}
-    assert {path for path in exempt if ".venv" not in path.parts} <= loops
+    assert {path for path in exempt if not {".venv", "build"} & {*path.parts}} <= loops
     configured = (REPOSITORY / "pyproject.toml").read_text()
     assert '"C901"]' in configured and "max-complexity = 15\n" in configured
 
