@@ -55,4 +55,6 @@ def test_transcript(file: Path, line: str, repository: Path, monkeypatch: pytest
         file.write_text("".join(f"{one}\n{text}" for one, text in known.items()), "utf-8")
     assert now == sections(file.read_text("utf-8"))[line]
     free = colour or re.search(r" --(json|csv|format)\b", line) or int(columns or 100) < 60
-    assert free or max(map(cell_len, now.splitlines()), default=0) <= int(columns or 100) or "stderr" in now
+    # A command to type is not broken: where it is too long, the terminal wraps it.
+    lines = [text for text in now.splitlines() if not text.startswith(("  kfgraph ", "    kfgraph ", "    sudo "))]
+    assert free or max(map(cell_len, lines), default=0) <= int(columns or 100) or "stderr" in now

@@ -101,7 +101,7 @@ def test_an_error_stays_where_its_name_is_long() -> None:
 def test_a_limit_of_depth_is_one_but_what_it_hides_is_said() -> None:
     view = tree_view(call_tree(failing(LOAD, values=ERRORS)), FoldOptions(max_rows=None, depth=2))
     assert rows(view)[-1].startswith("load_module = -19 ENODEV … 3 calls")
-    assert "1 more failed, 2 more seem to have: kfgraph errors built --limit 0 --unsure lists them" in text(view)
+    assert "1 more failed, 2 more seem to have; to list them: kfgraph errors built --limit 0 --unsure\n" in text(view)
     listed = tree_view(call_tree(failing(LOAD, values=ERRORS)), FoldOptions(errors=True))
     assert [row.split(" … ")[0] for row in rows(listed)] == [
         "task0-100", "__x64_sys_finit_module = -19 ENODEV", "load_module = -19 ENODEV",
@@ -138,11 +138,11 @@ def test_more_different_errors_than_fit_are_counted_with_what_lists_them() -> No
     view = tree_view(call_tree(trace), FoldOptions())
     n_rows = sum(" = -" in row for row in rows(view))
     assert 40 <= n_rows <= 145
-    assert f"{500 - n_rows:,} more failed: kfgraph errors built --limit 0 lists them" in text(view)
+    assert f"{500 - n_rows:,} more failed; to list them: kfgraph errors built --limit 0\n" in text(view)
     listed = tree_view(call_tree(trace), FoldOptions(errors=True))
     n_listed = sum(" = -" in row for row in rows(listed))
     assert 400 <= n_listed < 500
-    assert f"{500 - n_listed:,} more failed: kfgraph errors built --limit 0 lists them" in text(listed)
+    assert f"{500 - n_listed:,} more failed; to list them: kfgraph errors built --limit 0\n" in text(listed)
 
 
 def test_hidden_calls_that_seem_to_have_failed_are_counted_apart() -> None:
@@ -151,7 +151,10 @@ def test_hidden_calls_that_seem_to_have_failed_are_counted_apart() -> None:
     view = tree_view(call_tree(failing(call("loop", 5, *calls), values=seems)), FoldOptions())
     n_rows = sum(" = -22 EINVAL?" in row for row in rows(view))
     assert n_rows < 200
-    assert f"{1_000 - n_rows:,} more seem to have failed: kfgraph errors built --limit 0 --unsure lists" in text(view)
+    assert (
+        f"{1_000 - n_rows:,} more seem to have failed; to list them: kfgraph errors built --limit 0 --unsure\n"
+        in text(view)
+    )
     # What only looks like the error of a caller that failed for sure may have been left in the register.
     opened = call("__x64_sys_openat", 5, call("deep", 4, *[call("left", 3)] * 40))
     values = seems | {"__x64_sys_openat": -2, "deep": -2, "left": -2}
@@ -160,7 +163,7 @@ def test_hidden_calls_that_seem_to_have_failed_are_counted_apart() -> None:
     assert f"{1_000 - n_rows:,} more seem to have failed" in text(view)
     one = call_tree(failing(call("loop", 5, *calls[:1]), values=seems))
     alone = tree_view(one, FoldOptions(max_rows=None, depth=1))
-    assert "1 more seems to have failed: " in text(alone)
+    assert "1 more seems to have failed; to list them: " in text(alone)
 
 
 @settings(max_examples=100, deadline=None)
@@ -209,8 +212,8 @@ def test_a_chain_of_errors_shows_down_to_its_origin_or_is_counted(n: int, slow: 
         # What `mid` and `org` return is not known for sure.
         assert view.folded.n_errors_hidden == view.folded.n_unsure_hidden == left // 2
         if width is None and left:
-            said = f"{left // 2:,} more failed, {left // 2:,} more seem to have: "
-            assert f"{said}kfgraph errors built --limit 0 --unsure lists them" in text(view)
+            said = f"{left // 2:,} more failed, {left // 2:,} more seem to have; "
+            assert f"{said}to list them: kfgraph errors built --limit 0 --unsure\n" in text(view)
         assert bool(left) == ("more failed" in text(view))
 
 
@@ -494,4 +497,4 @@ def test_the_hint_that_lists_every_error_names_the_file(path, word) -> None:
     trace = failing(*failed, values={f"__x64_sys_c{i}": -2 for i in range(500)})
     trace = replace(trace, meta=replace(trace.meta, path=path))
     shown = text(tree_view(call_tree(trace), FoldOptions(), width=200))
-    assert f"kfgraph errors {word} --limit 0 lists them" in shown
+    assert f"; to list them: kfgraph errors {word} --limit 0\n" in shown

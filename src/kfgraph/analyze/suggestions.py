@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import PurePosixPath
 
+from kfgraph.model.spelling import shell_line, shell_word
 from kfgraph.model.trace import Trace
 
 
@@ -18,8 +18,8 @@ def record_all_tasks(trace: Trace) -> str:
         if has is not None and not (companion is not None and companion.probes)
     )
     record = f"sudo trace-cmd record -p function_graph{options} -e workqueue -e sched_kthread_stop"
-    task = f" --task {shlex.quote(PurePosixPath(argv[0]).name[:15])}" if argv else ""
-    return f"{record} {shlex.join(argv) if argv else 'COMMAND'} && kfgraph why trace.dat{task}"
+    task = f" --task {shell_word(PurePosixPath(argv[0]).name[:15])}" if argv else ""
+    return f"{record} {shell_line(argv) if argv else 'COMMAND'} && kfgraph why trace.dat{task}"
 
 
 def record_values(trace: Trace) -> str:
@@ -30,12 +30,12 @@ def record_values(trace: Trace) -> str:
         return record_again(trace)
     if companion.options.get("returns"):
         return ""
-    return f"sudo kfgraph why --again -- {shlex.join(companion.argv)}"
+    return f"sudo kfgraph why --again -- {shell_line(companion.argv)}"
 
 
 def record_again(trace: Trace, *, more: str = "") -> str:
     """The command that records what is missing."""
     companion = trace.companion
-    command = shlex.join(companion.argv) if companion is not None and companion.argv else "COMMAND"
+    command = shell_line(companion.argv) if companion is not None and companion.argv else "COMMAND"
     option = f"{more} " if more else ""
     return f"sudo kfgraph trace {option}-- {command}"

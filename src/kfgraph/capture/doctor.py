@@ -376,5 +376,5 @@ def _reader(compiled: Mapping[str, bool]) -> Check:
     if not slow:
         return Check("reader", READER, OK, "compiled")
     again = f"{sys.executable} -m pip install --force-reinstall --no-deps FOLDER"
-    remedy = f"install a C compiler, then kfgraph again from its source's folder: {again}"
+    remedy = f"install a C compiler, then: {again} (the folder of kfgraph's source)"
     return Check("reader", READER, LIMITED, f"not compiled ({', '.join(slow)}): correct, and much slower", remedy)

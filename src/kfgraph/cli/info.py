@@ -42,6 +42,7 @@ def run(
         from kfgraph.render.console import stdout_console
         from kfgraph.render.info import InfoView
 
-        stdout_console().print(InfoView(result, verbose=verbose, loops=compiled_loops() if verbose else None))
+        view = InfoView(result, verbose=verbose, loops=compiled_loops() if verbose else None)
+        stdout_console().print(view, soft_wrap=True)
     if strict:
         notes.refuse_problems(loaded)

@@ -88,8 +88,6 @@ def run(
     if json_:
         print(json_text(answer.to_dict()))
     else:
-        import shlex
-
         from kfgraph.render.console import stdout_console
         from kfgraph.render.why import FailedView, WhyView
 
@@ -102,7 +100,7 @@ def run(
                 raise NoMatchError(f"{trace}: no failed system call was recorded", hint)
             console.print(FailedView(answer.failed, answer))
         else:
-            console.print(WhyView(answer, trace=shlex.quote(trace)))
+            console.print(WhyView(answer), soft_wrap=True)
     notes.tell(idle, () if strict else notes.damage_in(loaded, filters))
     if strict:
         notes.refuse_problems(loaded)

@@ -12,6 +12,7 @@ from kfgraph.errors import Notice
 from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.marks import Losses, Marks
 from kfgraph.model.sparse import Sparse
+from kfgraph.model.spelling import shell_word
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.tasks import TaskTable
 from kfgraph.model.units import plural
@@ -28,9 +29,11 @@ class TraceMeta:
     "ns", or another word if its ticks have no known length (then all times are unknown and the order
     is kept). ``first_ns`` and ``last_ns`` are the first and the last record's time. ``n_overrun`` is
     the file's own statistic of records overwritten before they were read; -1 if it has none.
+    ``again`` is what is typed into a shell to read it again: the file, and the options that were given.
     """
 
     path: str = ""
+    again: str = ""
     reader: str = ""
     kernel: str = ""
     host: str = ""
@@ -45,6 +48,12 @@ class TraceMeta:
     n_overrun: int = -1
     buffers: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def as_typed(self) -> str:
+        """The operand, and options, of a command that reads it again; ``TRACE`` where it came through a pipe."""
+        named = self.path and not self.path.startswith(("-", "<"))
+        return self.again or shell_word(self.path if named else "TRACE")
 
 
 @dataclass(frozen=True, eq=False)

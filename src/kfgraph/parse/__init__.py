@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kfgraph import passes
@@ -134,7 +135,21 @@ def load(
         from kfgraph.parse import companionfile
 
         trace, given = companionfile.attach(trace, file), replace(given, companion_name=file.name)
+    again = _as_typed(source.path, reader, buffer, given)
+    trace = replace(trace, meta=replace(trace.meta, again=again))
     return passes.apply(trace, given).read_only()
+
+
+def _as_typed(path: Path | None, reader: str | None, buffer: str | None, given: Given) -> str:
+    """The file and the options, as typed into a shell; ``TRACE`` for what can be read only once."""
+    from kfgraph.model.spelling import shell_line
+
+    # Descriptors of this process name nothing in the next one.
+    named = path is not None and path.is_file() and not str(path).startswith(("/dev/", "/proc/"))
+    words = ["TRACE" if not named else f"./{path}" if str(path).startswith("-") else str(path)]
+    options = (("--reader", [reader]), ("--buffer-name", [buffer]), ("--module", given.modules), ("--btf", given.btf))
+    words += [word for option, values in options for value in values if value is not None for word in (option, value)]
+    return shell_line(words)
 
 
 def _paths(given: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[str, ...]:

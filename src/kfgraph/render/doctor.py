@@ -36,7 +36,7 @@ class DoctorView:
                 yield from _lines(checks, width)
                 yield Text("")
         for sentence in self._verdict():
-            first, *rest = wrapped(sentence, width - 2)
+            first, *rest = wrapped(sentence, width - 2, commands=True)
             for line in (first, *(f"  {line}" for line in rest)):
                 yield Text(line, no_wrap=True, overflow="ignore")
 

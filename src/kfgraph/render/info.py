@@ -13,6 +13,7 @@ from kfgraph.analyze.owncost import OwnCost, own_cost
 from kfgraph.model.companion import Companion
 from kfgraph.model.spelling import shell_line, spelt_out
 from kfgraph.model.units import format_count, format_ns, plural
+from kfgraph.render.wrapping import wrapped
 
 _LABEL_WIDTH = 10
 _SHORT = 8
@@ -31,11 +32,12 @@ class InfoView:
     loops: Mapping[str, bool] | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width, subject = max(options.max_width - _LABEL_WIDTH, 20), ""
         for label, text, style in self.facts():
-            body = Text(spelt_out(text), style=style)
-            for i, line in enumerate(body.wrap(console, max(options.max_width - _LABEL_WIDTH, 20))):
-                line.rstrip()
-                yield Text.assemble(((label if i == 0 else "").ljust(_LABEL_WIDTH), "bold"), line)
+            subject = label or subject
+            lines = wrapped(spelt_out(text), width, commands=subject == "notices")
+            for i, line in enumerate(lines):
+                yield Text.assemble(((label if i == 0 else "").ljust(_LABEL_WIDTH), "bold"), (line, style))
 
     def facts(self) -> Iterator[tuple[str, str, str]]:
         """(label, text, style); the label is "" where a text goes on with the subject before."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -24,7 +23,7 @@ from kfgraph.analyze.visibility import READABLE, ROWS, FoldOptions, Why, open_ro
 from kfgraph.errors import UsageError
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag
-from kfgraph.model.spelling import shell_word, spelt_out
+from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import blocks
 from kfgraph.render.console import stdout_console
@@ -32,8 +31,10 @@ from kfgraph.render.details import unseen_cost_text
 from kfgraph.render.pager import write
 from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, Layout, Line, RowModel
 from kfgraph.render.rowvalues import RowValues
+from kfgraph.render.wrapping import with_command, wrapped
 
 _CHUNK = 32_768
+_ANY_WIDTH = 10_000
 _TREE_ROOM = 36
 """With less room for the tree, times have one decimal; with still less, columns of numbers go."""
 _NAME_ROOM = 24
@@ -260,8 +261,9 @@ class TreeView:
             said.append(f"{plural(self.call_tree.n_hidden, 'call')} taken out by --hide, their time is their callers'")
         if self.unseen_cost:
             said.append(unseen_cost_text(self.unseen_cost))
-        if failures := self._more_failed():
-            said.append(failures)
+        width = self.width or _ANY_WIDTH
+        lines = [line for words in said for line in wrapped(spelt_out(words), width)] + self._more_failed(width)
+        said = []
         if n_events := int(folded.hidden_events.sum()):
             # Their roots have no row, only a count.
             option, does = self._ways_back[Why(int(folded.why[folded.hidden_events > 0].max()))]
@@ -272,20 +274,19 @@ class TreeView:
             said.append(f"nothing of {', '.join(self._values.missing)} was recorded in this trace")
         if self.n_events_hidden:
             said.append(f"{plural(self.n_events_hidden, 'other event')} not shown: -e '*' shows them")
-        return [line for words in said for line in textwrap.wrap(spelt_out(words), self.width or 10_000)]
+        return lines + [line for words in said for line in wrapped(spelt_out(words), width)]
 
-    def _more_failed(self) -> str:
-        """How many calls that failed, or seem to have, are on no row, and what lists them; "" if none."""
+    def _more_failed(self, width: int) -> list[str]:
+        """How many calls that failed, or seem to have, are on no row, and what lists them."""
         n_sure, n_unsure = self.folded.n_errors_hidden, self.folded.n_unsure_hidden
         said = [f"{n_sure:,} more failed"] if n_sure else []
         if n_unsure:
             said.append(f"{n_unsure:,} more seem{'s' if n_unsure == 1 else ''} to have{'' if n_sure else ' failed'}")
         if not said:
-            return ""
-        path = self.call_tree.trace.meta.path
-        trace = shell_word(path) if path and not path.startswith(("-", "<")) else "TRACE"
+            return []
         unsure = " --unsure" if n_unsure else ""
-        return f"{', '.join(said)}: kfgraph errors {trace} --limit 0{unsure} lists them"
+        command = f"kfgraph errors {self.call_tree.trace.meta.as_typed} --limit 0{unsure}"
+        return with_command(f"{', '.join(said)}; to list them:", command, width=width)
 
     @cached_property
     def _ways_back(self) -> dict[Why, tuple[str, str]]:
@@ -452,5 +453,5 @@ def _filled(words: list[str], width: int | None) -> list[str]:
         if lines and (width is None or len(lines[-1]) + 2 + len(word) <= width):
             lines[-1] += f"  {word}"
         else:
-            lines += textwrap.wrap(word, width) if width else [word]
+            lines += wrapped(word, width) if width else [word]
     return lines

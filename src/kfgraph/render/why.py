@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator
 
@@ -10,9 +11,10 @@ from rich.text import Text
 
 from kfgraph.analyze.failure import Failed
 from kfgraph.analyze.why import Step, Why, path_of, summary
-from kfgraph.model.spelling import spelt_out
+from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.units import plural
 from kfgraph.render.cells import cut_middle
+from kfgraph.render.wrapping import with_command
 
 _ERROR = "bold red"
 _MOST_LEVELS = 12
@@ -30,20 +32,16 @@ def answer_lines(answer: Why, *, width: int | None = None) -> list[Text]:
 
 
 class WhyView:
-    """The whole story of ``answer``; ``trace`` is the path as the user typed it."""
+    """The whole story of ``answer``, to be printed with ``soft_wrap``: a command longer than a line stays whole."""
 
-    def __init__(self, answer: Why, *, trace: str) -> None:
+    def __init__(self, answer: Why) -> None:
         self.answer = answer
-        self.trace = trace
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for line in self.lines(options.max_width):
-            line.no_wrap = True
-            line.overflow = "ellipsis"
-            yield line
+        yield from self.lines(options.max_width)
 
     def lines(self, width: int) -> Iterator[Text]:
-        """The lines, each at most ``width`` columns where it can be cut."""
+        """The lines, each at most ``width`` columns but for a longer word, and a longer command to type."""
         answer = self.answer
         if answer.outcome == "nothing":
             yield from self._nothing(width)
@@ -63,10 +61,11 @@ class WhyView:
         yield from self._modules(width)
         if answer.next:
             yield Text()
-            yield from _wrapped(Text(f"  to know more: {spelt_out(answer.next)}"), width)
+            yield from map(Text, with_command("to know more:", spelt_out(answer.next), width=width, indent=2))
         if answer.chain:
-            root = answer.chain[max(0, len(answer.chain) - 3)].symbol
-            yield Text(f"  the calls around it: kfgraph show {self.trace} --root {spelt_out(root)}")
+            root = shell_word(glob.escape(answer.chain[max(0, len(answer.chain) - 3)].symbol))
+            command = f"kfgraph show {answer.trace.meta.as_typed} --root {root}"
+            yield from map(Text, with_command("the calls around it:", command, width=width, indent=2))
 
     def _chain(self, width: int) -> Iterator[Text]:
         chain = self.answer.chain
@@ -79,7 +78,8 @@ class WhyView:
         yield Text("  returned".ljust(wide + 4) + "by", "underline")
         for at, (level, step) in enumerate(shown):
             if isinstance(step, int):
-                yield Text(f"  {'':{wide}}  {' ' * at}… {plural(step, 'call')} more, each handed it on")
+                said = f"  {'':{wide}}  {' ' * at}… {plural(step, 'call')} more, each handed it on"
+                yield from _wrapped(Text(said), width)
                 continue
             value = values[level]
             line = Text(f"  {value:{wide}}  ", _ERROR if step.error else "")

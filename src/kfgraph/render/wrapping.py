@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 
 NARROW = 40
 """A column of sentences that has less than this is no column: they stand below what they speak of."""
+_GLUE = "\0"
+_COMMAND = re.compile(r"(?:(?<= )|(?<=\()|^)(?:sudo|echo|kfgraph|/\S+) [^();,:]*[^();,: ]")
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """The lines of ``text`` in ``width`` columns; at least one."""
-    return textwrap.wrap(text, max(1, width), break_long_words=False, break_on_hyphens=False) or [""]
+def wrapped(text: str, width: int, *, commands: bool = False) -> list[str]:
+    """The lines of ``text`` in ``width`` columns; at least one.
+
+    ``commands``: nor is there an end of line inside a command to type. It would not work where it is pasted.
+    """
+    if commands:
+        text = _COMMAND.sub(lambda found: found[0].replace(" ", _GLUE), text)
+    lines = textwrap.wrap(text, max(1, width), break_long_words=False, break_on_hyphens=False) or [""]
+    return [line.replace(_GLUE, " ") for line in lines]
+
+
+def with_command(before: str, command: str, *, width: int, indent: int = 0) -> list[str]:
+    """A sentence with a command to type in it: on one line, or the command, whole, on a line of its own.
+
+    A command with an end of line in it does not work where it is pasted: one that is too long for a line runs over the
+    edge, where the terminal wraps it.
+    """
+    begin = " " * indent
+    if indent + cell_len(f"{before} {command}") <= width:
+        return [f"{begin}{before} {command}"]
+    first, *rest = wrapped(before, width - indent - 2)
+    return [begin + first, *(f"{begin}  {line}" for line in (*rest, command))]
 
 
 def hanging(head: Sequence[Text], sentences: Sequence[tuple[str, str]], *, width: int, below: int) -> list[Text]:
@@ -25,9 +48,9 @@ def hanging(head: Sequence[Text], sentences: Sequence[tuple[str, str]], *, width
     used = first.cell_len
     if width - used < NARROW:
         lines, used = [Text(first.plain.rstrip(), spans=first.spans)], below
-        rest = [(line, style) for text, style in sentences for line in wrapped(text, width - used)]
+        rest = [(line, style) for text, style in sentences for line in wrapped(text, width - used, commands=True)]
     else:
-        every = [(line, style) for text, style in sentences for line in wrapped(text, width - used)]
+        every = [(line, style) for text, style in sentences for line in wrapped(text, width - used, commands=True)]
         lines = [Text.assemble(first, every[0])] if every else [first]
         rest = every[1:]
     lines += [Text.assemble(" " * used, line) for line in rest]

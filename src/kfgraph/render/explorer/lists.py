@@ -14,7 +14,7 @@ from kfgraph.analyze.syscalls import chosen_calls
 from kfgraph.analyze.top import top
 from kfgraph.analyze.why import Why, why
 from kfgraph.errors import NoMatchError
-from kfgraph.model.spelling import shell_word, spelt_out
+from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
 from kfgraph.render.errorlist import ErrorsView
 from kfgraph.render.syscalls import SystemCallsView
@@ -84,9 +84,14 @@ def explained(trace: Trace, filters: Filters) -> Why:
 
 def answered(answer: Why) -> Lines:
     """As ``kfgraph why``; all lines are about where the error was born."""
-    path = answer.trace.meta.path
     born = answer.birth.step.row if answer.birth is not None else answer.row
-    return lambda width: [(text, born) for text in WhyView(answer, trace=shell_word(path or "TRACE")).lines(width)]
+
+    def lines(width: int) -> list[tuple[Text, Target]]:
+        made = WhyView(answer).lines(width)
+        # A command longer than a line is not cut either.
+        return [(part, born) for text in made for part in text.divide(range(width, len(text), width))]
+
+    return lines
 
 
 def said(text: str) -> Lines:

@@ -17,7 +17,7 @@ from kfgraph.analyze.top import NUMBERS, Top
 from kfgraph.analyze.why import Why
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.waiting import WAITING
-from kfgraph.model.spelling import shell_word, spelt_out
+from kfgraph.model.spelling import spelt_out
 from kfgraph.render.details import loss_text
 from kfgraph.render.html import answer
 from kfgraph.render.html.markup import document, text
@@ -85,7 +85,6 @@ def _head(report: Report, labels: Sequence[int], node_of: Int32, origin_ns: int)
     chain = [int(node_of[step.row]) for step in report.why.chain if 0 <= step.row < len(node_of)]
     born = report.why.birth
     codes = np.unique(tree.error).tolist() if tree.has("error") else []
-    path = trace.meta.path
     return {
         "names": [spelt_out(tree.labels[label]) for label in labels],
         "tasks": [i for i, label in enumerate(labels) if label >= n_functions],
@@ -95,7 +94,7 @@ def _head(report: Report, labels: Sequence[int], node_of: Int32, origin_ns: int)
         "born": int(node_of[born.step.row]) if born is not None and born.step.row >= 0 else -1,
         "open": chain[-1] if chain else -1,
         "errors": {-code: errno_name(-code, arch=trace.meta.arch) for code in codes if code},
-        "show": f"kfgraph show {shell_word(path) if path and not path.startswith(('-', '<')) else 'TRACE'}",
+        "show": f"kfgraph show {trace.meta.as_typed}",
         "self_ns": report.top.self_ns,
         "functions": _functions(report.top),
     }
