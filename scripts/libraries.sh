@@ -16,7 +16,8 @@ try() {
     "$python" -m pip install --quiet --disable-pip-version-check --upgrade --target "$folder/$name" "$@"
     PYTHONPATH="$folder/$name" "$python" -c 'import typer; print("typer", typer.__version__, "in", typer.__file__)'
     PYTHONPATH="$folder/$name" "$python" -m pytest -q -p no:cacheprovider \
-        tests/cli/test_fastparse.py tests/cli/test_first_word.py tests/cli/test_errors.py tests/contract/test_commands.py
+        tests/cli/test_fastparse.py tests/cli/test_first_word.py tests/cli/test_errors.py tests/contract/test_commands.py \
+        tests/cli/test_completing.py
 }
 
 try oldest "typer==$oldest.*" 'click==8.0.*'

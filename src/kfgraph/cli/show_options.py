@@ -45,7 +45,7 @@ Collapse = Annotated[
 ]
 Hide = Annotated[
     list[str] | None,
-    Option(("--hide",), "Remove these; their callees and time move to the caller; repeatable.", _ROWS, "GLOB"),
+    Option(("--hide",), "Remove these; their callees and time move to the caller; repeatable.", _ROWS, "EVENT"),
 ]  # fmt: skip
 CallsTo = Annotated[
     list[str] | None,
@@ -57,7 +57,7 @@ Errors = Annotated[
 ]
 Events = Annotated[
     list[str] | None,
-    Option(("--event", "-e"), "Also these events (sched_switch, 'sys_*', '*'); repeatable.", _ROWS, "GLOB"),
+    Option(("--event", "-e"), "Also these events (sched_switch, 'sys_*', '*'); repeatable.", _ROWS, "EVENT"),
 ]  # fmt: skip
 With = Annotated[
     list[str] | None,

@@ -6,14 +6,17 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from kfgraph.cli import completing
 from kfgraph.cli.commands import COMMANDS, Command
 from kfgraph.cli.declared import NUMBERS, Operand, Option, Parameter, gathered, parameters
+from kfgraph.cli.fastparse import takes_value
+from kfgraph.cli.options import DEFAULT_TRACE
 from kfgraph.errors import UsageError
 
 # typer carries click inside since 0.26 and imports it before: this is the class that it raises.
@@ -97,7 +100,7 @@ def build(
             cls=_command_class(module.run),
             context_settings=settings,
             epilog=getattr(module, "EXAMPLES", None),
-        )(_for_click(module.run, **known))
+        )(_for_click(module.run, completing.RECORDING if command.passthrough else completing.READING, **known))
     return app
 
 
@@ -123,13 +126,21 @@ def _command_class(run: Callable[..., Any]) -> type[TyperCommand]:
             for argument, operand in zip(arguments, operands, strict=True):
                 argument.help = argument.help or operand.help
 
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            # A shell completes the value of the last option: click would give up before the operands.
+            if ctx.resilient_parsing and args and takes_value(run, args[-1]):
+                args = args[:-1]
+            return super().parse_args(ctx, args)
+
         def collect_usage_pieces(self, ctx: Any) -> list[str]:
             return [self.options_metavar or "", *usage]
 
     return Stable
 
 
-def _for_click(run: Callable[..., int | None], **known: Any) -> Callable[..., int | None]:
+def _for_click(
+    run: Callable[..., int | None], completers: Mapping[str, completing.Completer], **known: Any
+) -> Callable[..., int | None]:
     """``run`` as typer is to see it: what it declares, and not the parameters that are ``known``.
 
     Its BrokenPipeError is renamed: click would turn that into exit status 1.
@@ -145,14 +156,16 @@ def _for_click(run: Callable[..., int | None], **known: Any) -> Callable[..., in
 
     renamed.__name__, renamed.__doc__ = run.__name__, run.__doc__
     seen = [
-        inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=_for_typer(one))
+        inspect.Parameter(
+            one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=_for_typer(one, completers)
+        )
         for one in parameters(run)
     ]
     renamed.__signature__ = inspect.Signature(seen)  # type: ignore[attr-defined]
     return renamed
 
 
-def _for_typer(parameter: Parameter) -> Any:
+def _for_typer(parameter: Parameter, completers: Mapping[str, completing.Completer]) -> Any:
     declared = parameter.declared
     if not isinstance(declared, Option):
         show_default = isinstance(declared, Operand)
@@ -165,9 +178,25 @@ def _for_typer(parameter: Parameter) -> Any:
     return Annotated[
         parameter.annotation,
         typer.Option(
-            *declared.names, help=declared.help, rich_help_panel=declared.panel, metavar=metavar, parser=parser
+            *declared.names,
+            help=declared.help,
+            rich_help_panel=declared.panel,
+            metavar=metavar,
+            parser=parser,
+            autocompletion=_completion(completers.get(declared.metavar or "")),
         ),
     ]
+
+
+def _completion(completer: completing.Completer | None) -> Callable[..., list[str]] | None:
+    if completer is None:
+        return None
+    chosen = completer
+
+    def offered(ctx: typer.Context, incomplete: str) -> list[str]:
+        return completing.words(chosen, ctx.params.get("trace") or DEFAULT_TRACE, incomplete)
+
+    return offered
 
 
 def _told(parse: Callable[[str], Any]) -> Callable[[str], Any]:
