@@ -154,6 +154,14 @@ NOTICES: dict[str, NoticeKind] = {
     "export-shortened": NoticeKind(
         "note", "calls longer than their callers: shortened", "call longer than its caller: shortened"
     ),
+    "flame-pruned": NoticeKind(
+        "note", "frames left out: the narrowest of too many", "frame left out: the narrowest of too many",
+        hint="--root FUNC draws a part",
+    ),
+    "flame-callers": NoticeKind(
+        "note", "paths with less than 0.001 % of the total: their further callers are not drawn",
+        "path with less than 0.001 % of the total: its further callers are not drawn", hint="--root FUNC draws a part",
+    ),
     "export-pruned": NoticeKind("note", "{what} with less than {least} left out", hint="--min 0"),
     "text-prefix": NoticeKind("note", "lines had a prefix that is not part of the trace, like {like}: it was removed"),
     "text-form": NoticeKind("note", "{forms} were removed from the text"),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from kfgraph.analyze.weights import weighted
 from kfgraph.export.callgraph import call_graph
-from kfgraph.export.weights import weighted
 from kfgraph.parse import load
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

@@ -7,6 +7,7 @@ import { sortedBy } from "../../src/kfgraph/render/html/app/functions.mjs";
 import { layOut, merge } from "../../src/kfgraph/render/html/app/merge.mjs";
 import { Search, nextIn } from "../../src/kfgraph/render/html/app/search.mjs";
 import { lanesOf, stepOf } from "../../src/kfgraph/render/html/app/timeline.mjs";
+import { shape, worth } from "../../src/kfgraph/render/html/app/svg.mjs";
 import { FLAG, calleesOf, pathTo, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
 import { formatCount, formatNs, formatShare, plural } from "../../src/kfgraph/render/html/app/units.mjs";
 
@@ -219,4 +220,17 @@ test("a lane for each task; steps of an axis are round", () => {
   const page = { tree, isTask: (node) => tree.label[node] > 7, nameOf: (node) => `t${tree.label[node]}` };
   assert.deepEqual(lanesOf(page), [{ title: "t9", node: 0, first: 1, stop: 2 }, { title: "t8", node: 2, first: 3, stop: 4 }]);
   assert.deepEqual([3, 10, 11, 4_000].map(stepOf), [5, 10, 20, 5_000]);
+});
+
+test("frames of an SVG stand one after another in what they hang on", () => {
+  const { parent, end, at } = shape([0, 1, 2, 1, 0], [10, 6, 6, 3, 5]);
+  assert.deepEqual([...parent], [-1, 0, 1, 0, -1]);
+  assert.deepEqual([...end], [4, 3, 3, 4, 5]);
+  assert.deepEqual([...at], [0, 0, 0, 6, 10]);
+});
+
+test("what matches inside of what matches counts once", () => {
+  const { end } = shape([0, 1, 2, 1, 0], [10, 6, 6, 3, 5]);
+  assert.equal(worth([false, true, true, false, true], end, [10, 6, 6, 3, 5]), 11);
+  assert.equal(worth([true, true, false, true, false], end, [10, 6, 6, 3, 5]), 10);
 });

@@ -30,6 +30,7 @@ from kfgraph.cli.app import main
 from kfgraph.model.companion import Companion, ModuleImage
 from kfgraph.model.tasks import Task
 from kfgraph.model.trace import TraceMeta
+from kfgraph.render.flame.svg import MODULES as SVG_MODULES
 from kfgraph.render.html.markup import MODULES, script
 from kfgraph.render.html.page import Report, page
 
@@ -114,7 +115,7 @@ def test_nothing_is_loaded_and_only_the_pages_own_script_runs() -> None:
 
 def test_the_program_is_small_and_all_of_it_is_there(repository: Path) -> None:
     files = {path.stem for path in (repository / "src/kfgraph/render/html/app").glob("*.mjs")}
-    assert set(MODULES) == files
+    assert {*MODULES, *SVG_MODULES} == files
     assert len(on_stdout("tests/fixtures/cases/tabs.txt")[1]) < 300 << 10
     for name in MODULES:
         assert f"const module_{name} = (() => {{" in script()

@@ -14,12 +14,12 @@ from kfgraph.analyze.forest import (
     Int16,
     Int32,
     Int64,
-    by_level,
     covered,
     floors,
     nearest_kept,
     preorder,
     ranges,
+    same_paths,
 )  # fmt: skip
 from kfgraph.analyze.select import Selection, select
 from kfgraph.analyze.tree_errors import error_columns, merged_columns
@@ -298,32 +298,23 @@ def merged(tree: TreeTable) -> TreeTable:
 
     Siblings go from the largest total to the smallest, equal ones in the order of first sight.
     """
-    if not len(tree):
-        return tree
-    n, n_labels = len(tree), len(tree.labels)
-    node = np.zeros(n, np.int64)
-    parents: list[Int64] = []
-    n_nodes = 0
-    level_of: list[Int64] = []
-    for group in reversed(by_level(np.arange(n, dtype=np.int32), tree.level)):
-        above = np.where(tree.parent[group] < 0, -1, node[tree.parent[group]])
-        keys, inverse = np.unique((above + 1) * n_labels + tree.label[group], return_inverse=True)
-        node[group] = n_nodes + inverse
-        parents.append((keys // n_labels - 1).astype(np.int64))
-        level_of.append(np.full(len(keys), tree.level[group[0]], np.int64))
-        n_nodes += len(keys)
-    parent = np.concatenate(parents)
-    level = np.concatenate(level_of)
+    return merged_paths(tree)[0]
 
-    first = np.full(n_nodes, n, np.int64)
-    np.minimum.at(first, node, np.arange(n))
+
+def merged_paths(tree: TreeTable) -> tuple[TreeTable, Int64]:
+    """(``tree`` merged, the node in it of each node of ``tree``)."""
+    n = len(tree)
+    if not n:
+        return tree, np.zeros(0, np.int64)
+    node, parent, level, first = same_paths(tree.parent, tree.level, tree.label, len(tree.labels))
+    n_nodes = len(first)
     floor_ns = SUM.into(np.zeros(n_nodes, np.int64), tree.floor_ns, node)
     order, size = preorder(parent, level, floor_ns, first)
     new = np.empty(n_nodes, np.int64)
     new[order] = np.arange(n_nodes)
     is_rest = np.ones(n, np.bool_)
     is_rest[first] = False
-    return tree.join(
+    table = tree.join(
         first[order],
         np.flatnonzero(is_rest),
         new[node[is_rest]],
@@ -333,3 +324,4 @@ def merged(tree: TreeTable) -> TreeTable:
         row=np.full(n_nodes, -1, np.int32),
         **{name: column[order] for name, column in merged_columns(tree, node, n_nodes).items()},
     )
+    return table, new[node]

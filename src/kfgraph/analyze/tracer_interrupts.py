@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from kfgraph.analyze.calltree import CallTree, call_tree, merged
+from kfgraph.analyze.calltree import CallTree, call_tree, merged_paths
 from kfgraph.analyze.filters import Filters
-from kfgraph.analyze.forest import by_level, nearest_kept
-from kfgraph.model.calls import Flag
+from kfgraph.analyze.forest import Bool, by_level, nearest_kept
+from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind, TreeTable
 
@@ -17,15 +17,29 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-def stacks(trace: Trace, **filters: Unpack[Filters]) -> tuple[CallTree, int]:
-    """(the merged tree of the selected calls, how many calls of it stand beside their callers).
+class Stacks(NamedTuple):
+    """``merged`` is the merged tree of some calls. ``in_interrupt``: its nodes whose first call was in the context of
+    one. ``n_beside`` calls stand beside their callers."""
+
+    merged: CallTree
+    in_interrupt: Bool
+    n_beside: int
+
+
+def stacks(trace: Trace, **filters: Unpack[Filters]) -> Stacks:
+    """The merged tree of the selected calls, interrupts that hit the tracer itself beside the calls that they hit.
 
     As :func:`kfgraph.analyze.calltree.call_tree` with ``merge``, but for the calls with IN_TRACER, whose time is not in
     their callers': they are children of the task, or roots.
     """
     whole = call_tree(trace, **filters)
     tree, n_moved = beside(whole.tree)
-    return CallTree(trace, merged(tree), whole.selection, whole.matches, whole.nth[:0], whole.by_task, True), n_moved
+    table, node_of = merged_paths(tree)
+    context = np.append(trace.calls.context, np.uint8(0))[tree.row]
+    interrupt = (context > 0) & (context != UNKNOWN_CONTEXT)
+    _, first = np.unique(node_of, return_index=True)
+    merged = CallTree(trace, table, whole.selection, whole.matches, whole.nth[:0], whole.by_task, True)
+    return Stacks(merged, interrupt[first], n_moved)
 
 
 def beside(tree: TreeTable) -> tuple[TreeTable, int]:

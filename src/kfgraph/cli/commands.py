@@ -50,6 +50,11 @@ COMMANDS = (
         "Show which functions took the time: calls, self and total time, percentiles, hot paths.",
     ),
     Command(
+        "flame",
+        "kfgraph.cli.flame",
+        "Draw a flame graph: on the terminal, or as an interactive SVG file.",
+    ),
+    Command(
         "errors",
         "kfgraph.cli.errorlist",
         "List every call that returned an error, how far the error propagated, and who handled it.",

@@ -9,7 +9,7 @@ import numpy as np
 
 from kfgraph.analyze.aggregate import nested
 from kfgraph.analyze.forest import Int32, Int64
-from kfgraph.export.weights import Weighted
+from kfgraph.analyze.weights import Weighted
 
 
 @dataclass(frozen=True, eq=False, repr=False)

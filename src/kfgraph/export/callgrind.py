@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TextIO
 
 from kfgraph import __version__
+from kfgraph.analyze.weights import Weighted
 from kfgraph.errors import Notice
 from kfgraph.export.callgraph import call_graph
-from kfgraph.export.weights import Weighted
 from kfgraph.model.names import split_label
 from kfgraph.model.spelling import spelt_out
 

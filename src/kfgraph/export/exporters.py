@@ -26,7 +26,7 @@ class Exporter:
     ``suffixes`` are the ends of names that mean it, the first the usual one. ``text``: it can be shown on a terminal,
     else it is bytes. ``takes`` says what it is written from: CALLS, each of them (a
     :class:`kfgraph.analyze.select.Selection`), or STACKS, those of one stack as one (a
-    :class:`kfgraph.export.weights.Weighted`). ``where`` is ``module:function``: it writes what it takes to a text or
+    :class:`kfgraph.analyze.weights.Weighted`). ``where`` is ``module:function``: it writes what it takes to a text or
     a binary stream, and returns what it left out or altered. ``opens``: what reads it.
     """
 
@@ -112,7 +112,7 @@ def export(
     exporter = exporter_of(format, None)
     what: Any
     if exporter.takes == STACKS:
-        from kfgraph.export.weights import weighted
+        from kfgraph.analyze.weights import weighted
 
         what, left_out = weighted(trace, **filters)
     else:

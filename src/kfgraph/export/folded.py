@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from kfgraph.analyze.weights import Weighted
 from kfgraph.errors import Notice
-from kfgraph.export.weights import Weighted
 from kfgraph.model.spelling import spelt_out
 
 

@@ -8,9 +8,9 @@ from typing import TextIO
 import numpy as np
 
 from kfgraph.analyze.forest import Bool
+from kfgraph.analyze.weights import Weighted
 from kfgraph.errors import Notice, notice
 from kfgraph.export.callgraph import CallGraph, call_graph
-from kfgraph.export.weights import Weighted
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, format_share, plural
 

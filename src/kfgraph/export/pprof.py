@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 from typing import IO
 
+from kfgraph.analyze.weights import Weighted
 from kfgraph.errors import Notice
 from kfgraph.export.protobuf import message, number, packed, text, varint
-from kfgraph.export.weights import Weighted
 from kfgraph.model.names import split_label
 from kfgraph.model.spelling import spelt_out
 

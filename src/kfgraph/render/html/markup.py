@@ -29,10 +29,15 @@ def _asset(name: str) -> str:
     return (files("kfgraph.render.html") / "app" / name).read_text(encoding="utf-8")
 
 
-@cache
 def script() -> str:
-    """The modules of ``app`` as one program: each a function that returns what the module exports."""
-    parts = "".join(_as_function(name, _asset(f"{name}.mjs")) for name in MODULES)
+    """The page's program."""
+    return program(MODULES)
+
+
+@cache
+def program(modules: tuple[str, ...]) -> str:
+    """Modules of ``app`` as one program: each a function that returns what the module exports."""
+    parts = "".join(_as_function(name, _asset(f"{name}.mjs")) for name in modules)
     return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 

@@ -1,4 +1,4 @@
-"""A merged tree with the time of each stack: what all formats of stacks are written from."""
+"""A merged tree with the time of each stack: what flame graphs and all formats of stacks are made of."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kfgraph.analyze.filters import Filters
-from kfgraph.analyze.forest import Int64
+from kfgraph.analyze.forest import Bool, Int64
 from kfgraph.analyze.tracer_interrupts import stacks
 from kfgraph.errors import Notice, notice
 from kfgraph.model.trace import Trace
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 class Weighted:
     """``tree`` is merged. ``total_ns`` is what the calls of a node took together: the sum of ``own_ns`` of it and all
     below it. Of a call without a known duration that is what is known inside; where a self time is not known, the
-    own time is all that is in no callee. ``about`` is where the trace came from, for a title."""
+    own time is all that is in no callee. ``in_interrupt``: the first call of a node was in the context of one.
+    ``about`` is where the trace came from, for a title."""
 
     tree: TreeTable
     total_ns: Int64
     own_ns: Int64
+    in_interrupt: Bool
     about: str
     notices: tuple[Notice, ...]
 
 
 def weighted(trace: Trace, **filters: Unpack[Filters]) -> tuple[Weighted, tuple[Notice, ...]]:
     """(the weighted tree of the selected calls, what the selection left out)."""
-    merged, n_beside = stacks(trace, **filters)
+    merged, in_interrupt, n_beside = stacks(trace, **filters)
     tree = merged.tree
     own = tree.floor_ns.astype(np.int64, copy=True)
     child = np.flatnonzero(tree.parent >= 0)
@@ -45,4 +47,4 @@ def weighted(trace: Trace, **filters: Unpack[Filters]) -> tuple[Weighted, tuple[
     total = before[tree.end] - before[:-1]
     found = {"export-unfinished": int(tree.n_unfinished.sum()), "export-in-tracer": n_beside}
     notices = tuple(notice(kind, n) for kind, n in found.items() if n)
-    return Weighted(tree, total, own, trace.meta.path, notices), merged.selection.notices
+    return Weighted(tree, total, own, in_interrupt, trace.meta.path, notices), merged.selection.notices

@@ -1,0 +1,72 @@
+"""``kfgraph flame``: a flame graph."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from kfgraph.cli import notes, options
+from kfgraph.cli.declared import Option
+from kfgraph.cli.idle import without_effect
+from kfgraph.cli.outfile import writing
+
+EXAMPLES = """Examples:
+
+kfgraph flame examples/insmod-fail19.dat
+
+kfgraph flame examples/insmod-fail19.dat --root load_module -o load_module.svg
+
+kfgraph flame examples/cat-enoent.dat --reverse --by self --no-irq -o callers.svg
+
+kfgraph flame examples/insmod-foo-fail19.dat --by errors --icicle
+"""
+IDLE = options.IDLE
+
+
+def run(
+    filters: options.AnyCalls,
+    trace: options.TraceArgument = options.DEFAULT_TRACE,
+    output: Annotated[
+        str | None,
+        Option(("-o", "--output"), "Write an SVG file (-: to stdout). Default: draw on the terminal.", metavar="FILE"),
+    ] = None,
+    by: Annotated[
+        Literal["time", "self", "calls", "errors"],
+        Option(("--by",), "The width of a frame: time, known self time, calls, or calls that returned an error."),
+    ] = "time",
+    icicle: Annotated[bool, Option(("--icicle",), "Callers at the top, callees below.")] = False,
+    reverse: Annotated[
+        bool, Option(("--reverse",), "Functions with the time at the root, their callers on top.")
+    ] = False,
+    join_recursion: Annotated[
+        bool, Option(("--join-recursion",), "One frame for a function that calls itself directly.")
+    ] = False,
+    title: Annotated[str | None, Option(("--title",), "The title of the SVG file.", metavar="TEXT")] = None,
+    strict: options.Strict = False,
+    reader: options.Reader = None,
+    buffer: options.BufferName = None,
+    module: options.Modules = None,
+    btf: options.BtfFiles = None,
+) -> None:
+    """Draw a flame graph: on the terminal, or as an interactive SVG file."""
+    idle = without_effect(run, locals())
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
+    from kfgraph.analyze.flame import flame
+    from kfgraph.errors import notice
+
+    graph = flame(loaded, by=by, callers=reverse, join_recursion=join_recursion, **filters)
+    left_out = {"flame-callers": graph.n_cut}
+    if output is None:
+        from kfgraph.render.console import stdout_console
+        from kfgraph.render.flame.lines import FlameView
+
+        stdout_console().print(FlameView(graph, icicle=icicle))
+    else:
+        from kfgraph.render.flame.svg import drawing, svg
+
+        drawn = drawing(graph, title=title or "", icicle=icicle)
+        left_out["flame-pruned"] = drawn.n_left_out
+        with writing(output) as stream:
+            stream.write(svg(drawn).encode())
+    notes.tell([*idle, *graph.notices, *(notice(code, n) for code, n in left_out.items() if n)])
+    if strict:
+        notes.refuse_problems(loaded)

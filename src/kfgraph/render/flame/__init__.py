@@ -1,0 +1,1 @@
+"""Flame graphs on a terminal and as SVG."""

@@ -1,0 +1,74 @@
+"""A flame graph on a terminal: a line of blocks for each level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from rich.cells import set_cell_size
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.style import Style
+from rich.text import Text
+
+from kfgraph.analyze.flame import Flame
+from kfgraph.model.spelling import spelt_out
+from kfgraph.model.units import format_ns, format_share, plural
+from kfgraph.render.cells import cut_middle
+from kfgraph.render.flame.colours import colour_of
+from kfgraph.render.flame.places import places
+
+LEVELS = 100
+"""So many lines at most."""
+_EDGE = "│"
+
+
+@dataclass(frozen=True)
+class FlameView:
+    """``flame``, the roots at the bottom or, as an ``icicle``, at the top."""
+
+    flame: Flame
+    icicle: bool = False
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from self.lines(options.max_width)
+
+    def lines(self, width: int) -> Iterator[Text]:
+        """Every line, ``width`` columns wide."""
+        flame = self.flame
+        whole = format_ns(flame.whole) if flame.in_ns else plural(flame.whole, "call")
+        what = {"time": "", "self": " of self time", "calls": "", "errors": " that returned an error"}[flame.by]
+        turned = ", what has it at the " + ("top" if self.icicle else "bottom") + ", callers beyond"
+        yield Text(f"{whole}{what}{turned if flame.upside_down else ''}, {plural(len(flame), 'frame')}", style="dim")
+        x, wide = places(flame, width)
+        begin, end = np.rint(x).astype(np.int64), np.rint(x + wide).astype(np.int64)
+        drawn = np.flatnonzero((end > begin) & (flame.level < LEVELS))
+        order = drawn[np.lexsort((begin[drawn], flame.level[drawn]))]
+        lines = np.split(order, np.cumsum(np.bincount(flame.level[order], minlength=1))[:-1])
+        for frames in lines if self.icicle else reversed(lines):
+            yield self._line(frames.tolist(), begin.tolist(), end.tolist(), width)
+        deeper = int((end > begin).sum()) - len(drawn)
+        if deeper:
+            yield Text(f"… {plural(deeper, 'frame')} beyond {LEVELS} levels (-o flame.svg)", style="dim")
+        narrow = len(flame) - len(drawn) - deeper
+        if narrow:
+            yield Text(
+                f"… {plural(narrow, 'frame')} narrower than a column (-o flame.svg, --root FUNC)", style="dim"
+            )  # fmt: skip
+
+    def _line(self, frames: list[int], begin: list[int], end: list[int], width: int) -> Text:
+        flame = self.flame
+        line, at = Text(no_wrap=True, overflow="crop"), 0
+        for frame in frames:
+            line.append(" " * (begin[frame] - at))
+            label, room = flame.labels[int(flame.label[frame])], end[frame] - begin[frame] - 1
+            name = spelt_out(label)
+            if room >= 24:
+                name += f" {format_share(int(flame.value[frame]) / max(flame.whole, 1))}"
+            written = cut_middle(name, room) if room > 2 else ""
+            style = Style(color="black", bgcolor=colour_of(label, int(flame.hue[frame])))
+            line.append(_EDGE + set_cell_size(written, room), style)
+            at = end[frame]
+        line.append(" " * (width - at))
+        line.rstrip()
+        return line
