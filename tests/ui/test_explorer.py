@@ -3,41 +3,95 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 pytest.importorskip("textual", reason="extra: Textual is not installed")
 
+from textual import events
+
 import kfgraph
+from builder.tables import call, trace_of
+from kfgraph.cli.ui import _write, _write_lines
 from kfgraph.model.calls import Flag
+from kfgraph.model.trace import Trace
+from kfgraph.render.explorer import surface
 from kfgraph.render.explorer.explorer import Explorer
 from kfgraph.render.explorer.facts import FLAG_WORDS
+from kfgraph.render.explorer.keys import KEYS
 from kfgraph.render.rowmodel import FLAG_MARKS
 from running import kfgraph as run_kfgraph
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-def screens(name: str, *keys: str, size: tuple[int, int] = (120, 30)) -> list[list[str]]:
-    """The lines of the screen at the start and after each of the keys (several with commas)."""
+def screens(
+    name: str | Trace, *keys: str, size: tuple[int, int] = (120, 30), **given: Any
+) -> list[list[str]]:
+    """The lines of the screen at the start and after each of the keys (several with commas).
+
+    ``WIDTHxHEIGHT`` among the keys is another size of the terminal, ``@COLUMN,LINE`` a click, with ``,wheel``
+    behind it a turn of the wheel.
+    """
     found: list[list[str]] = []
 
     async def go() -> None:
-        app = Explorer(kfgraph.load(EXAMPLES / name), {})
+        trace = kfgraph.load(EXAMPLES / name) if isinstance(name, str) else name
+        app = Explorer(trace, given.pop("filters", {}), **given)
         async with app.run_test(size=size) as pilot:
             for key in ("", *keys):
-                if key:
+                if re.fullmatch(r"\d+x\d+", key):
+                    await pilot.resize_terminal(*map(int, key.split("x")))
+                elif key.startswith("@"):
+                    column, line, *wheel = key[1:].split(",")
+                    if wheel:
+                        at = (int(column), int(line), 0, 1, 0, False, False, False)
+                        app.screen.post_message(events.MouseScrollDown(None, *at, *at[:2]))
+                    else:
+                        await pilot.click(offset=(int(column), int(line)))
+                elif key:
                     await pilot.press(*key.split(","))
+                await pilot.pause()
+                while any(thread.name == "kfgraph-aside" for thread in threading.enumerate()):
+                    await pilot.pause(0.01)
                 for _ in range(3):
                     await pilot.pause()
                 found.append(["".join(s.text for s in strip) for strip in app.screen._compositor.render_strips()])
+        SAID.append(app)
 
     # In a thread: the browser tests leave an event loop running in this one.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, go()).result()
     return found
+
+
+SAID: list[Explorer] = []
+"""The explorers that ended."""
+
+
+def rows_of(screen: list[str]) -> list[str]:
+    """The rows of a tree, without the panel."""
+    top = next(i for i, line in enumerate(screen) if line.split("│")[0].rstrip().endswith("  function"))
+    beside = {line.rfind("│") for line in screen[top + 1 : -2]}
+    end = beside.pop() if len(beside) == 1 else None
+    return [line[:end].rstrip() for line in screen[top + 1 : -2] if line[:end].strip()]
+
+
+def names_of(screen: list[str]) -> list[str]:
+    """What stands behind the guides in these rows."""
+    at = next(line.index("  function") for line in screen if "  function" in line)
+    return [line[at + 3 :].lstrip("│├▸▁▂▃▄▅▆▇ ").rstrip(" ▁▂▃▄▅▆▇") for line in rows_of(screen)]
+
+
+def times_of(screen: list[str]) -> list[str]:
+    """The first time in each of these rows."""
+    return [" ".join(line[2:].split()[:2]) for line in rows_of(screen)]
 
 
 def test_it_opens_on_where_the_error_was_born() -> None:
@@ -104,3 +158,306 @@ def test_the_explorer_reads_types_from_files(command: str, monkeypatch: pytest.M
     code, _, err = run_kfgraph(*words, trace, "--root", "load_module", *(["--depth", "3"] if command == "show" else []))
     assert (code, opened) == (0, [{"root": ["load_module"]}]), err
     assert ("--depth does nothing with --interactive" in err) == (command == "show")
+
+
+def test_zoom_and_back_are_of_their_view() -> None:
+    _, zoomed, merged, below, calls, back, whole = screens(
+        "insmod-foo-fail19.dat", "p,p,z", "2", "z", "1", "Z", "2,Z", size=(110, 24)
+    )
+    assert "row 1 of 5" in zoomed[0] and "zoom: foo_probe [foo] (Z: back)" in zoomed[0]
+    assert names_of(zoomed)[0] == "foo_probe [foo] = -19 ENODEV" and "100.0%" in rows_of(zoomed)[0]
+    assert times_of(zoomed) == ["834.724 us", "131.327 us", "24.847 us", "27.382 us", "20.479 us"]
+    assert "merged" in merged[0] and "zoom" not in merged[0] and "row 12 of" in merged[0]
+    assert "merged" in below[0] and "zoom: cpuacct_charge" in below[0] and names_of(below) == ["cpuacct_charge"]
+    assert "zoom: foo_probe [foo]" in calls[0] and rows_of(calls) == rows_of(zoomed)
+    assert "zoom" not in back[0] and "row 215 of 237" in back[0]
+    assert "merged" in whole[0] and "zoom" not in whole[0] and rows_of(whole) == rows_of(merged)
+
+
+def test_hidden_calls_are_counted_and_come_back() -> None:
+    _, hidden, two, one, none, task = screens("insmod-foo-fail19.dat", "x", "k,x", "u", "u", "g,x", size=(110, 24))
+    assert hidden[-2].startswith("3 calls of foo_read_id [foo] hidden (u)")
+    assert not any("foo_read_id" in name for name in names_of(hidden))
+    assert two[-2].startswith("6 calls of foo_probe_slot [foo], foo_read_id [foo] hidden (u)")
+    assert not any("foo_probe_slot" in name for name in names_of(two))
+    assert one[-2] == hidden[-2] and any("foo_probe_slot" in name for name in names_of(one))
+    assert any("foo_read_id" in name for name in names_of(none)) and not none[-2].strip()
+    assert "x hides the calls of one" in task[-2]
+
+
+def test_all_may_be_hidden_and_comes_back() -> None:
+    _, nothing, back = screens("insmod-foo-fail19.dat", "z,x", "u", size=(110, 24))
+    assert rows_of(nothing) == [] and nothing[-2].startswith("3 calls of foo_read_id [foo] hidden (u)")
+    assert names_of(back) == ["foo_read_id [foo] = -19 ENODEV", "__const_udelay … 1 call"]
+
+
+def test_what_is_hidden_in_one_view_is_shown_in_another() -> None:
+    _, merged, calls = screens("insmod-foo-fail19.dat", "x,2", "u,1", size=(110, 24))
+    assert not merged[-2].strip() and calls[-2].startswith("3 calls of foo_read_id [foo] hidden (u)")
+
+
+def test_a_search_goes_round_and_says_what_it_does_not_see() -> None:
+    every, second, third, first, before, zoomed, listed, more, bad = screens(
+        "insmod-foo-fail19.dat", "g,slash,f,o,o,_,r,e,a,d,enter", "n", "n", "n", "N", "p,z,n",
+        "Z,3,slash,k,f,r,e,e,enter", "n", "1,slash,left_parenthesis,enter", size=(110, 24),
+    )[1:]  # fmt: skip
+    assert [screen[-2].split(" (")[0].strip() for screen in (every, second, third, first, before)] == [
+        f"/foo_read: {i} of 3 matches" for i in (1, 2, 3, 1, 3)
+    ]
+    assert zoomed[-2].startswith("/foo_read: 1 of 1 match, 2 more not in what is shown (n, N)")
+    assert listed[-2].startswith("/kfree: 1 of 2 lines (n, N)") and " top" in listed[0]
+    assert more[-2].startswith("/kfree: 2 of 2 lines (n, N)")
+    assert "no regular expression" in bad[-2]
+
+
+def test_capitals_count_where_one_is_typed() -> None:
+    _, small, capital, none = screens(
+        "insmod-foo-fail19.dat", "slash,r,c,u,enter", "slash,full_stop,R,C,U,enter", "N", size=(110, 24)
+    )
+    assert re.search(r"/rcu: \d+ of 1,\d{3} matches|/rcu: \d+ of \d+ matches", small[-2])
+    assert "/.RCU: 0 of 0 matches" in capital[-2] or "no match of .RCU" in capital[-2]
+    assert "no match of .RCU in what is shown" in none[-2]
+
+
+def test_callees_by_time_or_in_order() -> None:
+    _, by_time, again = screens("insmod-foo-fail19.dat", "p,p,z,t", "t", size=(110, 24))
+    assert times_of(by_time) == ["834.724 us", "131.327 us", "27.382 us", "20.479 us", "24.847 us"]
+    assert by_time[-2].startswith("callees by time (t)")
+    assert times_of(again) == ["834.724 us", "131.327 us", "24.847 us", "27.382 us", "20.479 us"]
+
+
+def test_calls_of_one_function_fold_into_one_row() -> None:
+    _, folded, opened, unfolded, alone = screens(
+        "insmod-foo-fail19.dat", "p,m", "enter", "h,m", "p,p,m", size=(150, 24)
+    )
+    (row,) = [name for name in names_of(folded) if "foo_probe_slot" in name]
+    assert row.startswith("foo_probe_slot [foo] × 3") and "-19 ENODEV" in row
+    # 131.327 + 24.847 + 27.382
+    assert "183.556 us" in times_of(folded) and any("3 of one caller" in line for line in folded)
+    assert [name.split(" [")[0] for name in names_of(opened)].count("foo_probe_slot") == 4
+    assert "183.556 us" not in times_of(unfolded)
+    assert "no two calls of one function" in alone[-2]
+
+
+def test_values_and_start_times_come_and_go() -> None:
+    _, returns, neither, start, without, merged = screens(
+        "insmod-foo-fail19.dat", "p,p,z,a", "a,a", "b", "b", "2,b", size=(110, 24)
+    )
+    assert names_of(returns)[1] == "foo_probe_slot [foo] = 0 … 3 calls"
+    assert names_of(neither)[1] == "foo_probe_slot [foo] … 3 calls"
+    head = next(line for line in start if "function" in line)
+    assert head.split()[:2] == ["start", "s"] and rows_of(start)[1].split()[0] == "0.701133"
+    assert not any("start s" in line for line in without)
+    assert "no one start" in merged[-2]
+
+
+def test_arguments_stand_beside_the_names() -> None:
+    trace = trace_of([call("open", 9_000, call("path", 5_000, args="name=0x7f flags=2"), args="dfd=-100")])
+    start, both = screens(trace, "a,a", size=(110, 24))
+    assert not any("dfd" in name for name in names_of(start))
+    assert any(name.startswith("open(dfd=-100)") for name in names_of(both))
+
+
+def test_the_hot_path_opens_to_its_leaf() -> None:
+    _, closed, leaf, all_, none = screens("insmod-foo-fail19.dat", "g,C", "o", "g,E", "C", size=(120, 30))
+    assert names_of(closed) == ["insmod-116 … 5,811 calls"]
+    assert "row 1 of 5,814" in all_[0] and "row 1 of 1" in none[0]
+    assert "│ cpuacct_charge" in "".join(leaf) or "row" in leaf[0]
+    panel = [line.rsplit("│ ", 1)[-1].strip() for line in leaf if "│ " in line]
+    assert "schedule" in panel and "called by" in " ".join(panel)
+
+
+def test_next_slow_and_next_failing_calls() -> None:
+    _, first, second, back, failing, again = screens(
+        "insmod-foo-fail19.dat", "g,s", "s", "S", "g,f", "f", size=(120, 40)
+    )
+
+    def panel(screen: list[str]) -> dict[str, str]:
+        lines = [line.rsplit("│ ", 1)[-1].rstrip() for line in screen if "│ " in line]
+        return {line[:10].strip(): line[10:].strip() for line in lines}
+
+    assert first[0] != second[0] and back[0] == first[0]
+    assert panel(first)["self"] != panel(second)["self"]
+    assert panel(failing)["returned"] == "-19 ENODEV" == panel(again)["returned"]
+    assert failing[0] != again[0]
+
+
+def test_the_mouse() -> None:
+    start, on_it, opened, closed, turned, footer = screens(
+        "insmod-foo-fail19.dat", "@50,8", "@50,8", "@50,8", "@50,8,wheel", "@5,23", size=(110, 24)
+    )
+    # 3 lines and the titles are above the rows.
+    row = 219 - names_of(start).index("foo_read_id [foo] = -19 ENODEV … 2 calls")
+    assert f"row {row + 4} of 237" in on_it[0] and names_of(on_it) == names_of(start)
+    assert names_of(on_it)[4].startswith("foo_probe_slot [foo] … 3 calls")
+    assert "of 238" in opened[0] and names_of(opened)[4:6] == ["foo_probe_slot [foo]", "foo_read_id [foo] … 2 calls"]
+    assert "of 237" in closed[0] and names_of(closed) == names_of(start)
+    assert names_of(turned)[0] != names_of(closed)[0] and names_of(turned)[0] in names_of(closed)
+    assert footer[0] == turned[0]
+
+
+def test_a_task_is_chosen_for_every_view() -> None:
+    trace = trace_of(
+        [call("first", 9_000, call("inner", 4_000))], [call("second", 7_000, call("inner", 1_000))],
+    )  # fmt: skip
+    labels = [task.label for task in trace.tasks.tasks]
+    start, asked, calls, top, merged, every = screens(
+        trace, "T", "down,down,enter", "3", "2", "T,enter", size=(120, 30)
+    )
+    assert sum(label in line for label in labels for line in rows_of(start)) == 2
+    assert any("all tasks (2)" in line for line in asked)
+    assert f"{labels[1]} (T: others)" in calls[0] and names_of(calls)[0].startswith(labels[1])
+    assert not any(labels[0] in line for line in rows_of(calls))
+    assert any("second" in line for line in top) and not any("first" in line for line in top[3:-2])
+    assert any("second" in name for name in names_of(merged)) and not any("first" in name for name in names_of(merged))
+    assert "T: others" not in every[0] and [name.split(" ")[0] for name in names_of(every)][:2] == labels
+
+
+def test_the_call_path_is_copied() -> None:
+    _, said, listed = screens("insmod-foo-fail19.dat", "y", "3,y", size=(120, 24))
+    path = "insmod-116;load_module;do_init_module;do_one_initcall;foo_init [foo];foo_probe [foo];foo_probe_slot [foo];"
+    assert said[-2].startswith("copied: 8 functions")
+    assert listed[-2].startswith("copied: schedule") and SAID[-1].clipboard == "schedule"
+    screens("insmod-foo-fail19.dat", "y", size=(120, 24))
+    assert SAID[-1].clipboard == path + "foo_read_id [foo]"
+
+
+def test_what_is_in_view_is_written(tmp_path: Path) -> None:
+    trace = kfgraph.load(EXAMPLES / "insmod-foo-fail19.dat")
+    given = {"export": lambda path, filters: _write(trace, path, filters), "export_text": _write_lines}
+
+    def keys(path: Path) -> str:
+        named = {"/": "slash", ".": "full_stop", "-": "minus", "_": "underscore"}
+        return ",".join(named.get(c, c) for c in str(path))
+
+    whole, zoom, text, listed = (tmp_path / name for name in ("a.csv", "b.csv", "c.txt", "d.txt"))
+    asked, said, _, _, last = screens(
+        trace, "p,z,e", f"ctrl+u,{keys(zoom)},enter", f"e,ctrl+u,{keys(text)},enter",
+        f"3,e,ctrl+u,{keys(listed)},enter", f"1,Z,e,ctrl+u,{keys(whole)},enter", size=(120, 30), **given,
+    )[1:]  # fmt: skip
+    question = " ".join(" ".join(line.strip(" │") for line in asked).split())
+    chosen = "--root 'foo_probe_slot [foo]' --task insmod-116 --from 0.701304834 --to 0.701332216"
+    assert f"Write the calls of {chosen} into" in question
+    assert f"wrote {whole}" in last[-2]
+    assert f"wrote {zoom}: csv" in said[-2]
+    # This call alone: others of its function are not in view.
+    assert len(zoom.read_text().splitlines()) == 1 + 4
+    assert len(whole.read_text().splitlines()) == 1 + 5_811
+    rows = text.read_text().splitlines()
+    assert "function" in rows[0] and len(rows) == 3 and "foo_probe_slot [foo] = -19 ENODEV" in rows[1]
+    assert listed.read_text().startswith("445 functions, 5,811 calls") and "schedule" in listed.read_text()
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+    trace = kfgraph.load(EXAMPLES / "cat-enoent.dat")
+    given = {"export": lambda path, filters: _write(trace, path, filters), "export_text": _write_lines}
+    minus, nowhere = screens(
+        trace, "e,ctrl+u,minus,enter", "e,ctrl+u,slash,n,o,slash,x,full_stop,c,s,v,enter", size=(120, 24), **given
+    )[1:]  # fmt: skip
+    assert "name a file" in minus[-2]
+    assert "/no/x.csv" in nowhere[-2] and "No such file" in nowhere[-2]
+
+
+@pytest.mark.parametrize("width", [60, 80, 104, 140, 200])
+def test_any_width_and_another_size_while_open(width: int) -> None:
+    first, second, third = screens("insmod-foo-fail19.dat", f"{260 - width}x18", f"{width}x24", size=(width, 24))
+    for screen, columns in ((first, width), (second, 260 - width), (third, width)):
+        assert all(len(line) == columns for line in screen)
+        assert "?  keys" in screen[-1] and "q  quit" in screen[-1]
+        assert any("-19 ENODEV" in line for line in rows_of(screen))
+    assert first == third
+    assert any("│ task      insmod-116" in line for line in first) == (width >= 120)
+
+
+def test_a_large_trace_is_explained_while_the_screen_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = screens("insmod-foo-fail19.dat", "5", "6", size=(140, 30))
+    monkeypatch.setattr(surface, "_AT_ONCE", 0)
+    large = screens("insmod-foo-fail19.dat", "5", "6", size=(140, 30))
+    assert large[1:] == small[1:] and large[0][:3] == small[0][:3]
+    assert "foo_read_id [foo] = -19 ENODEV … 2 calls" in names_of(large[0])
+
+
+def test_the_cursor_stays_where_a_key_has_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surface, "_AT_ONCE", 0)
+    answered, made = threading.Event(), Explorer._explained
+
+    def slowly(self: Explorer) -> object:
+        answered.wait(20)
+        return made(self)
+
+    monkeypatch.setattr(Explorer, "_explained", slowly)
+    found: list[tuple[int, str]] = []
+
+    async def go() -> None:
+        app = Explorer(kfgraph.load(EXAMPLES / "insmod-foo-fail19.dat"), {})
+        async with app.run_test(size=(120, 30)) as pilot:
+            await pilot.press("g", "j")
+            answered.set()
+            while app._answer is None:
+                await pilot.pause(0.01)
+            await pilot.pause()
+            found.append((app.rows.cursor, str(app._first_lines()[0])))
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, go()).result()
+    assert found[0][0] == 1 and "foo_read_id" in found[0][1]
+
+
+def test_an_end_does_not_wait_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surface, "_AT_ONCE", 0)
+    never = threading.Event()
+    monkeypatch.setattr(Explorer, "_explained", lambda self: never.wait(60))
+
+    async def go() -> int | None:
+        app = Explorer(kfgraph.load(EXAMPLES / "cat-enoent.dat"), {})
+        async with app.run_test() as pilot:
+            await pilot.press("q")
+        return app.return_value
+
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(asyncio.run, go()).result(timeout=30) == 0
+    never.set()
+
+
+def test_every_key_is_listed_and_has_its_action() -> None:
+    names = [name for _, keys in KEYS for key in keys for name in key.keys.split(",")]
+    assert len(names) == len(set(names))
+    for _, keys in KEYS:
+        for key in keys:
+            assert hasattr(Explorer, f"action_{key.action.split('(')[0]}"), key.action
+    (_, shown) = screens("cat-enoent.dat", "question_mark", size=(120, 70))
+    text = "\n".join(shown)
+    page = (EXAMPLES.parent / "docs" / "ui.md").read_text()
+    for _, keys in KEYS:
+        for key in keys:
+            assert (key.shown in text and key.words in " ".join(text.split())) or key.words[:40] in text
+            assert f"| `{key.shown}` | {key.words} |" in page
+
+
+def test_keys_without_a_use_here_say_so() -> None:
+    for key in ("z", "m", "t", "x", "f", "s", "o", "E"):
+        _, listed = screens("insmod-foo-fail19.dat", f"3,{key}", size=(100, 20))
+        assert "this key is for trees" in listed[-2], key
+
+
+def test_without_textual_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *a: None if name == "textual" else found(name, *a))
+    for words in (("ui",), ("show", "-i")):
+        code, out, err = run_kfgraph(*words, EXAMPLES / "cat-enoent.dat")
+        assert (code, out) == (3, "") and "Textual" in err and "pip install 'kfgraph[ui]'" in err
+
+
+def test_ascii_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    start, top, keys = screens("insmod-foo-fail19.dat", "3", "question_mark", size=(150, 30))
+    for screen in (start, top, keys):
+        assert all(line.isascii() for line in screen)
+    assert any("foo_read_id [foo] = -19 ENODEV" in line for line in start)
+
+
+def test_hostile_names_are_spelt_out() -> None:
+    trace = trace_of([call("evil\x1b]0;x", 9_000, call("[bold]x", 4_000))])
+    every = screens(trace, "E", "3", "2", "T", size=(120, 30))
+    text = "".join("".join(screen) for screen in every)
+    assert "\x1b" not in text and "evil\\x1b]0;x" in text and "[bold]x" in text

@@ -17,17 +17,22 @@ N_SLOW = 100
 """So many calls count as slow: those with the most self time."""
 
 
-def named(tree: TreeTable, pattern: str) -> Int32:
-    """The nodes whose label a regular expression matches, ascending; small letters match capitals too.
+def expression(pattern: str) -> re.Pattern[str]:
+    """A regular expression to search with; without a capital in it, it matches capitals too.
 
     Raises:
-        UsageError: it is no regular expression.
+        UsageError: it is none.
     """
     flags = 0 if any(letter.isupper() for letter in pattern) else re.IGNORECASE
     try:
-        wanted = re.compile(pattern, flags)
+        return re.compile(pattern, flags)
     except (re.error, OverflowError, RecursionError) as problem:
         raise UsageError(f"{pattern}: no regular expression: {problem}") from None
+
+
+def named(tree: TreeTable, pattern: str) -> Int32:
+    """The nodes whose label a regular expression matches, ascending (see :func:`expression`)."""
+    wanted = expression(pattern)
     found = np.fromiter((wanted.search(label) is not None for label in tree.labels), np.bool_, len(tree.labels))
     return np.flatnonzero(found[tree.label]).astype(np.int32)
 

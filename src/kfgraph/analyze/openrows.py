@@ -163,6 +163,12 @@ class OpenRows:
             self._made_open[group - self.n] = opened
         self._splice_below(row, self.block_end(row))
 
+    def close_everything(self) -> None:
+        """Leave the outermost rows alone, with nothing open."""
+        self._open[:] = False
+        self._made_open = [False] * len(self._made)
+        self.restart()
+
     def sort(self, *, by_time: bool) -> None:
         """Siblings with the slowest first, or in order."""
         self.by_time = by_time
@@ -210,6 +216,15 @@ class OpenRows:
         """The row of an item; -1: it has none."""
         found = np.flatnonzero(self.rows == item)
         return int(found[0]) if len(found) else -1
+
+    def reachable(self, nodes: Int32) -> Bool:
+        """Which of these nodes :meth:`reveal` can show: those below ``tops`` that nothing hides."""
+        tops = np.sort(self.tops)
+        found = _inside(nodes, tops, self.tree.end[tops])
+        if self.hidden.any():
+            hidden = np.flatnonzero(self.hidden[self.tree.label])
+            found &= ~_inside(nodes, hidden, self.tree.end[hidden])
+        return found
 
     def reveal(self, node: int) -> int:
         """Open all that leads to a node; its row (-1: it is hidden, or not below what is shown)."""
@@ -422,6 +437,15 @@ class OpenRows:
             made = self._made[int(items[i]) - self.n]
             floor_ns[i] = made.floor_ns if isinstance(made, Group) else 0
         return items[np.lexsort((first, -floor_ns))]
+
+
+def _inside(nodes: Int32, first: npt.NDArray[np.integer], end: Int32) -> Bool:
+    """Which nodes lie in one of the subtrees ``first:end``, ascending; those that overlap are one inside the other."""
+    if not len(first):
+        return np.zeros(len(nodes), np.bool_)
+    at = np.searchsorted(first, nodes, side="right") - 1
+    inside: Bool = (at >= 0) & (np.maximum.accumulate(end)[at] > nodes)
+    return inside
 
 
 def children_of(tree: TreeTable, nodes: Int32) -> tuple[Int32, Int64]:

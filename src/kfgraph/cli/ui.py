@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kfgraph.cli import notes, options
@@ -59,7 +60,10 @@ def explore(
     from kfgraph.render.explorer.explorer import Explorer
     from kfgraph.render.explorer.terminal import take_keys
 
-    app = Explorer(loaded, filters, export=lambda path, filters: _write(loaded, path, filters))
+    def export(path: str, filters: Filters) -> str:
+        return _write(loaded, path, filters)
+
+    app = Explorer(loaded, filters, export=export, export_text=_write_lines)
     take_keys()
     code = app.run()
     if app.problem is not None:
@@ -77,3 +81,11 @@ def _write(trace: Trace, path: str, filters: Filters) -> str:
         notices = export(trace, exporter.name, stream, **filters)
     left_out = "; ".join(notice.sentence for notice in notices)
     return f"wrote {path}: {exporter.name}, for {exporter.opens}" + (f" ({left_out})" if left_out else "")
+
+
+def _write_lines(path: str, lines: Iterable[str]) -> None:
+    from kfgraph.cli.outfile import writing
+
+    with writing(path, binary=False) as stream:
+        for line in lines:
+            stream.write(f"{line}\n".encode())

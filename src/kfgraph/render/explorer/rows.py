@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+import numpy.typing as npt
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -23,6 +26,7 @@ _MATCH = Style(bold=True, underline=True, color="yellow")
 _STYLES = {**STYLES, "match": _MATCH}
 _AHEAD = 4
 """Rows are made for so many lines above and below the screen."""
+_PART = 10_000
 
 
 class Rows(ScrollView, can_focus=True):
@@ -49,6 +53,10 @@ class Rows(ScrollView, can_focus=True):
 
     def make(self, first: int, last: int) -> list[Strip]:
         """The strips of the rows ``first:last``."""
+        raise NotImplementedError
+
+    def texts(self, width: int) -> Iterator[str]:
+        """All rows as text, of at most ``width`` columns."""
         raise NotImplementedError
 
     @property
@@ -134,9 +142,16 @@ class TreeRows(Rows):
             for pieces in self.window.lines(first, last)
         ]
 
-    def head(self) -> Text:
+    def texts(self, width: int) -> Iterator[str]:
+        """As of Rows."""
+        for first in range(0, self.n_rows(), _PART):
+            self.window.width = width
+            for pieces in self.window.lines(first, min(first + _PART, self.n_rows())):
+                yield "".join(text for text, _ in pieces).rstrip()
+
+    def head(self, width: int | None = None) -> Text:
         """The titles above the columns."""
-        self.window.width = self.room
+        self.window.width = width or self.room
         return Text(self.window.head, "underline", no_wrap=True)
 
 
@@ -146,6 +161,8 @@ class ListRows(Rows):
     def __init__(self, lines: Callable[[int], Sequence[tuple[Text, int | str]]], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._lines = lines
+        self._placed = False
+        self._found: tuple[object, object, npt.NDArray[np.int32]] = None, None, np.zeros(0, np.int32)
         self._made: tuple[int, Sequence[tuple[Text, int | str]]] = (-1, ())
 
     def _all(self) -> Sequence[tuple[Text, int | str]]:
@@ -161,6 +178,29 @@ class ListRows(Rows):
     def n_rows(self) -> int:
         """As of Rows."""
         return len(self._all())
+
+    def texts(self, width: int) -> Iterator[str]:
+        """As of Rows."""
+        for text, _ in self._lines(width):
+            yield text.plain.rstrip()
+
+    def first_target(self) -> int:
+        """The first row that is about a call; 0 where none is."""
+        return next((at for at, (_, target) in enumerate(self._all()) if target != -1), 0)
+
+    def matching(self, wanted: re.Pattern[str]) -> npt.NDArray[np.int32]:
+        """The rows whose text an expression matches, ascending."""
+        lines = self._all()
+        if self._found[0] is not lines or self._found[1] != wanted:
+            rows = np.array([at for at, (text, _) in enumerate(lines) if wanted.search(text.plain)], np.int32)
+            self._found = lines, wanted, rows
+        return self._found[2]
+
+    def on_resize(self) -> None:
+        """As of Rows; at first the cursor is on the first row that is about a call."""
+        if not self._placed and self.size.width:
+            self._placed, self.cursor = True, self.first_target()
+        super().on_resize()
 
     def make(self, first: int, last: int) -> list[Strip]:
         """As of Rows."""

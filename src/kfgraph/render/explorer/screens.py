@@ -61,9 +61,15 @@ class HelpScreen(ModalScreen[None]):
 class PickScreen(ModalScreen[int]):
     """One of several: its number; None where nothing was chosen."""
 
-    DEFAULT_CSS = _CSS.format(name="PickScreen")
+    DEFAULT_CSS = _CSS.format(name="PickScreen") + """
+PickScreen OptionList, PickScreen OptionList:focus {
+    border: none; padding: 0; height: auto; max-height: 100%; background: ansi_default; scrollbar-size-vertical: 1;
+}
+"""
     BINDINGS = [  # noqa: RUF012
         Binding("escape,q", "dismiss", show=False),
+        # Typed ahead, before the list takes keys.
+        Binding("enter", "choose", show=False),
         Binding("j", "move('down')", show=False),
         Binding("k", "move('up')", show=False),
     ]
@@ -82,6 +88,10 @@ class PickScreen(ModalScreen[int]):
         """As with the arrows."""
         choices = self.query_one(OptionList)
         choices.action_cursor_down() if way == "down" else choices.action_cursor_up()
+
+    def action_choose(self) -> None:
+        """The one that is highlighted."""
+        self.dismiss(self.query_one(OptionList).highlighted or 0)
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:

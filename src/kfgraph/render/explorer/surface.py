@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import threading
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+import numpy as np
+from rich.cells import cell_len
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -15,7 +19,7 @@ from textual.widgets import Input, Static
 
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.filters import Filters
-from kfgraph.analyze.lookup import node_of_call
+from kfgraph.analyze.lookup import expression, node_of_call
 from kfgraph.analyze.visibility import open_root
 from kfgraph.analyze.why import Why
 from kfgraph.errors import KfgraphError
@@ -26,20 +30,21 @@ from kfgraph.render.cells import cut_middle
 from kfgraph.render.explorer import lists
 from kfgraph.render.explorer.ascii import Ascii, speaks_ascii_alone
 from kfgraph.render.explorer.facts import Facts
-from kfgraph.render.explorer.keys import KEYS
-from kfgraph.render.explorer.rows import Rows, TreeRows
+from kfgraph.render.explorer.keys import KEYS, Key
+from kfgraph.render.explorer.rows import ListRows, Rows, TreeRows
 from kfgraph.render.explorer.window import Window
 from kfgraph.render.why import answer_lines
 
 T = TypeVar("T")
 Export = Callable[[str, Filters], str]
 """Writes the calls that pass filters into a file; what there is to say about it."""
+ExportText = Callable[[str, Iterable[str]], None]
+"""Writes lines into a file."""
 _AT_ONCE = 300_000
 """In traces with more calls, what looks at all of them is done while the screen lives."""
-_PANEL_FROM = 104
+_PANEL_FROM = 120
 """Columns of a screen that has room for the panel."""
 _PANEL = 40
-_BESIDE = ((), ("returns",), ("args", "returns"))
 
 
 class Surface(App[int]):
@@ -61,16 +66,20 @@ class Surface(App[int]):
         for key in keys
     ]
 
-    def __init__(self, trace: Trace, filters: Filters, *, export: Export | None = None) -> None:
+    def __init__(
+        self, trace: Trace, filters: Filters, *, export: Export | None = None, export_text: ExportText | None = None
+    ) -> None:
         super().__init__()
-        self.trace, self.filters, self._export = trace, filters, export
+        self.trace, self.filters = trace, filters
+        self._export, self._export_text = export, export_text
         self._path = spelt_out(trace.meta.path or "trace")
         self._window = Window(call_tree(trace, **filters))
         self._facts: dict[str, Facts] = {}
         self._views: dict[str, Rows] = {}
         self._view = "calls"
-        self._zooms: list[tuple[Any, int]] = []
-        self._hidden: list[tuple[int, str, int]] = []
+        self._chosen_root = ""
+        """The label of the root that was chosen: a task, or one match."""
+        self._by_task = self._window.call_tree.by_task
         self._pattern = ""
         self._matches: dict[str, Any] = {}
         self._cached: dict[tuple[str, str], Any] = {}
@@ -113,8 +122,9 @@ class Surface(App[int]):
         self._fit()
 
     async def _explain_later(self) -> None:
-        self._take(await asyncio.to_thread(self._explained))
+        self._take(await self._aside(self._explained))
         if not self._touched and self._answer is not None and self._answer.outcome != "nothing":
+            self._window.rows.close_everything()
             self._open_what_matters()
         self._say()
 
@@ -141,8 +151,10 @@ class Surface(App[int]):
         if row < 0:
             row = window.rows.open_hot_path(window.rows.row_of(open_root(window.tree)))
         view = self._views["calls"]
+        view.cursor = row
         view.anew()
-        self.call_after_refresh(view.go, row, middle=True)
+        # Keys that were typed before the first refresh move the cursor on.
+        self.call_after_refresh(lambda: view.go(view.cursor, middle=True))
 
     @property
     def rows(self) -> Rows:
@@ -155,18 +167,22 @@ class Surface(App[int]):
         rows = self.rows
         return rows if isinstance(rows, TreeRows) else None
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         """The panel has room, or not."""
-        self._fit()
+        self._fit(event.size.width)
 
-    def _fit(self) -> None:
-        shown = self.size.width >= _PANEL_FROM if self._panel is None else self._panel
+    def _fit(self, width: int = 0) -> None:
+        # While a resize is told, size is still what it was.
+        shown = (width or self.size.width) >= _PANEL_FROM if self._panel is None else self._panel
         self.query_one("#side").display = shown and self.tree_rows is not None
         self.call_after_refresh(self._say)
 
-    def on_key(self) -> None:
-        """From the first key on the cursor is the user's."""
-        self._touched = True
+    async def on_event(self, event: events.Event) -> None:
+        """From the first key on the cursor is the user's; what was said has been read."""
+        # Not on_key: keys with a binding do not come there.
+        if isinstance(event, (events.Key, events.MouseDown)):
+            self._touched, self._said = True, ""
+        await super().on_event(event)
 
     @on(Rows.Moved)
     def _moved(self) -> None:
@@ -191,29 +207,39 @@ class Surface(App[int]):
         self.query_one("#answer").display = bool(lines)
         self.query_one("#answer", Static).update(Text("\n").join(lines))
         self._put("status", self._status())
-        keys = Text()
-        for _, group in KEYS:
-            for key in group:
-                if key.footer:
-                    keys.append(f" {key.shown.split()[0]} ", "reverse").append(f" {key.footer}  ")
-        self._put("keys", keys)
+        self._put("keys", self._keys())
         side = self.query_one("#side")
         if side.display and tree is not None and tree.n_rows():
             text = Text("\n").join(self._facts[self._view].lines(tree.item, _PANEL - 4))
             self.query_one("#facts", Static).update(text)
 
+    def _keys(self) -> Text:
+        """The keys that have room, those that leave and list them first to be kept."""
+        shown = [key for _, group in KEYS for key in group if key.footer]
+        last = [key for key in shown if key.action in ("help", "leave")]
+        first = [key for key in shown if key not in last]
+
+        def width(keys: list[Key]) -> int:
+            return sum(cell_len(key.shown.split()[0]) + cell_len(key.footer) + 5 for key in keys)
+
+        while first and width([*first, *last]) > self.size.width:
+            first.pop()
+        text = Text()
+        for key in [*first, *last]:
+            text.append(f" {key.shown.split()[0]} ", "reverse").append(f" {key.footer}  ")
+        return text
+
     def _title(self) -> Text:
-        text = Text(f"{cut_middle(str(self._path), max(self.size.width - 50, 12))}", "bold")
-        text.append(f"  {self._view}", "not bold")
+        text = Text(f"  {self._view}")
         tree = self.tree_rows
         if tree is not None:
-            text.append(f"  row {self.rows.cursor + 1:,} of {self.rows.n_rows():,}", "not bold dim")
-        if self._zooms and tree is not None and len(tree.window.rows.tops):
-            top = int(tree.window.rows.tops[0])
-            text.append(
-                f"  zoom: {spelt_out(tree.window.tree.labels[tree.window.tree.label[top]])} (Z: back)", "not bold"
-            )
-        return text
+            text.append(f"  row {self.rows.cursor + 1:,} of {self.rows.n_rows():,}", "dim")
+        if self._chosen_root:
+            text.append(f"  {spelt_out(self._chosen_root)} (T: others)")
+        if tree is not None and tree.window.zooms and len(tree.window.rows.tops):
+            labels, top = tree.window.tree.labels, int(tree.window.rows.tops[0])
+            text.append(f"  zoom: {spelt_out(labels[tree.window.tree.label[top]])} (Z: back)")
+        return Text.assemble((cut_middle(self._path, max(self.size.width - text.cell_len, 12)), "bold"), text)
 
     def _first_lines(self) -> list[Text]:
         answer = self._answer
@@ -244,25 +270,33 @@ class Surface(App[int]):
         if self._said:
             return Text(spelt_out(self._said))
         said = []
-        tree = self.tree_rows
+        tree, rows = self.tree_rows, self.rows
+        if isinstance(rows, ListRows) and self._pattern:
+            lines = rows.matching(expression(self._pattern))
+            before = int(np.searchsorted(lines, rows.cursor, side="right"))
+            said.append(f"/{spelt_out(self._pattern)}: {before:,} of {plural(len(lines), 'line')} (n, N)")
         if tree is not None:
+            window = tree.window
             found = self._matches.get(self._view)
             if found is not None:
-                before = int((found <= tree.window.rows.node(tree.item)).sum()) if tree.n_rows() else 0
-                said.append(f"/{spelt_out(self._pattern)}: {before:,} of {plural(len(found), 'match')} so far (n, N)")
-            if tree.window.rows.by_time:
+                shown = found[window.rows.reachable(found)]
+                before = int(np.searchsorted(shown, window.rows.node(tree.item), side="right")) if tree.n_rows() else 0
+                more = len(found) - len(shown)
+                beside = f", {more:,} more not in what is shown" if more else ""
+                said.append(f"/{spelt_out(self._pattern)}: {before:,} of {plural(len(shown), 'match')}{beside} (n, N)")
+            if window.rows.by_time:
                 said.append("callees by time (t)")
-        if self._hidden:
-            n = sum(n for _, _, n in self._hidden)
-            names = ", ".join(spelt_out(name) for _, name, _ in self._hidden[-3:])
-            said.append(f"{plural(n, 'call')} of {names} hidden (u)")
+            if window.hidden:
+                labels, last = window.tree.labels, window.hidden[-3:]
+                names = ", ".join(spelt_out(labels[label]) for label, _ in reversed(last))
+                names += ", …" if len(window.hidden) > len(last) else ""
+                said.append(f"{plural(sum(n for _, n in window.hidden), 'call')} of {names} hidden (u)")
         return Text("  ".join(said), "dim")
 
     def say(self, text: str) -> None:
         """One sentence in the line above the keys, until the next key."""
         self._said = text
         self._say()
-        self._said = ""
 
     async def _made(self, what: str, make: Callable[[], T]) -> T | None:
         """What ``make`` returns; the screen says what is done meanwhile, and what went wrong."""
@@ -270,10 +304,32 @@ class Surface(App[int]):
             if len(self.trace.calls) <= _AT_ONCE:
                 return make()
             self.say(f"{what} …")
-            return await asyncio.to_thread(make)
+            made = await self._aside(make)
+            self.say("")
+            return made
         except KfgraphError as problem:
             self.say(f"{problem.message}{f' ({problem.hint})' if problem.hint else ''}")
             return None
+
+    async def _aside(self, make: Callable[[], T]) -> T:
+        """What ``make`` returns, made in a thread that nobody waits for at the end."""
+        loop = asyncio.get_running_loop()
+        made: asyncio.Future[T] = loop.create_future()
+
+        def settle(set_: Callable[[Any], None], value: Any) -> None:
+            if not made.done():
+                set_(value)
+
+        def run() -> None:
+            try:
+                tell: tuple[Callable[[Any], None], Any] = made.set_result, make()
+            except Exception as problem:
+                tell = made.set_exception, problem
+            with contextlib.suppress(RuntimeError):  # the explorer has ended
+                loop.call_soon_threadsafe(settle, *tell)
+
+        threading.Thread(target=run, name="kfgraph-aside", daemon=True).start()
+        return await made
 
     def _fatal_error(self) -> None:
         """A bug is told by who runs the explorer, as every command's is."""

@@ -52,6 +52,11 @@ class Window:
         self.start = False
         self.beside: tuple[str, ...] = ()
         self.match: npt.NDArray[np.bool_] | None = None
+        self.tops = self.rows.tops
+        """The outermost rows where nothing is zoomed into: all roots, or the task that was chosen."""
+        self.zooms: list[tuple[npt.NDArray[np.int32], int]] = []
+        self.hidden: list[tuple[int, int]] = []
+        """Labels whose calls are hidden, with how many each has, the last one hidden last."""
         self._layouts: dict[tuple[int, bool, int], Layout] = {}
         self._hottest: dict[int, int] = {}
         self._on_path: dict[int, bool] = {}
@@ -196,8 +201,47 @@ class Window:
             self._hottest[node] = self.rows.hottest(node)
         return self._hottest[node]
 
-    def hide(self, label: int, hidden: bool) -> None:
-        """Hide the calls of a function, or show them again."""
+    def zoom(self, row: int) -> bool:
+        """Show a row and what is below it alone; whether there was anything to change."""
+        rows, item = self.rows, self.rows.item(row)
+        if item >= rows.n or (len(rows.tops) == 1 and int(rows.tops[0]) == item):
+            return False
+        self.zooms.append((rows.tops, item))
+        rows.restart(np.array([item], np.int32))
+        rows.open(0)
+        return True
+
+    def unzoom(self, *, wholly: bool = False) -> int:
+        """Back to what was shown before the last zoom, or before the first; the row of what was zoomed into (-1: it is
+        hidden, or nothing was)."""
+        if not self.zooms:
+            return -1
+        tops, item = self.zooms[0] if wholly else self.zooms[-1]
+        self.zooms = [] if wholly else self.zooms[:-1]
+        self.rows.restart(tops)
+        return self.rows.reveal(item)
+
+    def choose(self, tops: npt.NDArray[np.int32]) -> None:
+        """Show these roots alone."""
+        self.zooms.clear()
+        self.tops = tops
+        self.rows.restart(tops)
+
+    def hide(self, label: int) -> int:
+        """Hide the calls of a function, and what is below them; how many they are."""
+        count = int(self.tree.at("count", np.flatnonzero(self.tree.label == label)).sum())
+        self.hidden.append((label, count))
+        self._hide(label, True)
+        return count
+
+    def unhide(self) -> bool:
+        """Show again what was hidden last; whether anything was."""
+        if not self.hidden:
+            return False
+        self._hide(self.hidden.pop()[0], False)
+        return True
+
+    def _hide(self, label: int, hidden: bool) -> None:
         self.rows.hidden[label] = hidden
         self.rows.restart()
         self._hottest.clear()
