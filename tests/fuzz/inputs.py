@@ -8,6 +8,7 @@ import numpy as np
 
 from builder import tracedat as build
 from kfgraph.errors import InputError
+from kfgraph.model.trace import Trace
 from kfgraph.parse.tracedat import read, records
 
 PAGE = 128
@@ -51,11 +52,16 @@ def file_of(data: bytes) -> bytes:
 
 def outcome(path: Path) -> str:
     """``trace`` or ``error``; everything else that reading does raises."""
+    return "error" if trace_of(path) is None else "trace"
+
+
+def trace_of(path: Path) -> Trace | None:
+    """The trace, looked at from all sides; None where the file is refused."""
     try:
         trace = read(path)
     except InputError as error:
         assert str(path) in error.message
-        return "error"
+        return None
     trace.check()
     for i in range(min(len(trace.marks), 16)):
         assert isinstance(trace.marks.text[i], str)
@@ -72,7 +78,7 @@ def outcome(path: Path) -> str:
             trace.calls.args.text(row)
     n_read = sum(1 for _ in records(path))
     assert n_read >= len(trace.calls) // 2
-    return "trace"
+    return trace
 
 
 def seeds() -> dict[str, bytes]:

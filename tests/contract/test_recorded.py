@@ -1,0 +1,99 @@
+"""What each command prints of small real recordings, whole, in many forms: compared with what was recorded.
+
+The transcripts beside this file are few, to be read; these are many, to notice what changes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import recorded
+from running import kfgraph
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CUT, TEXT, WHY = "tests/fixtures/traces/cut", "tests/fixtures/text", "tests/why"
+FAILING = tuple(f"examples/failing/{name}.dat" for name in ("busy_unmount", "param_set", "process_limit", "retry"))
+TRACES = (
+    *FAILING, f"{CUT}/6.12-lost.dat", f"{CUT}/6.12-thresh.dat", f"{CUT}/6.12-tsc.dat", f"{CUT}/7.2-args.dat",
+    f"{CUT}/6.1-probes.dat", f"{CUT}/i386-lossy.dat", f"{CUT}/s390x-7.2.dat", f"{TEXT}/6.12-report-ls-lost.txt.xz",
+    f"{TEXT}/7.2-report-widget-fail19.txt.xz", f"{TEXT}/7.2-retval-ftrace-args-retaddr.txt.xz",
+)  # fmt: skip
+COMMANDS = {
+    "show": (
+        "show {} --max-rows 30 --start", "show {} --with args,returns,cpu --max-rows 20 -e *",
+        "show {} --merge --max-rows 30", "show {} --merge --no-irq --min 1% --max-rows 20", "show {} --errors",
+        "show {} --root *alloc* --json", "show {} --root *lock* --merge --json", "show {} --hide [a-m]* --max-rows 12",
+        "show {} --root *lock* --slowest 4", "show {} --root *alloc* --merge --expand * --max-rows 15",
+    ),
+    "top": (
+        "top {} --limit 25 --paths 6", "top {} --json --limit 30", "top {} --csv --group module",
+        "top {} --by max --no-irq", "top {} --by avg --group module --paths 2",
+        "top {} --by errors --from 0.00001 --to 1 --limit 8",
+    ),
+    "lists": (
+        "errors {}", "errors {} --unsure --json", "errors {} --unsure --limit 12", "syscalls {}", "syscalls {} --json",
+        "syscalls {} -c", "info {}", "info {} --json", "info {} --verbose",
+    ),
+    "why": ("why {}", "why {} --all", "why {} --json"),
+}  # fmt: skip
+EXPORTS = tuple(
+    f"export {{}} --format {format} --root *{letter}*"
+    for format, letter in (
+        ("folded", ""), ("chrome", "read"), ("speedscope", "lock"), ("callgrind", ""), ("dot", ""), ("mermaid", ""),
+        ("csv", "put"), ("json", "get"),
+    )
+)  # fmt: skip
+WIDTHS = (100, 80, 56, 140)
+LOOPS = re.compile(r'"loops": "\w+"|(?m:^.*loops.*$)')
+
+
+def printed(line: str) -> str:
+    code, out, err = kfgraph(*line.split(" "))
+    said = LOOPS.sub("loops", out).replace("https:" "//", "https: ")
+    return json.dumps([code, said, err], ensure_ascii=False)
+
+
+def sets() -> dict[str, list[str]]:
+    """Name of the record -> command lines."""
+    found = {name: [line.format(trace) for trace in TRACES for line in lines] for name, lines in COMMANDS.items()}
+    found["exports"] = [line.format(trace) for trace in (TRACES[3], TRACES[4], TRACES[9]) for line in EXPORTS]
+    here = REPOSITORY / WHY
+    modules = [file for file in sorted(here.glob("fixtures/*/*.dat")) if "." not in file.stem]
+    recordings = [*modules, *sorted(here.glob("everyday/fixtures/*/*.dat"))]
+    found["why-corpus"] = [f"why {file.relative_to(REPOSITORY)}" for file in recordings]
+    found["why-corpus"] += [f"why {file.relative_to(REPOSITORY)} --json" for file in recordings[::4]]
+    return found
+
+
+@pytest.mark.parametrize("name", ["show", "top", "lists", "why", "exports", "why-corpus"])
+def test_everything_is_printed_as_recorded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setenv("TERM", "xterm")
+    for variable in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def everything() -> Iterator[str]:
+        for n, line in enumerate(sets()[name]):
+            monkeypatch.setenv("COLUMNS", str(WIDTHS[n % len(WIDTHS)]))
+            yield f"{line}: {printed(line)}"
+
+    recorded.compare(f"printed-{name}", everything())
+
+
+def test_pages_are_as_recorded() -> None:
+    """The HTML of a page, without its data and the code that every page has."""
+
+    def everything() -> Iterator[str]:
+        for trace in (*FAILING, f"{CUT}/6.12-lost.dat", f"{TEXT}/7.2-report-widget-fail19.txt.xz"):
+            code, out, err = kfgraph("html", str(REPOSITORY / trace))
+            assert code == 0
+            page = re.sub(r"<(script|style)\b.*?</\1>", r"<\1>", out, flags=re.DOTALL)
+            page = re.sub(r"'sha256-[^']*'", "'sha256'", page)
+            yield f"{trace}: {json.dumps([page.replace(str(REPOSITORY), ''), err], ensure_ascii=False)}"
+
+    recorded.compare("printed-pages", everything())

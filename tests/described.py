@@ -1,0 +1,43 @@
+"""All that a small trace says, on one line."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from kfgraph.model.calls import CallTable
+from kfgraph.model.trace import Trace
+
+
+def listed(column: Any) -> list[Any]:
+    return column.tolist() if hasattr(column, "tolist") else [str(value) for value in column]
+
+
+def rows_of(table: Any, *names: str) -> list[str]:
+    return [",".join(map(str, row)) for row in zip(*(listed(getattr(table, name)) for name in names), strict=True)]
+
+
+def described(trace: Trace) -> str:
+    """Calls with all their columns, tasks, other events, losses, facts and notices; "" stands for the file's name."""
+    calls, marks = trace.calls, trace.marks
+    columns = [name for name in CallTable.declared() if isinstance(getattr(calls, name), type(calls.func))]
+    labels = [trace.symbols.label(func) for func in calls.func.tolist()]
+    rows = [f"{label}:{row}" for label, row in zip(labels, rows_of(calls, *columns), strict=True)]
+    arguments = [calls.args.text(row) for row in range(len(calls))] if calls.args is not None else []
+    events = rows_of(marks, "time_ns", "lane", "cpu", "name", "row", "parent", "text")
+    losses = rows_of(trace.losses, "time_ns", "cpu", "n_lost", "lane", "row", "parent")
+    told = [f"{name}={values}" for event in marks.names for name, values in fields_of(trace, event)]
+    told_of = [f.name for f in fields(trace.meta) if f.name not in ("path", "details")]
+    facts = [f"{name}={getattr(trace.meta, name)!r}" for name in told_of]
+    notices = [f"{one.code}:{one.n}" for one in trace.notices]
+    tasks = [f"{task.label}@{task.cpu}" for task in trace.tasks]
+    parts = (rows, arguments, tasks, marks.names, events, told, losses, facts, notices)
+    text = " | ".join(" ".join(map(str, part)) for part in parts)
+    return text.replace(trace.meta.path, "").replace("\n", "\\n") if trace.meta.path else text.replace("\n", "\\n")
+
+
+def fields_of(trace: Trace, event: str) -> list[tuple[str, Any]]:
+    """The fields of an event that can be told."""
+    names = [*trace.marks.field_names(event)[:8], "common_pid"]
+    found = [(name, trace.marks.field(event, name)) for name in names]
+    return [(name, list(map(str, listed(field.values)))) for name, field in found if field is not None]
