@@ -43,7 +43,8 @@ class CallTree:
     The roots of ``tree`` are the matches of ``root``; without it the tasks (``by_task``), which
     count no call of their own. ``matches`` are the rows of all matches in time order, ``nth`` the
     1-based place in it of each root of ``tree`` (empty for tasks and merged trees). ``n_hidden``
-    calls were taken out by ``hide``, their children and their time are still there.
+    calls were taken out by ``hide``, their children and their time are still there. ``of_callers``: it is upside down,
+    see :mod:`kfgraph.analyze.callers`.
     """
 
     trace: Trace
@@ -54,6 +55,7 @@ class CallTree:
     by_task: bool
     merged: bool
     n_hidden: int = 0
+    of_callers: bool = False
 
     @property
     def shown_rows(self) -> Int32 | None:

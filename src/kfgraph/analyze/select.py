@@ -259,6 +259,17 @@ def _less(calls: CallTable, dropped: Bool, cost: OwnCost) -> Int64:
 
 
 def _outermost_matches(trace: Trace, patterns: Sequence[str], keep: Bool) -> Int32:
+    calls = trace.calls
+    wanted = functions_named(trace, patterns, keep)
+    return outermost(np.flatnonzero(keep & wanted[calls.func]).astype(np.int32), calls.end)
+
+
+def functions_named(trace: Trace, patterns: Sequence[str], keep: Bool) -> Bool:
+    """The functions, by code, that names, globs or names of system calls stand for.
+
+    Raises:
+        NoMatchError: of one there is no call in the trace, or in ``keep``.
+    """
     calls, symbols = trace.calls, trace.symbols
     wanted = np.zeros(len(symbols), np.bool_)
     for pattern in patterns:
@@ -281,7 +292,7 @@ def _outermost_matches(trace: Trace, patterns: Sequence[str], keep: Bool) -> Int
                 "widen the filters, or add --all-tasks or --pre-exec",
             )
         wanted |= found
-    return outermost(np.flatnonzero(keep & wanted[calls.func]).astype(np.int32), calls.end)
+    return wanted
 
 
 def _nearest(pattern: str, names: Iterable[str]) -> str:

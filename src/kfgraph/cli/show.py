@@ -18,6 +18,8 @@ kfgraph show examples/cat-enoent.dat --root vfs_open --slowest 3
 
 kfgraph show examples/insmod-fail19.dat --root '*' --calls-to kfree --merge
 
+kfgraph show examples/cat-enoent.dat --callers kfree
+
 kfgraph show examples/insmod-foo-fail19.dat --root foo_probe --with returns,cpu
 
 kfgraph show examples/insmod-fail19.dat --root load_module --json | jq -r .function
@@ -32,6 +34,7 @@ def run(
     nth: own.Nth = None,
     slowest: own.Slowest = None,
     merge: own.Merge = False,
+    callers: own.Callers = None,
     all_: own.All = False,
     depth: own.Depth = None,
     min_: own.Min = None,
@@ -66,6 +69,11 @@ def run(
     from kfgraph.analyze.notice_counts import problems_in
     from kfgraph.render.tree import open_screen, tree_view
 
+    if callers:
+        from kfgraph.analyze.callers import callers as callers_of
+
+        # Single calls, and what they lead to, are not in such a tree.
+        merge, nth, slowest, calls_to, errors, event, start, beside = True, None, None, None, False, None, False, ()
     several = bool(filters.get("root")) and nth is None and slowest is None and not merge
     screen = open_screen()
     folding = own.fold_options(
@@ -80,14 +88,11 @@ def run(
         calls_to=calls_to or (),
         errors=errors,
     )
-    tree = call_tree(
-        loaded,
-        merge=merge,
-        nth=nth,
-        slowest=slowest,
-        hide=() if json_ else hide or (),
-        **filters,
-    )
+    if callers:
+        tree = callers_of(loaded, callers, **filters)
+    else:
+        hidden = () if json_ else hide or ()
+        tree = call_tree(loaded, merge=merge, nth=nth, slowest=slowest, hide=hidden, **filters)
     if json_:
         from kfgraph.export.jsonl import write_calls, write_nodes
 

@@ -22,6 +22,13 @@ Merge = Annotated[
     bool,
     Option(("--merge",), "Combine all matches into one tree: calls, total, self, average per path.", _MATCHES),
 ]
+Callers = Annotated[
+    list[str] | None,
+    Option(
+        ("--callers",), "Who calls FUNC: its calls by their callers, upside down to the roots; repeatable.", _MATCHES,
+        "FUNC",
+    ),
+]  # fmt: skip
 All = Annotated[bool, Option(("--all", "-a"), "Show every call, without folding.", _ROWS)]
 Depth = Annotated[
     int | None,
@@ -69,6 +76,10 @@ Interactive = Annotated[
 Start = Annotated[bool, Option(("--start",), "Show start times, in seconds from the start of the trace.")]
 
 IDLE = (
+    Idle(
+        "callers",
+        ("nth", "slowest", "merge", "hide", "event", "start", "with_", "calls_to", "errors"),
+    ),
     # The explorer has keys for what these ask for.
     Idle(
         "interactive",

@@ -209,12 +209,12 @@ class TreeTable:
 
     def with_columns(self, **columns: Array) -> TreeTable:
         """The same tree with some columns replaced, or more of them."""
-        return TreeTable(self.labels, **{**self._stored, **columns})
+        return type(self)(self.labels, **{**self._stored, **columns})
 
     def take(self, nodes: Array, **given: Array) -> TreeTable:
         """These nodes; ``given`` columns are theirs, the others taken as they are, references too."""
         taken = {name: column[nodes] for name, column in self._stored.items() if name not in given}
-        return TreeTable(self.labels, **taken, **given)
+        return type(self)(self.labels, **taken, **given)
 
     def join(self, kept: Array, rest: Array, into: Array, **given: Array) -> TreeTable:
         """The nodes ``kept``, with ``rest[k]`` merged into the one at ``into[k]`` of them; each node is in one of both.
@@ -225,7 +225,7 @@ class TreeTable:
             if column.name not in given:
                 values = np.array(self.at(column.name, kept))
                 given[column.name] = rule.into(values, self.at(column.name, rest), into)
-        return TreeTable(self.labels, **given)
+        return type(self)(self.labels, **given)
 
     def under(self, first: Array, labels: tuple[str, ...], **given: Any) -> TreeTable:
         """New roots that count no call, each above whole trees that stand together: those from ``first`` on (ascending,
@@ -256,7 +256,7 @@ class TreeTable:
                 else:
                     np.add(values[begin:stop], values.dtype.type(shift), out=part)
         filled["parent"][top + above + 1] = new[above]
-        return TreeTable(labels, **filled)
+        return type(self)(labels, **filled)
 
     def check(self) -> None:
         """Assert the shape: pre-order, nested subtrees, levels.

@@ -136,7 +136,8 @@ class TreeView:
         counts = tree.count if tree.has("count") else np.ones(1, np.int64)
         count_width = blocks.count_width(np.append(counts, self.folded.hidden_calls))
         names = ["start"] if start_ns is not None else []
-        names += ["total", "self", *(["avg"] if self.call_tree.merged else []), "share", "calls"]
+        own = [] if self.call_tree.of_callers else ["self"]
+        names += ["total", *own, *(["avg"] if self.call_tree.merged else []), "share", "calls"]
         widths = {"start": 0 if start_ns is None else blocks.second_width(start_ns), "share": 6, "calls": count_width}
 
         def room(names: list[str], time_width: int) -> int:
@@ -151,7 +152,7 @@ class TreeView:
             digits, time_width = 1, blocks.time_width(longest, 1)
         spare = [("share", 32), ("self", 20)] if self.call_tree.merged else [("calls", 32), ("self", 24)]
         for name, least in spare:
-            if room(names, time_width) < least:
+            if name in names and room(names, time_width) < least:
                 names.remove(name)
         # An error stays where the name is cut, and then where columns of numbers are left out.
         beside_error = self._widest_error() + NAME_LEAST
@@ -178,6 +179,10 @@ class TreeView:
         if shown.by_task or not len(tree):
             return []
         trace = shown.trace
+        if shown.of_callers:
+            functions = " and ".join(spelt_out(tree.labels[label]) for label in tree.label[tree.roots[:3]].tolist())
+            more = " and others" if len(tree.roots) > 3 else ""
+            return [f"{plural(int(tree.count[tree.roots].sum()), 'call')} of {functions}{more}, by their callers"]
         if shown.merged:
             return [f"{plural(int(tree.count[tree.roots].sum()), 'call')} merged"]
         if len(shown.matches) == 1 or len(shown.nth) == 1:
@@ -215,7 +220,7 @@ class TreeView:
             if step in steps
         ]
         if bool(folded.hot.any()):
-            scale.append("▸ slowest callee")
+            scale.append("▸ most of the time came from here" if self.call_tree.of_callers else "▸ slowest callee")
         flags = int(np.bitwise_or.reduce(tree.flags[calls]))
         said = [f"{mark} {self._meaning(flag, meaning)}" for flag, mark, meaning in FLAG_MARKS if flags & flag]
         if flags & Flag.NO_EXIT or bool((tree.total_ns[calls] < 0).any()):
@@ -254,7 +259,10 @@ class TreeView:
             for why in sorted(reasons):
                 option, does = self._ways_back[why]
                 words.append(f"{option} {does}")
-            said.append(f"{n_hidden:,} of {plural(n_hidden + n_shown, 'call')} not shown: {', '.join(words)}")
+            what = f"{n_hidden:,} of {plural(n_hidden + n_shown, 'call')}"
+            if self.call_tree.of_callers:
+                what = f"{int((~folded.visible).sum()):,} of {plural(len(folded.tree), 'row')}"
+            said.append(f"{what} not shown: {', '.join(words)}")
         if n_losses := int(folded.hidden_losses.sum()):
             said.append(f"records were lost at {plural(n_losses, 'place')} inside calls that are not shown")
         if self.call_tree.n_hidden:
@@ -297,7 +305,9 @@ class TreeView:
         more = f"--min {ns_option(folded.readable_ns)}"
         sums = ("--merge", "sums them up") if may_merge else (more, "shows more")
         everything = ("--min 0", "shows them") if few else sums
-        further = "--expand FUNC opens one function, --root FUNC goes there"
+        further = "--expand FUNC opens one function"
+        if not self.call_tree.of_callers:
+            further += ", --root FUNC goes there"
         rows = (self.options.max_rows or ROWS) * 2
         deeper = (self.options.depth or 0) + 1
         shallow = int((tree.level <= deeper).sum()) <= READABLE or not may_merge
