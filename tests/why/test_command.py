@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,69 @@ def test_guest_goes_with_a_command_only(recorded, tmp_path) -> None:
     assert recorded[0]["guest"] is True
     assert kfgraph("why", "--guest", CAT)[0] == 2
     assert kfgraph("why", "--")[0] == 2
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_file_and_line_from_a_source_tree(width, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = (EXAMPLES / "foo" / "foo.c").read_text()
+    line = text[: text.index("foo_read_id(int slot)")].count("\n") + 1
+    code, out, _ = kfgraph("why", FOO, "--source", EXAMPLES / "foo")
+    assert code == 0 and f"  foo_read_id: foo.c:{line} (source tree)" in out.splitlines()
+    assert max(map(len, out.splitlines()[:-1])) <= width
+    chain = json.loads(kfgraph("why", FOO, "--source", EXAMPLES / "foo", "--json")[1])["chain"]
+    assert [(step["function"], step["source"] and step["source"]["file"]) for step in chain][-2:] == [
+        ("foo_probe_slot", "foo.c"), ("foo_read_id", "foo.c"),
+    ]  # fmt: skip
+    assert chain[0]["function"] == "load_module" and chain[0]["source"] is None
+    assert chain[-1]["source"] == {"file": "foo.c", "line": line, "origin": "source tree"}
+    assert kfgraph("why", FOO, "--source", EXAMPLES / "none")[0] == 5
+    said = kfgraph("why", CAT, "--all", "--source", EXAMPLES / "foo")[2]
+    assert "--source does nothing" in said
+
+
+def _foo_ko(folder: Path, gcc: str, build_id: str) -> Path:
+    """A module's file named foo with foo_read_id on its line 3, and this build ID."""
+    (folder / "foo.c").write_text("/* foo */\n\nint foo_read_id(int slot)\n{\n\treturn slot;\n}\n")
+    (folder / "info.s").write_text(
+        '.section .modinfo,"a"\n.asciz "name=foo"\n.asciz "vermagic=7.2 "\n'
+        f'.section .note.gnu.build-id,"a",%note\n.long 4, {len(build_id) // 2}, 3\n.asciz "GNU"\n'
+        f".byte {', '.join('0x' + build_id[i : i + 2] for i in range(0, len(build_id), 2))}\n"
+    )
+    subprocess.run([gcc, "-g", "-c", "foo.c", "info.s"], cwd=folder, check=True)
+    subprocess.run(["ld", "-r", "-o", "foo.ko", "foo.o", "info.o"], cwd=folder, check=True)
+    return folder / "foo.ko"
+
+
+def test_file_and_line_from_debug_info(program, tmp_path: Path) -> None:
+    """Unasked, of the module that was loaded; another build's, and another kernel's, is refused."""
+    companion = json.loads(Path(f"{FOO}.kfgraph.json").read_text())
+    (module,) = companion["modules"]
+    build_id = module["build_id"]
+    ours, other = tmp_path / "ours", tmp_path / "other"
+    ours.mkdir()
+    other.mkdir()
+    ko = _foo_ko(ours, program("gcc", "gcc"), build_id)
+    stranger = _foo_ko(other, program("gcc", "gcc"), "ab" * (len(build_id) // 2))
+
+    def why(*more: object, loaded: Path) -> tuple[int, str, str]:
+        trace = tmp_path / "foo.dat"
+        shutil.copy(FOO, trace)
+        module["path"] = str(loaded)
+        Path(f"{trace}.kfgraph.json").write_text(json.dumps(companion))
+        return kfgraph("why", trace, *more)
+
+    said = "  foo_read_id: foo.c:3 (debug info)"
+    assert said in why(loaded=ko)[1].splitlines()
+    assert "foo.c" not in why(loaded=stranger)[1]
+    assert "foo.c" not in why(loaded=tmp_path / "none.ko")[1]
+    assert said in why("--debuginfo", ko, loaded=tmp_path / "none.ko")[1].splitlines()
+    code, _, err = why("--debuginfo", stranger, loaded=ko)
+    assert code == 5 and "another build of foo than the one that was traced" in err
+    code, _, err = why("--debuginfo", EXAMPLES / "foo" / "foo.c", loaded=ko)
+    assert code == 5 and "not an ELF file" in err
+    banner = 'char banner[] = "Linux version 5.4.0-other (gcc)";\n'
+    (tmp_path / "main.c").write_text(f"{banner}int main(void) {{ return 0; }}\n")
+    subprocess.run([program("gcc", "gcc"), "-g", "-o", "vmlinux", "main.c"], cwd=tmp_path, check=True)
+    code, _, err = why("--debuginfo", tmp_path / "vmlinux", loaded=ko)
+    assert code == 5 and "debug info of 5.4.0-other; the trace is of " in err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from kfgraph.analyze.sysexits import records_results
 from kfgraph.errors import NoMatchError
 from kfgraph.kernel.benign import meaning
 from kfgraph.kernel.errnos import errno_name
+from kfgraph.kernel.sourcelines import SourceLine
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.kernel.unwinding import decides_nothing, gives_back, plain, tells, waits
 from kfgraph.model.arrays import distinct
@@ -71,7 +72,7 @@ class Why:
     ``outcome`` is ``cause`` (``birth`` is known), ``unknown`` (something failed, ``reason`` says why its birthplace
     is not known), ``nothing`` or ``unrecorded`` (nothing in the trace tells whether anything failed). ``swallowed``
     are calls of module functions that failed and whose callers went on. ``never_ran`` are functions of the command's
-    modules that did not run. ``next`` is what to type.
+    modules that did not run. ``next`` is what to type. ``sources``: (symbol, module) -> where it is defined, if known.
     """
 
     trace: Trace
@@ -91,6 +92,7 @@ class Why:
     swallowed: tuple[Step, ...] = ()
     never_ran: tuple[tuple[str, tuple[str, ...], int], ...] = ()
     failed: tuple[Failed, ...] = field(default=(), repr=False)
+    sources: Mapping[tuple[str, str], SourceLine] = field(default_factory=dict, repr=False)
 
     @property
     def has_failed(self) -> bool:
@@ -157,10 +159,16 @@ class Why:
             "never_ran": [{"module": m, "functions": list(names), "n_ran": n} for m, names, n in self.never_ran],
         }  # fmt: skip
 
+    def source_of(self, step: Step) -> SourceLine | None:
+        """Where its function is defined, None where that is not known."""
+        return self.sources.get((step.symbol, step.module))
+
     def _step(self, step: Step) -> dict[str, Any]:
+        source = self.source_of(step)
         return {
             "function": step.function, "symbol": step.symbol, "module": step.module, "row": step.row,
             "value": step.value, "error": errno_name(-step.error, arch=self.trace.meta.arch) or None,
+            "source": None if source is None else source._asdict(),
         }  # fmt: skip
 
 

@@ -47,6 +47,18 @@ BtfFiles = Annotated[
         metavar="FILE",
     ),
 ]
+DebugInfo = Annotated[
+    list[str] | None,
+    Option(
+        ("--debuginfo",),
+        "File and line of functions from the debug info of a vmlinux or a module (.ko); repeatable.",
+        metavar="FILE",
+    ),
+]
+SourceTrees = Annotated[
+    list[str] | None,
+    Option(("--source",), "File and line of functions from the C files below DIR; repeatable.", metavar="DIR"),
+]
 Strict = Annotated[bool, Option(("--strict",), "Exit with 5 if there are problems in the data.")]
 Json = Annotated[bool, Option(("--json",), "Machine-readable output.")]
 

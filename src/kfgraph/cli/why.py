@@ -25,10 +25,12 @@ kfgraph why examples/insmod-foo-fail19.dat --root foo_probe --json
 
 sudo kfgraph why -- insmod foo.ko
 
+kfgraph why examples/insmod-foo-fail19.dat --source examples/foo
+
 sudo kfgraph why --again -- cat /nonexistent
 """
 
-IDLE = (*options.IDLE, Idle("json_", ("text", "all_")), Idle("all_", ("text",)))
+IDLE = (*options.IDLE, Idle("json_", ("text", "all_")), Idle("all_", ("text", "debuginfo", "source")))
 
 
 def run(
@@ -49,6 +51,8 @@ def run(
     buffer: options.BufferName = None,
     module: options.Modules = None,
     btf: options.BtfFiles = None,
+    debuginfo: options.DebugInfo = None,
+    source: options.SourceTrees = None,
     *,
     command: tuple[str, ...] = (),
 ) -> int:
@@ -85,6 +89,10 @@ def run(
 
         answer = until_known(answer, command=command, wanted=again, run=with_probes)
     loaded = answer.trace
+    if not all_:
+        from kfgraph.analyze.sources import with_sources
+
+        answer = with_sources(answer, debug_info=debuginfo or (), trees=source or ())
     if json_:
         print(json_text(answer.to_dict()))
     else:

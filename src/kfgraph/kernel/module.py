@@ -94,7 +94,7 @@ def read_module(path: str | Path) -> Module:
         traceable = tuple(dict.fromkeys(name for section in sites.values() for _, name in section))
         texts = tuple(_texts(elf, sites))
         imports = tuple(_imports(elf))
-        build_id = _build_id(elf)
+        build_id = build_id_of(elf)
     except Exception as problem:  # a damaged file makes elftools raise errors of all kinds, seen in a fuzz run
         raise InputError(f"{shown}: not a kernel module ({problem})") from problem
     if "vermagic" not in info:
@@ -154,7 +154,8 @@ def _modinfo(elf: Any) -> Iterator[tuple[str, str]]:
             yield key, value
 
 
-def _build_id(elf: Any) -> str:
+def build_id_of(elf: Any) -> str:
+    """The build ID of an ELF file, in hex; "" where it has none."""
     section = elf.get_section_by_name(".note.gnu.build-id")
     if section is None:
         return ""

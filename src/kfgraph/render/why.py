@@ -49,6 +49,8 @@ class WhyView:
         yield from _wrapped(Text(sentence(answer), "bold"), width)
         if answer.error:
             yield from _wrapped(Text(f"  {answer.name_of(answer.error)}: {in_words(answer)}"), width)
+        if answer.birth is not None and (source := answer.source_of(answer.birth.step)) is not None:
+            yield from _wrapped(Text(spelt_out(f"  {answer.birth.step.function}: {source} ({source.origin})")), width)
         for doubt in answer.doubts:
             yield from _wrapped(Text(f"  not certain: {spelt_out(doubt)}", "yellow"), width)
         if answer.reason:
@@ -83,7 +85,9 @@ class WhyView:
                 continue
             value = values[level]
             line = Text(f"  {value:{wide}}  ", _ERROR if step.error else "")
+            source = self.answer.source_of(step)
             note = "" if step.evidence in ("return value", "") else f"  ({step.evidence})"
+            note += f"  {spelt_out(str(source))}" if source is not None else ""
             born = " ← born here" if level == len(chain) - 1 else ""
             room = width - wide - 4 - at - len(born)
             name = spelt_out(label_of(step))

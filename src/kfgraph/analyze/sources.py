@@ -1,0 +1,58 @@
+"""Where the functions of an answer stand in the source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from kfgraph.analyze.why import Why
+from kfgraph.errors import InputError
+from kfgraph.kernel.sourcelines import DebugInfo, source_lines
+from kfgraph.model.trace import Trace
+
+_MOST_BYTES = 1 << 28
+"""Of a file that nobody named: a companion may come from anywhere."""
+
+
+def with_sources(answer: Why, *, debug_info: Sequence[str | Path] = (), trees: Sequence[str | Path] = ()) -> Why:
+    """The answer with file and line of its functions, as far as debug info or the text of a source tree tells them.
+
+    The modules that the command loaded are looked at unasked, where the same build still lies in its place.
+
+    Raises:
+        InputError: a file is not there, has no debug info, or is another kernel's or of another build; no such tree.
+    """
+    steps = [*answer.chain, *answer.candidates, *([answer.birth.step] if answer.birth is not None else [])]
+    functions = list(dict.fromkeys((step.symbol, step.module) for step in steps))
+    given = [_fitting(DebugInfo(path), answer.trace) for path in debug_info]
+    known = {info.module for info in given}
+    modules = {module for _, module in functions} - known
+    lines = source_lines(functions, [*given, *_in_their_places(answer.trace, modules)], trees)
+    return replace(answer, sources=lines)
+
+
+def _fitting(info: DebugInfo, trace: Trace) -> DebugInfo:
+    """``info``, if nothing says that it is another kernel's."""
+    if not info.module and info.release and trace.meta.kernel and info.release != trace.meta.kernel:
+        raise InputError(f"{info.path}: debug info of {info.release}; the trace is of {trace.meta.kernel}")
+    images = trace.companion.modules if trace.companion is not None else ()
+    builds = {image.build_id for image in images if image.name == info.module and image.build_id}
+    if builds and info.build_id and info.build_id not in builds:
+        hint = "give the file that was loaded"
+        raise InputError(f"{info.path}: another build of {info.module} than the one that was traced", hint)
+    return info
+
+
+def _in_their_places(trace: Trace, modules: set[str]) -> Iterator[DebugInfo]:
+    """The debug info of these modules, from where the command loaded them. Only the same build."""
+    for image in trace.companion.modules if trace.companion is not None else ():
+        path = Path(image.path)
+        if image.name not in modules or not image.build_id or not path.is_absolute():
+            continue
+        with suppress(InputError, OSError):
+            if path.is_file() and path.stat().st_size <= _MOST_BYTES:
+                info = DebugInfo(path)
+                if info.build_id == image.build_id:
+                    yield info

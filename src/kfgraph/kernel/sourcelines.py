@@ -1,0 +1,236 @@
+"""Where functions stand in the source: from debug info (DWARF) of a vmlinux or a module, or a source tree.
+
+Sources: the DWARF standard, versions 4 and 5; include/linux/syscalls.h for SYSCALL_DEFINE.
+"""
+
+from __future__ import annotations
+
+import io
+import lzma
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kfgraph.errors import InputError
+from kfgraph.kernel.module import build_id_of, unpacked
+from kfgraph.kernel.returns import plain_name
+
+_SOURCES = (".c", ".h", ".S", ".rs")
+_BEFORE_BODY = re.compile(rb"(?:\s|/\*.*?\*/|//[^\n]*\n|__\w+(?:\([^)]*\))?)*([{;,=(]?)", re.DOTALL)
+"""Comments and attributes, and what comes then."""
+_BANNER = re.compile(rb"Linux version (\S+) ")
+
+
+class SourceLine(NamedTuple):
+    """A function's definition. ``origin`` is ``debug info`` or ``source tree``."""
+
+    file: str
+    line: int
+    origin: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class DebugInfo:
+    """The debug info of one file: a module's (``module`` is its name) or a kernel's (``module`` is "").
+
+    Raises:
+        InputError: not there, not readable, no ELF file, or without debug info.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        from elftools.elf.elffile import ELFFile
+
+        self.path = str(path)
+        try:
+            data = unpacked(Path(path).read_bytes())
+        except (OSError, EOFError, lzma.LZMAError, ValueError) as problem:
+            raise InputError(f"{self.path}: {getattr(problem, 'strerror', None) or 'cannot be unpacked'}") from problem
+        try:
+            self._elf = elf = ELFFile(io.BytesIO(data))
+            section = elf.get_section_by_name(".modinfo")
+            info = section.data().split(b"\0") if section else []
+            self.build_id = build_id_of(elf)
+            has_dwarf = elf.has_dwarf_info(strict=True)
+        except Exception as problem:  # a damaged file makes elftools raise errors of all kinds
+            raise InputError(f"{self.path}: not an ELF file ({problem})") from problem
+        if not has_dwarf:
+            raise InputError(f"{self.path}: no debug info", "build with CONFIG_DEBUG_INFO, and do not strip")
+        names = [word[5:].decode("utf-8", "replace") for word in info if word.startswith(b"name=")]
+        is_module = any(word.startswith(b"vermagic=") for word in info)
+        file_name = Path(path).name.partition(".ko")[0]
+        self.module = (names[0] if names else file_name).replace("-", "_") if is_module else ""
+        banner = None if is_module else _BANNER.search(data)
+        self.release = banner[1].decode("utf-8", "replace") if banner else ""
+        self._dwarf: Any = None
+
+    def find(self, functions: Collection[str]) -> dict[str, SourceLine]:
+        """Function -> its line, of those that are found once; damaged debug info has none."""
+        try:
+            if self._dwarf is None:
+                self._dwarf = self._elf.get_dwarf_info()
+            wanted = {plain_name(name) for name in functions}
+            found: dict[str, set[SourceLine]] = {}
+            for unit in self._units(wanted):
+                for name, line in self._definitions(unit, wanted):
+                    found.setdefault(name, set()).add(line)
+        except Exception:  # as above
+            return {}
+        return {name: lines.pop() for name, lines in found.items() if len(lines) == 1}
+
+    def _units(self, wanted: Collection[str]) -> Iterator[Any]:
+        """The compilation units that may define these: all of a module's, those at the functions' addresses else."""
+        if self.module:
+            yield from self._dwarf.iter_CUs()
+            return
+        addresses = self._addresses(wanted)
+        aranges = self._dwarf.get_aranges()
+        if aranges is not None:
+            offsets = {aranges.cu_offset_at_addr(address) for address in addresses} - {None}
+            for offset in sorted(offsets):
+                yield self._dwarf.get_CU_at(offset)
+            return
+        for unit in self._dwarf.iter_CUs():
+            if any(low <= address < high for low, high in self._ranges(unit) for address in addresses):
+                yield unit
+
+    def _addresses(self, wanted: Collection[str]) -> list[int]:
+        """Where the functions of these names are, by the symbol table."""
+        table = self._elf.get_section_by_name(".symtab")
+        if table is None:
+            return []
+        strings = self._elf.get_section(table["sh_link"]).data()
+        order, wide = "<" if self._elf.little_endian else ">", self._elf.elfclass == 64
+        layout = "u4,u1,u1,u2,u8,u8" if wide else "u4,u4,u4,u1,u1,u2"
+        symbols = np.frombuffer(table.data(), ",".join(order + one for one in layout.split(",")))
+        values, kinds = symbols["f4" if wide else "f1"], symbols["f1" if wide else "f3"] & 0xF
+        found: list[int] = []
+        for name in wanted:
+            # A name may be the end of a longer one that stands there already.
+            starts = [match.start() for match in re.finditer(re.escape(name.encode()) + rb"\0", strings)]
+            found += values[np.isin(symbols["f0"], starts) & (kinds == 2)].tolist()  # STT_FUNC
+        return found
+
+    def _ranges(self, unit: Any) -> Iterator[tuple[int, int]]:
+        top = unit.get_top_DIE()
+        low, high, ranges = (top.attributes.get(f"DW_AT_{name}") for name in ("low_pc", "high_pc", "ranges"))
+        base = low.value if low else 0
+        if high is not None:
+            yield base, high.value + (0 if high.form == "DW_FORM_addr" else base)
+        elif ranges is not None:
+            for one in self._dwarf.range_lists().get_range_list_at_offset(ranges.value, cu=unit):
+                if hasattr(one, "begin_offset"):
+                    own = 0 if getattr(one, "is_absolute", False) else base
+                    yield own + one.begin_offset, own + one.end_offset
+                else:
+                    base = one.base_address
+
+    def _definitions(self, unit: Any, wanted: Collection[str]) -> Iterator[tuple[str, SourceLine]]:
+        top = unit.get_top_DIE()
+        for die in top.iter_children():
+            given = die.attributes
+            if die.tag != "DW_TAG_subprogram" or "DW_AT_declaration" in given or "DW_AT_decl_line" not in given:
+                continue
+            name = given["DW_AT_name"].value.decode("utf-8", "replace") if "DW_AT_name" in given else ""
+            if name in wanted:
+                file = self._file(unit, top, given["DW_AT_decl_file"].value)
+                yield name, SourceLine(file, int(given["DW_AT_decl_line"].value), "debug info")
+
+    def _file(self, unit: Any, top: Any, number: int) -> str:
+        """The path of a unit's file, from where it was compiled where it lies below that."""
+        program = self._dwarf.line_program_for_CU(unit)
+        first = 0 if program["version"] >= 5 else 1
+        entry = program["file_entry"][number - first]
+        folder = ""
+        if program["version"] >= 5 or entry.dir_index:
+            folder = program["include_directory"][entry.dir_index - first].decode("utf-8", "replace")
+        compiled_in = top.attributes.get("DW_AT_comp_dir")
+        root = compiled_in.value.decode("utf-8", "replace") if compiled_in else ""
+        path = os.path.normpath(str(Path(root, folder, entry.name.decode("utf-8", "replace"))))
+        return os.path.relpath(path, root) if root and path.startswith(root.rstrip("/") + "/") else path
+
+
+def find_in_tree(folder: str | Path, functions: Collection[str]) -> dict[str, SourceLine]:
+    """Function -> its line, of those that the C files below a folder define once. Found by their text.
+
+    Raises:
+        InputError: no folder is there.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"{folder}: not a directory of sources")
+    names = {plain_name(name) for name in functions}
+    calls: dict[str, list[str]] = {}
+    for name in names:
+        if call := _system_call(name):
+            calls.setdefault(call, []).append(name)
+    if not names:
+        return {}
+    words = b"|".join(re.escape(name.encode()) for name in sorted(names))
+    plain_definition = rb"^(?:[A-Za-z_][^\n;=(){}#\"]*?[\s*])?(" + words + rb")[ \t]*\("
+    macro = rb"^(?:COMPAT_)?SYSCALL_DEFINE\d\((" + b"|".join(re.escape(c.encode()) for c in sorted(calls)) + rb")\b"
+    pattern = re.compile(b"|".join([plain_definition, *([macro] if calls else [])]), re.MULTILINE)
+    found: dict[str, set[SourceLine]] = {}
+    for path in _source_files(root):
+        try:
+            text = path.read_bytes()
+        except OSError:
+            continue
+        for match in pattern.finditer(text):
+            word = (match[1] or match[2]).decode()
+            if match[1] and not _is_definition(text, match.end()):
+                continue
+            line = text.count(b"\n", 0, match.start(1 if match[1] else 2)) + 1
+            place = SourceLine(os.path.relpath(path, root), line, "source tree")
+            for name in [word] if match[1] else calls[word]:
+                found.setdefault(name, set()).add(place)
+    return {name: lines.pop() for name, lines in found.items() if len(lines) == 1}
+
+
+def _source_files(root: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if name.endswith(_SOURCES) and not name.endswith(".mod.c"):
+                yield Path(folder, name)
+
+
+def _is_definition(text: bytes, after: int) -> bool:
+    """Whether the parameters that begin before ``after`` are followed by a body."""
+    depth, end = 1, min(len(text), after + 4096)
+    while after < end and depth:
+        depth += {b"(": 1, b")": -1}.get(text[after : after + 1], 0)
+        after += 1
+    following = _BEFORE_BODY.match(text, after, end)
+    return depth == 0 and following is not None and following[1] == b"{"
+
+
+def _system_call(function: str) -> str:
+    """``openat`` of ``__x64_sys_openat`` and its like; "" of others."""
+    match = re.fullmatch(r"(?:__(?:x64|ia32|arm64|riscv|s390x?|se|do)_)?_*(?:compat_)?sys_(\w+)", function)
+    return match[1] if match else ""
+
+
+def source_lines(
+    functions: Collection[tuple[str, str]], debug_info: Sequence[DebugInfo], trees: Sequence[str | Path]
+) -> Mapping[tuple[str, str], SourceLine]:
+    """(function, module) -> where it is defined. Debug info goes before the text of a tree.
+
+    Raises:
+        InputError: no tree is there.
+    """
+    found: dict[tuple[str, str], SourceLine] = {}
+    for info in debug_info:
+        wanted = {name: (name, module) for name, module in functions if module == info.module}
+        lines = info.find(wanted)
+        found.update({key: lines[plain_name(name)] for name, key in wanted.items() if plain_name(name) in lines})
+    for tree in trees:
+        rest = [(name, module) for name, module in functions if (name, module) not in found]
+        lines = find_in_tree(tree, [name for name, _ in rest])
+        found.update({(name, module): lines[plain_name(name)] for name, module in rest if plain_name(name) in lines})
+    return found
