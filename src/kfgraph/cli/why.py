@@ -75,9 +75,11 @@ def run(
 
     def explained() -> Why:
         loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
+        from kfgraph.analyze.sources import with_sources
         from kfgraph.analyze.why import why
 
-        return why(loaded, error=error, **filters)
+        answer = why(loaded, error=error, **filters)
+        return with_sources(answer, debug_info=debuginfo or (), trees=source or ())
 
     answer = explained()
     if command:
@@ -88,11 +90,6 @@ def run(
             return explained()
 
         answer = until_known(answer, command=command, wanted=again, run=with_probes)
-    loaded = answer.trace
-    if not all_:
-        from kfgraph.analyze.sources import with_sources
-
-        answer = with_sources(answer, debug_info=debuginfo or (), trees=source or ())
     if json_:
         print(json_text(answer.to_dict()))
     else:
@@ -102,15 +99,12 @@ def run(
         console = stdout_console()
         if text:
             console.no_color, console.width = True, 160
-        if all_:
-            if not answer.failed:
-                hint = "kfgraph trace --syscalls records system calls"
-                raise NoMatchError(f"{trace}: no failed system call was recorded", hint)
-            console.print(FailedView(answer.failed, answer))
-        else:
-            console.print(WhyView(answer), soft_wrap=True)
-    notes.tell(idle, () if strict else notes.damage_in(loaded, filters))
+        if all_ and not answer.failed:
+            hint = "kfgraph trace --syscalls records system calls"
+            raise NoMatchError(f"{trace}: no failed system call was recorded", hint)
+        console.print(FailedView(answer.failed, answer) if all_ else WhyView(answer), soft_wrap=not all_)
+    notes.tell(idle, () if strict else notes.damage_in(answer.trace, filters))
     if strict:
-        notes.refuse_problems(loaded)
+        notes.refuse_problems(answer.trace)
     own = 0 if all_ else answer.exit_code
     return own if status is None else status
