@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 import kfgraph
-from kfgraph.analyze.blame import Outcomes
+from kfgraph.analyze.outcomes import Outcomes
 from kfgraph.analyze.why import Why, why
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.kernel.unwinding import plain
@@ -176,7 +176,7 @@ def without_values(trace: Trace) -> Trace:
 def main() -> None:
     """Score and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("traces", type=Path, nargs="*", default=[FIXTURES / "6.1", FIXTURES / "7.2"])
+    parser.add_argument("traces", type=Path, nargs="*", default=sorted(f for f in FIXTURES.iterdir() if f.is_dir()))
     parser.add_argument("--modules", type=Path, default=MODULES)
     parser.add_argument("--ko", type=Path, help="where the .ko files are: they name functions of vanished modules")
     parser.add_argument("--everyday", action="store_true", help="TRACES are of everyday.sh and passing.sh")

@@ -268,7 +268,34 @@ def test_a_handler_in_an_interrupt_is_nobodys_callee_whatever_its_name() -> None
 
 def test_false_is_no_other_error_than_a_refusal() -> None:
     told = {"foo_init": INT, "foo_is_old": BOOL}
-    assert answer(call("foo_init", 5, call("foo_is_old", retval=0), retval=error(22)), types=told).chain[-1].row == 0
+    found = answer(call("foo_init", 5, call("foo_is_old", retval=0), retval=error(22)), types=told)
+    assert found.chain[-1].row == 0 and not found.birth.sure
+    assert [step.function for step in found.candidates] == ["foo_init", "foo_is_old"]
+    assert found.doubts == ("foo_is_old returned false last, which may be the cause",)
+
+
+@pytest.mark.parametrize(("name", "others", "blamed"), [
+    ("foo_layout_valid", (), "foo_layout_valid"), ("foo_id_matches", (), "foo_id_matches"),
+    ("foo_layout_valid", ("foo_count",), "foo_init"), ("foo_layout", (), "foo_init"), ("foo_capable", (), "foo_init"),
+])  # fmt: skip
+def test_false_of_what_says_that_all_is_well_becomes_any_error(name: str, others: tuple[str, ...], blamed: str) -> None:
+    after = [call(other, retval=7) for other in others]
+    told = {"foo_init": INT, name: BOOL}
+    found = answer(call("foo_init", 5, call(name, retval=0), *after, retval=error(22)), types=told)
+    assert (found.birth.step.function, found.birth.sure) == (blamed, bool(others) or name == "foo_capable")
+    yes = answer(call("foo_init", 5, call(name, retval=1), retval=error(22)), types=told)
+    assert (yes.birth.step.function, yes.birth.sure) == ("foo_init", True)
+
+
+@pytest.mark.parametrize(("value", "number", "blamed", "sure"), [
+    (0x9A1A833B00, 1, "foo_query", False), (0x9A1A833B00, 22, "foo_init", True), (0x9A1A833B01, 1, "foo_init", True),
+    (0xFFFF888100000100, 1, "foo_init", False), (0x300, 13, "foo_init", False),
+])  # fmt: skip
+def test_an_untyped_register_whose_lowest_byte_is_zero_may_hold_false(
+    value: int, number: int, blamed: str, sure: bool
+) -> None:
+    found = answer(call("foo_init", 5, call("foo_query", retval=value), retval=error(number)), root=["foo_init"])
+    assert (found.birth.step.function, found.birth.sure) == (blamed, sure)
 
 
 def test_what_failed_before_something_unrecorded_is_not_joined() -> None:
@@ -344,7 +371,10 @@ def test_without_values_the_last_that_was_done_is_the_first_candidate() -> None:
 
 def test_without_values_what_a_module_called_last_of_the_kernel_counts() -> None:
     register = call("misc_register", 5, call("device_create", 5, call("kmalloc_trace"), call("get_device")))
-    assert by_shape(call("foo_setup [foo]", 5, register)) == ["misc_register", "device_create", "foo_setup"]
+    assert by_shape(call("foo_setup [foo]", 5, register)) == ["misc_register", "device_create", "get_device"]
+    # What only calls one other is less likely than what that calls.
+    wrapped = call("misc_register", 5, call("device_create_vargs", 5, call("mutex_lock"), call("device_add", 5)))
+    assert by_shape(call("foo_setup [foo]", 5, wrapped)) == ["misc_register", "device_add", "foo_setup"]
 
 
 def test_without_values_memory_is_only_what_was_too_little() -> None:

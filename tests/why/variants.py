@@ -312,7 +312,7 @@ def verdict(case: Case, *, values: bool = True) -> tuple[str, str]:
 def main() -> None:
     """Score and print what is not right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("traces", type=Path, nargs="*", default=[FIXTURES / "6.1", FIXTURES / "7.2"])
+    parser.add_argument("traces", type=Path, nargs="*", default=sorted(f for f in FIXTURES.iterdir() if f.is_dir()))
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--no-values", action="store_true")

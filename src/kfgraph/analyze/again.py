@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from kfgraph.analyze.blame import Outcomes
+from kfgraph.analyze.outcomes import Outcomes
 from kfgraph.analyze.why import Why
 from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.kernel.loader import MAX_PROBES, NOT_WORTH_A_PROBE

@@ -8,39 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from enum import Enum
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kfgraph.analyze.retval import DECIMAL, errors_of, returned_type, value_text, values_of
+from kfgraph.analyze.outcomes import EACCES, ENOMEM, EPERM, Kind, Outcomes, children_of
+from kfgraph.analyze.shape import by_shape
 from kfgraph.kernel import unwinding
-from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
 from kfgraph.kernel.unwinding import plain
-from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
-from kfgraph.model.symbols import Returned
 from kfgraph.model.trace import Trace
 
-EPERM, ENOMEM, EACCES = 1, 12, 13
 NOT_FOUND = (2, 3, 6, 19)
 """ENOENT, ESRCH, ENXIO, ENODEV: what a caller makes of a look-up that returned NULL."""
 _OF_NOTHING = (EPERM, ENOMEM, EACCES, 16, *NOT_FOUND)
 """What callers make of NULL or false; 16 (EBUSY): of a region that could not be claimed."""
-NOTIFY_STOP_MASK = 0x8000
-
-
-class Kind(Enum):
-    """What a callee's return says about its caller's error."""
-
-    SAME = "the same error"
-    OTHER = "another error"
-    NULL = "NULL"
-    FALSE = "false"
-    FINE = "no error"
-    IDLE = "nothing to do with it"
-    UNKNOWN = "not recorded"
 
 
 @dataclass(frozen=True)
@@ -69,110 +51,6 @@ class Blame:
     candidates: tuple[int, ...] = ()
 
 
-@dataclass
-class Outcomes:
-    """What the calls of a trace returned, asked one by one."""
-
-    trace: Trace
-    _of_type: dict[int, tuple[bool, bool, bool]] = field(default_factory=dict)
-
-    @cached_property
-    def errors(self) -> np.ndarray:
-        """The error that each call returned, see :func:`kfgraph.analyze.retval.errors_of`; 0 for none."""
-        calls, names = self.trace.calls, self.trace.symbols.names
-        codes = errors_of(calls, self.trace.symbols).codes
-        calls_chain = np.array(["notifier_call_chain" in name for name in names], np.bool_)
-        if calls.retval is None or not calls_chain.any():
-            return codes
-        # A notifier's answer: NOTIFY_STOP_MASK and NOTIFY_OK (1) less the error (include/linux/notifier.h).
-        told = calls.has(Flag.HAS_RETVAL) & (calls.retval & 0xFFFF8000 == NOTIFY_STOP_MASK)
-        told &= calls_chain[calls.func] | ((calls.parent >= 0) & calls_chain[calls.func[calls.parent]])
-        return np.where(told, (1 - (calls.retval & 0x7FFF)).astype(np.int16), codes)
-
-    def known(self, row: int) -> bool:
-        """Whether the return value of this call was recorded."""
-        calls = self.trace.calls
-        return calls.retval is not None and bool(calls.flags[row] & Flag.HAS_RETVAL)
-
-    def raw(self, row: int) -> int:
-        """The register, 64 bits unsigned."""
-        calls = self.trace.calls
-        return int(calls.retval[row]) & (1 << 64) - 1 if calls.retval is not None else 0
-
-    def returns(self, row: int) -> tuple[bool, bool, bool]:
-        """(can it fail by its type, is it a pointer, is it a bool); a type that is not known can fail."""
-        func = int(self.trace.calls.func[row])
-        if func not in self._of_type:
-            told = returned_type(self.trace.symbols, func)
-            if told is None:
-                self._of_type[func] = (True, False, False)
-            else:
-                self._of_type[func] = (told.can_fail, told.kind == "pointer", told.kind == "bool")
-        return self._of_type[func]
-
-    def typed(self, row: int) -> bool:
-        """Whether it is known what the function returns."""
-        return self._type(row) is not None
-
-    def _type(self, row: int) -> Returned | None:
-        return returned_type(self.trace.symbols, int(self.trace.calls.func[row]))
-
-    def name(self, row: int) -> str:
-        """The function's name, as the trace has it."""
-        return self.trace.symbols.names[int(self.trace.calls.func[row])]
-
-    def value_text(self, row: int) -> str:
-        """The return value as text: the number of an error, NULL, false, a number, "a pointer".
-
-        "?" where it was not recorded; "" where the function returns nothing, or where the value may be an address.
-        """
-        if not self.known(row):
-            return "?"
-        returned = self._type(row)
-        values, has_value = values_of(self.trace.calls, self.trace.symbols, np.array([row]))
-        if not has_value[0]:
-            return ""
-        error, value = int(self.errors[row]), int(values[0])
-        if error:
-            return str(error)
-        if abs(value) >= DECIMAL and (returned is None or returned.kind == "pointer"):
-            return "a pointer" if returned is not None else ""
-        return value_text(value, returned)
-
-    def kind(self, row: int, error: int) -> Kind:
-        """What this callee's return means for a caller that returned ``error``."""
-        name = self.name(row)
-        if unwinding.decides_nothing(name):
-            return Kind.IDLE
-        if not self.known(row):
-            told = self._type(row)
-            nothing = told is not None and told.kind == "void"
-            return Kind.IDLE if nothing or unwinding.gives_back(name) else Kind.UNKNOWN
-        can_fail, pointer, is_bool = self.returns(row)
-        code = int(self.errors[row])
-        if code and can_fail:
-            return Kind.SAME if code == error else Kind.OTHER
-        if "notifier_call_chain" in name:
-            return Kind.IDLE  # it told of something, and nobody refused
-        if is_bool or (not self.typed(row) and unwinding.asks(name)):
-            return Kind.FALSE if not self.raw(row) & 0xFF else Kind.FINE
-        if not self.raw(row) and (pointer or (not self.typed(row) and unwinding.allocates(name))):
-            return Kind.NULL
-        return Kind.FINE if can_fail else Kind.IDLE
-
-
-def children_of(trace: Trace, row: int) -> list[int]:
-    """The direct callees of ``row`` that are its own: not those of an interrupt that hit it."""
-    calls = trace.calls
-    first, end = row + 1, int(calls.end[row])
-    rows = np.flatnonzero(calls.parent[first:end] == row) + first
-    own = int(calls.context[row])
-    if own != UNKNOWN_CONTEXT:
-        rows = rows[calls.context[rows] == own]
-    names = trace.symbols.names
-    return [int(r) for r in rows if names[int(calls.func[r])] not in WRAPPERS]
-
-
 def blame(trace: Trace, row: int, error: int, outcomes: Outcomes | None = None, *, evidence: str = "") -> Blame:
     """Where the error that call ``row`` returned was born; ``error`` is negative.
 
@@ -192,7 +70,7 @@ def blame(trace: Trace, row: int, error: int, outcomes: Outcomes | None = None, 
         candidates = [*step.candidates, *candidates]
         if step.row < 0:
             exact = Kind.UNKNOWN not in kinds
-            shape = _by_shape(trace, seen, step.first[0], carried) if step.first else []
+            shape = by_shape(trace, seen, step.first[0], carried) if step.first else []
             rows = list(dict.fromkeys([*shape, *step.first, at, *candidates]))
             return Blame(tuple(chain), exact, sure and (exact or not step.first), tuple(doubts), tuple(rows[:3]))
         passed = "not recorded, but it called what returned the error"
@@ -278,7 +156,7 @@ def _carried(
         between = [k for k in between if not unwinding.gives_back(seen.name(children[k]))]
         if between or seen.name(children[earlier]) == seen.name(children[last]):
             break
-        if not _was_handed(trace, seen, children[last]):
+        if not (_was_handed(trace, seen, children[last]) or _only_reports(trace, seen, children[last])):
             break
         last = earlier
     late = _before_the_clean_up(seen, children, kinds, same[: same.index(last) + 1])
@@ -308,6 +186,10 @@ def _carried(
     rival = children[last] if late != last else _just_before(seen, children, kinds, every, last)
     candidates = tuple(children[i] for i in same if i != last)[-2:] if masked else ()
     passed = [children[k] for k in after if kinds[k] is Kind.FINE and not _ends(seen.name(children[k]))]
+    unrecorded = _unrecorded_after(seen, child, children[late + 1 :])
+    if unrecorded >= 0 > rival and not masked and not seen.typed(child):
+        doubt = f"{seen.name(unrecorded)} ran after {seen.name(child)}, and what it returned was not recorded"
+        return _Step(child, "return value", sure=False, doubts=(doubt,), candidates=(unrecorded,))
     if rival < 0 and passed and not masked:
         doubt = f"{seen.name(passed[-1])} ran after {seen.name(child)} had failed, and succeeded"
         return _Step(child, "return value", sure=False, doubts=(doubt,), candidates=(int(trace.calls.parent[child]),))
@@ -318,11 +200,22 @@ def _carried(
     return _Step(child, "return value", candidates=candidates)
 
 
+def _unrecorded_after(seen: Outcomes, child: int, later: Sequence[int]) -> int:
+    """The last of ``later``, of the module of ``child``, that may have failed and was not recorded; -1 if none."""
+    modules, func = seen.trace.symbols.modules, seen.trace.calls.func
+    module = modules[int(func[child])]
+    own = [row for row in reversed(later) if module and modules[int(func[row])] == module and not seen.known(row)]
+    idle = (_ends, unwinding.decides_nothing)
+    return next((row for row in own if not any(says(seen.name(row)) for says in idle)), -1)
+
+
 def _succeeded(seen: Outcomes, row: int) -> bool:
     """Whether the call shows that its caller went on: by its name it begins something, and its value is a success."""
     name = seen.name(row)
     if not unwinding.goes_on(name):
         return False
+    if not seen.typed(row) and not seen.raw(row) and (unwinding.looks_for(name) or unwinding.allocates(name)):
+        return False  # it may have found nothing
     # A clone without its return value leaves what was in the register.
     return seen.typed(row) or (".isra" not in name and seen.raw(row) & 0xFFFFFFFF < 1 << 24)
 
@@ -381,10 +274,16 @@ def _was_handed(trace: Trace, seen: Outcomes, row: int) -> bool:
     return bool(working.sum() * 2 >= len(others)) and len(others) > 1
 
 
+def _only_reports(trace: Trace, seen: Outcomes, row: int) -> bool:
+    """Whether the callee did nothing but report: then it was given the error, and gave it back."""
+    names = [seen.name(child) for child in children_of(trace, row)]
+    return any(map(unwinding.reports, names)) and all(map(unwinding.decides_nothing, names))
+
+
 def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], error: int) -> _Step:
     """No callee returned this error: did the last thing that failed become it?"""
     unknown_after: list[int] = []
-    passed, zero = "", -1
+    passed, zero, asked = "", -1, -1
     for i in range(len(children) - 1, -1, -1):
         child, kind = children[i], kinds[i]
         name = seen.name(child)
@@ -395,11 +294,14 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
             continue
         if unknown_after:
             break
-        denied = kind is Kind.FALSE and -error in (EPERM, EACCES)
-        if kind is Kind.FINE and not seen.typed(child) and not seen.raw(child):
+        # A refusal comes of false; another error if true would have said that all is well.
+        disapproved = seen.typed(child) and unwinding.approves(name) and not passed
+        denied = kind is Kind.FALSE and (-error in (EPERM, EACCES) or disapproved)
+        if kind is Kind.FINE and not seen.typed(child) and _may_be_zero(seen, child, error):
             zero = child if zero < 0 else zero
         if kind in (Kind.FINE, Kind.FALSE) and not denied and not unwinding.does_work(name):
             # By its name it may be a part of giving up; that is no proof.
+            asked = child if kind is Kind.FALSE and not passed and not unwinding.permits(name) else asked
             passed = passed or name
             continue
         doubts = (f"{passed} ran after {name} had failed, and succeeded",) if passed else ()
@@ -415,60 +317,43 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
             return _Step(
                 child, evidence, sure=not (weak or passed), doubts=doubts, candidates=_above(seen, child, passed)
             )
-        if child == zero and -error in NOT_FOUND and unwinding.looks_for(name):
-            doubt = (f"{name} returned 0 last, which may be NULL or false",)
+        searched = kind is Kind.FINE and -error in NOT_FOUND and not seen.typed(child) and not seen.raw(child)
+        if searched and unwinding.looks_for(name):
+            doubt = (*doubts, f"{name} returned 0, which may be NULL or false")
             evidence = "it found nothing, and its caller gave up right after"
             return _Step(child, evidence, sure=False, doubts=doubt, candidates=_above(seen, child, "x"))
+        if searched and name in map(seen.name, children[:i]):
+            passed = passed or name  # what was switched on before is switched off
+            continue
         if denied:
-            return _Step(child, "it returned false, and its caller gave up right after", sure=False)
+            evidence = "it returned false, and its caller gave up right after"
+            return _Step(child, evidence, sure=False, candidates=_above(seen, child, "x"))
         break
     first, candidates = tuple(unknown_after[:1]), tuple(unknown_after[1:2])
     if zero >= 0 and not first and -error in _OF_NOTHING:
-        # Zero of a type that is not known: success, or NULL or false.
-        doubt = (f"{seen.name(zero)} returned 0, which may be NULL or false",)
-        if -error == ENOMEM and not unwinding.gives_back(seen.name(zero)):
-            evidence = "it returned 0, perhaps NULL, and its caller gave up"
-            return _Step(zero, evidence, sure=False, doubts=doubt, candidates=_above(seen, zero, "x"))
-        return _Step(sure=False, doubts=doubt, candidates=(zero,))
+        return _of_zero(seen, zero, error)
+    if asked >= 0 and not first:
+        doubt = (f"{seen.name(asked)} returned false last, which may be the cause",)
+        return _Step(sure=False, doubts=doubt, candidates=(asked,))
     return _Step(first=first, candidates=candidates)
 
 
-def _by_shape(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
-    """Where the error may have been born from ``row`` down if no value tells, at most three, the likeliest first.
-
-    Down through what each ran last before it gave back what it had: an inference from names and order. In a module the
-    last of its own functions counts, and what it called of the kernel last.
-    """
-    path, modules = [row], trace.symbols.modules
-    while True:
-        children = children_of(trace, path[-1])
-        likely = [r for r in children if _may_have_failed(seen, r, error)]
-        if plain(seen.name(path[-1])) in LOADER_FUNCTIONS:
-            # It tells of a module that is going, too.
-            likely = [r for r in likely if "notifier" not in seen.name(r)]
-        # Where all give something back, it is that which failed.
-        likely = [r for r in likely if not unwinding.may_give_up(seen.name(r))] or likely
-        likely = likely or [r for r in children if modules[int(trace.calls.func[r])] and not seen.known(r)]
-        if not likely:
-            break
-        path.append(likely[-1])
-    own = [i for i, r in enumerate(path) if modules[int(trace.calls.func[r])]]
-    if not own or own[-1] == len(path) - 1:
-        return path[::-1][:3]
-    last = own[-1]
-    return [path[last + 1], *path[last + 2 : last + 3], path[last]]
+def _of_zero(seen: Outcomes, zero: int, error: int) -> _Step:
+    """A callee of a type that is not known returned 0: success, or NULL or false."""
+    name = seen.name(zero)
+    if seen.raw(zero) and seen.is_narrow(zero):
+        evidence = "its lowest byte is 0, perhaps false, and its caller gave up"
+        return _Step(zero, evidence, sure=False, candidates=_above(seen, zero, "x"))
+    doubt = (f"{name} returned 0, which may be NULL or false",)
+    if -error == ENOMEM and not unwinding.gives_back(name):
+        evidence = "it returned 0, perhaps NULL, and its caller gave up"
+        return _Step(zero, evidence, sure=False, doubts=doubt, candidates=_above(seen, zero, "x"))
+    return _Step(sure=False, doubts=doubt, candidates=(zero,))
 
 
-def _may_have_failed(seen: Outcomes, row: int, error: int) -> bool:
-    name = seen.name(row)
-    if unwinding.decides_nothing(name) or unwinding.gives_back(name) or unwinding.tells(name):
-        return False
-    if seen.known(row):
-        return bool(seen.errors[row])
-    # Too little memory is what an allocator says, and nothing else.
-    if unwinding.asks(name) and -error not in (EPERM, EACCES):
-        return False
-    return seen.returns(row)[0] and (-error == ENOMEM or not unwinding.allocates_memory(name))
+def _may_be_zero(seen: Outcomes, row: int, error: int) -> bool:
+    """Whether the caller may have read NULL or, where it was refused, false."""
+    return not seen.raw(row) or (-error in (EPERM, EACCES) and seen.may_be_false(row))
 
 
 def _above(seen: Outcomes, child: int, passed: str) -> tuple[int, ...]:

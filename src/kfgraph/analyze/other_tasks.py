@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kfgraph.analyze.blame import Kind, Link, Outcomes, blame
+from kfgraph.analyze.blame import Link, blame
+from kfgraph.analyze.outcomes import Kind, Outcomes
 from kfgraph.kernel import unwinding
 from kfgraph.kernel.unwinding import plain
 from kfgraph.model.trace import Trace

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfgraph.analyze.blame import Blame, Outcomes, blame, children_of
+from kfgraph.analyze.blame import Blame, blame
 from kfgraph.analyze.failure import Failed, deciding, failed_calls
 from kfgraph.analyze.filters import OF_WHY, Filters, completed
 from kfgraph.analyze.other_tasks import elsewhere
+from kfgraph.analyze.outcomes import Outcomes, children_of
 from kfgraph.analyze.select import lanes_of, select
 from kfgraph.analyze.suggestions import record_again, record_all_tasks, record_values
 from kfgraph.analyze.syscalls import SystemCall

@@ -57,6 +57,8 @@ _QUIETENS_WORDS = """
 flush park quiesce halt sleep rewind finish end leave abandon shut relinquish retire withdraw wipe scrub erase flushing
 """
 _QUIETENS = frozenset(_QUIETENS_WORDS.split()) | _AFTERMATH
+_ASKS_FOR = frozenset(["get", "read", "wait", "poll", "fetch", "check"])
+"""With these a quietening word says what for: ``wait_idle``, ``get_reset``."""
 _LOOKS_FOR = re.compile(r"(?:^|_)(?:k?v?z?(?:m|c)?alloc|alloc|kmemdup|kstrdup|dup|new|create)(?:_|$|\d)|alloc")
 
 
@@ -87,6 +89,12 @@ def decides_nothing(name: str) -> bool:
     """Whether the function, by its name, only locks, waits, copies or reports: no error comes from it."""
     bare = plain(name)
     return _NEUTRAL.fullmatch(bare) is not None or _REPORTS.fullmatch(bare) is not None
+
+
+@lru_cache(maxsize=4096)
+def reports(name: str) -> bool:
+    """Whether the function, by its name, only tells of something (printk and the like)."""
+    return _REPORTS.fullmatch(plain(name)) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -129,7 +137,26 @@ def may_give_up(name: str) -> bool:
     """Whether the function, by its name, may be a part of giving up: it quietens, puts right or gives back. A weak
     sign: such a function may fail by itself."""
     words = plain(name).lower().split("_")
-    return gives_back(name) or (not _QUIETENS.isdisjoint(words) and _GOES_ON.isdisjoint(words))
+    return gives_back(name) or (not _QUIETENS.isdisjoint(words) and (_GOES_ON | _ASKS_FOR).isdisjoint(words))
+
+
+_APPROVES_WORDS = "valid ok okay ready supported present match matches check verify validate"
+_APPROVES = frozenset(_APPROVES_WORDS.split())
+
+
+_PERMITS = frozenset(["allowed", "permitted", "capable", "trusted", "eligible", "authorized", "privileged"])
+
+
+@lru_cache(maxsize=4096)
+def permits(name: str) -> bool:
+    """Whether the function, by its name, says whether something is allowed: false is no failure but a refusal."""
+    return not _PERMITS.isdisjoint(plain(name).lower().split("_"))
+
+
+@lru_cache(maxsize=4096)
+def approves(name: str) -> bool:
+    """Whether the function, by its name, says with true that all is well: false is its failure."""
+    return not gives_back(name) and not _APPROVES.isdisjoint(plain(name).lower().split("_"))
 
 
 _SEARCHES = frozenset(["find", "lookup", "search"])

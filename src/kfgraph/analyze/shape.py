@@ -1,0 +1,75 @@
+"""Where an error may have been born if no value tells: an inference from names and from the order of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kfgraph.analyze.outcomes import EACCES, ENOMEM, EPERM, Outcomes, children_of
+from kfgraph.kernel import unwinding
+from kfgraph.kernel.loader import LOADER_FUNCTIONS
+from kfgraph.kernel.unwinding import plain
+from kfgraph.model.trace import Trace
+
+
+def by_shape(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
+    """Where the error may have been born from ``row`` down if no value tells, at most three, the likeliest first.
+
+    Down through what each ran last before it gave back what it had: an inference from names and order. In a module the
+    last of its own functions counts, and what it called of the kernel last. What ran last may have been a part of
+    giving up that is not named so: then it was what ran before it.
+    """
+    path, modules = _ran_last(trace, seen, row, error), trace.symbols.modules
+    own = [i for i, r in enumerate(path) if modules[int(trace.calls.func[r])]]
+    if own and own[-1] < len(path) - 1:
+        last = own[-1]
+        below = [r for i, r in enumerate(path) if i > last and (i == last + 1 or not _hands_on(seen, trace, r))]
+        return [*below, path[last]][:3]
+    before = _ran_before(trace, seen, path, error) if own else -1
+    if before < 0:
+        return path[::-1][:3]
+    return [path[-1], path[-2], _ran_last(trace, seen, before, error)[-1]]
+
+
+def _ran_last(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
+    """The calls from ``row`` down, each the last one of its caller that may have failed."""
+    path, modules = [row], trace.symbols.modules
+    while True:
+        children = children_of(trace, path[-1])
+        likely = [r for r in children if _may_have_failed(seen, r, error)]
+        if plain(seen.name(path[-1])) in LOADER_FUNCTIONS:
+            # It tells of a module that is going, too.
+            likely = [r for r in likely if "notifier" not in seen.name(r)]
+        # Where all give something back, it is that which failed.
+        likely = [r for r in likely if not unwinding.may_give_up(seen.name(r))] or likely
+        likely = likely or [r for r in children if modules[int(trace.calls.func[r])] and not seen.known(r)]
+        if not likely:
+            return path
+        path.append(likely[-1])
+
+
+def _hands_on(seen: Outcomes, trace: Trace, row: int) -> bool:
+    """Whether all that the call did was to call one other function: the error is more likely that one's."""
+    return len([r for r in children_of(trace, row) if not unwinding.decides_nothing(seen.name(r))]) == 1
+
+
+def _ran_before(trace: Trace, seen: Outcomes, path: Sequence[int], error: int) -> int:
+    """The module's function that ran before the last of ``path`` in the same caller, another one; -1 if none."""
+    if len(path) < 2:
+        return -1
+    func, modules, last = trace.calls.func, trace.symbols.modules, path[-1]
+    for r in reversed(children_of(trace, path[-2])):
+        if r < last and func[r] != func[last] and modules[int(func[r])] and _may_have_failed(seen, r, error):
+            return r
+    return -1
+
+
+def _may_have_failed(seen: Outcomes, row: int, error: int) -> bool:
+    name = seen.name(row)
+    if unwinding.decides_nothing(name) or unwinding.gives_back(name) or unwinding.tells(name):
+        return False
+    if seen.known(row):
+        return bool(seen.errors[row])
+    # Too little memory is what an allocator says, and nothing else.
+    if unwinding.asks(name) and -error not in (EPERM, EACCES):
+        return False
+    return seen.returns(row)[0] and (-error == ENOMEM or not unwinding.allocates_memory(name))
