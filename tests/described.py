@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 from kfgraph.model.calls import CallTable
 from kfgraph.model.trace import Trace
+
+FACTS = (
+    "reader", "kernel", "host", "arch", "recorder", "clock", "clock_unit", "n_cpus", "n_records", "first_ns", "last_ns",
+    "n_overrun", "buffers",
+)  # fmt: skip
 
 
 def listed(column: Any) -> list[Any]:
@@ -27,8 +31,7 @@ def described(trace: Trace) -> str:
     events = rows_of(marks, "time_ns", "lane", "cpu", "name", "row", "parent", "text")
     losses = rows_of(trace.losses, "time_ns", "cpu", "n_lost", "lane", "row", "parent")
     told = [f"{name}={values}" for event in marks.names for name, values in fields_of(trace, event)]
-    told_of = [f.name for f in fields(trace.meta) if f.name not in ("path", "details")]
-    facts = [f"{name}={getattr(trace.meta, name)!r}" for name in told_of]
+    facts = [f"{name}={getattr(trace.meta, name)!r}" for name in FACTS]
     notices = [f"{one.code}:{one.n}" for one in trace.notices]
     tasks = [f"{task.label}@{task.cpu}" for task in trace.tasks]
     parts = (rows, arguments, tasks, marks.names, events, told, losses, facts, notices)
