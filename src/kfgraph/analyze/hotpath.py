@@ -25,8 +25,12 @@ class HotPath:
     self_ns: int
 
 
-def hot_paths(selection: Selection, key: npt.NDArray[np.int32], *, limit: int = 5) -> list[HotPath]:
+def hot_paths(
+    selection: Selection, key: npt.NDArray[np.int32], *, ends: npt.NDArray[np.bool_] | None = None, limit: int = 5
+) -> list[HotPath]:
     """The ``limit`` chains with the most self time, the heaviest first; equal ones in table order.
+
+    ``ends`` says of each key whether a chain may end with it (None: with any).
 
     ``key`` gives each row of the CallTable its function, a number from 0. Calls with the same chain of
     keys from the selection's root down are one path. A path without known self time is none.
@@ -37,6 +41,8 @@ def hot_paths(selection: Selection, key: npt.NDArray[np.int32], *, limit: int = 
         return []
     path = path_hashes(selection, key)
     self_ns = selection.self_ns if rows is None else selection.self_ns[rows]
+    if ends is not None and not ends.all():
+        self_ns = np.where(ends[key if rows is None else key[rows]], self_ns, 0)
     # Millions of calls, a handful of paths: a bucket's sum bounds each path in it, so that only the
     # heaviest buckets have to be taken apart.
     n_buckets = 1 << max(_LEAST_BITS, min(n.bit_length() - 2, _MOST_BITS))

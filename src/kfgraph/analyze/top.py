@@ -15,6 +15,7 @@ from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.hotpath import hot_paths
 from kfgraph.analyze.owncost import LABEL, OwnCost
 from kfgraph.analyze.select import Selection, select
+from kfgraph.analyze.waiting import waiting_functions
 from kfgraph.model.symbols import UNKNOWN, SymbolTable
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_ns, format_share, plural
@@ -37,6 +38,10 @@ NUMBERS = (
 """The columns of a row, in the order of every machine-readable output."""
 CORE_KERNEL = "[kernel]"
 UNKNOWN_MODULE = "[unknown]"
+WAITING_ROW = "[waiting]"
+"""In a table of modules: the functions in which a task waited."""
+Kind = Literal["work", "waiting", "kfgraph"]
+"""What a row is of: work; waiting (:mod:`kfgraph.kernel.waiting`); kfgraph's own cost."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +62,16 @@ class Path:
 class Top:
     """One row per function (or module) that was called, sorted by ``by``, the largest first.
 
+    ``kinds`` says what each row is of. The rows of functions that wait come after all others, beyond the limit:
+    their self time, ``waiting_ns`` in all, is no work, and in no share. ``waiting_paths`` are the hot paths to it.
+
     ``functions`` holds the rows' function names ("" in a table of modules, and for calls whose
     function the trace does not tell), ``modules`` their modules: "" for the core kernel, None where
     unknown (an address without symbol). ``numbers`` are the rows' sums, times in ns, -1 unknown (see
     :class:`kfgraph.analyze.aggregate.Aggregate`). ``self_ns`` is the sum of all known self times of
-    the selection, which shares are shares of; ``n_calls`` counts its calls, ``n_self_unknown`` those
-    without a known self time. ``n_rows`` is the number of rows before ``limit`` cut them.
-    kfgraph's own cost is in no row, share or sum; ``has_own_cost`` says that the last row is that cost and no function.
+    the selection but for waiting, which shares are shares of; ``n_calls`` counts its calls, ``n_self_unknown`` those
+    without a known self time. ``n_rows`` is the number of rows of work before ``limit`` cut them.
+    kfgraph's own cost is in no row, share or sum, but in the last row where it was asked for.
     """
 
     by: By
@@ -71,25 +79,36 @@ class Top:
     labels: tuple[str, ...]
     functions: tuple[str, ...]
     modules: tuple[str | None, ...]
+    kinds: tuple[Kind, ...]
     numbers: Aggregate
     hot_paths: tuple[Path, ...]
+    waiting_paths: tuple[Path, ...]
     n_calls: int
     n_unfinished: int
     n_self_unknown: int
     self_ns: int
+    waiting_ns: int
     n_rows: int
-    has_own_cost: bool
     selection: Selection = field(repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
+    def n_work(self) -> int:
+        """The rows of work: the first ones."""
+        return self.kinds.count("work")
+
+    @property
+    def has_own_cost(self) -> bool:
+        """Whether the last row is kfgraph's own cost."""
+        return "kfgraph" in self.kinds
+
+    @property
     def self_share(self) -> npt.NDArray[np.float64]:
-        """Each row's part of the known self time, 0..1; -1 where it is not known."""
+        """Each row's part of the known self time at work, 0..1; -1 where it is not known, and for what is no work."""
         known = self.numbers.self_ns.copy()
-        if self.has_own_cost:
-            known[-1] = -1
+        known[self.n_work :] = -1
         return np.where((known >= 0) & (self.self_ns > 0), known / max(self.self_ns, 1), -1.0)
 
     @property
@@ -100,7 +119,7 @@ class Top:
     @property
     def columns(self) -> tuple[str, ...]:
         """The keys of each of ``records``, in order."""
-        return (*(("function",) if self.group == "function" else ()), "module", *NUMBERS)
+        return (*(("function",) if self.group == "function" else ()), "module", "kind", *NUMBERS)
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as dictionaries of plain values; None where unknown."""
@@ -111,7 +130,7 @@ class Top:
             if self.group == "function":
                 names = {"function": self.functions[i] or None, **names}
             numbers = {name: None if column[i] < 0 else column[i] for name, column in columns.items()}
-            rows.append({**names, **numbers})
+            rows.append({**names, "kind": self.kinds[i], **numbers})
         return rows
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,6 +140,7 @@ class Top:
             "n_unfinished": self.n_unfinished,
             "n_self_unknown": self.n_self_unknown,
             "self_ns": self.self_ns,
+            "waiting_ns": self.waiting_ns,
             "own_cost": {
                 "n_calls": len(self.own_cost),
                 "n_unknown": self.own_cost.n_unknown,
@@ -130,6 +150,9 @@ class Top:
             "hot_paths": [
                 {"path": list(p.path), "n_calls": p.n_calls, "self_ns": p.self_ns, "self_share": round(p.self_share, 6)}
                 for p in self.hot_paths
+            ],
+            "waiting_paths": [
+                {"path": list(p.path), "n_calls": p.n_calls, "self_ns": p.self_ns} for p in self.waiting_paths
             ],
         }
 
@@ -144,6 +167,7 @@ class Top:
         if self.group == "function":
             columns["function"] = pd.array([name or None for name in self.functions], dtype="string")
         columns["module"] = pd.array(list(self.modules), dtype="string")
+        columns["kind"] = pd.array(list(self.kinds), dtype="string")
         for name in NUMBERS:
             column = getattr(self.numbers, name)
             columns[name] = pd.Series(column, dtype="Int64").mask(column < 0)
@@ -202,51 +226,61 @@ def top(
         raise ValueError(f"by is one of {', '.join(BY)}; group is one of {', '.join(GROUPS)}")
     selection = select(trace, **filters)
     symbols = trace.symbols
+    waits = waiting_functions(trace)
     by_function, functions = _keys(selection, symbols.label)
-    label_of: Callable[[int], str] = symbols.label if group == "function" else partial(_module_label, symbols)
-    key, codes = (by_function, functions) if group == "function" else _keys(selection, label_of)
+    key, codes = by_function, functions
+    label_of: Callable[[int], str] = symbols.label
+    if group == "module":
+        label_of = partial(_module_label, symbols, waits)
+        key, codes = _keys(selection, label_of)
     labels = [label_of(code) for code in codes]
     sums = aggregate(selection, key, len(codes))
+    is_apart = waits[codes]
     order = np.lexsort((np.array(labels, str), -sums.n_calls, -sums.self_ns, -getattr(sums, COLUMNS[by])))
     order = order[sums.n_calls[order] > 0]
-    kept = order[:limit]
-    self_ns = int(sums.self_ns[sums.self_ns > 0].sum())
+    work, apart = order[~is_apart[order]], order[is_apart[order]]
+    kept = np.append(work[:limit], apart)
+    known_ns = np.maximum(sums.self_ns, 0)
+    self_ns, waiting_ns = int(known_ns[~is_apart].sum()), int(known_ns[is_apart].sum())
     n_calls = int(sums.n_calls.sum())
     n_self_unknown = int((selection.keep & (selection.self_ns < 0)).sum())
     is_function = group == "function"
     names = [labels[i] for i in kept]
     functions_of = [symbols.names[codes[i]] if is_function else "" for i in kept]
-    modules = [_module(symbols, codes[i]) for i in kept]
+    modules = [_module(symbols, codes[i]) if is_function or not is_apart[i] else WAITING_ROW for i in kept]
+    kinds: list[Kind] = ["waiting" if is_apart[i] else "work" for i in kept]
     numbers = {name: column[kept] for name, column in vars(sums).items()}
-    has_own_cost = own_cost and len(selection.own_cost) > 0
-    if has_own_cost:
+    if own_cost and len(selection.own_cost):
         names.append(LABEL)
         functions_of.append(LABEL if is_function else "")
         modules.append(None if is_function else LABEL)
+        kinds.append("kfgraph")
         row = vars(of_one_key(selection.own_cost.ns))
         numbers = {name: np.append(column, row[name]) for name, column in numbers.items()}
+
+    def paths(which: npt.NDArray[np.bool_], of_ns: int) -> tuple[Path, ...]:
+        found = hot_paths(selection, by_function, ends=which[functions], limit=n_paths)
+        return tuple(
+            Path(tuple(symbols.label(functions[k]) for k in one.keys), one.n_calls, one.self_ns, one.self_ns / of_ns)
+            for one in found
+        )
+
     return Top(
         by=by,
         group=group,
         labels=tuple(names),
         functions=tuple(functions_of),
         modules=tuple(modules),
+        kinds=tuple(kinds),
         numbers=Aggregate(**numbers),
-        hot_paths=tuple(
-            Path(
-                tuple(symbols.label(functions[k]) for k in found.keys),
-                found.n_calls,
-                found.self_ns,
-                found.self_ns / self_ns,
-            )
-            for found in hot_paths(selection, by_function, limit=n_paths)
-        ),
+        hot_paths=paths(~waits, self_ns),
+        waiting_paths=paths(waits, waiting_ns) if waiting_ns else (),
         n_calls=n_calls,
         n_unfinished=int(sums.n_unfinished.sum()),
         n_self_unknown=n_self_unknown,
         self_ns=self_ns,
-        n_rows=len(order),
-        has_own_cost=has_own_cost,
+        waiting_ns=waiting_ns,
+        n_rows=len(work),
         selection=selection,
     )
 
@@ -268,6 +302,8 @@ def _module(symbols: SymbolTable, code: int) -> str | None:
     return symbols.modules[code] if code != UNKNOWN and symbols.resolved[code] else None
 
 
-def _module_label(symbols: SymbolTable, code: int) -> str:
+def _module_label(symbols: SymbolTable, waits: npt.NDArray[np.bool_], code: int) -> str:
+    if waits[code]:
+        return WAITING_ROW
     module = _module(symbols, code)
     return UNKNOWN_MODULE if module is None else module or CORE_KERNEL

@@ -19,8 +19,8 @@ SWITCHING = frozenset({
 """Another task may run until they return."""
 
 IDLE = frozenset({
-    # kernel/sched/idle.c
-    "default_idle_call", "cpu_idle_poll",
+    # kernel/sched/idle.c; where default_idle_call cannot be traced (since 6.2), the CPU halts in do_idle itself
+    "do_idle", "default_idle_call", "cpu_idle_poll",
     # drivers/cpuidle/cpuidle.c, poll_state.c; drivers/acpi/processor_idle.c; drivers/idle/intel_idle.c
     "cpuidle_enter_state", "cpuidle_enter", "poll_idle", "acpi_idle_enter", "acpi_idle_do_entry", "acpi_safe_halt",
     "intel_idle", "intel_idle_irq", "intel_idle_ibrs", "intel_idle_xstate", "intel_idle_hlt",

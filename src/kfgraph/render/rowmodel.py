@@ -85,7 +85,8 @@ class RowModel:
     """The rows of ``folded``. ``start_ns`` (one per node of its tree, from the start of the trace) is
     needed for the column ``start`` only; ``before`` and ``after`` put words around the names of nodes;
     ``options`` says what brings hidden rows back, where that is not OPTION's word; ``roots`` what the
-    roots are; ``arch`` whose error numbers they are; ``values`` what was asked for beside the names."""
+    roots are; ``arch`` whose error numbers they are; ``values`` what was asked for beside the names; ``waiting`` of
+    which functions, by label, the own time is no work."""
 
     folded: Folded
     layout: Layout
@@ -96,6 +97,7 @@ class RowModel:
     root_noun: str = "match"
     arch: str = ""
     values: RowValues | None = None
+    waiting: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def __len__(self) -> int:
         return len(self.folded)
@@ -284,7 +286,10 @@ class RowModel:
 
     @cached_property
     def _names(self) -> list[str]:
-        return [spelt_out(label) for label in self.folded.tree.labels]
+        names = [spelt_out(label) for label in self.folded.tree.labels]
+        for label in np.flatnonzero(self.waiting).tolist():
+            names[label] += " (waiting)"
+        return names
 
     def _hidden(self, row: int) -> str:
         """``214 calls, 2 losses, 3 events``, or nothing."""

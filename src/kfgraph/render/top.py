@@ -22,6 +22,7 @@ _DIGITS = 3
 _ARROW = " → "
 _BAR_WIDTH = 8
 _PATH_LINES = 3
+_WAITING_PATHS = 3
 
 
 @dataclass(frozen=True)
@@ -38,26 +39,34 @@ class TopView:
         """Every line; those of the table and the paths fit ``width``."""
         result = self.result
         self_time = f"{format_ns(result.self_ns)} of self time, by {result.by}"
+        if result.waiting_ns:
+            self_time += f"; {format_ns(result.waiting_ns)} waiting, apart"
         if result.n_calls and result.n_self_unknown == result.n_calls:
             self_time = "self times unknown" + (" (--by total sorts by what is known)" if result.by == "self" else "")
         yield Text(f"{plural(result.n_rows, result.group)}, {plural(result.n_calls, 'call')}, {self_time}", style="dim")
-        n = min(len(result) - result.has_own_cost, result.n_rows if self.limit is None else self.limit)
+        n = min(result.n_work, result.n_rows if self.limit is None else self.limit)
         yield from self._table(n).lines(width)
         yield from self._said_below(n)
         if result.hot_paths:
             yield Text()
             yield Text("Hot paths, by the self time of their last function", style="bold")
             yield from _path_lines(result.hot_paths, width)
+        if result.waiting_paths:
+            yield Text()
+            yield Text("Where it waited, by the self time of the last function", style="bold")
+            yield from _path_lines(result.waiting_paths[:_WAITING_PATHS], width)
 
     def _table(self, n: int) -> Table:
         result = self.result
-        rows = np.append(np.arange(n), [len(result) - 1] if result.has_own_cost else []).astype(np.intp)
+        rows = np.append(np.arange(n), np.arange(result.n_work, len(result))).astype(np.intp)
+        n_own = int(result.has_own_cost)
+        kinds = [result.kinds[i] for i in rows.tolist()]
         numbers, shares = result.numbers, result.self_share[rows]
         longest = float(shares.max(initial=0.0)) or 1.0
         ranks = {"self": 1, "calls": 3, "errors": 3, "total": 4, "avg": 5, "max": 6} | {result.by: 0}
 
         def times(ns: npt.NDArray[np.int64], own_cost: str = "") -> list[str]:
-            return time_cells(ns[:n]) + [own_cost] * result.has_own_cost
+            return time_cells(ns[rows[: len(rows) - n_own]]) + [own_cost] * n_own
 
         columns = [
             Column("calls", count_cells(numbers.n_calls[rows]), ranks["calls"]),
@@ -79,7 +88,10 @@ class TopView:
             cells = [f"{n:,}" if n > 0 else "" for n in numbers.n_errors[rows].tolist()]
             columns.insert(1, Column("errors", cells, ranks["errors"], "red"))
         names = [result.labels[i] for i in rows.tolist()]
-        styles = [""] * n + ["dim"] * result.has_own_cost
+        if result.group == "function":
+            said = {"waiting": " (waiting)"}
+            names = [name + said.get(kind, "") for name, kind in zip(names, kinds, strict=True)]
+        styles = ["" if kind == "work" else "dim" for kind in kinds]
         return Table(columns, result.group, names, how_to_see="--csv, --json", row_styles=styles)
 
     def _said_below(self, n: int) -> Iterator[Text]:

@@ -20,6 +20,7 @@ from kfgraph.analyze.event_rows import EVENT_ROWS, event_nodes, with_events, wit
 from kfgraph.analyze.fold import Folded, Kind, fold
 from kfgraph.analyze.tree_errors import failed, seems_failed
 from kfgraph.analyze.visibility import READABLE, ROWS, FoldOptions, Why, open_root
+from kfgraph.analyze.waiting import waiting_functions
 from kfgraph.errors import UsageError
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag
@@ -105,8 +106,9 @@ class TreeView:
         options = {why: option for why, (option, _) in self._ways_back.items()}
         root_noun = "task" if self.call_tree.by_task else "match"
         return RowModel(
-            folded, self._layout(start_ns), start_ns, before, after, options, root_noun, trace.meta.arch, self._values
-        )
+            folded, self._layout(start_ns), start_ns, before, after, options, root_noun, trace.meta.arch, self._values,
+            waiting_functions(trace),
+        )  # fmt: skip
 
     @cached_property
     def _values(self) -> RowValues | None:

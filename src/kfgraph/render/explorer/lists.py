@@ -43,7 +43,7 @@ def functions(trace: Trace, filters: Filters) -> Lines:
     def lines(width: int) -> list[tuple[Text, Target]]:
         made = list(TopView(result).lines(width))
         # A summary, the titles, then a line for each function.
-        return [(text, result.labels[at - 2] if 2 <= at < 2 + result.n_rows else -1) for at, text in enumerate(made)]
+        return [(text, result.labels[at - 2] if 2 <= at < 2 + len(result) else -1) for at, text in enumerate(made)]
 
     return lines
 
