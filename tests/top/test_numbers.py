@@ -19,8 +19,9 @@ from kfgraph.analyze import aggregate, hotpath
 from kfgraph.analyze.hotpath import path_hashes
 from kfgraph.analyze.owncost import LABEL
 from kfgraph.analyze.select import select
-from kfgraph.analyze.top import BY, CORE_KERNEL, NUMBERS, UNKNOWN_MODULE, Top, top
+from kfgraph.analyze.top import BY, CORE_KERNEL, NUMBERS, UNKNOWN_MODULE, WAITING_ROW, Top, top
 from kfgraph.errors import NoMatchError
+from kfgraph.kernel.waiting import AROUND_SWITCHING, SWITCHING
 from kfgraph.model.companion import Companion, ReturnProbe
 from kfgraph.model.trace import Trace
 
@@ -31,6 +32,8 @@ def label_of(trace: Trace, row: int, group: str) -> str:
         return label
     if label == "?" or label.startswith("0x"):
         return UNKNOWN_MODULE
+    if label in SWITCHING:
+        return WAITING_ROW
     return label.split("[")[1].rstrip("]") if "[" in label else CORE_KERNEL
 
 
@@ -121,10 +124,12 @@ def test_large_real_traces_count_every_call(shared_traces) -> None:
         counted = Counter(trace.symbols.label(code) for code in trace.calls.func.tolist())
         assert dict(zip(result.labels, result.numbers.n_calls.tolist(), strict=True)) == counted, path
         known = trace.calls.self_ns[trace.calls.self_ns > 0]
-        assert result.self_ns == int(known.sum()), path
+        assert result.self_ns + result.waiting_ns == int(known.sum()), path
         shares = result.self_share
         assert float(shares[shares > 0].sum()) == pytest.approx(1 if result.self_ns else 0), path
-        assert sum(p.self_ns for p in top(trace, n_paths=1 << 20, all_tasks=True).hot_paths) == result.self_ns, path
+        paths = top(trace, n_paths=1 << 20, all_tasks=True, pre_exec=True)
+        assert sum(p.self_ns for p in paths.hot_paths) == result.self_ns, path
+        assert sum(p.self_ns for p in paths.waiting_paths) == result.waiting_ns, path
 
 
 @given(traces())
@@ -187,7 +192,8 @@ def test_a_function_that_never_finished_has_no_times() -> None:
     assert result.labels == ("g", "f")
     row = result.records()[1]
     assert row == {
-        "function": "f", "module": "", "n_calls": 1, "n_unfinished": 1, "self_ns": None, "total_ns": None,
+        "function": "f", "module": "", "kind": "work", "n_calls": 1, "n_unfinished": 1,
+        "self_ns": None, "total_ns": None,
         "avg_ns": None, "p50_ns": None, "p95_ns": None, "p99_ns": None, "max_ns": None, "n_errors": None,
     }  # fmt: skip
     assert result.n_self_unknown == 1
@@ -215,7 +221,7 @@ def test_modules_are_told_from_the_core_kernel_and_from_the_unknown() -> None:
     assert result.modules == (None, "m", "")
     assert numbers(result)["m"]["total_ns"] == 9, "y inside x is time that x has already"
     assert numbers(result)[CORE_KERNEL] == slow_twin(trace, "module")[CORE_KERNEL]
-    assert list(result.to_dict())[-2:] == ["modules", "hot_paths"]
+    assert list(result.to_dict())[-3:] == ["modules", "hot_paths", "waiting_paths"]
 
 
 def test_sorting_puts_the_largest_first_and_the_unknown_last() -> None:
@@ -270,7 +276,7 @@ def test_to_pandas_says_what_the_json_says() -> None:
     trace = trace_of([call("f", 10, call("g [m]", 7), unfinished=True), call("0xffffffffc0a9d01f", 3), call("", 1)])
     result = top(trace)
     frame = result.to_pandas()
-    assert list(frame.columns) == ["function", "module", *NUMBERS, "self_share"]
+    assert list(frame.columns) == ["function", "module", "kind", *NUMBERS, "self_share"]
     as_json = result.records()
     for i, row in enumerate(as_json):
         for name, value in row.items():
@@ -306,7 +312,8 @@ def test_kfgraphs_own_cost_is_in_no_number_and_a_last_row_where_it_is_asked_for(
         assert shown.labels == (top(trace, group=group).labels[0], LABEL)
         assert shown.n_rows == top(trace, group=group).n_rows
         assert shown.records()[-1] == name | {
-            "n_calls": 3, "n_unfinished": 0, "self_ns": 1_900, "total_ns": 1_900, "avg_ns": 633, "p50_ns": 900,
+            "kind": "kfgraph", "n_calls": 3, "n_unfinished": 0,
+            "self_ns": 1_900, "total_ns": 1_900, "avg_ns": 633, "p50_ns": 900,
             "p95_ns": 900, "p99_ns": 900, "max_ns": 900, "n_errors": None,
         }  # fmt: skip
         assert shown.self_share[-1] == -1
@@ -321,7 +328,8 @@ def test_an_own_cost_that_is_not_known_is_none() -> None:
     shown = top(trace, own_cost=True)
     assert shown.to_dict()["own_cost"] == {"n_calls": 1, "n_unknown": 1, "at_most_ns": 0}
     assert shown.records()[-1] == {
-        "function": LABEL, "module": None, "n_calls": 1, "n_unfinished": 0, "self_ns": None, "total_ns": None,
+        "function": LABEL, "module": None, "kind": "kfgraph", "n_calls": 1, "n_unfinished": 0,
+        "self_ns": None, "total_ns": None,
         "avg_ns": None, "p50_ns": None, "p95_ns": None, "p99_ns": None, "max_ns": None, "n_errors": None,
     }  # fmt: skip
     assert numbers(shown)["load_module"]["total_ns"] == -1
@@ -340,3 +348,44 @@ def test_errors_are_counted_by_function_and_unknown_is_no_zero() -> None:
     by_errors = top(trace, by="errors")
     assert by_errors.labels[-1] == "nobody_knows"
     assert [row["n_errors"] for row in by_errors.records()] == [2, 2, 0, None]
+
+
+@pytest.mark.parametrize("group", ["function", "module"])
+def test_waiting_is_in_no_share_and_after_all_work(group) -> None:
+    nap = call("do_nanosleep", 5, call("schedule", 900, call("update_curr", 2)))
+    own = call("own", 40, call("schedule [own]", 7), call("schedule.isra.0", 100))
+    result = top(trace_of([nap, own]), group=group, limit=1)
+    assert result.self_ns == 5 + 2 + 40 + 7
+    assert result.waiting_ns == 1000
+    last = {"function": ("schedule", "schedule.isra.0"), "module": ("[waiting]",)}[group]
+    assert result.labels == ({"function": "own", "module": "[kernel]"}[group], *last)
+    assert result.kinds == ("work", *["waiting"] * len(last))
+    assert result.self_share.tolist() == [pytest.approx({"function": 40, "module": 47}[group] / 54), *[-1] * len(last)]
+    assert [(path.path[-1], path.self_ns) for path in result.waiting_paths] == [
+        ("schedule", 900),
+        ("schedule.isra.0", 100),
+    ]
+    assert [path.path[-1] for path in result.hot_paths] == ["own", "schedule [own]", "do_nanosleep", "update_curr"]
+    assert [(row["kind"], row["self_ns"]) for row in result.records()][1:] == (
+        [("waiting", 900), ("waiting", 100)] if group == "function" else [("waiting", 1000)]
+    )
+    told = result.to_dict()
+    assert told["waiting_ns"] == 1000 and told["waiting_paths"][0]["n_calls"] == 1
+
+
+@pytest.mark.parametrize("by", ["self", "total", "avg", "max", "calls"])
+def test_schedule_heads_no_table(by) -> None:
+    trace = trace_of([call("work", 1, call("schedule", 10_000)), *[call("schedule", 5)] * 9])
+    assert top(trace, by=by).labels == ("work", "schedule")
+
+
+def test_a_function_that_only_calls_schedule_works() -> None:
+    """Where schedule was recorded; where it was not, the time asleep is in its caller's own."""
+    assert {"schedule_timeout", "io_schedule"} <= AROUND_SWITCHING
+    nap = call("schedule_timeout", 5, call("schedule", 900))
+    assert top(trace_of([nap])).labels == ("schedule_timeout", "schedule")
+    assert top(trace_of([nap])).kinds == ("work", "waiting")
+    assert top(trace_of([call("schedule_timeout", 905), call("f", 1)])).kinds == ("work", "waiting")
+    halt = call("do_idle", 700, call("schedule_idle", 30))
+    assert top(trace_of([halt])).waiting_ns == 730
+    assert top(trace_of([call("do_idle", 7, call("default_idle", 30))])).waiting_ns == 30

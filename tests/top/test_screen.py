@@ -63,8 +63,8 @@ def test_kfgraphs_own_cost_is_a_line_or_the_last_row(width) -> None:
     assert row.split()[:4] == ["2", "≤", "602.915", "ms"]
     assert "%" not in row
     assert "█" not in row
-    assert lines.index(row) == 2 + 12
-    assert next(line for line in lines if "more functions" in line).startswith("… 433 more functions, ")
+    assert sum(line.startswith("… 432 more functions, ") for line in lines) == 1
+    assert lines[lines.index(row) - 1].endswith("(waiting)")
     assert "≤ ?" in screen(lossy(trace), width)
 
 
@@ -143,6 +143,21 @@ def test_of_a_chain_that_fits_in_no_way_the_end_is_left() -> None:
     assert chain_lines(["alpha", "beta", "gamma_is_longer"], 8, n_lines=1) == ["gamm…ger"]
     assert chain_lines(["alpha", "beta", "gamma"], 60, n_lines=1) == ["alpha → beta → gamma"]
     assert chain_lines([*"abcdefghijklmnop"], 26, n_lines=1) == ["a → … 13 more … → o → p"]
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_waiting_is_said_and_stands_below_the_work(width) -> None:
+    trace = trace_of([call("work", 2_000, call("schedule", 90_000, call("inner", 1_000)))])
+    lines = screen(trace, width).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("calls"))
+    assert " ".join(lines[:at]) == "3 functions, 3 calls, 3.000 us of self time, by self; 90.000 us waiting"
+    rows = [line.split() for line in lines[at + 1 : at + 4]]
+    assert [row[-1] for row in rows[:2]] == ["work", "inner"]
+    assert rows[2][-2:] == ["schedule", "(waiting)"]
+    assert "%" not in " ".join(rows[2])
+    at = lines.index("Where it waited, by the self time of the last function")
+    assert lines[at + 2].strip() == "work → schedule"
+    assert lines[at + 1].split()[0] == "100.0%"
 
 
 if __name__ == "__main__":

@@ -6,14 +6,20 @@ import numpy as np
 
 from kfgraph.analyze.forest import Bool
 from kfgraph.kernel.returns import plain_name
-from kfgraph.kernel.waiting import WAITING
+from kfgraph.kernel.waiting import CLASSES
 from kfgraph.model.trace import Trace
 
 
 def waiting_functions(trace: Trace) -> Bool:
-    """For each code of the SymbolTable whether the function is one in which a task waits."""
-    symbols = trace.symbols
-    found = np.zeros(len(symbols), np.bool_)
-    for code, (name, module) in enumerate(zip(symbols.names, symbols.modules, strict=True)):
-        found[code] = not module and plain_name(name) in WAITING
+    """For each code of the SymbolTable whether the function is one in which a task waits.
+
+    A function that calls those waits only where the trace has no call of them: then the time is in its own.
+    """
+    symbols, found = trace.symbols, np.zeros(len(trace.symbols), np.bool_)
+    names = ["" if module else plain_name(name) for name, module in zip(symbols.names, symbols.modules, strict=True)]
+    for inner, around in CLASSES:
+        is_inner, is_around = (np.array([name in some for name in names], np.bool_) for some in (inner, around))
+        found |= is_inner
+        if is_around.any() and not is_inner[trace.calls.func].any():
+            found |= is_around
     return found

@@ -190,7 +190,7 @@ class RowModel:
             times = "" if folded.times[node] == 1 else f" × {folded.times[node]:,}"
             average = self._average(node) if times else ""
             error = self.error(node)
-            marks = _flag_marks(int(tree.flags[node]))
+            marks = self._said_of(int(tree.label[node])) + _flag_marks(int(tree.flags[node]))
             if self.values is not None and int(tree.at("count", node)) == 1:
                 error = error or self.values.returns(node)
                 marks += self.values.cpu(node)
@@ -280,16 +280,18 @@ class RowModel:
             if key < 0:
                 return self.line(-1 - key).text + "\n"
             level, label = divmod(key >> 17, n_labels)
-            return self._cut(level, bool(key & 1), self._names[label], _flag_marks((key & 0x1FFFF) >> 1)).text + "\n"
+            marks = self._said_of(label) + _flag_marks((key & 0x1FFFF) >> 1)
+            return self._cut(level, bool(key & 1), self._names[label], marks).text + "\n"
 
         return _Cache(make)
 
     @cached_property
     def _names(self) -> list[str]:
-        names = [spelt_out(label) for label in self.folded.tree.labels]
-        for label in np.flatnonzero(self.waiting).tolist():
-            names[label] += " (waiting)"
-        return names
+        return [spelt_out(label) for label in self.folded.tree.labels]
+
+    def _said_of(self, label: int) -> str:
+        """What is said of a function behind its name."""
+        return " (waiting)" if label < len(self.waiting) and self.waiting[label] else ""
 
     def _hidden(self, row: int) -> str:
         """``214 calls, 2 losses, 3 events``, or nothing."""

@@ -40,10 +40,11 @@ class TopView:
         result = self.result
         self_time = f"{format_ns(result.self_ns)} of self time, by {result.by}"
         if result.waiting_ns:
-            self_time += f"; {format_ns(result.waiting_ns)} waiting, apart"
+            self_time += f"; {format_ns(result.waiting_ns)} waiting"
         if result.n_calls and result.n_self_unknown == result.n_calls:
             self_time = "self times unknown" + (" (--by total sorts by what is known)" if result.by == "self" else "")
-        yield Text(f"{plural(result.n_rows, result.group)}, {plural(result.n_calls, 'call')}, {self_time}", style="dim")
+        n_rows = result.n_rows + (result.kinds.count("waiting") if result.group == "function" else 0)
+        yield Text(f"{plural(n_rows, result.group)}, {plural(result.n_calls, 'call')}, {self_time}", style="dim")
         n = min(result.n_work, result.n_rows if self.limit is None else self.limit)
         yield from self._table(n).lines(width)
         yield from self._said_below(n)
