@@ -15,7 +15,7 @@ from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.hotpath import hot_paths
 from kfgraph.analyze.owncost import LABEL, OwnCost
 from kfgraph.analyze.select import Selection, select
-from kfgraph.analyze.waiting import waiting_functions
+from kfgraph.analyze.work import waiting_functions
 from kfgraph.model.symbols import UNKNOWN, SymbolTable
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_ns, format_share, plural
