@@ -101,7 +101,7 @@ def agree(trace: Trace, **filters: Any) -> None:
     assert selfs.total() == frame["self_ns"].fillna(0).sum()
 
     top = kfgraph.top(trace, **filters)
-    assert top.self_ns == selfs.total()
+    assert top.self_ns + top.waiting_ns == selfs.total()
     single = {(row["function"], row["module"]): row["total_ns"] for row in top.records() if row["n_calls"] == 1}
     for line in lines.values():
         function = line["function"], line["module"]
