@@ -50,4 +50,6 @@ status=$?
 [ $status -lt 125 ] || cannot "the recording failed ($status)"
 run why "$out/demo.dat" || exit
 run show "$out/demo.dat" --root do_one_initcall --no-irq || exit
-run top "$out/demo.dat" --limit 10
+run top "$out/demo.dat" --limit 10 || exit
+run html "$out/demo.dat" -o "$out/demo.html" || exit
+printf '\nThe whole trace as one page: open %s in a browser.\n' "$PWD/$out/demo.html"

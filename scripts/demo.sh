@@ -29,4 +29,7 @@ else
     run why "$trace" || exit
 fi
 [ -n "${DEMO_NATIVE:-}" ] || run show "$trace" --root do_one_initcall --no-irq || exit
-run top "$trace"
+run top "$trace" || exit
+mkdir -p out
+run html "$trace" -o out/demo.html || exit
+printf '\nThe whole trace as one page: open %s in a browser.\n' "$PWD/out/demo.html"

@@ -43,6 +43,7 @@ def run(
     format_: Format = None,
     output: Output = None,
     min_: Min = None,
+    redact: options.Redact = False,
     strict: options.Strict = False,
     reader: options.Reader = None,
     buffer: options.BufferName = None,
@@ -53,9 +54,10 @@ def run(
     idle = without_effect(run, locals())
     exporter = exporter_of(format_, None if output == "-" else output)
     asked = least(min_)
+    more = asked.as_arguments() if asked else {}
     loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, may_be_empty=True)
     with writing(output, binary=not exporter.text) as stream:
-        notices = export(loaded, exporter.name, stream, **(asked.as_arguments() if asked else {}), **filters)
+        notices = export(loaded, exporter.name, stream, redact=redact, **more, **filters)
     notes.tell([*idle, *notices])
     if strict:
         notes.refuse_problems(loaded)

@@ -26,6 +26,7 @@ def run(
     output: Annotated[
         str | None, Option(("-o", "--output"), "Where the page goes (default: stdout).", metavar="FILE")
     ] = None,
+    redact: options.Redact = False,
     strict: options.Strict = False,
     reader: options.Reader = None,
     buffer: options.BufferName = None,
@@ -44,8 +45,14 @@ def run(
         from kfgraph.analyze.why import why
         from kfgraph.render.html.page import Report, page
 
-        tree = call_tree(loaded, **filters)
-        stream.write(page(Report(tree, top(loaded, n_paths=0, **filters), why(loaded))).encode())
-    notes.tell([*idle, *tree.selection.notices], () if strict else problems_in(tree.selection))
+        tree, functions, shown = call_tree(loaded, **filters), top(loaded, n_paths=0, **filters), loaded
+        told = tree.selection.notices
+        if redact:
+            from kfgraph.analyze.redact import redacted_tree
+
+            tree = redacted_tree(tree)
+            shown = tree.trace
+        stream.write(page(Report(tree, functions, why(shown))).encode())
+    notes.tell([*idle, *told], () if strict else problems_in(tree.selection))
     if strict:
         notes.refuse_problems(loaded)

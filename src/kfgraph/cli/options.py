@@ -59,6 +59,10 @@ SourceTrees = Annotated[
     list[str] | None,
     Option(("--source",), "File and line of functions from the C files below DIR; repeatable.", metavar="DIR"),
 ]
+Redact = Annotated[
+    bool,
+    Option(("--redact",), "Without the names of tasks, files, the host and the command, arguments, texts of events."),
+]
 Strict = Annotated[bool, Option(("--strict",), "Exit with 5 if there are problems in the data.")]
 Json = Annotated[bool, Option(("--json",), "Machine-readable output.")]
 

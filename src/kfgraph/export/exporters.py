@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from kfgraph.errors import Notice, UsageError
@@ -99,11 +99,14 @@ def export(
     *,
     min_ns: int | None = None,
     min_share: float | None = None,
+    redact: bool = False,
     **filters: Unpack[Filters],
 ) -> tuple[Notice, ...]:
     """Write the selected calls of ``trace`` to a binary stream in a format; what was left out or altered.
 
-    Formats that prune leave out what took less than ``min_ns``, or than the share ``min_share`` of all (0.005).
+    ``redact``: without the names of tasks, files, the host and the command, and without arguments and texts of events
+    (:mod:`kfgraph.analyze.redact`). Formats that prune leave out what took less than ``min_ns``, or than the share
+    ``min_share`` of all (0.005).
 
     Raises:
         NoMatchError, UsageError: as :func:`kfgraph.analyze.select.select`; UsageError: there is no such format.
@@ -115,11 +118,19 @@ def export(
         from kfgraph.analyze.weights import weighted
 
         what, left_out = weighted(trace, **filters)
+        if redact:
+            from kfgraph.analyze.redact import redacted, relabelled
+
+            what = replace(what, tree=relabelled(what.tree, redacted(trace)), about="")
     else:
         from kfgraph.analyze.select import select
 
         what = select(trace, **filters)
         left_out = what.notices
+        if redact:
+            from kfgraph.analyze.redact import redacted_selection
+
+            what = redacted_selection(what)
     asked = exporter.prunes and (min_ns is not None or min_share is not None)
     more = {"least": (min_ns, min_share)} if asked else {}
     if not exporter.text:

@@ -211,6 +211,10 @@ class TreeTable:
         """The same tree with some columns replaced, or more of them."""
         return type(self)(self.labels, **{**self._stored, **columns})
 
+    def with_labels(self, labels: tuple[str, ...]) -> TreeTable:
+        """The same tree with other labels in the place of its own."""
+        return type(self)(labels, **self._stored)
+
     def take(self, nodes: Array, **given: Array) -> TreeTable:
         """These nodes; ``given`` columns are theirs, the others taken as they are, references too."""
         taken = {name: column[nodes] for name, column in self._stored.items() if name not in given}
