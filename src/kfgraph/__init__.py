@@ -9,6 +9,9 @@ The public API, each name imported when first used::
     tree.to_pandas()                                        # one row per node
     kfgraph.to_anytree(tree)                                # its roots as anytree nodes
     kfgraph.to_pandas(trace, task="insmod")                 # one row per call
+    kfgraph.why(trace).to_dict()                            # which call failed, and where its error came from
+    kfgraph.errors_to_pandas(trace)                         # the errors, by function
+    kfgraph.syscalls_to_pandas(trace)                       # the system calls
     kfgraph.info(trace).to_dict()                           # kernel, clock, tasks, losses, notices
 
 Failures that are to be expected are :class:`kfgraph.errors.KfgraphError`. See docs/api.md.
@@ -21,15 +24,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kfgraph.analyze.calltree import call_tree as call_tree
+    from kfgraph.analyze.convert import errors_to_pandas as errors_to_pandas
+    from kfgraph.analyze.convert import syscalls_to_pandas as syscalls_to_pandas
     from kfgraph.analyze.convert import to_anytree as to_anytree
     from kfgraph.analyze.convert import to_pandas as to_pandas
     from kfgraph.analyze.info import info as info
     from kfgraph.analyze.top import top as top
+    from kfgraph.analyze.why import why as why
     from kfgraph.cli.app import main as main
     from kfgraph.errors import KfgraphError as KfgraphError
     from kfgraph.model.calls import Flag as Flag
     from kfgraph.model.trace import Trace as Trace
     from kfgraph.parse import load as load
+    from kfgraph.render.notebook import to_html as to_html
     from kfgraph.render.text import to_text as to_text
 
 __version__ = "0.1.0"
@@ -39,17 +46,22 @@ _WHERE = {
     "KfgraphError": "kfgraph.errors",
     "Trace": "kfgraph.model.trace",
     "call_tree": "kfgraph.analyze.calltree",
+    "errors_to_pandas": "kfgraph.analyze.convert",
     "info": "kfgraph.analyze.info",
     "load": "kfgraph.parse",
     "main": "kfgraph.cli.app",
+    "syscalls_to_pandas": "kfgraph.analyze.convert",
     "to_anytree": "kfgraph.analyze.convert",
+    "to_html": "kfgraph.render.notebook",
     "to_pandas": "kfgraph.analyze.convert",
     "to_text": "kfgraph.render.text",
     "top": "kfgraph.analyze.top",
+    "why": "kfgraph.analyze.why",
 }
 
 __all__ = [
-    "Flag", "KfgraphError", "Trace", "call_tree", "info", "load", "main", "to_anytree", "to_pandas", "to_text", "top",
+    "Flag", "KfgraphError", "Trace", "call_tree", "errors_to_pandas", "info", "load", "main", "syscalls_to_pandas",
+    "to_anytree", "to_html", "to_pandas", "to_text", "top", "why",
 ]  # fmt: skip
 
 

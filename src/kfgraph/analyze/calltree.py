@@ -85,6 +85,11 @@ class CallTree:
 
         return to_text(self)
 
+    def _repr_html_(self) -> str:
+        from kfgraph import to_html
+
+        return to_html(self)
+
     def __repr__(self) -> str:
         tree = self.tree
         names = list(dict.fromkeys(tree.labels[code] for code in tree.label[tree.roots[:1000]].tolist()))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.errorlist import errors
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import select
+from kfgraph.analyze.syscalls import chosen_calls, to_dict
 from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import CONTEXTS, Flag
@@ -98,6 +101,53 @@ def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
         cost_ns = selection.own_cost.of(rows.astype(np.int32))
         columns["own_cost_ns"] = numbers(cost_ns, cost_ns < 0)
     return pd.DataFrame(columns, index=pd.Index(rows, name="row"))
+
+
+def errors_to_pandas(
+    trace: Trace,
+    *,
+    ret: int | Sequence[int] = (),
+    module: str | Sequence[str] = (),
+    unsure: bool = False,
+    **filters: Unpack[Filters],
+) -> pd.DataFrame:
+    """One row per function, error and handler, in time order: the columns of ``kfgraph errors --json``.
+
+    Args:
+        ret, module, unsure, filters: as for :func:`kfgraph.analyze.errorlist.errors`.
+
+    Raises:
+        NoMatchError: a name is in no trace.
+    """
+    import pandas as pd
+
+    rows = errors(trace, ret=ret, module=module, unsure=unsure, **filters)
+    frame = pd.DataFrame([row.to_dict(trace.meta.arch) for row in rows])
+    return frame.astype({"start_ns": "Int64"} if rows else {})
+
+
+def syscalls_to_pandas(
+    trace: Trace,
+    *,
+    names: str | Sequence[str] = (),
+    failed: bool = False,
+    slowest: int | None = None,
+    **filters: Unpack[Filters],
+) -> pd.DataFrame:
+    """One row per system call, in time order: the columns of ``kfgraph syscalls --json``.
+
+    Args:
+        names, failed, slowest, filters: as for :func:`kfgraph.analyze.syscalls.chosen_calls`.
+
+    Raises:
+        NoMatchError: there is no such task.
+    """
+    import pandas as pd
+
+    calls = chosen_calls(trace, names=names, failed=failed, slowest=slowest, **filters)
+    frame = pd.DataFrame([to_dict(trace, call) for call in calls])
+    numbers = ("pid", "start_ns", "duration_ns", "total_ns", "result", "row")
+    return frame.astype(dict.fromkeys(numbers, "Int64") if calls else {})
 
 
 def to_anytree(tree: CallTree, *, max_nodes: int = MAX_NODES) -> tuple[anytree.Node, ...]:

@@ -28,10 +28,16 @@ def to_text(
         min_ns: of a tree only calls of at least so many ns.
     """
     if isinstance(result, CallTree):
-        several = not (result.by_task or result.merged) and 1 < len(result.nth) == len(result.matches)
-        options = FoldOptions(
-            max_rows=max_rows, depth=depth, min_ns=min_ns, open_roots="one" if several and max_rows else "all"
-        )
+        options = unasked(result, max_rows=max_rows, depth=depth, min_ns=min_ns)
         return "".join(tree_view(result, options, width=width).plain())
     lines = TopView(result, max_rows).lines(width or WIDTH_OF_A_FILE)
     return "".join(f"{line.plain.rstrip()}\n" for line in lines)
+
+
+def unasked(
+    tree: CallTree, *, max_rows: int | None, depth: int | None = None, min_ns: int | None = None
+) -> FoldOptions:
+    """How a tree is folded of which nothing else was asked: of several matches one is open."""
+    several = not (tree.by_task or tree.merged) and 1 < len(tree.nth) == len(tree.matches)
+    open_roots = "one" if several and max_rows else "all"
+    return FoldOptions(max_rows=max_rows, depth=depth, min_ns=min_ns, open_roots=open_roots)
