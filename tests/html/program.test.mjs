@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromPlanes, halvesFromPlanes, placesOf } from "../../src/kfgraph/render/html/app/decode.mjs";
 import { MANY, Rows } from "../../src/kfgraph/render/html/app/fold.mjs";
-import { sortedBy } from "../../src/kfgraph/render/html/app/functions.mjs";
+import { shares, sortedBy } from "../../src/kfgraph/render/html/app/functions.mjs";
 import { layOut, merge } from "../../src/kfgraph/render/html/app/merge.mjs";
 import { Search, nextIn } from "../../src/kfgraph/render/html/app/search.mjs";
 import { lanesOf, stepOf } from "../../src/kfgraph/render/html/app/timeline.mjs";
@@ -191,6 +191,11 @@ test("functions sort by any column, what is not known last", () => {
   assert.deepEqual(sortedBy(functions, "self_ns"), [1, 0, 2]);
   assert.deepEqual(sortedBy(functions, "name"), [1, 0, 2]);
   assert.deepEqual(sortedBy(functions, "name", true), [2, 0, 1]);
+  const waiting = { ...functions, self_ns: [5, 9, 1], waits: [false, true, false] };
+  assert.deepEqual(sortedBy(waiting, "self_ns"), [0, 2, 1], "waiting heads no table");
+  assert.deepEqual(sortedBy(waiting, "self_ns", true), [2, 0, 1]);
+  assert.deepEqual(sortedBy(waiting, "name"), [1, 0, 2]);
+  assert.deepEqual(shares({ ...waiting, self_ns: [3, 9, -1] }, 6), [0.5, -1, -1]);
 });
 
 test("numbers read as they do on the terminal", () => {

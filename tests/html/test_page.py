@@ -183,3 +183,12 @@ def test_filters_choose_what_is_in_it() -> None:
     assert "load_module" not in head["names"] and head["born"] >= 0
     whole = head_of(on_stdout("examples/insmod-foo-fail19.dat")[1])
     assert whole["n"] == 5_811 + 1 and 3 < head["n"] < 200 and head["n"] == sum(head["functions"]["n_calls"])
+
+
+def test_waiting_functions_are_known_to_the_page_and_no_share_is_of_them() -> None:
+    head = head_of(on_stdout("examples/insmod-foo-fail19.dat")[1])
+    functions = head["functions"]
+    assert [name for name, waits in zip(functions["name"], functions["waits"], strict=True) if waits] == ["schedule"]
+    work = [ns for ns, waits in zip(functions["self_ns"], functions["waits"], strict=True) if ns > 0 and not waits]
+    assert sum(work) == head["self_ns"]
+    assert [head["names"][i] for i in head["asleep"]] == ["schedule"], "schedule_timeout calls it"

@@ -15,8 +15,8 @@ from kfgraph.analyze.info import info
 from kfgraph.analyze.notice_counts import problems_in
 from kfgraph.analyze.top import NUMBERS, Top
 from kfgraph.analyze.why import Why
+from kfgraph.analyze.work import waiting_functions
 from kfgraph.kernel.errnos import errno_name
-from kfgraph.kernel.waiting import WAITING
 from kfgraph.model.spelling import spelt_out
 from kfgraph.render.details import loss_text
 from kfgraph.render.html import answer
@@ -81,14 +81,14 @@ def _about(report: Report) -> str:
 def _head(report: Report, labels: Sequence[int], node_of: Int32, origin_ns: int) -> dict[str, Any]:
     """What the page's program must know beside the columns."""
     tree, trace = report.call_tree.tree, report.call_tree.trace
-    n_functions = len(trace.symbols)
+    n_functions, waits = len(trace.symbols), waiting_functions(trace)
     chain = [int(node_of[step.row]) for step in report.why.chain if 0 <= step.row < len(node_of)]
     born = report.why.birth
     codes = np.unique(tree.error).tolist() if tree.has("error") else []
     return {
         "names": [spelt_out(tree.labels[label]) for label in labels],
         "tasks": [i for i, label in enumerate(labels) if label >= n_functions],
-        "asleep": [i for i, label in enumerate(labels) if tree.labels[label] in WAITING],
+        "asleep": [i for i, label in enumerate(labels) if label < n_functions and waits[label]],
         "losses": _losses(report.call_tree, origin_ns),
         "failed": report.why.has_failed,
         "born": int(node_of[born.step.row]) if born is not None and born.step.row >= 0 else -1,
@@ -102,7 +102,8 @@ def _head(report: Report, labels: Sequence[int], node_of: Int32, origin_ns: int)
 
 def _functions(top: Top) -> dict[str, list[Any]]:
     numbers = {name: getattr(top.numbers, name).tolist() for name in NUMBERS}
-    return {"name": [spelt_out(label) for label in top.labels], **numbers}
+    waits = [kind == "waiting" for kind in top.kinds]
+    return {"name": [spelt_out(label) for label in top.labels], "waits": waits, **numbers}
 
 
 def _losses(tree: CallTree, origin_ns: int) -> list[dict[str, Any]]:

@@ -10,22 +10,29 @@ export const COLUMNS = [
   ["n_errors", "Failed", COUNT], ["name", "Function", String],
 ];
 
-/** The rows in order of a column: numbers from the largest, unknown ones last, names from A. */
+/** The rows in order of a column: numbers from the largest, unknown ones last, names from A; behind all work, waiting. */
 export function sortedBy(functions, column, reversed = false) {
   const values = functions[column];
   const order = Array.from(values.keys());
   const compare = column === "name"
     ? (a, b) => (values[a] < values[b] ? -1 : values[a] > values[b] ? 1 : 0)
     : (a, b) => values[b] - values[a];
-  order.sort((a, b) => (reversed ? compare(b, a) : compare(a, b)) || a - b);
+  const waits = column === "name" ? [] : functions.waits ?? [];
+  const apart = (a, b) => Number(waits[a] ?? 0) - Number(waits[b] ?? 0);
+  order.sort((a, b) => apart(a, b) || (reversed ? compare(b, a) : compare(a, b)) || a - b);
   return order;
+}
+
+/** Each row's part of the self time at work; -1 where it is not known, and of waiting. */
+export function shares(functions, selfNs) {
+  return functions.self_ns.map((ns, i) => (ns < 0 || functions.waits[i] ? -1 : ns / Math.max(selfNs, 1)));
 }
 
 export class FunctionTable {
   constructor(page, host) {
     this.page = page;
     this.functions = page.head.functions;
-    this.functions.share = this.functions.self_ns.map((ns) => (ns < 0 ? -1 : ns / Math.max(page.head.self_ns, 1)));
+    this.functions.share = shares(this.functions, page.head.self_ns);
     const hasErrors = this.functions.n_errors.some((n) => n >= 0);
     this.columns = COLUMNS.filter(([name]) => name !== "n_errors" || hasErrors);
     this.by = "self_ns";
@@ -88,7 +95,7 @@ export class FunctionTable {
       const text = format(this.functions[name][at]);
       if (name === "name") {
         const button = el("button", { type: "button", class: "name", tabindex: "-1", title: "show its calls in the tree" }, text);
-        return el("div", { role: "gridcell", class: "cell name" }, button);
+        return el("div", { role: "gridcell", class: "cell name" }, button, this.functions.waits[at] ? " (waiting)" : "");
       }
       const cell = el("div", { role: "gridcell", class: `cell ${name}` });
       if (name === "share") {
