@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -49,10 +50,18 @@ def heeded():
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize("command", ["show", "top", "info"])
-def test_ctrl_c_during_any_import_says_nothing_and_is_130(command, trace, heeded) -> None:
+@pytest.mark.parametrize(
+    ("command", "places"),
+    # What a command imports first and last of all, the others share.
+    [
+        ("show", (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610)),
+        ("top", (5, 144, 233)),
+        ("info", (5, 144, 233)),
+    ],
+)
+def test_ctrl_c_during_any_import_says_nothing_and_is_130(command, places, trace, heeded) -> None:
     seen = set()
-    for n in [1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 120, 144, 180, 233, 300, 377, 450, 610]:
+    for n in places:
         done = subprocess.run(
             [sys.executable, "-c", AT_IMPORT, str(n), command, trace], capture_output=True, text=True, timeout=60
         )
@@ -65,13 +74,16 @@ def test_ctrl_c_during_any_import_says_nothing_and_is_130(command, trace, heeded
 
 def test_ctrl_c_in_the_first_moments(trace, heeded) -> None:
     """Before the first line of kfgraph runs, Python answers; from then on nothing is said."""
+    begin = time.monotonic()
+    subprocess.run([sys.executable, "-c", SCRIPT, "show", trace], capture_output=True, check=True)
+    whole = time.monotonic() - begin
     ours = 0
-    for i in range(25):
+    for i in range(12):
         with subprocess.Popen(
             [sys.executable, "-c", SCRIPT, "show", trace], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as child:
             try:
-                child.wait(i * 0.008)
+                child.wait(i * whole / 12)
             except subprocess.TimeoutExpired:
                 child.send_signal(signal.SIGINT)
             _, said = child.communicate(timeout=60)
@@ -81,7 +93,7 @@ def test_ctrl_c_in_the_first_moments(trace, heeded) -> None:
             continue  # in site, or in the search for kfgraph
         assert said == "" and child.returncode in (130, 0, -signal.SIGINT)
         ours += child.returncode == 130
-    assert ours >= 3
+    assert ours >= 1
 
 
 # Ctrl-C within a finalizer, n of them in a row, and then a long wait in place of the command.
@@ -166,7 +178,7 @@ def test_a_full_disk_is_one_line(words, trace) -> None:
     assert (done.returncode, done.stderr) == (3, b"kfgraph: No space left on device\n")
 
 
-@pytest.mark.parametrize("mib", [20, 30, 45, 60, 80, 100, 120, 140, 160, 170, 175, 180, 190, 220, 260, 320, 400])
+@pytest.mark.parametrize("mib", [30, 60, 100, 140, 170, 180, 190, 220, 260, 400])
 def test_too_little_memory_for_an_import_is_no_bug(mib, trace, tmp_path) -> None:
     text = tmp_path / "r.txt"
     text.write_text(report_text(trace_of([call("f", 1_000)])))
