@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 HOT := $(shell sed -n 's/.*"\(src\/.*\.py\)".*/\1/p' setup.py)
 export PYTHON
 
-.PHONY: help demo test test-kernels lint bench mutants transcript notices packages venv clean
+.PHONY: help demo test test-kernels lint bench mutants distributions transcript notices packages venv clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -32,6 +32,9 @@ bench: venv  ## speed and memory beside trace-cmd report, on this machine
 mutants: venv  ## small faults put into the code, one at a time: do the tests notice? (hours)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cosmic-ray>=8.3' 'coverage>=7.10'
 	$(BIN)/python scripts/mutants.py $(ARGS)
+
+distributions:  ## build wheel and sdist; use them in empty environments, with the oldest and the newest dependencies
+	scripts/distributions.sh
 
 transcript: venv  ## make the transcripts in README.md anew, by a run in a guest
 	scripts/packages.sh guest

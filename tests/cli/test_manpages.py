@@ -78,7 +78,7 @@ def test_the_installed_package_has_them(repository: Path, tmp_path: Path) -> Non
     pytest.importorskip("setuptools", minversion="77", reason="extra: setuptools before 77 knows no SPDX licence")
     argv = [sys.executable, "setup.py", "-q", "build", "--build-base", str(tmp_path / "build"), "install_data"]
     code = f"import sys; sys.argv = {['setup.py', *argv[2:], '--install-dir', str(tmp_path / 'out')]}\n"
-    code += "for name in ('numpy', 'typer', 'rich', 'click'): sys.modules[name] = None\n"
+    code += "for name in ('numpy', 'typer', 'rich', 'click', 'Cython'): sys.modules[name] = None\n"
     code += "__file__ = 'setup.py'; exec(open('setup.py').read())"
     subprocess.run([sys.executable, "-c", code], cwd=repository, check=True, capture_output=True)
     made = {path.name: path.read_text() for path in (tmp_path / "out" / "share" / "man" / "man1").iterdir()}

@@ -46,17 +46,17 @@ def failed_calls(trace: Trace, lanes: Sequence[int] | None = None) -> list[Faile
 def _judged(calls: Sequence[SystemCall], codes: dict[int, int]) -> list[Failed]:
     """The calls that failed, from the last to the first: what came after each is known by then."""
     failed: list[Failed] = []
-    later = _Later()
+    successes = _Successes()
     for call in reversed(calls):
         if call.error:
-            failed.append(Failed(call, _judge(call, later, codes)))
+            failed.append(Failed(call, _judge(call, successes, codes)))
         else:
-            later.add(call)
+            successes.add(call)
     failed.reverse()
     return failed
 
 
-class _Later:
+class _Successes:
     """What succeeded after the call at hand, task by task."""
 
     def __init__(self) -> None:
@@ -124,17 +124,17 @@ def _lanes(trace: Trace) -> list[int]:
     return [lane for lane, task in enumerate(trace.tasks.tasks) if task.pid != 0]
 
 
-def _judge(call: SystemCall, later: _Later, codes: dict[int, int]) -> str:
+def _judge(call: SystemCall, successes: _Successes, codes: dict[int, int]) -> str:
     usual = _usual(call)
     if usual:
         return usual
     if codes.get(call.lane) == 0:
         return _TASK_SUCCEEDED
-    if call.name in ("execve", "execveat") and (call.lane, call.name) in later.executed:
+    if call.name in ("execve", "execveat") and (call.lane, call.name) in successes.executed:
         return _FOUND_LATER
     if looks_a_path_up(call.name):
-        found = call.path is not None and (call.lane, PurePosixPath(call.path).name) in later.found
+        found = call.path is not None and (call.lane, PurePosixPath(call.path).name) in successes.found
         return _FOUND_LATER if found else ""
-    if call.text and (call.lane, call.name, call.path, call.text) in later.succeeded:
+    if call.text and (call.lane, call.name, call.path, call.text) in successes.succeeded:
         return _SUCCEEDED_LATER
     return ""
