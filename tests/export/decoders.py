@@ -257,11 +257,60 @@ def mermaid(data: bytes) -> Graph:
     return Graph(+own, edges)
 
 
+def firefox(data: bytes) -> Counter[Stack]:
+    """Checks what the processed profile format asks for: columns of one length, indices into their tables."""
+    profile = json.loads(data)
+    meta = profile["meta"]
+    assert {"interval", "startTime", "processType", "product", "stackwalk", "version", "markerSchema"} <= meta.keys()
+    assert meta["preprocessedProfileVersion"] == 47 and profile["libs"] == []
+    assert any(category["color"] == "grey" for category in meta["categories"])
+    found: Counter[Stack] = Counter()
+    ids = [(thread["pid"], thread["tid"]) for thread in profile["threads"]]
+    assert len(set(ids)) == len(ids) and all(isinstance(pid, str) for pid, _ in ids)
+    for thread in profile["threads"]:
+        assert {"processType", "processStartupTime", "registerTime", "pausedRanges", "isMainThread"} <= thread.keys()
+        for name, columns in _FIREFOX_TABLES.items():
+            table = thread[name]
+            assert columns | {"length"} == table.keys() - {"weightType"}, name
+            assert {len(table[column]) for column in columns} == {table["length"]}, name
+        samples, stacks, frames, funcs = (
+            thread[name] for name in ("samples", "stackTable", "frameTable", "funcTable")
+        )
+        strings = thread["stringArray"]
+        assert samples["weightType"] == "tracing-ms"
+        paths: list[Stack] = []
+        for i, (frame, prefix) in enumerate(zip(stacks["frame"], stacks["prefix"], strict=True)):
+            assert prefix is None or 0 <= prefix < i
+            assert 0 <= stacks["category"][i] < len(meta["categories"]) and stacks["subcategory"][i] == 0
+            name = strings[funcs["name"][frames["func"][frame]]]
+            task = () if thread["name"] == "selected calls" else (thread["name"],)
+            paths.append((*(task if prefix is None else paths[prefix]), name))
+        at = 0.0
+        for stack, time, weight in zip(samples["stack"], samples["time"], samples["weight"], strict=True):
+            assert time >= at and weight > 0
+            at = time
+            found[paths[stack]] += round(weight * 1e6)
+    return found
+
+
+_FIREFOX_TABLES = {
+    "samples": {"stack", "time", "weight"},
+    "markers": {"data", "name", "startTime", "endTime", "phase", "category"},
+    "stackTable": {"frame", "prefix", "category", "subcategory"},
+    "frameTable": {
+        "address", "inlineDepth", "category", "subcategory", "func", "nativeSymbol", "innerWindowID", "implementation",
+        "line", "column",
+    },
+    "funcTable": {"name", "isJS", "relevantForJS", "resource", "fileName", "lineNumber", "columnNumber"},
+    "resourceTable": {"lib", "name", "host", "type"},
+    "nativeSymbols": {"libIndex", "address", "name", "functionSize"},
+}  # fmt: skip
+
 GRAPHS: dict[str, Callable[[bytes], Graph]] = {"callgrind": callgrind, "dot": dot, "mermaid": mermaid}
 CALLS: dict[str, Callable[[bytes], list[Slice]]] = {
     "chrome": chrome, "speedscope": speedscope, "csv": csv_rows, "json": json_lines,
     "perfetto": perfetto, "parquet": parquet,
 }  # fmt: skip
-STACKS: dict[str, Callable[[bytes], Counter[Stack]]] = {"folded": folded, "pprof": pprof}
+STACKS: dict[str, Callable[[bytes], Counter[Stack]]] = {"folded": folded, "pprof": pprof, "firefox": firefox}
 ON_TRACKS = ("chrome", "speedscope", "perfetto")
 """Formats whose slices must nest."""

@@ -23,7 +23,8 @@ IDLE = options.IDLE
 
 Format = Annotated[
     Literal[
-        "folded", "chrome", "speedscope", "perfetto", "callgrind", "pprof", "dot", "mermaid", "parquet", "csv", "json"
+        "folded", "chrome", "speedscope", "perfetto", "firefox", "callgrind", "pprof", "dot", "mermaid", "parquet",
+        "csv", "json",
     ] | None,
     Option(("--format", "-f"), "The format. Default: as the name of FILE ends."),
 ]

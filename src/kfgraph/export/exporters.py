@@ -56,6 +56,7 @@ EXPORTERS = (
     Exporter("chrome", (".json", ".chrome.json"), True, CALLS, "chrome:write_chrome", "Perfetto, chrome://tracing"),
     Exporter("speedscope", (".speedscope.json",), True, CALLS, "speedscope:write_speedscope", "speedscope"),
     Exporter("perfetto", (".pftrace", ".perfetto-trace"), False, CALLS, "perfetto:write_perfetto", "Perfetto"),
+    Exporter("firefox", (".firefox.json",), True, STACKS, "firefox:write_firefox", "the Firefox Profiler"),
     Exporter("callgrind", (".callgrind", ".callgrind.out"), True, STACKS, "callgrind:write_callgrind", "KCachegrind"),
     Exporter("pprof", (".pprof", ".pb"), False, STACKS, "pprof:write_pprof", "pprof"),
     Exporter("dot", (".dot", ".gv"), True, STACKS, "graphs:write_dot", "Graphviz", prunes=True),
