@@ -26,11 +26,10 @@ class HotPath:
 
 
 def hot_paths(
-    selection: Selection, key: npt.NDArray[np.int32], *, ends: npt.NDArray[np.bool_] | None = None, limit: int = 5
-) -> list[HotPath]:
-    """The ``limit`` chains with the most self time, the heaviest first; equal ones in table order.
-
-    ``ends`` says of each key whether a chain may end with it (None: with any).
+    selection: Selection, key: npt.NDArray[np.int32], *, apart: npt.NDArray[np.bool_], limit: int = 5
+) -> tuple[list[HotPath], list[HotPath]]:
+    """The ``limit`` chains with the most self time, the heaviest first, equal ones in table order; and those that end
+    with a key which is ``apart`` (few calls), as many of them.
 
     ``key`` gives each row of the CallTable its function, a number from 0. Calls with the same chain of
     keys from the selection's root down are one path. A path without known self time is none.
@@ -38,11 +37,11 @@ def hot_paths(
     rows = _rows(selection)
     n = len(key) if rows is None else len(rows)
     if not n or limit < 1:
-        return []
+        return [], []
     path = path_hashes(selection, key)
     self_ns = selection.self_ns if rows is None else selection.self_ns[rows]
-    if ends is not None and not ends.all():
-        self_ns = np.where(ends[key if rows is None else key[rows]], self_ns, 0)
+    some_apart = bool(apart.any())
+    keys = key if rows is None or not some_apart else key[rows]
     # Millions of calls, a handful of paths: a bucket's sum bounds each path in it, so that only the
     # heaviest buckets have to be taken apart.
     n_buckets = 1 << max(_LEAST_BITS, min(n.bit_length() - 2, _MOST_BITS))
@@ -50,9 +49,25 @@ def hot_paths(
     def bucket(part: slice) -> npt.NDArray[np.int32]:
         return (path[part] & np.uint64(n_buckets - 1)).astype(np.int32)
 
+    def made(found: list[tuple[int, int, int]]) -> list[HotPath]:
+        at = [i if rows is None else int(rows[i]) for i, _, _ in found]
+        return [
+            HotPath(_chain(selection, key, row), n_calls, path_ns)
+            for row, (_, path_ns, n_calls) in zip(at, found, strict=True)
+        ]
+
     bucket_ns = np.zeros(n_buckets, np.int64)
+    set_apart = [np.zeros(0, np.intp)]
     for part in _parts(n):
-        np.add.at(bucket_ns, bucket(part), np.maximum(self_ns[part], 0))
+        own_ns = np.maximum(self_ns[part], 0)
+        if some_apart:
+            here = np.flatnonzero(apart[keys[part]])
+            own_ns[here] = 0
+            set_apart.append(part.start + here)
+        np.add.at(bucket_ns, bucket(part), own_ns)
+    others = np.concatenate(set_apart)
+    of_others = _take_apart(others, path[others], np.maximum(self_ns[others], 0))
+    beside = made([one for one in of_others[:limit] if one[1] > 0])
     heaviest = np.flatnonzero(bucket_ns)
     heaviest = heaviest[np.argsort(-bucket_ns[heaviest], kind="stable")]
     n_taken = 4 * limit
@@ -60,15 +75,13 @@ def hot_paths(
         taken = np.zeros(n_buckets, np.bool_)
         taken[heaviest[:n_taken]] = True
         some = np.concatenate([part.start + np.flatnonzero(taken[bucket(part)]) for part in _parts(n)])
+        if some_apart:
+            some = some[~apart[keys[some]]]
         found = _take_apart(some, path[some], np.maximum(self_ns[some], 0))
         best = [one for one in found[:limit] if one[1] > 0]
         all_taken = n_taken >= len(heaviest)
         if all_taken or (len(best) == limit and best[-1][1] > bucket_ns[heaviest[n_taken]]):
-            at = [i if rows is None else int(rows[i]) for i, _, _ in best]
-            return [
-                HotPath(_chain(selection, key, row), n_calls, path_ns)
-                for row, (_, path_ns, n_calls) in zip(at, best, strict=True)
-            ]
+            return made(best), beside
         n_taken *= 4
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kfgraph.analyze.aggregate import Aggregate, aggregate, of_one_key
 from kfgraph.analyze.filters import Filters
-from kfgraph.analyze.hotpath import hot_paths
+from kfgraph.analyze.hotpath import HotPath, hot_paths
 from kfgraph.analyze.owncost import LABEL, OwnCost
 from kfgraph.analyze.select import Selection, select
 from kfgraph.analyze.work import waiting_functions
@@ -258,13 +258,13 @@ def top(
         row = vars(of_one_key(selection.own_cost.ns))
         numbers = {name: np.append(column, row[name]) for name, column in numbers.items()}
 
-    def paths(which: npt.NDArray[np.bool_], of_ns: int) -> tuple[Path, ...]:
-        found = hot_paths(selection, by_function, ends=which[functions], limit=n_paths)
+    def paths(found: list[HotPath], of_ns: int) -> tuple[Path, ...]:
         return tuple(
             Path(tuple(symbols.label(functions[k]) for k in one.keys), one.n_calls, one.self_ns, one.self_ns / of_ns)
             for one in found
         )
 
+    at_work, waited = hot_paths(selection, by_function, apart=waits[functions], limit=n_paths)
     return Top(
         by=by,
         group=group,
@@ -273,8 +273,8 @@ def top(
         modules=tuple(modules),
         kinds=tuple(kinds),
         numbers=Aggregate(**numbers),
-        hot_paths=paths(~waits, self_ns),
-        waiting_paths=paths(waits, waiting_ns) if waiting_ns else (),
+        hot_paths=paths(at_work, self_ns),
+        waiting_paths=paths(waited, waiting_ns),
         n_calls=n_calls,
         n_unfinished=int(sums.n_unfinished.sum()),
         n_self_unknown=n_self_unknown,

@@ -20,6 +20,6 @@ def waiting_functions(trace: Trace) -> Bool:
     for inner, around in CLASSES:
         is_inner, is_around = (np.array([name in some for name in names], np.bool_) for some in (inner, around))
         found |= is_inner
-        if is_around.any() and not is_inner[trace.calls.func].any():
+        if is_around.any() and not (is_inner.any() and is_inner[trace.calls.func].any()):
             found |= is_around
     return found
