@@ -309,7 +309,7 @@ def merged(tree: TreeTable) -> TreeTable:
 
 
 def merged_paths(tree: TreeTable) -> tuple[TreeTable, Int64]:
-    """(``tree`` merged, the node in it of each node of ``tree``)."""
+    """(``tree`` merged, the first node of ``tree`` that is part of each of its nodes)."""
     n = len(tree)
     if not n:
         return tree, np.zeros(0, np.int64)
@@ -317,13 +317,13 @@ def merged_paths(tree: TreeTable) -> tuple[TreeTable, Int64]:
     n_nodes = len(first)
     floor_ns = SUM.into(np.zeros(n_nodes, np.int64), tree.floor_ns, node)
     order, size = preorder(parent, level, floor_ns, first)
-    new = np.empty(n_nodes, np.int64)
-    new[order] = np.arange(n_nodes)
+    new = np.empty(n_nodes, np.int32)
+    new[order] = np.arange(n_nodes, dtype=np.int32)
     is_rest = np.ones(n, np.bool_)
     is_rest[first] = False
     table = tree.join(
         first[order],
-        np.flatnonzero(is_rest),
+        np.flatnonzero(is_rest).astype(np.int32),
         new[node[is_rest]],
         parent=np.where(parent < 0, -1, new[parent])[order].astype(np.int32),
         end=(np.arange(n_nodes) + size[order]).astype(np.int32),
@@ -331,4 +331,4 @@ def merged_paths(tree: TreeTable) -> tuple[TreeTable, Int64]:
         row=np.full(n_nodes, -1, np.int32),
         **{name: column[order] for name, column in merged_columns(tree, node, n_nodes).items()},
     )
-    return table, new[node]
+    return table, first[order]

@@ -128,24 +128,25 @@ def preorder(parent: Int64, level: Int64, weight: Int64, first: Int64) -> tuple[
     return order, size
 
 
-def same_paths(parent: Int32, level: Int16, label: Int32, n_labels: int) -> tuple[Int64, Int64, Int64, Int64]:
+def same_paths(parent: Int32, level: Int16, label: Int32, n_labels: int) -> tuple[Int32, Int64, Int64, Int64]:
     """Nodes with the same labels from a root down as one.
 
     Returns (the number of each node among the new ones, their parents, their levels, the first node of each): the new
     ones stand level by level.
     """
     n = len(parent)
-    node = np.zeros(n, np.int64)
+    node = np.zeros(n, np.int32)
     parents: list[Int64] = [np.zeros(0, np.int64)]
     levels: list[Int64] = [np.zeros(0, np.int64)]
     n_nodes = 0
     for group in reversed(by_level(np.arange(n, dtype=np.int32), level)):
-        above = np.where(parent[group] < 0, -1, node[parent[group]])
+        above = np.where(parent[group] < 0, -1, node[parent[group]]).astype(np.int64)
         keys, inverse = np.unique((above + 1) * n_labels + label[group], return_inverse=True)
         node[group] = n_nodes + inverse
         parents.append((keys // n_labels - 1).astype(np.int64))
         levels.append(np.full(len(keys), level[group[0]], np.int64))
         n_nodes += len(keys)
     first = np.full(n_nodes, n, np.int64)
-    np.minimum.at(first, node, np.arange(n))
+    # The last assignment counts.
+    first[node[::-1]] = np.arange(n - 1, -1, -1, dtype=np.int32)
     return node, np.concatenate(parents), np.concatenate(levels), first

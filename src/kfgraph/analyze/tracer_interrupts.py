@@ -33,13 +33,16 @@ def stacks(trace: Trace, **filters: Unpack[Filters]) -> Stacks:
     their callers': they are children of the task, or roots.
     """
     whole = call_tree(trace, **filters)
+    selection, matches, none, by_task = whole.selection, whole.matches, whole.nth[:0], whole.by_task
     tree, n_moved = beside(whole.tree)
-    table, node_of = merged_paths(tree)
-    context = np.append(trace.calls.context, np.uint8(0))[tree.row]
+    # Of several trees of all calls only one is needed at a time.
+    del whole
+    table, first = merged_paths(tree)
+    row = tree.row[first]
+    context = np.where(row >= 0, trace.calls.context[row] if len(trace.calls) else 0, 0)
     interrupt = (context > 0) & (context != UNKNOWN_CONTEXT)
-    _, first = np.unique(node_of, return_index=True)
-    merged = CallTree(trace, table, whole.selection, whole.matches, whole.nth[:0], whole.by_task, True)
-    return Stacks(merged, interrupt[first], n_moved)
+    merged = CallTree(trace, table, selection, matches, none, by_task, True)
+    return Stacks(merged, interrupt, n_moved)
 
 
 def beside(tree: TreeTable) -> tuple[TreeTable, int]:

@@ -38,7 +38,7 @@ def error_columns(trace: Trace, rows: Int32 | slice) -> Columns:
     return {name: column[rows] for name, column in out.items()}
 
 
-def merged_columns(tree: TreeTable, node: Int64, n_nodes: int) -> Columns:
+def merged_columns(tree: TreeTable, node: Int32 | Int64, n_nodes: int) -> Columns:
     """The columns of errors of a tree in which node i of ``tree`` becomes part of ``node[i]``.
 
     ``n_errors`` counts the calls that failed, ``error`` is what most of them returned (of equally many the
