@@ -12,8 +12,13 @@ compared, one branch is saved.
 from __future__ import annotations
 
 import argparse
+import atexit
+import functools
 import json
 import re
+import shutil
+import tarfile
+import tempfile
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +36,30 @@ from kfgraph.model.trace import Trace
 TRUTHS = Path(__file__).resolve().parent.parent / "tests" / "why" / "everyday" / "truths.json"
 FIXTURES = Path(__file__).resolve().parent.parent / "tests" / "why" / "fixtures"
 MODULES = Path(__file__).resolve().parent.parent / "tests" / "why" / "modules"
+MORE = MODULES.parent / "more_modules"
+"""Modules that were written after the rules, and their recordings (more-KERNEL), to see how these do on others."""
+
+
+@functools.cache
+def recordings(folder: Path) -> Path:
+    """``folder``; where it is packed (FOLDER.tar.xz), a temporary folder with what is in it."""
+    packed = folder.with_name(f"{folder.name}.tar.xz")
+    if folder.is_dir() or not packed.exists():
+        return folder
+    there = Path(tempfile.mkdtemp(prefix="kfgraph-recordings-"))
+    atexit.register(shutil.rmtree, there, ignore_errors=True)
+    with tarfile.open(packed) as tar:
+        for member in tar.getmembers():
+            content = tar.extractfile(member)
+            assert content is not None and "/" not in member.name
+            (there / member.name).write_bytes(content.read())
+    return there
+
+
+def kernels(fixtures: Path = FIXTURES) -> list[Path]:
+    """The folders of recordings of the modules of MODULES, packed or not."""
+    names = {path.name.removesuffix(".tar.xz") for path in fixtures.iterdir() if path.is_dir() or path.suffix == ".xz"}
+    return [fixtures / name for name in sorted(names) if not name.startswith("more-")]
 
 
 @dataclass(frozen=True)
@@ -176,14 +205,14 @@ def without_values(trace: Trace) -> Trace:
 def main() -> None:
     """Score and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("traces", type=Path, nargs="*", default=sorted(f for f in FIXTURES.iterdir() if f.is_dir()))
+    parser.add_argument("traces", type=Path, nargs="*", default=kernels())
     parser.add_argument("--modules", type=Path, default=MODULES)
     parser.add_argument("--ko", type=Path, help="where the .ko files are: they name functions of vanished modules")
     parser.add_argument("--everyday", action="store_true", help="TRACES are of everyday.sh and passing.sh")
     parser.add_argument("--no-values", action="store_true", help="score as if no return values were recorded")
     arguments = parser.parse_args()
     for folder in arguments.traces:
-        files = sorted(folder.glob("*.dat"))
+        files = sorted(recordings(folder).glob("*.dat"))
         if arguments.everyday:
             for one in map(score_everyday, files):
                 print(f"{one.name:22} {one.verdict:15} {one.said}")

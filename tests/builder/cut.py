@@ -152,7 +152,8 @@ def kept_rows(
 
 
 def rewrite(
-    source: Path, take: Callable[[int, Record], Hashable], *, names: Trace, named: bool = True, btf: bytes = b""
+    source: Path, take: Callable[[int, Record], Hashable], *, names: Trace, named: bool = True, btf: bytes = b"",
+    compression: str = "zstd",
 ) -> dict[Hashable, bytes]:
     """The records of ``source`` in as many files as ``take`` (place of the CPU, record) names: False for none of them.
 
@@ -186,7 +187,7 @@ def rewrite(
         symbols = _symbols(contents, part.addresses, names if named else None)
         extra = _extra(contents, buffer, events, part.used, part.pids, symbols, names, btf)
         cpus = [cpu for cpu in part.cpus if cpu.pages()]
-        found[which] = trace_dat(kernel, cpus, symbols={}, extra=extra, compression="zstd", small=True)
+        found[which] = trace_dat(kernel, cpus, symbols={}, extra=extra, compression=compression, small=True)
     return found
 
 

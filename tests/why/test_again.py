@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+import kfgraph
 from builder.tables import Call, call, trace_of
 from kfgraph.analyze.again import functions_to_probe
 from kfgraph.analyze.why import Why, why
@@ -52,6 +54,14 @@ def test_an_answer_that_needs_nothing_names_none() -> None:
     assert answer.birth is not None and answer.birth.exact
     assert functions_to_probe(answer) == ()
     assert functions_to_probe(why(trace_of([call("f", retval=0)]))) == ()
+
+
+def test_a_filter_that_may_have_refused_the_call_is_asked() -> None:
+    """On a kernel without return values: what the filter returns says whether it did."""
+    answer = why(kfgraph.load(Path(__file__).parent / "everyday" / "fixtures" / "6.1" / "seccomp.dat"))
+    assert answer.row < 0 and answer.has_failed
+    assert functions_to_probe(answer) == ("__seccomp_filter",)
+    assert functions_to_probe(answer, without=["__seccomp_filter"]) == ()
 
 
 def test_hot_functions_and_those_of_the_commands_modules_are_left_out() -> None:

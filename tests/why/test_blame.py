@@ -298,6 +298,19 @@ def test_an_untyped_register_whose_lowest_byte_is_zero_may_hold_false(
     assert (found.birth.step.function, found.birth.sure) == (blamed, sure)
 
 
+def test_null_that_the_caller_had_got_before_and_went_on_is_no_failure() -> None:
+    """link_path_walk: step_into's NULL means that there is no symbolic link to follow."""
+    told = {"foo_walk": INT, "foo_into": POINTER}
+    one, two = call("foo_into", retval=0), call("foo_mark", retval=7)
+    found = answer(call("foo_walk", 5, one, two, call("foo_into", retval=0), retval=error(20)), types=told)
+    assert (found.birth.step.function, found.birth.sure) == ("foo_walk", False)
+    assert found.doubts == ("foo_into returned NULL last, which may be the cause",)
+    found = answer(call("foo_walk", 5, two, call("foo_into", retval=0), retval=error(20)), types=told)
+    assert found.birth.step.function == "foo_into"
+    memory = answer(call("foo_walk", 5, one, two, call("foo_into", retval=0), retval=error(12)), types=told)
+    assert memory.birth.step.function == "foo_into"
+
+
 def test_what_failed_before_something_unrecorded_is_not_joined() -> None:
     tree = call("foo_init", 5, call("foo_led", retval=error(5)), call("foo_register"), retval=error(22))
     found = answer(tree)

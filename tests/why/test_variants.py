@@ -14,12 +14,12 @@ sys.path.append(str(Path(__file__).resolve().parent))
 
 import variants
 
-KERNELS = sorted(folder.name for folder in variants.FIXTURES.iterdir() if folder.is_dir())
+KERNELS = [folder.name for folder in variants.kernels()]
 
 
 @pytest.fixture(scope="module")
 def originals() -> dict[str, list[variants.Case]]:
-    return {kernel: list(variants.cases(variants.FIXTURES / kernel)) for kernel in KERNELS}
+    return {folder.name: list(variants.cases(folder)) for folder in variants.kernels()}
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from blame import FIXTURES, MODULES, Truth, judge
+from blame import MODULES, Truth, judge, kernels, recordings
 
 import kfgraph
 from builder.tables import Call, trace_of
@@ -69,7 +69,7 @@ class Types:
 
 def cases(folder: Path) -> Iterator[Case]:
     """The failing recordings of a folder, their failing call alone."""
-    for file in sorted(folder.glob("*.dat")):
+    for file in sorted(recordings(folder).glob("*.dat")):
         if "." in file.stem:
             continue
         truth = Truth.read(MODULES / f"{file.stem}.c")
@@ -312,7 +312,7 @@ def verdict(case: Case, *, values: bool = True) -> tuple[str, str]:
 def main() -> None:
     """Score and print what is not right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("traces", type=Path, nargs="*", default=sorted(f for f in FIXTURES.iterdir() if f.is_dir()))
+    parser.add_argument("traces", type=Path, nargs="*", default=kernels())
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--no-values", action="store_true")

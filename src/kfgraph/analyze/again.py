@@ -7,11 +7,12 @@ from collections.abc import Collection
 import numpy as np
 
 from kfgraph.analyze.outcomes import Outcomes
-from kfgraph.analyze.why import Why
+from kfgraph.analyze.why import SECCOMP_FILTER, Why
 from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.kernel.loader import MAX_PROBES, NOT_WORTH_A_PROBE
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.kernel.unwinding import decides_nothing, gives_back, plain
+from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import UNKNOWN_CONTEXT
 from kfgraph.model.trace import Trace
 
@@ -29,6 +30,8 @@ def functions_to_probe(
     what these called. Names as the kernel has them; ``without`` are left out.
     """
     row = answer.chain[-1].row if answer.chain else answer.row
+    if row < 0 and answer.failure is not None:
+        return tuple(name for name in _filters(answer) if name not in without)[:limit]
     if row < 0 or not answer.has_failed or (answer.birth is not None and answer.birth.exact):
         return ()
     trace = answer.trace
@@ -55,6 +58,15 @@ def functions_to_probe(
         if _tells(trace, seen, at, name, loaded):
             found[name] = None
     return tuple(found)
+
+
+def _filters(answer: Why) -> list[str]:
+    """The seccomp filter that ran for a call that had no handler: its value says whether it refused the call."""
+    trace, failure = answer.trace, answer.failure
+    assert failure is not None
+    begin, end = np.searchsorted(trace.calls.lane, [failure.lane, failure.lane + 1]).tolist()
+    names = (trace.symbols.names[code] for code in distinct(trace.calls.func[begin:end]).tolist())
+    return [name for name in names if plain(name) == SECCOMP_FILTER]
 
 
 def _tells(trace: Trace, seen: Outcomes, row: int, name: str, loaded: set[str]) -> bool:

@@ -294,6 +294,10 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
             continue
         if unknown_after:
             break
+        if kind is Kind.NULL and -error != ENOMEM and _went_on_after(seen, children, kinds, i):
+            asked = child if not passed else asked
+            passed = passed or name  # it returned NULL twice: the caller went on after the first
+            continue
         # A refusal comes of false; another error if true would have said that all is well.
         disapproved = seen.typed(child) and unwinding.approves(name) and not passed
         denied = kind is Kind.FALSE and (-error in (EPERM, EACCES) or disapproved)
@@ -333,9 +337,15 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
     if zero >= 0 and not first and -error in _OF_NOTHING:
         return _of_zero(seen, zero, error)
     if asked >= 0 and not first:
-        doubt = (f"{seen.name(asked)} returned false last, which may be the cause",)
+        doubt = (f"{seen.name(asked)} returned {seen.value_text(asked)} last, which may be the cause",)
         return _Step(sure=False, doubts=doubt, candidates=(asked,))
     return _Step(first=first, candidates=candidates)
+
+
+def _went_on_after(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], i: int) -> bool:
+    """Whether the caller got the same of this function more than once: it went on after the first."""
+    name = seen.name(children[i])
+    return sum(kinds[j] is kinds[i] and seen.name(children[j]) == name for j in range(len(children))) > 1
 
 
 def _of_zero(seen: Outcomes, zero: int, error: int) -> _Step:

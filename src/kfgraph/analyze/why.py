@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MAX_EARLIER = 4
 """So many earlier return values of the same function are shown."""
-_FILTER = "__seccomp_filter"
+SECCOMP_FILTER = "__seccomp_filter"
 _LOADS = ("finit_module", "init_module")
 
 
@@ -245,7 +245,7 @@ def _without_handler(trace: Trace, seen: Outcomes, call: SystemCall, failed: Seq
     """A call that failed though nothing ran for it: a seccomp filter may have refused it."""
     calls = trace.calls
     begin, end = np.searchsorted(calls.lane, [call.lane, call.lane + 1]).tolist()
-    codes = trace.symbols.codes_where(plain(name) == _FILTER for name in trace.symbols.names)
+    codes = trace.symbols.codes_where(plain(name) == SECCOMP_FILTER for name in trace.symbols.names)
     filters = np.flatnonzero(np.isin(calls.func[begin:end], codes)) + begin
     refused = [row for row in filters.tolist() if seen.known(row) and seen.raw(row) & 0xFFFFFFFF == 0xFFFFFFFF]
     if refused:
