@@ -227,6 +227,17 @@ NOTICES: dict[str, NoticeKind] = {
         "incomplete",
         "{file} names processes that are not in this trace: it is unknown which calls belong to the command",
     ),
+    "companion-missing": NoticeKind(
+        "incomplete",
+        "kfgraph recorded this file, and {file} is missing: return values, names in an unloaded module and which calls "
+        "are the command's are not known",
+    ),
+    "companion-missing:cost": NoticeKind(
+        "incomplete",
+        "kfgraph recorded this file, and {file} is missing: return values, names in an unloaded module and which calls "
+        "are the command's are not known; if a module was loaded, what it took to set return probes is in the self "
+        "time of notifier calls",
+    ),
     "leftover-files": NoticeKind(
         "incomplete",
         "the recorder did not finish this file: the data of {n_files} per-CPU files beside it was read",

@@ -339,9 +339,9 @@ def test_system_calls_take_as_long_as_without_it() -> None:
     record = to_dict(trace, found[0])
     assert (record["duration_ns"], record["total_ns"]) == (9_767, 167)
     said = f"{LABEL} took ≤ 9.600 us in 1 system call, in no time above"
-    assert [text.plain for text in own_cost_line(found)] == [said]
+    assert [text.plain for text in own_cost_line(found, trace)] == [said]
     assert said in [text.plain for text in SystemCallsView(trace, found).lines(80)]
-    assert list(own_cost_line(found[1:])) == []
+    assert list(own_cost_line(found[1:], trace)) == []
 
 
 def test_info_counts_it_apart() -> None:

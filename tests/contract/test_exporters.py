@@ -172,7 +172,8 @@ def whole(example: str) -> Trace:
     """Without what filters leave out by themselves."""
     trace = load(REPOSITORY / "examples" / example)
     flags = trace.calls.flags & ~np.uint32(Flag.PRE_EXEC)
-    return replace(trace, calls=trace.calls.with_columns(flags=flags), command_lanes=None, companion=None)
+    calls = trace.calls.with_columns(flags=flags)
+    return replace(trace, calls=calls, command_lanes=None, companion=None, probed=frozenset())
 
 
 @EACH

@@ -32,14 +32,16 @@ def test_callgrind_annotate_finds_the_same_times(program, tmp_path) -> None:
     expected: Counter[str] = Counter()
     for stack, ns in stack_times(load(EXAMPLE)).items():
         expected[stack[-1]] += ns
-    assert len(found) == 416 and found == expected
+    # The times of these are what it took to set probes.
+    assert expected.pop("blocking_notifier_call_chain") + expected.pop("blocking_notifier_call_chain_robust") > 5e8
+    assert len(found) == 414 and found == expected
 
 
 def test_graphviz_draws_it(program, tmp_path) -> None:
     dot = program("dot", "graphviz")
     code, out, err = kfgraph("export", EXAMPLE, "-f", "dot", "--min", "5%")
     assert code == 0
-    assert re.fullmatch(r"kfgraph: \d+ functions and \d+ edges with less than 30\.\d+ ms left out \(--min 0\)\n", err)
+    assert re.fullmatch(r"kfgraph: \d+ functions and \d+ edges with less than 2\.948 ms left out \(--min 0\)\n", err)
     done = subprocess.run([dot, "-Tsvg"], input=out, capture_output=True, text=True)
     assert done.returncode == 0 and "<svg" in done.stdout and "load_module" in done.stdout
     assert "load_module" in out and "find_sec" not in out

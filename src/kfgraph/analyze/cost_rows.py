@@ -20,10 +20,11 @@ class UnseenCost(NamedTuple):
 
     n_calls: int
     at_most_ns: int
+    label: str
 
 
-def with_own_cost(folded: Folded, options: FoldOptions) -> tuple[Folded, UnseenCost | None]:
-    """``folded`` with rows for the costs, and what of them has none.
+def with_own_cost(folded: Folded, options: FoldOptions, label: str) -> tuple[Folded, UnseenCost | None]:
+    """``folded`` with rows for the costs, named ``label``, and what of them has none.
 
     A row stands below its call; where that is folded away, between the callees of the nearest caller that shows,
     and names the call.
@@ -44,14 +45,14 @@ def with_own_cost(folded: Folded, options: FoldOptions) -> tuple[Folded, UnseenC
             costs[place] = -1 if -1 in (before, cost) else before + cost
     # Of two in one place the inner one comes first.
     places = sorted(costs, key=lambda place: (place[0], -int(tree.level[place[1]]), place))
-    details = tuple(OwnCostDetail(tree.labels[label] if label >= 0 else "") for _, _, label in places)
+    details = tuple(OwnCostDetail(tree.labels[code] if code >= 0 else "", label) for _, _, code in places)
     at, inside = (np.array([place[i] for place in places], np.int32) for i in (0, 1))
     folded = inserted(folded, Extra(at, inside, Kind.OWN_COST, details))
     if places:
         hidden_ns = folded.hidden_ns.copy()
         hidden_ns[folded.kind == Kind.OWN_COST] = [costs[place] for place in places]
         folded = replace(folded, hidden_ns=hidden_ns)
-    return folded, UnseenCost(n_unseen, unseen_ns) if n_unseen else None
+    return folded, UnseenCost(n_unseen, unseen_ns, label) if n_unseen else None
 
 
 class _Rows:

@@ -69,6 +69,7 @@ class OwnCostDetail(NamedTuple):
     """kfgraph's own cost; ``function`` is the call that includes it where that is not the row above ("": it is)."""
 
     function: str
+    label: str
 
 
 Detail = LossDetail | EventDetail | MoreEventsDetail | OwnCostDetail

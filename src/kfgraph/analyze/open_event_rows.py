@@ -36,6 +36,6 @@ def rows_beside(call_tree: CallTree) -> tuple[list[Beside], list[Detail], list[i
     if tree.has("own_cost_ns"):
         for node_with_cost in np.flatnonzero(tree.own_cost_ns).tolist():
             rows.append(Beside(node_with_cost, node_with_cost + 1, len(details)))
-            details.append(OwnCostDetail(""))
+            details.append(OwnCostDetail("", call_tree.selection.own_cost.label))
             costs.append(max(int(tree.own_cost_ns[node_with_cost]), -1))
     return rows, details, costs

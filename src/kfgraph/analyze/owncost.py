@@ -30,17 +30,20 @@ from kfgraph.model.units import format_ns, plural
 
 LABEL = "kfgraph: setting return probes"
 """The name of its row."""
+OF_OTHERS = "setting return probes"
+"""The same where nothing tells that kfgraph set them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OwnCost:
     """The calls, by ``rows`` of the CallTable (ascending), whose self time is at most so many ``ns`` of kfgraph's.
 
-    -1 where the self time is not known.
+    -1 where the self time is not known. ``label`` names it.
     """
 
     rows: Int32
     ns: Int64
+    label: str = LABEL
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -57,7 +60,7 @@ class OwnCost:
 
     def __str__(self) -> str:
         """What a person reads where there is no room for a row."""
-        return f"{LABEL} took {self.at_most} in {plural(len(self), 'call')}"
+        return f"{self.label} took {self.at_most} in {plural(len(self), 'call')}"
 
     @property
     def at_most(self) -> str:
@@ -73,7 +76,7 @@ class OwnCost:
     def only(self, rows: Bool) -> OwnCost:
         """The part in these rows of the CallTable."""
         kept = Sparse(self.rows, self.ns).where(rows)
-        return OwnCost(kept.rows, kept.values)
+        return OwnCost(kept.rows, kept.values, self.label)
 
     def of(self, rows: Int32) -> Int64:
         """The cost of each of these rows of the CallTable: 0 none, -1 unknown."""
@@ -83,9 +86,12 @@ class OwnCost:
 def own_cost(trace: Trace) -> OwnCost:
     """Where the kernel set and removed the return probes that kfgraph asked for on modules that came and went.
 
-    The companion tells that there were any: without one nothing is taken for kfgraph's.
+    The companion tells that there were any. Without one the events of return probes do, whoever set them.
     """
-    probed = {_name(probe.module) for probe in trace.companion.probes if probe.module} if trace.companion else set()
+    if trace.companion is not None:
+        probed = {_name(probe.module) for probe in trace.companion.probes if probe.module}
+    else:
+        probed = {_name(module) for module in trace.probed}
     if not probed:
         return OwnCost(np.zeros(0, np.int32), np.zeros(0, np.int64))
     calls = trace.calls
@@ -95,7 +101,8 @@ def own_cost(trace: Trace) -> OwnCost:
     apart = [row for row, modules in _modules(trace, rows) if modules and not modules & probed]
     rows = rows[~np.isin(rows, apart)]
     ns = calls.self_ns[rows]
-    return OwnCost(rows[ns != 0], ns[ns != 0])
+    label = LABEL if trace.companion is not None or "probes" in trace.meta.details else OF_OTHERS
+    return OwnCost(rows[ns != 0], ns[ns != 0], label)
 
 
 def _codes(trace: Trace, which: Callable[[str], bool]) -> Bool:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from kfgraph.analyze.aggregate import Aggregate, aggregate, of_one_key
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.hotpath import HotPath, hot_paths
-from kfgraph.analyze.owncost import LABEL, OwnCost
+from kfgraph.analyze.owncost import OwnCost
 from kfgraph.analyze.select import Selection, select
 from kfgraph.analyze.work import waiting_functions
 from kfgraph.model.symbols import UNKNOWN, SymbolTable
@@ -251,9 +251,10 @@ def top(
     kinds: list[Kind] = ["waiting" if is_apart[i] else "work" for i in kept]
     numbers = {name: column[kept] for name, column in vars(sums).items()}
     if own_cost and len(selection.own_cost):
-        names.append(LABEL)
-        functions_of.append(LABEL if is_function else "")
-        modules.append(None if is_function else LABEL)
+        label = selection.own_cost.label
+        names.append(label)
+        functions_of.append(label if is_function else "")
+        modules.append(None if is_function else label)
         kinds.append("kfgraph")
         row = vars(of_one_key(selection.own_cost.ns))
         numbers = {name: np.append(column, row[name]) for name, column in numbers.items()}

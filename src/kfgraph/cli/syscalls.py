@@ -67,7 +67,8 @@ def run(
         shown = ROWS if limit is None else limit or None
         if count:
             total = sum(one.total_ns for one in sums)
-            stdout_console().print(sums_table(sums[:shown] if shown else sums, total), *own_cost_line(calls), sep="")
+            table = sums_table(sums[:shown] if shown else sums, total)
+            stdout_console().print(table, *own_cost_line(calls, loaded), sep="")
         else:
             stdout_console().print(SystemCallsView(loaded, calls, shown))
     notes.tell(idle, () if strict else notes.damage_in(loaded, filters))

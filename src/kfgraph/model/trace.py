@@ -70,6 +70,8 @@ class Trace:
     companion: Companion | None = None
     command_lanes: frozenset[int] | None = None
     """The lanes of the command that was traced; None where that is not known (then: all)."""
+    probed: frozenset[str] = frozenset()
+    """Without a companion: the modules in which return probes were hit, as their events tell; "": one that is gone."""
 
     @property
     def n_lost_marks(self) -> int:

@@ -27,6 +27,10 @@ def _with_companion(trace: Trace, given: Given) -> bool:
     return trace.companion is not None
 
 
+def _without_companion(trace: Trace, given: Given) -> bool:
+    return trace.companion is None and (len(trace.marks) > 0 or "probes" in trace.meta.details)
+
+
 def _with_modules(trace: Trace, given: Given) -> bool:
     loaded = trace.companion is not None and bool(trace.companion.modules)
     return bool(given.modules) or (loaded and not bool(trace.symbols.resolved[1:].all()))
@@ -47,6 +51,7 @@ class Pass:
 PASSES = (
     Pass("return_probes", _with_companion),
     Pass("command", _with_companion),
+    Pass("probed_modules", _without_companion),
     Pass("module_names", _with_modules),
     Pass("return_types", _with_companion),
     Pass("user_types", _with_types),

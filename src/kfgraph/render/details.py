@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from kfgraph.analyze.cost_rows import UnseenCost
 from kfgraph.analyze.fold import Detail, EventDetail, LossDetail, MoreEventsDetail
-from kfgraph.analyze.owncost import LABEL
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, plural
 
@@ -22,7 +21,7 @@ def detail_text(detail: Detail) -> tuple[str, str]:
     if isinstance(detail, MoreEventsDetail):
         name = f"{spelt_out(detail.name)} " if detail.name else ""
         return f"· … {plural(detail.n, f'more {name}event')} (--all)", ""
-    return LABEL, f" in {spelt_out(detail.function)}" if detail.function else ""
+    return detail.label, f" in {spelt_out(detail.function)}" if detail.function else ""
 
 
 def loss_text(counts: Sequence[int]) -> str:
@@ -38,4 +37,4 @@ def loss_text(counts: Sequence[int]) -> str:
 def unseen_cost_text(cost: UnseenCost) -> str:
     """kfgraph's own cost that has no row."""
     time = "?" if cost.at_most_ns < 0 else format_ns(cost.at_most_ns)
-    return f"{LABEL} took ≤ {time} in {plural(cost.n_calls, 'call')} not shown; no time above holds it"
+    return f"{cost.label} took ≤ {time} in {plural(cost.n_calls, 'call')} not shown; no time above holds it"

@@ -59,6 +59,10 @@ class InfoView:
         yield from self._events()
         if trace.companion is not None:
             yield from _recording(trace.companion, own_cost(trace))
+        elif trace.probed:
+            cost = own_cost(trace)
+            took = f": setting them took {cost.at_most}, in no time above" if len(cost) else ""
+            yield "probes", f"return probes in a module that was loaded{took}", ""
         for i, notice in enumerate(trace.notices):
             hint = f" ({notice.hint})" if notice.hint else ""
             yield "" if i else "notices", f"{notice.sentence}{hint}", "yellow"

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from kfgraph.analyze.owncost import LABEL as OWN_COST
+from kfgraph.analyze.owncost import own_cost
 from kfgraph.analyze.syscalls import SystemCall, SystemCallSum, shown_result
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
@@ -55,18 +55,19 @@ class SystemCallsView:
             text = whole if cell_len(whole) <= room or not call.paths else spelt_out(call.shown)
             line.append(cut_middle(text, room), "bold" if call.error else "")
             yield line
-        yield from own_cost_line(calls)
+        yield from own_cost_line(calls, self.trace)
         if len(calls) < len(self.calls):
             yield Text(f"… {plural(len(self.calls) - len(calls), 'more system call')} (--limit 0)", "dim")
 
 
-def own_cost_line(calls: Sequence[SystemCall]) -> Iterator[Text]:
+def own_cost_line(calls: Sequence[SystemCall], trace: Trace) -> Iterator[Text]:
     """What the times of these calls lack, if they lack any."""
     less = [call for call in calls if call.total_ns != call.duration_ns]
     if less:
         known = all(call.total_ns >= 0 for call in less)
         time = format_ns(sum(call.duration_ns - call.total_ns for call in less)) if known else "?"
-        yield Text(f"{OWN_COST} took ≤ {time} in {plural(len(less), 'system call')}, in no time above", "dim")
+        said = f"{own_cost(trace).label} took ≤ {time} in {plural(len(less), 'system call')}, in no time above"
+        yield Text(said, "dim")
 
 
 def sums_table(sums: Sequence[SystemCallSum], total_ns: int) -> Table:

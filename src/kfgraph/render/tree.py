@@ -443,7 +443,7 @@ def tree_view(
     folded = with_losses(fold(call_tree.tree, options, places=places), call_tree)
     limit = EVENT_ROWS if options.repeats else None
     folded, n_events_hidden = with_events(folded, call_tree, events, limit=limit)
-    folded, unseen = with_own_cost(folded, options)
+    folded, unseen = with_own_cost(folded, options, call_tree.selection.own_cost.label)
     return TreeView(call_tree, folded, width, start, tuple(events), n_events_hidden, options, unseen, tuple(beside))
 
 

@@ -67,9 +67,13 @@ class PageLayout(NamedTuple):
 
 @dataclass
 class Formats:
-    """All event formats of a file by id. ``n_damaged`` blocks could not be read, ``first`` says where and why."""
+    """All event formats of a file by id. ``n_damaged`` blocks could not be read, ``first`` says where and why.
+
+    ``systems`` are the names of all systems of events that it describes, of whichever formats were asked for.
+    """
 
     events: dict[int, EventFormat] = field(default_factory=dict)
+    systems: set[str] = field(default_factory=set)
     n_fields: int = 0
     n_damaged: int = 0
     first: Damage | None = None
@@ -203,6 +207,8 @@ def _read_blocks(section: Fields, formats: Formats, systems: _Systems, wanted: s
     n_blocks = 0
     try:
         for system, count in systems(section):
+            if len(formats.systems) < MAX_FORMATS:
+                formats.systems.add(system)
             for _ in range(count):
                 at = section.offset
                 n_blocks += 1

@@ -42,6 +42,8 @@ _GRAPH_EVENTS = {"funcgraph_entry": ENTRY, "funcgraph_exit": EXIT, "fgraph_retad
 _LAYOUT_FIELDS = ("func", "depth", "calltime", "rettime", "retval", "overrun", "retaddr", "args")
 _COMMON = {"common_type": (0, 2), "common_flags": (2, 1), "common_preempt_count": (3, 1), "common_pid": (4, 4)}
 _TYPES = 1 << 16
+PROBES = "kfgraph"
+"""The group of the events of kfgraph's own return probes."""
 
 
 _COMM = re.compile(rb"^([0-9]{1,10}) ([^\n]{1,255})", re.MULTILINE)
@@ -63,6 +65,7 @@ class Reading:
         self.notes = Notes(contents.notices)
         if self.times.damage is not None:
             self.notes.damage("damaged-clock", self.times.damage)
+        self.details: dict[str, Any] = {}
         self.formats = read_formats(self._section(Option.FTRACE_EVENTS), None)
         self._note_formats(self.formats)
         self.page = parse_page_layout(self._section(Option.HEADER_INFO), contents.header.long_size)
@@ -262,6 +265,8 @@ class Reading:
         wanted = {int(number) for number in types}
         found = read_formats(None, self._section(Option.EVENT_FORMATS), wanted=wanted)
         self._note_formats(found)
+        if PROBES in found.systems:
+            self.details["probes"] = PROBES
         events: dict[int, EventFormat] = {**self.formats.events, **found.events}
         unknown = [number for number in sorted(wanted) if number not in events]
         if unknown:
@@ -325,6 +330,7 @@ class Reading:
                 "long_size": self.page.commit_size,
                 "page_size": self.buffer.page_size,
                 "loops": "compiled" if pages.COMPILED else "plain Python",
+                **self.details,
             },
         )
 
