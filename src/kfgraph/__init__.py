@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from kfgraph.analyze.callers import callers as callers
     from kfgraph.analyze.calltree import call_tree as call_tree
     from kfgraph.analyze.convert import errors_to_pandas as errors_to_pandas
     from kfgraph.analyze.convert import syscalls_to_pandas as syscalls_to_pandas
@@ -46,6 +47,7 @@ _WHERE = {
     "KfgraphError": "kfgraph.errors",
     "Trace": "kfgraph.model.trace",
     "call_tree": "kfgraph.analyze.calltree",
+    "callers": "kfgraph.analyze.callers",
     "errors_to_pandas": "kfgraph.analyze.convert",
     "info": "kfgraph.analyze.info",
     "load": "kfgraph.parse",
@@ -60,8 +62,8 @@ _WHERE = {
 }
 
 __all__ = [
-    "Flag", "KfgraphError", "Trace", "call_tree", "errors_to_pandas", "info", "load", "main", "syscalls_to_pandas",
-    "to_anytree", "to_html", "to_pandas", "to_text", "top", "why",
+    "Flag", "KfgraphError", "Trace", "call_tree", "callers", "errors_to_pandas", "info", "load", "main",
+    "syscalls_to_pandas", "to_anytree", "to_html", "to_pandas", "to_text", "top", "why",
 ]  # fmt: skip
 
 

@@ -143,3 +143,11 @@ def test_the_command(monkeypatch) -> None:
 def test_a_function_that_is_not_there() -> None:
     with pytest.raises(NoMatchError, match="no call of 'nothing'"):
         callers(load(EXAMPLES / "cat-enoent.dat"), "nothing")
+
+
+def test_a_library_user_has_it_too() -> None:
+    import kfgraph
+
+    shown = kfgraph.callers(load(EXAMPLES / "insmod-foo-fail19.dat"), "foo_read_id")
+    assert str(shown).startswith("3 calls of foo_read_id [foo], by their callers\n")
+    assert shown.to_pandas()["n_calls"].tolist() == [3] * 8
