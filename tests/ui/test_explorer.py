@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("textual", reason="extra: Textual is not installed")
@@ -18,6 +19,7 @@ from textual import events
 
 import kfgraph
 from builder.tables import call, trace_of
+from kfgraph.analyze.lookup import _largest
 from kfgraph.cli.ui import _write, _write_lines
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
@@ -461,3 +463,61 @@ def test_hostile_names_are_spelt_out() -> None:
     every = screens(trace, "E", "3", "2", "T", size=(120, 30))
     text = "".join("".join(screen) for screen in every)
     assert "\x1b" not in text and "evil\\x1b]0;x" in text and "[bold]x" in text
+
+
+def frames_of(screen: list[str]) -> list[list[str]]:
+    """The names in each level of the flame graph."""
+    return [line.split("│")[1:] for line in screen[2:-2] if "│" in line]
+
+
+def test_the_flame_graph() -> None:
+    # In ns: a 60 (b 40 (c 30), d 10), e 40.
+    trace = trace_of([call("a", 10_000, call("b", 10_000, call("c", 30_000)), call("d", 10_000)), call("e", 40_000)])
+    start, down, leaf, side, zoomed, back, found, copied, written = screens(
+        trace, "7", "j,j", "o", "k,k,l", "h,z", "Z", "slash,d,enter", "y", "1", size=(101, 20)
+    )[1:]  # fmt: skip
+    # No return value was recorded: nothing is said of a failure.
+    assert start[1].startswith("hot path: task0-100 → a → b → c  30.000 us, 30.0%")
+    levels = frames_of(start)
+    assert [[name.split()[0] for name in level if name.strip()] for level in levels] == [
+        ["task0-100"], ["a", "e"], ["b", "d"], ["c"]
+    ]  # fmt: skip
+    # 100 columns: one for each 1 %.
+    assert [len(name) + 1 for name in levels[2][:1]] == [40]
+    assert start[-2].startswith("task0-100  100.000 us, 100.0% of all, 0 ns its own, 0 calls")
+    assert down[-2].startswith("b  40.000 us, 40.0% of all, 10.000 us its own, 1 call")
+    assert leaf[-2].startswith("c  30.000 us, 30.0% of all, 30.000 us its own")
+    assert side[-2].startswith("e  40.000 us")
+    assert "zoom: a (Z: back)" in zoomed[0] and zoomed[-2].startswith("a  60.000 us")
+    assert [name.split()[0] for name in frames_of(zoomed)[1] if name.strip()] == ["b", "d"]
+    assert len(frames_of(zoomed)[1][0]) + 1 == round(100 * 40 / 60)
+    assert "zoom" not in back[0] and frames_of(back) == levels
+    assert "/d: 1 of 1 frame (n, N)" in found[-2] and found[-2].startswith("d  10.000 us")
+    assert copied[-2].startswith("copied: task0-100 → a → d") and SAID[-1].clipboard == "task0-100;a;d"
+    assert names_of(written)[0].startswith("task0-100")
+
+
+def test_the_flame_graph_takes_the_mouse_and_is_written(tmp_path: Path) -> None:
+    trace = trace_of([call("a", 10_000, call("b", 50_000)), call("e", 40_000)])
+    given = {"export_text": _write_lines, "export": lambda path, filters: "", "filters": {}}
+    path = tmp_path / "f.svg"
+    named = {"/": "slash", ".": "full_stop", "-": "minus", "_": "underscore"}
+    typed = ",".join(named.get(c, c) for c in str(path))
+    start, on_b, zoomed, said = screens(
+        trace, "7", "@20,4", "@20,4", f"e,ctrl+u,{typed},enter", size=(101, 24), **given
+    )[1:]  # fmt: skip
+    assert start[-2].startswith("task0-100")
+    assert on_b[-2].startswith("b  50.000 us, 50.0% of all")
+    assert "zoom: b" in zoomed[0]
+    assert f"wrote {path}: a flame graph" in said[-2] and path.read_text().startswith("<")
+    assert "<svg" in path.read_text()
+
+
+def test_the_slowest_of_many_calls_are_found_in_a_sample_of_them() -> None:
+    rng = np.random.default_rng(1)
+    for values in (rng.integers(0, 10**9, 400_000), np.zeros(300_000, np.int64), rng.integers(0, 3, 300_000)):
+        values = values.astype(np.int64)
+        n = 100
+        found = _largest(values, n)
+        least = np.sort(values)[-n]
+        assert found.tolist() == np.flatnonzero(values >= max(least, 1)).tolist()

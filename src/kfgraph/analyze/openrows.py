@@ -65,6 +65,7 @@ class OpenRows:
         self._beside_parent = np.array([one.parent for one in self._made if isinstance(one, Beside)], np.int32)
         self._beside_before = np.array([one.before for one in self._made if isinstance(one, Beside)], np.int32)
         self._groups: dict[int, list[int]] = {}
+        self._many: dict[int, Int32] = {}
         self.rows: Int32
         self.levels: Int16
         self.restart()
@@ -415,7 +416,7 @@ class OpenRows:
 
     def _kids(self, nodes: Int32) -> tuple[Int32, Int64]:
         """The child nodes of each node that are not hidden, in the order of their rows; and of which each is."""
-        kids, of = children_of(self.tree, nodes)
+        kids, of = children_of(self.tree, nodes, self._many)
         if self.hidden.any():
             shown = ~self.hidden[self.tree.label[kids]]
             kids, of = kids[shown], of[shown]
@@ -448,9 +449,10 @@ def _inside(nodes: Int32, first: npt.NDArray[np.integer], end: Int32) -> Bool:
     return inside
 
 
-def children_of(tree: TreeTable, nodes: Int32) -> tuple[Int32, Int64]:
+def children_of(tree: TreeTable, nodes: Int32, known: dict[int, Int32] | None = None) -> tuple[Int32, Int64]:
     """(the children of each of the nodes, ascending, those of one after those of another; the place in ``nodes`` of the
-    parent of each)."""
+    parent of each). ``known`` keeps those that it takes long to find."""
+    known = {} if known is None else known
     end = tree.end
     last = end[nodes]
     at, of = nodes + np.int32(1), np.arange(len(nodes))
@@ -466,7 +468,10 @@ def children_of(tree: TreeTable, nodes: Int32) -> tuple[Int32, Int64]:
         at = end[at]
     left = at < last[of]
     for first, which in zip(at[left].tolist(), of[left].tolist(), strict=True):
-        more = first + np.flatnonzero(tree.parent[first : last[which]] == nodes[which]).astype(np.int32)
+        node = int(nodes[which])
+        if node not in known:
+            known[node] = first + np.flatnonzero(tree.parent[first : last[which]] == node).astype(np.int32)
+        more = known[node]
         found.append(more)
         parents.append(np.full(len(more), which))
     if not found:

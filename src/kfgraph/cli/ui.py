@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import importlib.util
 import os
 from collections.abc import Iterable
@@ -24,6 +26,7 @@ kfgraph ui examples/insmod-fail19.dat --root load_module
 kfgraph ui - < trace.dat
 """
 IDLE = options.IDLE
+_LARGE = 8 << 20
 
 
 def run(
@@ -56,6 +59,7 @@ def explore(
     if not os.isatty(1):
         hint = "kfgraph show prints the call tree, into a pipe or a file too"
         raise UsageError("the explorer needs a terminal", hint)
+    import_beside(path)
     loaded = options.open_trace(path, reader=reader, buffer=buffer, modules=module, btf=btf)
     from kfgraph.render.explorer.explorer import Explorer
     from kfgraph.render.explorer.terminal import take_keys
@@ -65,10 +69,27 @@ def explore(
 
     app = Explorer(loaded, filters, export=export, export_text=_write_lines)
     take_keys()
+    # What is there stays: the collector need not look through it between two keys.
+    gc.freeze()
     code = app.run()
     if app.problem is not None:
         raise app.problem
     return code or 0
+
+
+def import_beside(path: str) -> None:
+    """Begin to import Textual in a thread, if the trace is so large that loading it takes longer than that."""
+    from kfgraph.cli import memory
+    from kfgraph.parse.background import beside
+
+    def run() -> None:
+        with contextlib.suppress(Exception):  # who needs it next meets the same
+            importlib.import_module("kfgraph.render.explorer.explorer")
+
+    with contextlib.suppress(OSError):
+        if (size := os.stat(path).st_size) >= _LARGE:  # noqa: PTH116
+            memory.prepare_for_numpy()
+            beside(run, n_bytes=size)
 
 
 def _write(trace: Trace, path: str, filters: Filters) -> str:

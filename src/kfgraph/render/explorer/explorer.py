@@ -154,11 +154,11 @@ class Explorer(Views):
         rows = self.rows
         if not self._pattern:
             self.say("nothing was searched for: / begins")
-        elif isinstance(rows, ListRows):
+        elif not isinstance(rows, TreeRows):
             found = rows.matching(expression(self._pattern))
             place = next_of(found, rows.cursor, step=step)
             if place < 0:
-                self.say(f"no line has {self._pattern}")
+                self.say(f"no {rows.noun} has {self._pattern}")
                 return
             rows.go(int(found[place]), middle=True)
         elif self._search(self._pattern):

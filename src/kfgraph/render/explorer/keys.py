@@ -77,7 +77,8 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key("4", "4", "view('syscalls')", "system calls"),
             Key("5", "5", "view('errors')", "errors: where each began, and how far it came"),
             Key("6", "6", "view('why')", "why the command failed"),
-            Key("T", "T", "task", "choose a task"),
+            Key("7", "7", "view('flame')", "a flame graph: arrows go from frame to frame, Enter zooms"),
+            Key("T", "T", "task", "choose a task, for all views"),
         ),
     ),
     (

@@ -20,7 +20,7 @@ from kfgraph.render.explorer.window import Window
 from kfgraph.render.tree import STYLES
 
 _CURSOR = Style(reverse=True)
-_PLAIN = Style()
+PLAIN = Style()
 """Filters of Textual need a style on each segment."""
 _MATCH = Style(bold=True, underline=True, color="yellow")
 _STYLES = {**STYLES, "match": _MATCH}
@@ -35,6 +35,9 @@ class Rows(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     Rows { height: 1fr; width: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
     """
+
+    noun = "line"
+    """What :meth:`matching` counts."""
 
     class Moved(Message):
         """The cursor is on another row, or that row has changed."""
@@ -57,6 +60,10 @@ class Rows(ScrollView, can_focus=True):
 
     def texts(self, width: int) -> Iterator[str]:
         """All rows as text, of at most ``width`` columns."""
+        raise NotImplementedError
+
+    def matching(self, wanted: re.Pattern[str]) -> npt.NDArray[np.int32]:
+        """Where ``go`` finds what an expression matches, ascending."""
         raise NotImplementedError
 
     @property
@@ -89,14 +96,14 @@ class Rows(ScrollView, can_focus=True):
         row = int(self.scroll_offset.y) + y
         n = self.n_rows()
         if row >= n:
-            return Strip.blank(self.size.width, _PLAIN)
+            return Strip.blank(self.size.width, PLAIN)
         if row not in self._kept:
             if len(self._kept) > 2_000:
                 self._kept.clear()
             first = max(row - _AHEAD, 0)
             last = min(row + max(self.size.height - y, 1) + _AHEAD, n)
             self._kept.update(zip(range(first, last), self.make(first, last), strict=True))
-        strip = self._kept[row].adjust_cell_length(self.size.width, _PLAIN)
+        strip = self._kept[row].adjust_cell_length(self.size.width, PLAIN)
         if row == self.cursor:
             strip = Strip([Segment(strip.text, _CURSOR)], strip.cell_length)
         return strip
@@ -108,8 +115,11 @@ class Rows(ScrollView, can_focus=True):
         self.call_after_refresh(lambda: self.go(self.cursor))
 
     def on_click(self, event: events.Click) -> None:
+        """A line of the screen was clicked."""
+        self.clicked(int(self.scroll_offset.y) + event.y, event.x)
+
+    def clicked(self, row: int, _column: int) -> None:
         """The cursor goes there; on it already, it is chosen."""
-        row = int(self.scroll_offset.y) + event.y
         if row >= self.n_rows():
             return
         if row == self.cursor:
@@ -197,10 +207,9 @@ class ListRows(Rows):
         return self._found[2]
 
     def on_resize(self) -> None:
-        """As of Rows; at first the cursor is on the first row that is about a call."""
+        """At first the cursor is on the first row that is about a call. That of Rows is called too."""
         if not self._placed and self.size.width:
             self._placed, self.cursor = True, self.first_target()
-        super().on_resize()
 
     def make(self, first: int, last: int) -> list[Strip]:
         """As of Rows."""
@@ -210,6 +219,6 @@ class ListRows(Rows):
             text = text.copy()
             text.truncate(self.room, overflow="ellipsis")
             strips.append(
-                Strip(Segment(s.text, s.style or _PLAIN) for s in text.render(console) if s.text and s.text != "\n")
+                Strip(Segment(s.text, s.style or PLAIN) for s in text.render(console) if s.text and s.text != "\n")
             )
         return strips

@@ -30,8 +30,9 @@ from kfgraph.render.cells import cut_middle
 from kfgraph.render.explorer import lists
 from kfgraph.render.explorer.ascii import Ascii, speaks_ascii_alone
 from kfgraph.render.explorer.facts import Facts
+from kfgraph.render.explorer.flamerows import FlameRows
 from kfgraph.render.explorer.keys import KEYS, Key
-from kfgraph.render.explorer.rows import ListRows, Rows, TreeRows
+from kfgraph.render.explorer.rows import Rows, TreeRows
 from kfgraph.render.explorer.window import Window
 from kfgraph.render.why import answer_lines
 
@@ -118,7 +119,8 @@ class Surface(App[int]):
             self._open_what_matters()
         else:
             self._open_what_matters()
-            self.run_worker(self._explain_later())
+            # What matters first is the first frame.
+            self.call_after_refresh(lambda: self.run_worker(self._explain_later()))
         self._fit()
 
     async def _explain_later(self) -> None:
@@ -234,6 +236,11 @@ class Surface(App[int]):
         tree = self.tree_rows
         if tree is not None:
             text.append(f"  row {self.rows.cursor + 1:,} of {self.rows.n_rows():,}", "dim")
+        elif isinstance(self.rows, FlameRows):
+            flame, top = self.rows.flame, self.rows.zoomed
+            text.append(f"  {plural(len(flame), 'frame')}", "dim")
+            if top >= 0:
+                text.append(f"  zoom: {spelt_out(flame.labels[int(flame.label[top])])} (Z: back)")
         if self._chosen_root:
             text.append(f"  {spelt_out(self._chosen_root)} (T: others)")
         if tree is not None and tree.window.zooms and len(tree.window.rows.tops):
@@ -242,11 +249,10 @@ class Surface(App[int]):
         return Text.assemble((cut_middle(self._path, max(self.size.width - text.cell_len, 12)), "bold"), text)
 
     def _first_lines(self) -> list[Text]:
-        answer = self._answer
+        answer, made = self._answer, []
         if answer is not None and answer.outcome != "nothing":
             made = answer_lines(answer, width=self.size.width)
-        else:
-            made = [self._hot_words()]
+        made = made or [self._hot_words()]
         for line in made:
             line.no_wrap = True
             line.truncate(self.size.width, overflow="ellipsis")
@@ -271,10 +277,12 @@ class Surface(App[int]):
             return Text(spelt_out(self._said))
         said = []
         tree, rows = self.tree_rows, self.rows
-        if isinstance(rows, ListRows) and self._pattern:
-            lines = rows.matching(expression(self._pattern))
-            before = int(np.searchsorted(lines, rows.cursor, side="right"))
-            said.append(f"/{spelt_out(self._pattern)}: {before:,} of {plural(len(lines), 'line')} (n, N)")
+        if isinstance(rows, FlameRows):
+            said.append(rows.told().plain)
+        if tree is None and self._pattern:
+            places = rows.matching(expression(self._pattern))
+            before = int(np.searchsorted(places, rows.cursor, side="right"))
+            said.append(f"/{spelt_out(self._pattern)}: {before:,} of {plural(len(places), rows.noun)} (n, N)")
         if tree is not None:
             window = tree.window
             found = self._matches.get(self._view)

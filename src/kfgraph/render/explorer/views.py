@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,22 @@ from rich.text import Text
 
 from kfgraph.analyze.calltree import CallTree, call_tree
 from kfgraph.analyze.filters import Filters, declared
+from kfgraph.analyze.flame import Flame, flame
 from kfgraph.analyze.lookup import node_of_call, slowest_of
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.tree import NodeKind
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render.explorer import lists
+from kfgraph.render.explorer.flamerows import FlameRows
 from kfgraph.render.explorer.rows import ListRows, Rows, TreeRows
 from kfgraph.render.explorer.screens import AskScreen, HelpScreen, PickScreen
 from kfgraph.render.explorer.surface import Surface
 from kfgraph.render.explorer.window import Window
+from kfgraph.render.flame.svg import drawing, svg
 
 _MOST_CHOICES = 2_000
-_TEXT = ".txt"
+_TEXT, _DRAWING = ".txt", ".svg"
 
 
 class Views(Surface):
@@ -46,6 +50,11 @@ class Views(Surface):
             if len(window.rows):
                 rows.cursor = window.rows.open_hot_path(0)
             return rows
+        if name == "flame":
+            filters: Filters = {**self.filters, **self._of_task()}
+            graph = flame(self.trace, **filters)
+            self._views[name] = frames = FlameRows(graph, id="view-flame")
+            return frames
         if name == "why":
             answer = self._answer
             made = lists.said("nothing failed, as far as it was recorded") if answer is None else lists.answered(answer)
@@ -132,6 +141,8 @@ class Views(Surface):
             if not tree.n_rows():
                 return
             path = self._facts[self._view].path(tree.item)
+        elif isinstance(rows, FlameRows):
+            path = rows.path()
         else:
             target = rows.target if isinstance(rows, ListRows) else -1
             node = self._node_of(target) if target != -1 else -1
@@ -149,7 +160,7 @@ class Views(Surface):
             return
         hint = Text(
             "The end of the name says the format, as kfgraph export has it; .txt: the rows of this view as they are "
-            "shown. Escape: nothing is written.",
+            "shown; .svg: the flame graph. Escape: nothing is written.",
             "dim",
         )
         filters, hidden = self._in_view()
@@ -159,14 +170,28 @@ class Views(Surface):
                 self.say("standard output is this screen: name a file")
             elif path and self._export is not None:
                 export, path = self._export, str(Path(path).expanduser())
-                as_text = path.endswith(_TEXT)
-                make = (lambda: self._write_rows(path)) if as_text else (lambda: export(path, filters))
+                rows = self.rows
+                make: Callable[[], str]
+                if path.endswith(_TEXT):
+                    make = lambda: self._write_rows(path)  # noqa: E731
+                elif isinstance(rows, FlameRows) and path.endswith(_DRAWING):
+                    make = lambda: self._write_drawing(path, rows.flame)  # noqa: E731
+                else:
+                    make = lambda: export(path, filters)  # noqa: E731
                 said = await self._made(f"writing {path}", make)
                 if said is not None:
                     self.say(said)
 
+        name = f"kfgraph{_DRAWING if isinstance(self.rows, FlameRows) else '.json'}"
         also = f", with {plural(hidden, 'call')} hidden here" if hidden else ""
-        await self.push_screen(AskScreen(f"Write {_described(filters)}{also} into", "kfgraph.json", hint), write)
+        await self.push_screen(AskScreen(f"Write {_described(filters)}{also} into", name, hint), write)
+
+    def _write_drawing(self, path: str, graph: Flame) -> str:
+        assert self._export_text is not None
+        drawn = drawing(graph)
+        self._export_text(path, [svg(drawn)])
+        narrow = f" ({plural(drawn.n_left_out, 'frame')} too narrow to be drawn)" if drawn.n_left_out else ""
+        return f"wrote {path}: a flame graph, for a browser{narrow}"
 
     def _write_rows(self, path: str) -> str:
         assert self._export_text is not None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from rich.cells import set_cell_size
@@ -46,7 +47,7 @@ class FlameView:
         order = drawn[np.lexsort((begin[drawn], flame.level[drawn]))]
         lines = np.split(order, np.cumsum(np.bincount(flame.level[order], minlength=1))[:-1])
         for frames in lines if self.icicle else reversed(lines):
-            yield self._line(frames.tolist(), begin.tolist(), end.tolist(), width)
+            yield level_line(flame, frames.tolist(), begin.tolist(), end.tolist(), width=width)
         deeper = int((end > begin).sum()) - len(drawn)
         if deeper:
             yield Text(f"… {plural(deeper, 'frame')} beyond {LEVELS} levels (-o flame.svg)", style="dim")
@@ -56,19 +57,23 @@ class FlameView:
                 f"… {plural(narrow, 'frame')} narrower than a column (-o flame.svg, --root FUNC)", style="dim"
             )  # fmt: skip
 
-    def _line(self, frames: list[int], begin: list[int], end: list[int], width: int) -> Text:
-        flame = self.flame
-        line, at = Text(no_wrap=True, overflow="crop"), 0
-        for frame in frames:
-            line.append(" " * (begin[frame] - at))
-            label, room = flame.labels[int(flame.label[frame])], end[frame] - begin[frame] - 1
-            name = spelt_out(label)
-            if room >= 24:
-                name += f" {format_share(int(flame.value[frame]) / max(flame.whole, 1))}"
-            written = cut_middle(name, room) if room > 2 else ""
-            style = Style(color="black", bgcolor=colour_of(label, int(flame.hue[frame])))
-            line.append(_EDGE + set_cell_size(written, room), style)
-            at = end[frame]
-        line.append(" " * (width - at))
-        line.rstrip()
-        return line
+
+def level_line(
+    flame: Flame, frames: Sequence[int], begin: Sequence[int], end: Sequence[int], *, width: int,
+    styles: Mapping[int, Style] = MappingProxyType({}),
+) -> Text:  # fmt: skip
+    """The ``frames`` of one level, each from the column ``begin[frame]`` to ``end[frame]``, with ``styles`` on some."""
+    line, at = Text(no_wrap=True, overflow="crop"), 0
+    for frame in frames:
+        line.append(" " * (begin[frame] - at))
+        label, room = flame.labels[int(flame.label[frame])], end[frame] - begin[frame] - 1
+        name = spelt_out(label)
+        if room >= 24:
+            name += f" {format_share(int(flame.value[frame]) / max(flame.whole, 1))}"
+        written = cut_middle(name, room) if room > 2 else ""
+        style = Style(color="black", bgcolor=colour_of(label, int(flame.hue[frame])))
+        line.append(_EDGE + set_cell_size(written, room), style + styles.get(frame, Style.null()))
+        at = end[frame]
+    line.append(" " * (width - at))
+    line.rstrip()
+    return line
