@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The explorer on a trace of very many calls: python benchmarks/explorer.py [--calls N] [--runs N] [TRACE.dat]
 
-Each run is a process of its own that loads the trace and shows it on a terminal of 160 columns that nobody sees. Ratios are
+Each run is a process of its own that loads the trace and shows it on a terminal of 160 columns. Ratios are
 of two times of one run, or of two processes one after the other, so that a busy machine slows both; the time of
 a key is that of this process's CPU as well, which what else the machine does does not change.
 """
@@ -24,7 +24,7 @@ import asyncio, json, re, sys, threading, time
 def memory(name):
     return int(re.search(name + r":\\s*(\\d+)", open("/proc/self/status").read())[1]) * 1024
 began = time.perf_counter()
-from kfgraph.cli.ui import import_beside
+from kfgraph.cli.explore import import_beside
 import_beside(sys.argv[1])
 import kfgraph
 trace = kfgraph.load(sys.argv[1])

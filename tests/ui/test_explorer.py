@@ -20,7 +20,7 @@ from textual import events
 import kfgraph
 from builder.tables import call, trace_of
 from kfgraph.analyze.lookup import _largest
-from kfgraph.cli.ui import _write, _write_lines
+from kfgraph.cli.explore import _write, _write_lines
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 from kfgraph.render.explorer import surface
@@ -521,3 +521,26 @@ def test_the_slowest_of_many_calls_are_found_in_a_sample_of_them() -> None:
         found = _largest(values, n)
         least = np.sort(values)[-n]
         assert found.tolist() == np.flatnonzero(values >= max(least, 1)).tolist()
+
+
+def test_the_callers_of_the_function_at_the_cursor() -> None:
+    trace = trace_of(
+        [call("a", 10_000, call("kfree", 4_000)), call("b", 5_000, call("kfree", 6_000), call("c", 1_000))],
+        [call("a", 3_000, call("kfree", 2_000))],
+    )
+    labels = [task.label for task in trace.tasks.tasks]
+    callers, copied, other, none, listed, flame = screens(
+        trace, "slash,k,f,r,e,e,enter,8", "g,E,G,y", "1,slash,c,dollar_sign,enter,c", "1,g,8", "3,8", "7,o,8",
+        size=(100, 20),
+    )[1:]  # fmt: skip
+    assert " callers  row " in callers[0]
+    assert (names_of(callers)[0], times_of(callers)[0]) == ("kfree", "12.000 us")
+    # By time: b and a had 6 us each, of a 4 in one task and 2 in the other.
+    assert sorted(zip(names_of(copied), times_of(copied), strict=True)) == sorted([
+        ("kfree", "12.000 us"), ("a", "6.000 us"), ("b", "6.000 us"), (labels[0], "4.000 us"), (labels[0], "6.000 us"),
+        (labels[1], "2.000 us"),
+    ])  # fmt: skip
+    assert SAID[-1].clipboard.endswith(";kfree") and SAID[-1].clipboard.startswith("task")
+    assert names_of(other)[:2] == ["c", "b"] or names_of(other)[0].startswith("c")
+    assert "no function" in none[-2]
+    assert " callers" in listed[0] and " callers" in flame[0]

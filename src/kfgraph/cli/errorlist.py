@@ -54,13 +54,14 @@ def run(
         ),
     ] = None,
     btf: options.BtfFiles = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """List every call that returned an error, how far the error propagated, and who handled it."""
     idle = without_effect(run, locals())
     numbers = [options.error_number(word) for word in ret or ()]
     names = [word for word in module or () if _is_name(word)]
     files = [word for word in module or () if word not in names]
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=files, btf=btf)
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=files, btf=btf, quiet=quiet)
     from kfgraph.analyze.errorlist import errors
 
     owners = [name.replace("-", "_") for name in (*(of or ()), *names)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Literal
 
-from kfgraph.cli import notes, options
+from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
 from kfgraph.cli.idle import without_effect
 from kfgraph.cli.outfile import writing
@@ -50,15 +51,21 @@ def run(
     buffer: options.BufferName = None,
     module: options.Modules = None,
     btf: options.BtfFiles = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Convert a trace for other tools: Perfetto, speedscope, flamegraph.pl, spreadsheets and more."""
     idle = without_effect(run, locals())
     exporter = exporter_of(format_, None if output == "-" else output)
     asked = least(min_)
     more = asked.as_arguments() if asked else {}
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, may_be_empty=True)
+    loaded = options.open_trace(
+        trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet, may_be_empty=True
+    )
     with writing(output, binary=not exporter.text) as stream:
-        notices = export(loaded, exporter.name, stream, redact=redact, **more, **filters)
+        # No bar among lines that go to a terminal.
+        to_terminal = output in (None, "-") and sys.stdout.isatty()
+        with progressbar.shown(f"writing {exporter.name}", quiet=quiet or to_terminal):
+            notices = export(loaded, exporter.name, stream, redact=redact, **more, **filters)
     notes.tell([*idle, *notices])
     if strict:
         notes.refuse_problems(loaded)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from kfgraph.cli import notes, options
+from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
 from kfgraph.cli.idle import without_effect
 from kfgraph.cli.outfile import writing
@@ -46,14 +46,16 @@ def run(
     buffer: options.BufferName = None,
     module: options.Modules = None,
     btf: options.BtfFiles = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Draw a flame graph: on the terminal, or as an interactive SVG file."""
     idle = without_effect(run, locals())
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet)
     from kfgraph.analyze.flame import flame
     from kfgraph.errors import notice
 
-    graph = flame(loaded, by=by, callers=reverse, join_recursion=join_recursion, **filters)
+    with progressbar.shown("drawing the flame graph", quiet=quiet):
+        graph = flame(loaded, by=by, callers=reverse, join_recursion=join_recursion, **filters)
     left_out = {"flame-callers": graph.n_cut}
     if output is None:
         from kfgraph.render.console import stdout_console

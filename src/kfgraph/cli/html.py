@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-from kfgraph.cli import notes, options
+from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
 from kfgraph.cli.idle import without_effect
 from kfgraph.cli.outfile import writing
 from kfgraph.errors import UsageError
+from kfgraph.model import steps
 
 EXAMPLES = """Examples:
 
@@ -32,27 +33,35 @@ def run(
     buffer: options.BufferName = None,
     module: options.Modules = None,
     btf: options.BtfFiles = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Write one HTML page with the whole trace: the answer, the call tree, the functions."""
     idle = without_effect(run, locals())
     if output in (None, "-") and sys.stdout.isatty():
         raise UsageError("the output is an HTML page, which a terminal cannot show", "-o out.html")
     with writing(output) as stream:
-        loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
+        loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet)
         from kfgraph.analyze.calltree import call_tree
         from kfgraph.analyze.notice_counts import problems_in
         from kfgraph.analyze.top import top
         from kfgraph.analyze.why import why
         from kfgraph.render.html.page import Report, page
 
-        tree, functions, shown = call_tree(loaded, **filters), top(loaded, n_paths=0, **filters), loaded
-        told = tree.selection.notices
-        if redact:
-            from kfgraph.analyze.redact import redacted_tree
+        with progressbar.shown("making the page", quiet=quiet):
+            steps.begin(total=4)
+            tree = call_tree(loaded, **filters)
+            steps.advance(1)
+            functions, shown, told = top(loaded, n_paths=0, **filters), loaded, tree.selection.notices
+            steps.advance(1)
+            if redact:
+                from kfgraph.analyze.redact import redacted_tree
 
-            tree = redacted_tree(tree)
-            shown = tree.trace
-        stream.write(page(Report(tree, functions, why(shown))).encode())
+                tree = redacted_tree(tree)
+                shown = tree.trace
+            answer = why(shown)
+            steps.advance(1)
+            made = page(Report(tree, functions, answer)).encode()
+        stream.write(made)
     notes.tell([*idle, *told], () if strict else problems_in(tree.selection))
     if strict:
         notes.refuse_problems(loaded)

@@ -29,9 +29,12 @@ def run(
     buffer: options.BufferName = None,
     module: options.Modules = None,
     btf: options.BtfFiles = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Describe a trace: kernel, clock, tasks, calls, lost records, and how it was recorded."""
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, may_be_empty=True)
+    loaded = options.open_trace(
+        trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet, may_be_empty=True
+    )
     from kfgraph.analyze.info import info
     from kfgraph.parse.compiled import compiled_loops
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from kfgraph.analyze.filters import Filters
-from kfgraph.cli import invocation, memory, notes
+from kfgraph.cli import invocation, memory, notes, progressbar
 from kfgraph.cli.declared import Operand, Option, Which
 from kfgraph.cli.idle import Idle
 from kfgraph.errors import NoMatchError, UsageError
@@ -63,6 +63,7 @@ Redact = Annotated[
     bool,
     Option(("--redact",), "Without the names of tasks, files, the host and the command, arguments, texts of events."),
 ]
+Quiet = Annotated[bool, Option(("-q", "--quiet"), "No progress bar.")]
 Strict = Annotated[bool, Option(("--strict",), "Exit with 5 if there are problems in the data.")]
 Json = Annotated[bool, Option(("--json",), "Machine-readable output.")]
 
@@ -95,6 +96,8 @@ def open_trace(
     modules: Sequence[str] | None = None,
     btf: Sequence[str] | None = None,
     may_be_empty: bool = False,
+    quiet: bool = False,
+    after_s: float | None = None,
 ) -> Trace:
     """The trace at ``path``; under ``--debug`` its tables are checked.
 
@@ -104,7 +107,8 @@ def open_trace(
     memory.prepare_for_numpy()
     from kfgraph.parse import load
 
-    trace = load(path, reader=reader, buffer=buffer, modules=modules or (), btf=btf or ())
+    with progressbar.shown(f"reading {path}", quiet=quiet, after_s=after_s):
+        trace = load(path, reader=reader, buffer=buffer, modules=modules or (), btf=btf or ())
     if invocation.current().debug:
         trace.check()
     if not (len(trace.calls) or may_be_empty):

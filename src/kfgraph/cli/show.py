@@ -53,18 +53,19 @@ def run(
     buffer: options.BufferName = None,
     module: options.Modules = None,
     btf: options.BtfFiles = None,
+    quiet: options.Quiet = False,
 ) -> int:
     """Show the call tree below a function, or of every task, with the time of each call."""
     idle = without_effect(run, locals())
     if interactive:
-        from kfgraph.cli.ui import explore
+        from kfgraph.cli.explore import explore
 
-        code = explore(trace, filters, reader=reader, buffer=buffer, module=module, btf=btf)
+        code = explore(trace, filters, reader=reader, buffer=buffer, module=module, btf=btf, quiet=quiet)
         notes.tell(idle)
         return code
     least = own.least(min_, all_=all_, max_rows=max_rows)
     beside = own.beside(with_ or ())
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet)
     from kfgraph.analyze.calltree import call_tree
     from kfgraph.analyze.notice_counts import problems_in
     from kfgraph.render.tree import open_screen, tree_view

@@ -44,12 +44,13 @@ def run(
     buffer: options.BufferName = None,
     module: options.Modules = None,
     btf: options.BtfFiles = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """List the system calls of the command, as strace does; -c prints a summary."""
     idle = without_effect(run, locals())
     if count and slowest is not None:
         raise UsageError("-c sums up, --slowest lists", "give one of them")
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet)
     from kfgraph.analyze.syscalls import chosen_calls, summed, to_dict
 
     calls = chosen_calls(loaded, names=name or (), failed=failed, slowest=slowest, **filters)

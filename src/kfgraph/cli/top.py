@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Annotated, Literal
 
-from kfgraph.cli import notes, options
+from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
 from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import UsageError
@@ -54,23 +54,25 @@ def run(
     buffer: options.BufferName = None,
     module: options.Modules = None,
     btf: options.BtfFiles = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Show which functions took the time: calls, self and total time, percentiles, hot paths."""
     idle = without_effect(run, locals())
     if json_ and csv:
         raise UsageError("--json and --csv are two outputs", "give one of them")
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
+    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet)
     from kfgraph.analyze.top import top
 
-    result = top(
-        loaded,
-        by=by,
-        group=group,
-        limit=limit or None,
-        n_paths=PATHS if paths is None else paths,
-        own_cost=own_cost,
-        **filters,
-    )
+    with progressbar.shown("summing up", quiet=quiet):
+        result = top(
+            loaded,
+            by=by,
+            group=group,
+            limit=limit or None,
+            n_paths=PATHS if paths is None else paths,
+            own_cost=own_cost,
+            **filters,
+        )
     if json_:
         print(json_text(result.to_dict()))
     elif csv:

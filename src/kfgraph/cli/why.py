@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from kfgraph.analyze.filters import OF_WHY, Filters
-from kfgraph.cli import notes, options
+from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option, Which
 from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import NoMatchError, UsageError
@@ -36,9 +36,7 @@ IDLE = (*options.IDLE, Idle("json_", ("text", "all_")), Idle("all_", ("text", "d
 def run(
     filters: Annotated[Filters, Which(OF_WHY)],
     trace: options.TraceArgument = options.DEFAULT_TRACE,
-    ret: Annotated[
-        str | None, Option(("--ret",), "The last call that returned ERR (EINVAL, -22).", metavar="ERR")
-    ] = None,
+    ret: Annotated[str | None, Option(("--ret",), "The last call that returned ERR (EINVAL, -22).", metavar="ERR")] = None,
     all_: Annotated[bool, Option(("--all",), "Every failed system call, in time order, a line each.")] = False,
     guest: Annotated[bool, Option(("--guest",), "Run COMMAND in a throwaway virtual machine.")] = False,
     again: Annotated[
@@ -51,6 +49,7 @@ def run(
     buffer: options.BufferName = None,
     module: options.Modules = None,
     btf: options.BtfFiles = None,
+    quiet: options.Quiet = False,
     debuginfo: options.DebugInfo = None,
     source: options.SourceTrees = None,
     *,
@@ -74,11 +73,12 @@ def run(
         raise UsageError(f"{option} runs a command", f"kfgraph why {option} -- insmod foo.ko")
 
     def explained() -> Why:
-        loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf)
+        loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet)
         from kfgraph.analyze.sources import with_sources
         from kfgraph.analyze.why import why
 
-        answer = why(loaded, error=error, **filters)
+        with progressbar.shown("looking for what failed", quiet=quiet):
+            answer = why(loaded, error=error, **filters)
         return with_sources(answer, debug_info=debuginfo or (), trees=source or ())
 
     answer = explained()

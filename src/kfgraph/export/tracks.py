@@ -17,6 +17,7 @@ from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, counted, covered, 
 from kfgraph.analyze.select import Selection
 from kfgraph.errors import Notice, notice
 from kfgraph.kernel.interrupts import WRAPPERS
+from kfgraph.model import steps
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.tasks import Task
 
@@ -91,7 +92,10 @@ class Layout:
 
 def chunks(n: int, size: int = _CHUNK) -> Iterator[slice]:
     """``range(n)`` in pieces."""
-    return (slice(first, min(first + size, n)) for first in range(0, n, size))
+    steps.begin(total=n)
+    for first in range(0, n, size):
+        yield slice(first, min(first + size, n))
+        steps.advance(size)
 
 
 def structure(selection: Selection) -> tuple[Int32 | None, Int32, Int32, Int16]:

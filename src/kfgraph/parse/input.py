@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from kfgraph.errors import InputError, MachineError, Notice, notice
+from kfgraph.model import steps
 from kfgraph.model.files import COMPANION_SUFFIX
 
 CHUNK = 1 << 20
@@ -79,8 +80,12 @@ class Input:
 
     def chunks(self) -> Iterator[bytes]:
         """All bytes from the beginning, once, a megabyte or so at a time."""
+        size = self.path.stat().st_size if self.is_plain and self.path is not None else 0
+        steps.begin(f"reading {self.name}", total=size)
+        steps.advance(len(self.head))
         yield self.head
         while chunk := self._read(CHUNK):
+            steps.advance(len(chunk))
             yield chunk
 
     def look_on(self) -> bool:

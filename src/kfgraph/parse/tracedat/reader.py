@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.errors import InputError, notice
+from kfgraph.model import steps
 from kfgraph.model.args import RawArgs
 from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.symbols import SymbolTable
@@ -175,6 +176,7 @@ class Reading:
     def _feed(self, which: int) -> None:
         stream = self.streams[which]
         piece = next(self.pieces[which], None)
+        steps.advance(0 if piece is None else piece.size)
         if piece is None:
             stream.finish()
         elif isinstance(piece.part, Damage):
@@ -195,8 +197,10 @@ class Reading:
             same_clock=self.times.is_local,
             n_expected=min(n_bytes, _RATIO * self.contents.source.size) // _BYTES_A_CALL,
         )
+        steps.begin(f"reading {self.contents.name}", total=n_bytes)
         for batch, n in self.batches():
             pairer.feed(batch, n)
+        steps.begin("putting the calls in order")
         # Its thread had been in the way of those that decompress.
         names = Names(self.contents, self.buffer.name, n_bytes=n_bytes)
         paired = pairer.finish(clock_is_ns=self.times.unit == "ns")

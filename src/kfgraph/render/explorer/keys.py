@@ -78,6 +78,7 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key("5", "5", "view('errors')", "errors: where each began, and how far it came"),
             Key("6", "6", "view('why')", "why the command failed"),
             Key("7", "7", "view('flame')", "a flame graph: arrows go from frame to frame, Enter zooms"),
+            Key("8,c", "8 c", "callers", "who calls the function at the cursor, upside down to the task"),
             Key("T", "T", "task", "choose a task, for all views"),
         ),
     ),

@@ -81,6 +81,7 @@ class Surface(App[int]):
         self._chosen_root = ""
         """The label of the root that was chosen: a task, or one match."""
         self._by_task = self._window.call_tree.by_task
+        self._n_callers = 0
         self._pattern = ""
         self._matches: dict[str, Any] = {}
         self._cached: dict[tuple[str, str], Any] = {}
@@ -106,8 +107,8 @@ class Surface(App[int]):
         yield Static(id="status")
         yield Static(id="keys")
 
-    def _tree_rows(self, name: str, window: Window) -> TreeRows:
-        rows = TreeRows(window, id=f"view-{name}")
+    def _tree_rows(self, name: str, window: Window, *, id: str = "") -> TreeRows:
+        rows = TreeRows(window, id=id or f"view-{name}")
         self._views[name], self._facts[name] = rows, Facts(window)
         return rows
 

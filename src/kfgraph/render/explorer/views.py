@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from rich.text import Text
 
+from kfgraph.analyze.callers import callers
 from kfgraph.analyze.calltree import CallTree, call_tree
 from kfgraph.analyze.filters import Filters, declared
 from kfgraph.analyze.flame import Flame, flame
 from kfgraph.analyze.lookup import node_of_call, slowest_of
+from kfgraph.analyze.openrows import Beside
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.tree import NodeKind
@@ -40,6 +42,46 @@ class Views(Surface):
                 return
             await self.query_one("#views").mount(rows)
         self._show(name)
+
+    async def action_callers(self) -> None:
+        """Who calls the function at the cursor, upside down to the task."""
+        function = self._function()
+        if not function:
+            self.say("this row is no function: 8 shows the callers of one")
+            return
+        old = self._views.get("callers")
+        rows = await self._made(f"looking for the callers of {function}", lambda: self._callers_of(function))
+        if rows is not None:
+            if old is not None:
+                await old.remove()
+            await self.query_one("#views").mount(rows)
+            self._show("callers")
+
+    def _callers_of(self, function: str) -> Rows:
+        filters: Filters = {**self.filters, **self._of_task()}
+        window = Window(callers(self.trace, function, **filters))
+        self._matches.pop("callers", None)
+        self._n_callers += 1
+        rows = self._tree_rows("callers", window, id=f"view-callers-{self._n_callers}")
+        rows.cursor = window.rows.open_hot_path(0)
+        return rows
+
+    def _function(self) -> str:
+        """The label of the function at the cursor; none: there is no function."""
+        tree, rows = self.tree_rows, self.rows
+        if tree is not None:
+            window = tree.window
+            if not tree.n_rows() or isinstance(window.rows.made(tree.item), Beside):
+                return ""
+            node = window.rows.node(tree.item)
+            is_call = int(window.tree.at("kind", node)) == NodeKind.CALL
+            return window.tree.labels[window.tree.label[node]] if is_call else ""
+        if isinstance(rows, FlameRows):
+            return rows.path()[-1] if len(rows.flame) and rows.path()[-1] in self.trace.symbols.labels else ""
+        target = rows.target if isinstance(rows, ListRows) else -1
+        if isinstance(target, str):
+            return target
+        return self.trace.symbols.labels[int(self.trace.calls.func[target])] if target >= 0 else ""
 
     def _new_view(self, name: str) -> Rows:
         if name == "merged":
@@ -111,7 +153,7 @@ class Views(Surface):
         self._chosen_root = "" if everything else tree.labels[tree.label[roots[0]]]
         self._by_task = by_task
         for name, rows in list(self._views.items()):
-            if isinstance(rows, TreeRows):
+            if isinstance(rows, TreeRows) and name != "callers":
                 self._limit(rows.window, roots if name == "calls" else None)
                 if len(rows.window.rows.tops) == 1:
                     rows.window.rows.open(0)
@@ -121,7 +163,7 @@ class Views(Surface):
                 del self._views[name]
                 await rows.remove()
         self._matches.clear()
-        await self.action_view(self._view)
+        await self.action_view("calls" if self._view not in self._views and self._view == "callers" else self._view)
 
     def _limit(self, window: Window, roots: Any = None) -> None:
         """Leave of a tree what is of the task that was chosen."""
@@ -141,6 +183,8 @@ class Views(Surface):
             if not tree.n_rows():
                 return
             path = self._facts[self._view].path(tree.item)
+            if tree.window.call_tree.of_callers:
+                path.reverse()
         elif isinstance(rows, FlameRows):
             path = rows.path()
         else:
