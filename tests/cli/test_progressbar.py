@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,7 +29,8 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
+    # Not sys itself: pytest puts another stderr there for each phase of a test.
+    monkeypatch.setattr(progressbar, "sys", SimpleNamespace(stderr=stream))
     monkeypatch.setattr(progressbar, "AFTER_S", 0.05)
     monkeypatch.setattr(progressbar, "EVERY_S", 0.01)
     return stream
@@ -63,7 +64,7 @@ def test_nothing_is_said_when_quiet_or_into_a_pipe(terminal: Terminal, monkeypat
     with progressbar.shown("reading", quiet=True):
         time.sleep(0.15)
     pipe = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", pipe)
+    monkeypatch.setattr(progressbar, "sys", SimpleNamespace(stderr=pipe))
     with progressbar.shown("reading"):
         time.sleep(0.15)
     assert terminal.getvalue() == pipe.getvalue() == ""

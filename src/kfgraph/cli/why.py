@@ -36,7 +36,7 @@ IDLE = (*options.IDLE, Idle("json_", ("text", "all_")), Idle("all_", ("text", "d
 def run(
     filters: Annotated[Filters, Which(OF_WHY)],
     trace: options.TraceArgument = options.DEFAULT_TRACE,
-    ret: Annotated[str | None, Option(("--ret",), "The last call that returned ERR (EINVAL, -22).", metavar="ERR")] = None,
+    ret: Annotated[str | None, Option(("--ret",), "The last call that returned ERR (EINVAL).", metavar="ERR")] = None,
     all_: Annotated[bool, Option(("--all",), "Every failed system call, in time order, a line each.")] = False,
     guest: Annotated[bool, Option(("--guest",), "Run COMMAND in a throwaway virtual machine.")] = False,
     again: Annotated[
