@@ -38,8 +38,8 @@ ENOUGH = 0.9
 ROOMS = ("parse", "passes", "analyze", "model", "export", "render")
 # Folders of tests that look at these rooms, and of them those that look at the loops that are compiled elsewhere.
 TESTS = (
-    "show", "top", "info", "analyze", "why", "api", "pairing", "tracedat", "parse", "html", "ui", "export", "contract",
-    "cli", "programs",
+    "show", "top", "info", "analyze", "why", "api", "pairing", "tracedat", "parse", "html", "ui", "flame", "export",
+    "contract", "cli", "programs",
 )  # fmt: skip
 LOOPS = ("pairing", "tracedat", "parse")
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "mutants_plugin"]
