@@ -171,7 +171,7 @@ def test_a_thread_without_memory_for_its_first_step_is_not_waited_for(
     begin = time.monotonic()
     with pytest.raises(MemoryError):
         read(dat)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 60
     assert quiet
 
 
@@ -215,7 +215,7 @@ def test_a_thread_may_die_at_any_step(dat: Path, monkeypatch: pytest.MonkeyPatch
             outcomes["whole"] += 1
         except MemoryError:
             outcomes["none"] += 1
-        assert time.monotonic() - begin < 5, at
+        assert time.monotonic() - begin < 60, at
     assert outcomes["none"] > 50
 
 

@@ -45,7 +45,7 @@ def within_bounds(path: Path, content: bytes) -> Trace | None:
     file = path / "trace.dat"
     file.write_bytes(content)
     del content
-    begin = time.monotonic()
+    begin = time.process_time()
     tracemalloc.start()
     try:
         trace = read(file)
@@ -60,7 +60,7 @@ def within_bounds(path: Path, content: bytes) -> Trace | None:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < MOST_BYTES, f"{peak >> 20} MiB"
-        assert time.monotonic() - begin < MOST_SECONDS
+        assert time.process_time() - begin < MOST_SECONDS
 
 
 def sized(text: bytes, layout: str = "I") -> bytes:
@@ -195,17 +195,17 @@ def test_functions_of_no_module_among_many_modules(tmp_path: Path) -> None:
 
 def test_functions_of_one_long_line_or_of_many_aliases() -> None:
     addresses = np.arange(0xFFFFFFFF81000100, 0xFFFFFFFF81000100 + 3_000, dtype=np.uint64)
-    begin = time.monotonic()
+    begin = time.process_time()
     for text in (b"ffffffff81000100 t f" + b"f" * (8 << 20), b"ffffffff81000100 d f\n" * 100_000):
         Kallsyms(text).resolve(addresses)
-    assert time.monotonic() - begin < MOST_SECONDS
+    assert time.process_time() - begin < MOST_SECONDS
 
 
 def test_fields_of_a_line_without_an_end() -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     for line in ("field:", "field:a;offset:", "field:a b;\toffset:0;\tsize:", "ID:", "name:"):
         assert not list(parse_fields(line * 100_000))
-    assert time.monotonic() - begin < MOST_SECONDS
+    assert time.process_time() - begin < MOST_SECONDS
 
 
 def test_a_mark_of_many_long_fields_is_cut(tmp_path: Path) -> None:
@@ -224,6 +224,6 @@ def test_names_without_an_end_in_btf() -> None:
     functions = b"".join(struct.pack("<III", i + 1, 12 << 24, 0) for i in range(50_000))
     strings = b"\0" + b"f" * (8 << 20)
     head = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(functions), len(functions), len(strings))
-    begin = time.monotonic()
+    begin = time.process_time()
     assert Btf(head + functions + strings).prototype("f") is None
-    assert time.monotonic() - begin < MOST_SECONDS
+    assert time.process_time() - begin < MOST_SECONDS

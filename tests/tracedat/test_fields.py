@@ -287,13 +287,13 @@ def test_a_column_is_made_far_faster_than_the_texts(tmp_path: Path) -> None:
     path = tmp_path / "trace.dat"
     path.write_bytes(file_of(kernel, kinds, records)[0])
     marks = load(path).marks
-    begin = time.perf_counter()
+    begin = time.process_time()
     column = marks.field("one", "f1")
-    of_column = time.perf_counter() - begin
+    of_column = time.process_time() - begin
     assert column is not None and column.values.tolist() == [-i for i in range(60_000)]
-    begin = time.perf_counter()
+    begin = time.process_time()
     texts = marks.text[:6_000]
-    of_texts = 10 * (time.perf_counter() - begin)
+    of_texts = 10 * (time.process_time() - begin)
     assert len(texts) == 6_000
     # About a hundredth.
     assert of_column < of_texts / 8

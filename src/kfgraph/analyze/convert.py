@@ -1,4 +1,4 @@
-"""Doors for library users: calls as a pandas DataFrame, trees as anytree nodes."""
+"""Conversions for library users: calls to a pandas DataFrame, trees to anytree nodes."""
 
 from __future__ import annotations
 

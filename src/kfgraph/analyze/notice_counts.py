@@ -1,4 +1,4 @@
-"""What is wrong with the calls that are shown: the notices of a trace, counted where they concern a part of it."""
+"""The notices of a trace, counted for the calls that are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Siblings of one function as one node each, also where they do not stand together: loops with varying bodies."""
+"""One node for all siblings of one function, also with other calls between them: loops with varying bodies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to type where an answer lacks something: the command that records it."""
+"""Commands that record what an answer lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interrupts that hit the tracer itself, beside the calls that they stand in: so a total is the sum of its parts."""
+"""Interrupts that hit the tracer itself, as siblings of the calls that contain them, so that totals add up."""
 
 from __future__ import annotations
 

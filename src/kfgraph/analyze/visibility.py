@@ -1,4 +1,4 @@
-"""What of a tree was asked for: the reasons that hide nodes, and the nodes that must show whatever hides them."""
+"""Which nodes of a tree are visible: the reasons that hide nodes, and the nodes that are always shown."""
 
 from __future__ import annotations
 
