@@ -477,3 +477,39 @@ def test_the_parts_of_an_interrupt_are_known_by_the_name_of_one() -> None:
     callees = " 0)   1.000 us    |    irq_exit_rcu();\n 0) + 42.600 us   |    b();\n"
     lines = f" 0)               |  a() {{\n{callees} 0)   2.184 us    |  }}\n"
     assert notices(read(lines)) == {"in-tracer": 1}
+
+
+def test_a_call_whose_callees_lasted_longer_did_not_end_there() -> None:
+    # Lines were removed: the exit of `f` and the entry of a short call behind it.
+    lines = ("0 0 - e() {", "1 1 - f() {", "2 2 1.2 g();", "4 2 0.9 h();", "6 1 1.5 }", "8 0 8.0 }")
+    trace = report(*lines)
+    assert tree(trace)[:2] == [("e", -1, 8, -1), ("f", 0, -1, -1)]
+    assert [d for name, _, d, _ in tree(trace) if name == "?"] == [1]
+    assert notices(trace)["exit-elsewhere"] == 1
+    # As long as they lasted is long enough; what one that is unknown took is not known.
+    assert tree(report(*lines[:4], "6 1 2.1 }", lines[5]))[1][2] == 2
+    assert tree(report(*lines[:3], "4 2 - h() {", "6 1 1.5 }", lines[5]))[1][2] == 1
+
+
+def test_of_many_callees_too() -> None:
+    def trace(n: int) -> Trace:
+        return report("0 0 - f() {", *["1 1 0.1 g();"] * n, "5 0 1.5 }")
+
+    assert [tree(trace(n))[0][2] for n in (15, 16, 32)] == [1, -1, -1]
+
+
+@pytest.mark.parametrize("part", ["irq_enter_rcu", "irq_exit_rcu", "__sysvec_apic_timer_interrupt"])
+def test_an_interrupt_in_the_tracer_refutes_nothing(part: str) -> None:
+    lines = ("0 0 - f() {", "1 1 1.2 g();", f"3 1 1.0 {part}();", "5 0 1.5 }")
+    assert tree(report(*lines))[0][2] == 1
+    assert tree(report(lines[0], lines[1], "3 2 1.0 x();", lines[3]))[0][2] == 1
+
+
+def test_a_clock_that_stood_does_not_save_what_is_refuted() -> None:
+    def later(*inside: str) -> int:
+        stood = ("0 0 - e() {", "0 1 40.0 g();", "0 1 20.0 g();", "80 0 80.0 }")
+        trace = report(*stood, "90000 0 - f() {", *inside, "90090 0 30.0 }")
+        return next(row for row in tree(trace) if row[0] == "f")[2]
+
+    assert later("90002 1 10.0 g();", "90070 1 19.0 g();") == 30
+    assert later("90002 1 10.0 g();", "90062 1 21.0 g();") == -1

@@ -39,6 +39,8 @@ _ROUNDED = 1_500
 _STALL = 6_000_000
 """The longest time between a return and its record, in ns: 5.5 ms in 3 million pairs."""
 _LATE_ENTRY = 10_000_000
+_FEWER_DIGITS = 10_000_000
+"""From here on a text has less than three decimals of a duration."""
 _COARSE = 100_000
 """A clock that several CPUs share is that coarse where it stood now and then, in ns: 0.09 ms in 400,000 pairs."""
 _SLEEPS = 1_000_000
@@ -47,6 +49,8 @@ _ENTERS = 1
 _INTERRUPT = 2
 _WAITS = 4
 _WAKES = 8
+_PART = 16
+"""Of an interrupt: its entry, its end, or what runs between them."""
 
 
 class Delays:
@@ -98,6 +102,8 @@ class Delays:
         ``skipped``: the exit leaves calls inside it open. ``youngest``: the lane's last call that began.
         """
         delta = time - duration - self._start[node]
+        if self.refutes(node, time, duration):
+            return NO
         if delta < 0:
             if -delta <= _LATE_ENTRY:
                 return YES
@@ -109,6 +115,23 @@ class Delays:
         if not skipped and abs(delta) <= _LATE_ENTRY and self._clock_stood(self._start[node], time, delta):
             return SELF_UNKNOWN
         return NO
+
+    def refutes(self, node: int, time: int, duration: int) -> bool:
+        """Whether the callees of ``node`` lasted longer than ``duration``, one after the other, by ``time``.
+
+        What is not one deeper is an interrupt, which may have hit the tracer: then it is not in the duration. Beside
+        one that is known by its name nothing is refuted: not all of its parts are. If they lasted longer than there was
+        time, their own durations are wrong.
+        """
+        took, child, depth = 0, self._last[node], self._depth[node] + 1
+        while child >= 0:
+            if self._traits[self._func[child]] & (_INTERRUPT | _PART):
+                return False
+            if self._depth[child] == depth and self._duration[child] > 0:
+                took += self._duration[child]
+            child = self._previous[child]
+        digits = duration // 10_000 if duration >= _FEWER_DIGITS else 0
+        return bool(duration + digits < took <= time - self._start[node] + _ROUNDED)
 
     def _was_late(self, node: int, duration: int, delta: int, youngest: int) -> bool:
         """An interrupt, or nothing at all, came between the return and the exit's record."""
@@ -211,4 +234,5 @@ def _patterns() -> tuple[tuple[int, re.Pattern[bytes]], ...]:
 def _traits_of(name: bytes) -> int:
     """What a function's name says about the times of its records."""
     plain = name.split(b" ", 1)[0].split(b".", 1)[0]
-    return sum(trait for trait, pattern in _patterns() if pattern.fullmatch(plain))
+    part = _PART if plain.decode("latin-1") in WRAPPERS else 0
+    return part + sum(trait for trait, pattern in _patterns() if pattern.fullmatch(plain))

@@ -26,6 +26,7 @@ cdef class Stacks(Columns):
     cdef bint close(self, Py_ssize_t i, int node, int lane, bint skipped) except -1
     cdef bint outlasts(self, Py_ssize_t i, int node) except -1
     cdef bint is_late(self, Py_ssize_t i, int node, int lane, bint skipped) except -1
+    cdef bint is_refuted(self, Py_ssize_t i, int node) except -1
     cdef int leaf_of(self, Py_ssize_t i, int lane, int top, int d) except -2
     cdef int rebuild(self, Py_ssize_t i, int lane, int top, int d, int donor) except -1
     cdef int adopt(self, int node, int donor, long long called) except -1

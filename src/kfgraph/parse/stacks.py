@@ -40,6 +40,7 @@ _ROUNDED = cython.declare(cython.longlong, 1_500)
 """Times of a text are rounded to 1 us."""
 _LONG_AGO = cython.declare(cython.longlong, 10_000_000)
 """Records of a lane that go back by more are of another recording, in ns."""
+_FEW = cython.declare(cython.int, 32)
 _DEEPEST = cython.declare(cython.int, 32_000)
 """What is deeper is taken to be as deep."""
 _DEEPEST_INTERRUPT = cython.declare(cython.int, 512)
@@ -347,7 +348,10 @@ class Stacks(Columns):
             self.c_func[node] = f
         elif self.timed and self.time[i] >= 0 and self.duration[i] >= 0 and self.c_start[node] >= 0:
             began = self.time[i] - self.duration[i] - self.c_start[node]
-            if (began > _NEAR or began < -_NEAR) and not self.is_late(i, node, lane, skipped):
+            if began > _NEAR or began < -_NEAR:
+                if not self.is_late(i, node, lane, skipped):
+                    return False
+            elif began > -_ROUNDED and self.c_last[node] >= 0 and self.is_refuted(i, node):
                 return False
         if self.c_flags[node] & _CUT and not self.lanes.survive(node, self.c_parent[node]):
             self.c_flags[node] |= _SELF_UNKNOWN
@@ -371,6 +375,21 @@ class Stacks(Columns):
         if answer > 1:
             self.c_flags[node] |= _STRETCHED if answer == 2 else _SELF_UNKNOWN
         return answer != 0
+
+    def is_refuted(self, i: cython.Py_ssize_t, node: cython.int) -> cython.bint:
+        """Whether record ``i`` is not the exit of ``node`` though the times agree: its callees lasted longer."""
+        child: cython.int = self.c_last[node]
+        took: cython.longlong = 0
+        n: cython.int = 0
+        while n < _FEW:
+            n += 1
+            if self.c_duration[child] > 0:
+                took += self.c_duration[child]
+            child = self.c_previous[child]
+            if child < 0:
+                return took > self.duration[i] and self.delays.refutes(node, self.time[i], self.duration[i])
+        # The tracer's own time between so many is more than the times may disagree by.
+        return False
 
     def leaf_of(self, i: cython.Py_ssize_t, lane: cython.int, top: cython.int, d: cython.int) -> cython.int:
         """The leaf whose exit record ``i`` is, -1 for none.
