@@ -29,8 +29,8 @@ import kfgraph
 from kfgraph.analyze.outcomes import Outcomes
 from kfgraph.analyze.why import Why, why
 from kfgraph.kernel.syscall_handlers import system_call_of
-from kfgraph.kernel.unwinding import plain
 from kfgraph.model.calls import Flag
+from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 
 TRUTHS = Path(__file__).resolve().parent.parent / "tests" / "why" / "everyday" / "truths.json"
@@ -107,7 +107,7 @@ def _is_below(answer: Why, truth: Truth) -> bool:
     if answer.birth.step.function in truth.chain:
         return True
     calls, names, row = answer.trace.calls, answer.trace.symbols.names, answer.birth.step.row
-    below = {plain(names[code]) for code in np.unique(calls.func[row : int(calls.end[row])]).tolist()}
+    below = {plain_name(names[code]) for code in np.unique(calls.func[row : int(calls.end[row])]).tolist()}
     return not below.isdisjoint(truth.birth)
 
 
@@ -115,7 +115,7 @@ def live_rule(trace: Trace, *, root: str = "do_one_initcall") -> str:
     """The deepest frame by the rule of a live tool, "" where nothing fails."""
     seen, calls = Outcomes(trace), trace.calls
     rows = [int(r) for r in np.flatnonzero(calls.parent < 0)]
-    rows = [r for r in range(len(calls)) if plain(seen.name(r)) == root] or rows
+    rows = [r for r in range(len(calls)) if plain_name(seen.name(r)) == root] or rows
     marked: list[int] = []
     saved: list[int] = []
     for row in rows[-1:]:
@@ -138,7 +138,7 @@ def live_rule(trace: Trace, *, root: str = "do_one_initcall") -> str:
                 marked, saved = [*saved, r], []
             else:
                 marked = [r]
-        return plain(seen.name(marked[0])) if marked else ""
+        return plain_name(seen.name(marked[0])) if marked else ""
     return ""
 
 

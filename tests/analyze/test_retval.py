@@ -14,7 +14,8 @@ from kfgraph.analyze.errorlist import errors
 from kfgraph.analyze.retval import decoded, errors_of, values_of
 from kfgraph.kernel.btf import Btf
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
-from kfgraph.kernel.returns import Fails, error_name, fails, is_sure, known, plain_name
+from kfgraph.kernel.returns import Fails, error_name, fails, is_sure, known
+from kfgraph.model.spelling import plain_name
 from kfgraph.model.symbols import Returned
 from kfgraph.model.trace import Trace
 from kfgraph.render.errorlist import ErrorsView

@@ -28,8 +28,8 @@ from builder.tracedat import Cpu, Extra, Kernel, trace_dat
 from kfgraph.analyze.why import Why, why
 from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.kernel.syscall_handlers import system_call_of
-from kfgraph.kernel.unwinding import plain
 from kfgraph.model.companion import Companion
+from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 from kfgraph.parse.tracedat.formats import parse_page_layout
 from kfgraph.parse.tracedat.kallsyms import Kallsyms
@@ -122,7 +122,7 @@ def kept_rows(
         while up >= 0 and parent[up] >= 0:
             up = int(parent[up])
         top.add(up if up >= 0 else row)
-    whole = np.array([plain(name) in WHOLE and not shallow for name in names], np.bool_)[table.func]
+    whole = np.array([plain_name(name) in WHOLE and not shallow for name in names], np.bool_)[table.func]
     if calls and answer.row >= 0:
         whole[answer.row] = True
     wrapper = np.array([name in WRAPPERS for name in names], np.bool_)[table.func]
@@ -140,7 +140,7 @@ def kept_rows(
             far[row] = 99 if wrapper[row] or far[up] == 99 else -99 if inner else far[up] + 1
     keep = far <= around
     if trace.command_lanes is not None and calls:
-        kept = [bool(system_call_of(name)) or plain(name) == "__seccomp_filter" for name in names]
+        kept = [bool(system_call_of(name)) or plain_name(name) == "__seccomp_filter" for name in names]
         handler = np.array(kept, np.bool_)[table.func]
         mine = np.isin(table.lane, sorted(trace.command_lanes))
         for row in np.flatnonzero(handler & mine).tolist():

@@ -25,8 +25,8 @@ from builder.tables import Call, trace_of
 from kfgraph.analyze.retval import returned_type
 from kfgraph.analyze.why import why
 from kfgraph.kernel.syscall_handlers import system_call_of
-from kfgraph.kernel.unwinding import plain
 from kfgraph.model.calls import Flag
+from kfgraph.model.spelling import plain_name
 from kfgraph.model.symbols import Returned
 from kfgraph.model.tasks import Task
 from kfgraph.model.trace import Trace
@@ -127,7 +127,7 @@ def renamed(case: Case, new: Callable[[str], str]) -> Case:
         if is_module(label) and label not in found:
             name, _, module = label.partition(" ")
             found[label] = f"{new(name)} {module}"
-    plainly = {plain(old.partition(" ")[0]): plain(to.partition(" ")[0]) for old, to in found.items()}
+    plainly = {plain_name(old.partition(" ")[0]): plain_name(to.partition(" ")[0]) for old, to in found.items()}
     truth = replace(
         case.truth,
         birth=tuple(plainly.get(name, name) for name in case.truth.birth),
@@ -275,7 +275,7 @@ def deeper(case: Case, chance: random.Random) -> Case:
 
 def _born_below(case: Case, call: Call) -> bool:
     """Whether a true birthplace is this call or below it."""
-    return any(plain(name.partition(" ")[0]) in case.truth.birth for name in names_of(call))
+    return any(plain_name(name.partition(" ")[0]) in case.truth.birth for name in names_of(call))
 
 
 def _failed(call: Call) -> bool:

@@ -11,9 +11,10 @@ from kfgraph.analyze.why import SECCOMP_FILTER, Why
 from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.kernel.loader import MAX_PROBES, NOT_WORTH_A_PROBE
 from kfgraph.kernel.syscall_handlers import system_call_of
-from kfgraph.kernel.unwinding import decides_nothing, gives_back, plain
+from kfgraph.kernel.unwinding import decides_nothing, gives_back
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import UNKNOWN_CONTEXT
+from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 
 _HOT = 2_000
@@ -66,12 +67,12 @@ def _filters(answer: Why) -> list[str]:
     assert failure is not None
     begin, end = np.searchsorted(trace.calls.lane, [failure.lane, failure.lane + 1]).tolist()
     names = (trace.symbols.names[code] for code in distinct(trace.calls.func[begin:end]).tolist())
-    return [name for name in names if plain(name) == SECCOMP_FILTER]
+    return [name for name in names if plain_name(name) == SECCOMP_FILTER]
 
 
 def _tells(trace: Trace, seen: Outcomes, row: int, name: str, loaded: set[str]) -> bool:
     """Whether the value of this call would say something."""
-    bare = plain(name)
+    bare = plain_name(name)
     return bool(
         trace.symbols.resolved[trace.calls.func[row]]
         and trace.symbols.modules[trace.calls.func[row]] not in loaded

@@ -16,7 +16,7 @@ from kfgraph.analyze.outcomes import EACCES, ENOMEM, EPERM, Kind, Outcomes, chil
 from kfgraph.analyze.shape import by_shape
 from kfgraph.kernel import unwinding
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
-from kfgraph.kernel.unwinding import plain
+from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 
 NOT_FOUND = (2, 3, 6, 19)
@@ -312,7 +312,7 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
         if kind is Kind.OTHER:
             # The module loader is known to make one error of another; else its caller may have ignored this one.
             above = int(seen.trace.calls.parent[child])
-            known_to = plain(seen.name(above)) in LOADER_FUNCTIONS
+            known_to = plain_name(seen.name(above)) in LOADER_FUNCTIONS
             evidence = "it failed last, and its caller gave up"
             return _Step(child, evidence, sure=known_to and not passed, doubts=doubts, candidates=(above,))
         if kind is Kind.NULL and (-error == ENOMEM or unwinding.allocates(name) or seen.typed(child)):

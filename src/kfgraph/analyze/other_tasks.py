@@ -16,7 +16,7 @@ import numpy as np
 from kfgraph.analyze.blame import Link, blame
 from kfgraph.analyze.outcomes import Kind, Outcomes
 from kfgraph.kernel import unwinding
-from kfgraph.kernel.unwinding import plain
+from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 
 # Function -> the position of the argument that names what waiter and waker share.
@@ -85,7 +85,7 @@ class _Search:
 
     def __post_init__(self) -> None:
         for code, name in enumerate(self.trace.symbols.names):
-            self._codes.setdefault(plain(name), []).append(code)
+            self._codes.setdefault(plain_name(name), []).append(code)
 
     def rows(self, names: Mapping[str, int], first: int, end: int) -> Iterator[tuple[int, int | None]]:
         """(call, the argument that counts) of the calls of these functions in this range."""
@@ -164,7 +164,7 @@ class _Search:
                 continue
             for run in self._function_of_thread(*created[thread], self.over(row)):
                 value = self.seen.raw(run) if self.seen.known(run) and row == self.born else None
-                why = f"{self.task(run)} is the thread that {plain(self.seen.name(row))} ended"
+                why = f"{self.task(run)} is the thread that {plain_name(self.seen.name(row))} ended"
                 yield _Run(run, int(calls.end[run]), 1 << 62, why, value)
         marks = self.trace.marks
         for at, pid in self._told("sched_kthread_stop", "pid"):
@@ -178,8 +178,8 @@ class _Search:
 
     def _begins(self, row: int) -> bool:
         up = int(self.trace.calls.parent[row])
-        name = plain(self.seen.name(row))
-        return name not in _BEGINS and (up < 0 or plain(self.seen.name(up)) in _BEGINS)
+        name = plain_name(self.seen.name(row))
+        return name not in _BEGINS and (up < 0 or plain_name(self.seen.name(up)) in _BEGINS)
 
     def _works(self) -> Iterator[_Run]:
         calls = self.trace.calls
@@ -193,7 +193,7 @@ class _Search:
             # Who flushes a work item may have come after its worker had begun.
             flushed = "flush" in self.seen.name(row)
             if flushed or self.begin(row) <= self.begin(run) <= self.over(self.born):
-                why = f"{self.task(run)} ran the work that {plain(self.seen.name(row))} was given"
+                why = f"{self.task(run)} ran the work that {plain_name(self.seen.name(row))} was given"
                 yield _Run(run, int(calls.end[run]), self.over(self.born), why)
 
     def _work_events(self) -> Iterator[_Run]:
@@ -243,7 +243,8 @@ class _Search:
                 continue
             top = self.top(waker)
             what = "an interrupt" if calls.context[waker] else self.task(waker)
-            yield _Run(top, int(calls.end[top]), self.begin(waker), f"{what} woke {plain(self.seen.name(waited[on]))}")
+            how = f"{what} woke {plain_name(self.seen.name(waited[on]))}"
+            yield _Run(top, int(calls.end[top]), self.begin(waker), how)
 
     def failing(self, run: _Run) -> int:
         """The last outermost call of this stretch that returned the error before it was told; -1 for none."""
@@ -281,7 +282,7 @@ def elsewhere(trace: Trace, born: int, error: int, seen: Outcomes) -> Elsewhere 
         )
         links = (*above, *found.chain)
         carried = run.value is not None and row == run.first
-        name = plain(seen.name(found.chain[-1].row))
+        name = plain_name(seen.name(found.chain[-1].row))
         doubt = "" if carried else f"{name} returned the same error in {_place(search, row)}, and {run.why}"
         return Elsewhere(links, carried and found.sure, found.exact, doubt, tuple(ran))
     return Elsewhere(ran=tuple(dict.fromkeys(ran))) if ran else None
@@ -294,7 +295,7 @@ def _place(search: _Search, row: int) -> str:
 def _of_its_own(search: _Search, run: _Run) -> int:
     """The function that a worker was given: the first below process_one_work that waits for nothing."""
     calls, seen = search.trace.calls, search.seen
-    if plain(seen.name(run.first)) not in _RUNS:
+    if plain_name(seen.name(run.first)) not in _RUNS:
         return run.first
     inside = np.flatnonzero(calls.parent[run.first : run.end] == run.first) + run.first
     own = [r for r in inside.tolist() if not unwinding.decides_nothing(seen.name(r))]

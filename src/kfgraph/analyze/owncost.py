@@ -20,11 +20,11 @@ from kfgraph.kernel.loader import (
     is_module_syscall,
     is_notifier,
     notifies_of_modules,
-    plain,
 )
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import CallTable
 from kfgraph.model.sparse import Sparse
+from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_ns, plural
 
@@ -118,7 +118,7 @@ def _of_modules(trace: Trace) -> Int32:
     above = np.where(parent >= 0, calls.func[parent], 0)
     found = _codes(trace, notifies_of_modules)[above] & (parent >= 0)
     # Recorded without its caller, or below one that was filtered out of the recording: its callees tell.
-    callback = _codes(trace, lambda name: plain(name) in MODULE_CALLBACKS)
+    callback = _codes(trace, lambda name: plain_name(name) in MODULE_CALLBACKS)
     found |= np.isin(rows, calls.parent[callback[calls.func] & (calls.parent >= 0)])
     inner = (parent >= 0) & notifier[above]
     while True:
@@ -132,7 +132,7 @@ def _modules(trace: Trace, rows: Int32) -> Iterator[tuple[int, set[str]]]:
     """Each of the notifier calls with the names of the modules that the load around it ran; none: unknown."""
     calls, symbols = trace.calls, trace.symbols
     around = _codes(trace, lambda name: notifies_of_modules(name) or is_notifier(name))
-    runs = _codes(trace, lambda name: plain(name) in INIT_CALLERS or is_module_syscall(name))
+    runs = _codes(trace, lambda name: plain_name(name) in INIT_CALLERS or is_module_syscall(name))
     of_module = np.array([bool(module) for module in symbols.modules], np.bool_)
     seen: dict[int, set[str]] = {}
     for row in rows.tolist():

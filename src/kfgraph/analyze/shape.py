@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kfgraph.analyze.outcomes import EACCES, ENOMEM, EPERM, Outcomes, children_of
 from kfgraph.kernel import unwinding
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
-from kfgraph.kernel.unwinding import plain
+from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 
 
@@ -36,7 +36,7 @@ def _ran_last(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
     while True:
         children = children_of(trace, path[-1])
         likely = [r for r in children if _may_have_failed(seen, r, error)]
-        if plain(seen.name(path[-1])) in LOADER_FUNCTIONS:
+        if plain_name(seen.name(path[-1])) in LOADER_FUNCTIONS:
             # It tells of a module that is going, too.
             likely = [r for r in likely if "notifier" not in seen.name(r)]
         # Where all give something back, it is that which failed.

@@ -23,9 +23,10 @@ from kfgraph.kernel.benign import meaning
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.sourcelines import SourceLine
 from kfgraph.kernel.syscall_handlers import system_call_of
-from kfgraph.kernel.unwinding import decides_nothing, gives_back, plain, tells, waits
+from kfgraph.kernel.unwinding import decides_nothing, gives_back, tells, waits
 from kfgraph.model.arrays import distinct
 from kfgraph.model.names import listed
+from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
 
@@ -245,7 +246,7 @@ def _without_handler(trace: Trace, seen: Outcomes, call: SystemCall, failed: Seq
     """A call that failed though nothing ran for it: a seccomp filter may have refused it."""
     calls = trace.calls
     begin, end = np.searchsorted(calls.lane, [call.lane, call.lane + 1]).tolist()
-    codes = trace.symbols.codes_where(plain(name) == SECCOMP_FILTER for name in trace.symbols.names)
+    codes = trace.symbols.codes_where(plain_name(name) == SECCOMP_FILTER for name in trace.symbols.names)
     filters = np.flatnonzero(np.isin(calls.func[begin:end], codes)) + begin
     refused = [row for row in filters.tolist() if seen.known(row) and seen.raw(row) & 0xFFFFFFFF == 0xFFFFFFFF]
     if refused:
@@ -315,7 +316,7 @@ def _joined(trace: Trace, seen: Outcomes, found: Blame) -> tuple[Blame, tuple[in
 def _step_of(trace: Trace, seen: Outcomes, row: int, error: int, value: str, evidence: str) -> Step:
     code = int(trace.calls.func[row])
     symbol = trace.symbols.names[code] or "?"
-    return Step(plain(symbol), symbol, trace.symbols.modules[code], row, error, value, evidence)
+    return Step(plain_name(symbol), symbol, trace.symbols.modules[code], row, error, value, evidence)
 
 
 def _birth(trace: Trace, seen: Outcomes, step: Step, found: Blame) -> Birth:
@@ -346,12 +347,12 @@ def _what_is_missing(
 ) -> tuple[str, str]:
     """(why the birthplace is not known exactly, what to type next); ``ran``: calls of others for the birthplace."""
     last = found.chain[-1]
-    name = plain(seen.name(last.row)) or "?"
+    name = plain_name(seen.name(last.row)) or "?"
     if nowhere:
         return f"no return value was recorded below {name}", record_values(trace)
     children = children_of(trace, last.row)
     waiting = [r for r in children if waits(seen.name(r))]
-    waiter = plain(seen.name(waiting[-1])) if waiting else ""
+    waiter = plain_name(seen.name(waiting[-1])) if waiting else ""
     waited = f"{name} waited in {waiter}: the error may come from another task"
     if not found.exact:
         reason = f"the error came from {name} or from below it: nothing deeper was recorded"
@@ -360,7 +361,7 @@ def _what_is_missing(
         reason = waited
         if not ran:
             return reason, record_all_tasks(trace)
-        who = f"{plain(seen.name(ran[0]))} ran for it in {trace.tasks[int(trace.calls.lane[ran[0]])].label}"
+        who = f"{plain_name(seen.name(ran[0]))} ran for it in {trace.tasks[int(trace.calls.lane[ran[0]])].label}"
         return f"{reason}; {who}, and returned no such error", ""
     return "", ""
 
@@ -415,13 +416,13 @@ def _never_ran(trace: Trace) -> tuple[tuple[str, tuple[str, ...], int], ...]:
     if trace.companion is None:
         return ()
     ran = {
-        (trace.symbols.modules[code], plain(trace.symbols.names[code]))
+        (trace.symbols.modules[code], plain_name(trace.symbols.names[code]))
         for code in distinct(trace.calls.func).tolist()
         if trace.symbols.modules[code]
     }
     found = []
     for module in trace.companion.modules:
-        names = list(dict.fromkeys(plain(f.name) for f in module.functions))
+        names = list(dict.fromkeys(plain_name(f.name) for f in module.functions))
         names = [n for n in names if n not in ("init_module", "cleanup_module")]
         missing = tuple(n for n in names if (module.name, n) not in ran)
         if missing and len(missing) < len(names):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from kfgraph.analyze.forest import Bool
-from kfgraph.kernel.returns import plain_name
 from kfgraph.kernel.waiting import CLASSES
+from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 
 

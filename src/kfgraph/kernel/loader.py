@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from kfgraph.model.spelling import plain_name
+
 # In the order in which a load comes through them. Names of several versions: a kernel has some of them.
 # Sources: kernel/module.c up to 5.18, kernel/module/main.c since; init/main.c.
 LOADER_FUNCTIONS = (
@@ -157,24 +159,19 @@ MODULE_CALLBACKS = frozenset(
 INIT_CALLERS = frozenset(("do_one_initcall",))
 
 
-def plain(name: str) -> str:
-    """``name`` without what the compiler put behind it: ``.isra.0``, ``.constprop.0``, ``.part.0``, ``.cold``."""
-    return name.partition(".")[0]
-
-
 def is_notifier(name: str) -> bool:
     """It runs a chain of notifiers."""
-    return plain(name) in NOTIFIERS
+    return plain_name(name) in NOTIFIERS
 
 
 def notifies_of_modules(name: str) -> bool:
     """The chain of notifiers that it runs is the modules'."""
-    return plain(name) in _NOTIFYING or is_module_syscall(name)
+    return plain_name(name) in _NOTIFYING or is_module_syscall(name)
 
 
 def is_module_syscall(name: str) -> bool:
     """It is the system call that loads or removes a module, in any of its wrappings."""
-    return _MODULE_SYSCALL.fullmatch(plain(name)) is not None
+    return _MODULE_SYSCALL.fullmatch(plain_name(name)) is not None
 
 
 MAX_PROBES = 64

@@ -13,6 +13,7 @@ import re
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
 from kfgraph.kernel.syscall_handlers import system_call_of
+from kfgraph.model.spelling import plain_name
 from kfgraph.model.symbols import Returned
 
 # C types by the BTF of Linux 7.2; in older kernels these return the same, or another type that holds no error.
@@ -80,11 +81,6 @@ class Fails(enum.IntEnum):
     """An int or long: an error where the number has a name, but -1 may be any number."""
     ALWAYS = 3
     """A pointer (ERR_PTR), a system call, the module loader: nothing else is there below 0."""
-
-
-def plain_name(name: str) -> str:
-    """``f`` of ``f.constprop.0``: without what the compiler appended."""
-    return name.partition(".")[0] or name
 
 
 def known(name: str, module: str = "") -> Returned | None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from kfgraph.errors import InputError
 from kfgraph.kernel.module import build_id_of, unpacked
-from kfgraph.kernel.returns import plain_name
+from kfgraph.model.spelling import plain_name
 
 _SOURCES = (".c", ".h", ".S", ".rs")
 _BEFORE_BODY = re.compile(rb"(?:\s|/\*.*?\*/|//[^\n]*\n|__\w+(?:\([^)]*\))?)*([{;,=(]?)", re.DOTALL)

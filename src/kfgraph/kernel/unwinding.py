@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from kfgraph.model.spelling import plain_name
+
 # Words of a name, split at underscores. The kernel names what gives back after what it gives back (kfree, dput).
 _GIVES_BACK_WORDS = """
 free put release released unregister destroy remove del delete exit teardown unlock close drop undo unwind cancel
@@ -62,15 +64,10 @@ _ASKS_FOR = frozenset(["get", "read", "wait", "poll", "fetch", "check"])
 _LOOKS_FOR = re.compile(r"(?:^|_)(?:k?v?z?(?:m|c)?alloc|alloc|kmemdup|kstrdup|dup|new|create)(?:_|$|\d)|alloc")
 
 
-def plain(name: str) -> str:
-    """The name without what the compiler adds (``.constprop.0``, ``.isra.0``, ``.part.0``, ``.cold``)."""
-    return name.partition(".")[0]
-
-
 @lru_cache(maxsize=4096)
 def gives_back(name: str) -> bool:
     """Whether the function, by its name, undoes or gives back something: what follows a failure, not what fails."""
-    bare = plain(name)
+    bare = plain_name(name)
     if _GETS_FREE.search(bare):
         return False
     if _GIVES_BACK_WHOLE.fullmatch(bare) is not None:
@@ -87,27 +84,27 @@ def _undoes(word: str) -> bool:
 @lru_cache(maxsize=4096)
 def decides_nothing(name: str) -> bool:
     """Whether the function, by its name, only locks, waits, copies or reports: no error comes from it."""
-    bare = plain(name)
+    bare = plain_name(name)
     return _NEUTRAL.fullmatch(bare) is not None or _REPORTS.fullmatch(bare) is not None
 
 
 @lru_cache(maxsize=4096)
 def reports(name: str) -> bool:
     """Whether the function, by its name, only tells of something (printk and the like)."""
-    return _REPORTS.fullmatch(plain(name)) is not None
+    return _REPORTS.fullmatch(plain_name(name)) is not None
 
 
 @lru_cache(maxsize=4096)
 def does_work(name: str) -> bool:
     """Whether the function, by its name, goes on with the job: nobody calls it after giving up."""
-    bare = plain(name)
+    bare = plain_name(name)
     return not gives_back(bare) and not _WORKS.isdisjoint(bare.lower().split("_"))
 
 
 @lru_cache(maxsize=4096)
 def allocates(name: str) -> bool:
     """Whether the function, by its name, returns memory: NULL is its failure."""
-    bare = plain(name)
+    bare = plain_name(name)
     return not gives_back(bare) and _LOOKS_FOR.search(bare) is not None
 
 
@@ -121,14 +118,14 @@ _ASKS = frozenset(_ASKS_WORDS.split())
 @lru_cache(maxsize=4096)
 def asks(name: str) -> bool:
     """Whether the function, by its name, answers a question with true or false."""
-    return not gives_back(name) and not _ASKS.isdisjoint(plain(name).lower().split("_"))
+    return not gives_back(name) and not _ASKS.isdisjoint(plain_name(name).lower().split("_"))
 
 
 @lru_cache(maxsize=4096)
 def goes_on(name: str) -> bool:
     """Whether the function, by its name, begins something: a caller that gives up does not call it. Reading, writing
     and setting may be a part of giving up."""
-    words = plain(name).lower().split("_")
+    words = plain_name(name).lower().split("_")
     return not gives_back(name) and not _GOES_ON.isdisjoint(words) and _AFTERMATH.isdisjoint(words)
 
 
@@ -136,7 +133,7 @@ def goes_on(name: str) -> bool:
 def may_give_up(name: str) -> bool:
     """Whether the function, by its name, may be a part of giving up: it quietens, puts right or gives back. A weak
     sign: such a function may fail by itself."""
-    words = plain(name).lower().split("_")
+    words = plain_name(name).lower().split("_")
     return gives_back(name) or (not _QUIETENS.isdisjoint(words) and (_GOES_ON | _ASKS_FOR).isdisjoint(words))
 
 
@@ -150,13 +147,13 @@ _PERMITS = frozenset(["allowed", "permitted", "capable", "trusted", "eligible", 
 @lru_cache(maxsize=4096)
 def permits(name: str) -> bool:
     """Whether the function, by its name, says whether something is allowed: false is no failure but a refusal."""
-    return not _PERMITS.isdisjoint(plain(name).lower().split("_"))
+    return not _PERMITS.isdisjoint(plain_name(name).lower().split("_"))
 
 
 @lru_cache(maxsize=4096)
 def approves(name: str) -> bool:
     """Whether the function, by its name, says with true that all is well: false is its failure."""
-    return not gives_back(name) and not _APPROVES.isdisjoint(plain(name).lower().split("_"))
+    return not gives_back(name) and not _APPROVES.isdisjoint(plain_name(name).lower().split("_"))
 
 
 _SEARCHES = frozenset(["find", "lookup", "search"])
@@ -165,7 +162,7 @@ _SEARCHES = frozenset(["find", "lookup", "search"])
 @lru_cache(maxsize=4096)
 def looks_for(name: str) -> bool:
     """Whether the function, by its name, looks something up: NULL says that it is not there."""
-    return not gives_back(name) and not _SEARCHES.isdisjoint(plain(name).lower().split("_"))
+    return not gives_back(name) and not _SEARCHES.isdisjoint(plain_name(name).lower().split("_"))
 
 
 _MEMORY = re.compile(
@@ -177,7 +174,7 @@ _MEMORY = re.compile(
 @lru_cache(maxsize=4096)
 def allocates_memory(name: str) -> bool:
     """Whether the function gives memory, and nothing but memory: its only failure is that there is none."""
-    return _MEMORY.fullmatch(plain(name)) is not None
+    return _MEMORY.fullmatch(plain_name(name)) is not None
 
 
 _TELLS_WORDS = """
@@ -189,7 +186,7 @@ _TELLS = frozenset(_TELLS_WORDS.split())
 @lru_cache(maxsize=4096)
 def tells(name: str) -> bool:
     """Whether the function, by the last word of its name, tells of something: a weak sign, for where no value is."""
-    return plain(name).lower().rpartition("_")[2] in _TELLS
+    return plain_name(name).lower().rpartition("_")[2] in _TELLS
 
 
 _WAITS = re.compile(
@@ -201,4 +198,4 @@ _WAITS = re.compile(
 @lru_cache(maxsize=4096)
 def waits(name: str) -> bool:
     """Whether the function waits for what another task or an interrupt does."""
-    return _WAITS.fullmatch(plain(name)) is not None
+    return _WAITS.fullmatch(plain_name(name)) is not None

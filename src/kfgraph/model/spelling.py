@@ -78,3 +78,8 @@ def _for_a_shell(letter: str) -> str:
 def shell_line(words: Sequence[str]) -> str:
     """A command line as it is typed."""
     return " ".join(map(shell_word, words))
+
+
+def plain_name(name: str) -> str:
+    """``f`` of ``f.constprop.0``: without what the compiler appended (``.isra.0``, ``.part.0``, ``.cold``)."""
+    return name.partition(".")[0] or name
