@@ -5,10 +5,13 @@ The transcripts beside this file are few, to be read; these are many, to notice 
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -59,18 +62,48 @@ def printed(line: str) -> str:
 
 
 def sets() -> dict[str, list[str]]:
-    """Name of the record -> command lines."""
+    """Name of the record -> command lines, to be run in the repository."""
     found = {name: [line.format(trace) for trace in TRACES for line in lines] for name, lines in COMMANDS.items()}
     found["exports"] = [line.format(trace) for trace in (TRACES[3], TRACES[4], TRACES[9]) for line in EXPORTS]
-    here = REPOSITORY / WHY
-    modules = [file for file in sorted(here.glob("fixtures/*/*.dat")) if "." not in file.stem]
-    recordings = [*modules, *sorted(here.glob("everyday/fixtures/*/*.dat"))]
-    found["why-corpus"] = [f"why {file.relative_to(REPOSITORY)}" for file in recordings]
-    found["why-corpus"] += [f"why {file.relative_to(REPOSITORY)} --json" for file in recordings[::4]]
     return found
 
 
-@pytest.mark.parametrize("name", ["show", "top", "lists", "why", "exports", "why-corpus"])
+def the_scorer() -> ModuleType:
+    """benchmarks/blame.py, which unpacks the recordings."""
+    spec = importlib.util.spec_from_file_location("blame", REPOSITORY / "benchmarks" / "blame.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault("blame", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def corpus() -> Iterator[tuple[Path, str, str]]:
+    """(folder, its name, command line to be run there) for the recordings that ``why`` is scored with."""
+    blame, here = the_scorer(), REPOSITORY / WHY
+    for folder in [*blame.kernels(), *sorted((here / "everyday" / "fixtures").glob("[0-9]*"))]:
+        unpacked = blame.recordings(folder)
+        files = [file.name for file in sorted(unpacked.glob("*.dat")) if "." not in file.stem]
+        for n, file in enumerate(files):
+            yield unpacked, folder.name, f"why {file}"
+            if n % 4 == 0:
+                yield unpacked, folder.name, f"why {file} --json"
+
+
+def test_why_is_printed_as_recorded_of_its_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    def everything() -> Iterator[str]:
+        for n, (folder, name, line) in enumerate(corpus()):
+            monkeypatch.chdir(folder)
+            monkeypatch.setenv("COLUMNS", str(WIDTHS[n % len(WIDTHS)]))
+            yield f"{name}: {line}: {printed(line)}"
+
+    for variable in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    recorded.compare("printed-why-corpus", everything())
+
+
+@pytest.mark.parametrize("name", ["show", "top", "lists", "why", "exports"])
 def test_everything_is_printed_as_recorded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.setenv("TERM", "xterm")
