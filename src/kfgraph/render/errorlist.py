@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
@@ -14,6 +15,11 @@ from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
 from kfgraph.render.cells import cut_middle
+
+_NUMBERS = 37
+"""Columns before the names."""
+_NARROW = 100
+"""Below this width the lines that follow begin further left."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ class ErrorsView:
         shown = self.rows if self.limit is None else self.rows[: self.limit]
         n_calls = sum(row.n_calls for row in self.rows)
         yield Text(f"{plural(n_calls, 'error')} began in {plural(len(self.rows), 'way')}, in time order", "dim")
-        yield Text(f"{'time s':>11}  {'calls':>7}  {'error':>13}  began in, and what became of it", "bold")
+        heading = f"{'time s':>11}  {'calls':>7}  {'error':>13}  began in, and what became of it"
+        yield Text(heading if len(heading) <= width else heading.partition(",")[0], "bold")
         first = self.trace.meta.first_ns
         for row in shown:
             at = f"{(row.start_ns - first) / 1e9:.6f}" if row.start_ns >= first >= 0 else "?"
@@ -40,14 +47,17 @@ class ErrorsView:
             value = f"-{name or -row.error}{'' if row.sure or not name else '?'}"
             line = Text(f"{at:>11}  {row.n_calls:>7,}  ", no_wrap=True)
             line.append(f"{value:>13}  ", "red" if row.sure else "")
-            room = max(width - line.cell_len, 20)
-            path = " ← ".join(reversed(row.path))
-            label = cut_middle(spelt_out(row.function), max(room // 2, 16))
+            label = cut_middle(spelt_out(row.function), max(width - _NUMBERS, 16))
             line.append(label, "bold")
-            line.append("  " + cut_middle(spelt_out(_became(row)), max(room - len(label) - 2, 1)))
-            yield line
-            if path and width >= 60:
-                yield Text(" " * 37 + cut_middle(spelt_out(f"← {path}"), max(width - 37, 12)), "dim", no_wrap=True)
+            became = spelt_out(_became(row))
+            beside = line.cell_len + 2 + cell_len(became) <= width
+            yield line.append(f"  {became}") if beside else line
+            indent = " " * (_NUMBERS if width >= _NARROW else 13)
+            if not beside:
+                yield Text(indent + cut_middle(became, max(width - len(indent), 12)), no_wrap=True)
+            if row.path and width >= 60:
+                path = spelt_out(f"← {' ← '.join(reversed(row.path))}")
+                yield Text(indent + cut_middle(path, max(width - len(indent), 12)), "dim", no_wrap=True)
         if len(shown) < len(self.rows):
             yield Text(f"… {plural(len(self.rows) - len(shown), 'more way')} (--limit 0)", "dim")
 
