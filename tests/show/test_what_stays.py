@@ -478,6 +478,30 @@ def test_a_failing_insmod_fits_every_width(repository: Path) -> None:
             assert all(cell_len(line) <= width for line in shown.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("width", "least", "columns"),
+    [(60, 16, 2), (70, 24, 2), (80, 24, 3), (90, 24, 4), (120, 24, 4)],
+)
+def test_names_of_what_failed_come_before_columns_of_numbers(width, least, columns, repository: Path) -> None:
+    trace = kfgraph.load(str(repository / "examples" / "insmod-foo-fail19.dat"))
+    head, *lines = text(tree_view(call_tree(trace), FoldOptions(), width=width)).splitlines()
+    assert len(head.split()) - 1 == columns, head
+    names = [re.split(r"[ │├▸]{2,}|[▸├]", line.partition(" = -19")[0])[-1] for line in lines if " = -19" in line]
+    whole = ["load_module", "do_init_module", "do_one_initcall", "foo_init [foo]", "foo_probe [foo]",
+             "foo_probe_slot [foo]", "foo_read_id [foo]"]  # fmt: skip
+    assert all(a == b or len(a) >= least for a, b in zip(names, whole, strict=True)), names
+
+
+def test_columns_stay_where_no_name_gets_whole_by_it(repository: Path) -> None:
+    """A failure 60 levels deep has no room at any rate."""
+    chain = call("deepest_of_all_functions", 5)
+    for i in range(60):
+        chain = call(f"level{i}", 5, chain)
+    trace = failing(chain, values={"deepest_of_all_functions": -5})
+    head = text(tree_view(call_tree(trace), FoldOptions(), width=80)).splitlines()[0]
+    assert head.split() == ["total", "self", "share", "calls", "function"]
+
+
 def test_errors_leave_room_for_what_is_slow_and_for_loops() -> None:
     failed = [call(f"__x64_sys_c{i}", 10, call(f"inner{i}", 5)) for i in range(20)]
     slow = call("__x64_sys_fsync", 5, call("schedule", 3_000_000))
@@ -485,7 +509,7 @@ def test_errors_leave_room_for_what_is_slow_and_for_loops() -> None:
     trace = failing(*failed, slow, *reads, values={f"__x64_sys_c{i}": -2 for i in range(20)})
     shown = rows(tree_view(call_tree(trace), FoldOptions(), width=100))
     assert sum("= -2 ENOENT" in row for row in shown) == 20
-    assert "schedule" in shown
+    assert "schedule (waiting)" in shown
     assert any(row.startswith("__x64_sys_read × 2,000") for row in shown), shown
 
 

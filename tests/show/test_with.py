@@ -52,7 +52,7 @@ def test_a_function_of_known_type_is_worded_by_it() -> None:
     )
     said = [line for line in lines(trace, "returns", root="f") if "├" in line or "▸" in line]
     assert any(line.endswith("try_module_get = true") for line in said)
-    assert any(line.endswith("schedule") for line in said), "it returns nothing, whatever the register held"
+    assert any(line.endswith("schedule (waiting)") for line in said), "it returns nothing, whatever the register held"
 
 
 def test_an_error_is_said_once() -> None:

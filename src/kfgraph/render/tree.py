@@ -40,6 +40,9 @@ _TREE_ROOM = 36
 """With less room for the tree, times have one decimal; with still less, columns of numbers go."""
 _NAME_ROOM = 24
 """Guides leave a name this much, or half of what there is where that is little."""
+_NAME_WANTED, _NAME_ENOUGH = 24, 16
+"""So much of the name of a function that failed is whole where columns of numbers can go for it; or else so much."""
+_LESS_THAN_A_NAME = ("calls", "share")
 _LEAST_GUIDES = 6
 """Beside an error, guides have at least this much."""
 _DEEPEST = 100
@@ -157,6 +160,14 @@ class TreeView:
             if name in names and room(names, time_width) < least:
                 names.remove(name)
         # An error stays where the name is cut, and then where columns of numbers are left out.
+        # Where that helps, columns of numbers go and guides get narrow for whole names of what failed.
+        most = room([name for name in names if name not in _LESS_THAN_A_NAME], time_width)
+        loose = self._room_of_errors(2, _NAME_WANTED)
+        tries = (loose, self._room_of_errors(1, _NAME_WANTED), self._room_of_errors(1, _NAME_ENOUGH))
+        wanted = next((columns for columns in tries if columns <= most), 0)
+        for name in _LESS_THAN_A_NAME:
+            if name in names and room(names, time_width) < wanted:
+                names.remove(name)
         beside_error = self._widest_error() + NAME_LEAST
         for name in ("calls", "avg", "share", "self", "start", "total"):
             if name in names and beside_error > NAME_LEAST and room(names, time_width) < beside_error + _LEAST_GUIDES:
@@ -164,16 +175,27 @@ class TreeView:
         left = max(room(names, time_width), 8)
         for_name = max(_NAME_ROOM, beside_error + 1)
         for_guides = max(left - (for_name if left >= for_name + 8 else max(left // 2, beside_error + 1)), 1)
-        unit = 2 if 2 * level <= for_guides else 1
+        unit = 1 if 2 * level > for_guides or (wanted and loose > left) else 2
         return Layout(tuple(names), digits, time_width, count_width, left, unit, max(for_guides // unit, 1))
+
+    @cached_property
+    def _failed(self) -> list[tuple[int, int, int]]:
+        """(level, columns of the name, columns of the error behind it) of the rows whose calls returned an error."""
+        folded, tree = self.folded, self.folded.tree
+        rows = np.flatnonzero(folded.kind == Kind.CALL)
+        rows = rows[tree.error[folded.node[rows]] != 0] if tree.has("error") else rows[:0]
+        bare = RowModel(folded, Layout((), 0, 0, 0, None, 1, 1), arch=self.call_tree.trace.meta.arch)
+        nodes = zip(folded.level[rows].tolist(), folded.node[rows].tolist(), strict=True)
+        return [(level, len(tree.labels[tree.label[node]]), len(bare.error(node))) for level, node in nodes]
 
     def _widest_error(self) -> int:
         """How wide the longest error behind a name is."""
-        folded = self.folded
-        calls = folded.node[folded.kind == Kind.CALL]
-        nodes = calls[folded.tree.error[calls] != 0] if folded.tree.has("error") else calls[:0]
-        bare = RowModel(folded, Layout((), 0, 0, 0, None, 1, 1), arch=self.call_tree.trace.meta.arch)
-        return max((len(text) for text in map(bare.error, nodes.tolist())), default=0)
+        return max((error for _, _, error in self._failed), default=0)
+
+    def _room_of_errors(self, unit: int, whole: int) -> int:
+        """Columns in which the rows that failed have ``whole`` columns of their names."""
+        widths = [unit * level + 2 + min(name, whole) + error for level, name, error in self._failed]
+        return max(widths, default=0)
 
     def title(self) -> list[str]:
         """What the tree is of, in a line; none for tasks."""
