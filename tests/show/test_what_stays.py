@@ -480,7 +480,7 @@ def test_a_failing_insmod_fits_every_width(repository: Path) -> None:
 
 @pytest.mark.parametrize(
     ("width", "least", "columns"),
-    [(60, 16, 2), (70, 24, 2), (80, 24, 3), (90, 24, 4), (120, 24, 4)],
+    [(60, 24, 2), (70, 24, 2), (80, 24, 3), (90, 24, 4), (120, 24, 4)],
 )
 def test_names_of_what_failed_come_before_columns_of_numbers(width, least, columns, repository: Path) -> None:
     trace = kfgraph.load(str(repository / "examples" / "insmod-foo-fail19.dat"))

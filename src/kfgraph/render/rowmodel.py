@@ -49,6 +49,8 @@ _LEAST_ARGS = 8
 """In less room arguments say nothing."""
 _NAME_ROOM = 12
 """A name keeps at least this many columns; notes behind it go first."""
+NAME_WANTED = 24
+"""So much of the name of a function that failed is whole, where columns of numbers can go for it."""
 NAME_LEAST = 8
 """Beside an error, which stays at any width, a name may have this few; then columns of numbers go."""
 
@@ -312,7 +314,7 @@ class RowModel:
     ) -> Line:
         """The line with the longest of ``tails`` (long to short) that leaves the name its room (or ``whole``), the
         first ``roomy`` of them twice that; ``needed`` is the least that stands behind it, whatever is left for the
-        name."""
+        name, and what is more leaves the name NAME_WANTED."""
         guides, mark = _guides(level, hot, self.layout)
         room = self.layout.room
         if room is None:
@@ -320,7 +322,7 @@ class RowModel:
         room -= len(guides) + len(mark)
         size = cell_len(name)
         for place, tail in enumerate((*tails, "") if not needed else tails):
-            least = _NAME_ROOM * (2 if place < roomy else 1)
+            least = NAME_WANTED if needed else _NAME_ROOM * (2 if place < roomy else 1)
             if room - len(tail) >= (size if whole else min(size, least)):
                 return Line(guides, mark, cut_middle(name, max(room - len(tail), 1)), tail)
         if len(needed) >= room:

@@ -30,7 +30,7 @@ from kfgraph.render import blocks
 from kfgraph.render.console import stdout_console
 from kfgraph.render.details import unseen_cost_text
 from kfgraph.render.pager import write
-from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, Layout, Line, RowModel
+from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, NAME_WANTED, Layout, Line, RowModel
 from kfgraph.render.rowvalues import RowValues
 from kfgraph.render.wrapping import with_command, wrapped
 
@@ -40,8 +40,8 @@ _TREE_ROOM = 36
 """With less room for the tree, times have one decimal; with still less, columns of numbers go."""
 _NAME_ROOM = 24
 """Guides leave a name this much, or half of what there is where that is little."""
-_NAME_WANTED, _NAME_ENOUGH = 24, 16
-"""So much of the name of a function that failed is whole where columns of numbers can go for it; or else so much."""
+_NAME_ENOUGH = 16
+"""So much of the name of a function that failed, where NAME_WANTED is not to be had."""
 _LESS_THAN_A_NAME = ("calls", "share")
 _LEAST_GUIDES = 6
 """Beside an error, guides have at least this much."""
@@ -162,8 +162,8 @@ class TreeView:
         # An error stays where the name is cut, and then where columns of numbers are left out.
         # Where that helps, columns of numbers go and guides get narrow for whole names of what failed.
         most = room([name for name in names if name not in _LESS_THAN_A_NAME], time_width)
-        loose = self._room_of_errors(2, _NAME_WANTED)
-        tries = (loose, self._room_of_errors(1, _NAME_WANTED), self._room_of_errors(1, _NAME_ENOUGH))
+        loose = self._room_of_errors(2, NAME_WANTED)
+        tries = (loose, self._room_of_errors(1, NAME_WANTED), self._room_of_errors(1, _NAME_ENOUGH))
         wanted = next((columns for columns in tries if columns <= most), 0)
         for name in _LESS_THAN_A_NAME:
             if name in names and room(names, time_width) < wanted:
