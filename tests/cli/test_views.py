@@ -99,17 +99,17 @@ BAD = replace(GOOD, readable=False, path=Path("/boot/vmlinuz-6.1"), modules=None
 BLOCKS = """\
     /boot/vmlinuz-6.1
       graph ?, args ?, retval ?, probes ?
-      as a guest: no: /boot/vmlinuz-6.1 is not readable by this user (sudo chmod +r
-      /boot/vmlinuz-6.1); its modules (6.12) are not in /lib/modules (install the package
-      that has them)
+      as a guest: no: /boot/vmlinuz-6.1 is not readable by this user
+      (sudo chmod +r /boot/vmlinuz-6.1); its modules (6.12) are not in /lib/modules
+      (install the package that has them)
     """
 TABLE = """\
     image              graph  args  retval  probes  as a guest
     /boot/vmlinuz-6.1  ?      ?     ?       ?       no: /boot/vmlinuz-6.1 is not readable by
-                                                    this user (sudo chmod +r
-                                                    /boot/vmlinuz-6.1); its modules (6.12)
-                                                    are not in /lib/modules (install the
-                                                    package that has them)
+                                                    this user
+                                                    (sudo chmod +r /boot/vmlinuz-6.1); its
+                                                    modules (6.12) are not in /lib/modules
+                                                    (install the package that has them)
     """
 
 

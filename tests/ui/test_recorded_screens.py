@@ -34,7 +34,7 @@ def test_screens(name: str, size: tuple[int, int], keys: str, monkeypatch: pytes
     def everything() -> Iterator[str]:
         trace = kfgraph.load(EXAMPLES / name)
         # Not where the tests are: how long that is moves what stands behind it.
-        trace = replace(trace, meta=replace(trace.meta, path=name))
+        trace = replace(trace, meta=replace(trace.meta, path=name, again=""))
         shown = screens(trace, *keys.split(), size=size)
         for n, (key, lines) in enumerate(zip(["", *keys.split()], shown, strict=True)):
             text = "\n".join(lines).replace(str(EXAMPLES.parent), "")

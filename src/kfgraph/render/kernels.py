@@ -39,7 +39,8 @@ class KernelsView:
             yield Text(str(image.path), style="bold", no_wrap=True, overflow="ignore")
             offers = ", ".join(f"{title} {word}" for title, word in zip(_TITLES, _offers(image), strict=True))
             for text in (offers, f"as a guest: {_as_guest(image)}"):
-                yield from (Text(f"  {line}", no_wrap=True, overflow="ignore") for line in wrapped(text, width - 2))
+                lines = wrapped(text, width - 2, commands=True)
+                yield from (Text(f"  {line}", no_wrap=True, overflow="ignore") for line in lines)
 
 
 def _offers(image: KernelImage) -> list[str]:

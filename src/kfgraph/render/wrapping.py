@@ -12,7 +12,7 @@ from rich.text import Text
 NARROW = 40
 """A column of sentences that has less than this is no column: they stand below what they speak of."""
 _GLUE = "\0"
-_COMMAND = re.compile(r"(?:(?<= )|(?<=\()|^)(?:sudo|echo|kfgraph|/\S+) [^();,:]*[^();,: ]")
+_COMMAND = re.compile(r"(?:(?<= )|(?<=\()|^)(?:sudo|echo|kfgraph|/(?:\S*/)?s?bin/\S+) [^();,:]*[^();,: ]")
 
 
 def wrapped(text: str, width: int, *, commands: bool = False) -> list[str]:
