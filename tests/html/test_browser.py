@@ -250,3 +250,23 @@ def test_the_timeline_zooms_and_leads_to_the_tree(foo: Any) -> None:
     foo.page.mouse.click(box["x"] + (left + right) / 2 - 1, box["y"] + y + 4)
     assert foo.page.is_visible("#panel-tree") and foo.current.startswith("foo_read_id")
     assert foo.problems == []
+
+
+def test_a_row_far_down_in_a_new_list_is_in_view(foo: Any) -> None:
+    """Before the first row is there, how high a row is must not be guessed: row 2,000 was 30 rows off."""
+    script = """async () => {
+      const box = document.createElement("div");
+      box.style = "height: 400px; overflow: auto; position: fixed; inset: 0 auto auto 0; width: 300px";
+      document.body.append(box);
+      const fill = (row, n) => { row.textContent = n; row.style.height = "21.6875px"; };
+      const list = new page.grid.list.constructor(box, { count: () => 3000, fill });
+      list.show(2000);
+      for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+      const seen = box.getBoundingClientRect();
+      return [...box.querySelectorAll(".row")].filter(row => {
+        const at = row.getBoundingClientRect();
+        return !row.hidden && at.top >= seen.top && at.bottom <= seen.bottom;
+      }).map(row => Number(row.textContent));
+    }"""
+    rows = foo.page.evaluate(script)
+    assert 2_000 in rows and rows == list(range(rows[0], rows[0] + len(rows))) and 15 <= len(rows) <= 20

@@ -63,6 +63,8 @@ export class VirtualRows {
 
   /** Put row `top` (it may lie between two) at the top. */
   scrollTo(top) {
+    // How high a row is, is known only of one that is there.
+    if (!this.pool.length) this.update();
     this.measure();
     this.top = Math.max(0, Math.min(top, this.count() - this.inView));
     this.update();
