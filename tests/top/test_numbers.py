@@ -109,9 +109,9 @@ def test_a_selection_taken_in_pieces_has_the_same_paths(trace, piece) -> None:
     if not any(name in chosen for name in (trace.symbols.label(code) for code in trace.calls.func.tolist())):
         return
     named = [name for name in chosen if name in {trace.symbols.label(code) for code in trace.calls.func.tolist()}]
-    whole = top(trace, root=named, n_paths=50)
+    whole = top(trace, root=named, n_paths=10_000)
     with patch.object(hotpath, "_PART", piece), patch.object(hotpath, "_LEAST_BITS", 1):
-        pieces = top(trace, root=named, n_paths=50)
+        pieces = top(trace, root=named, n_paths=10_000)
     assert pieces.hot_paths == whole.hot_paths
     assert sum(path.self_ns for path in pieces.hot_paths) == pieces.self_ns
 
