@@ -31,7 +31,7 @@ def offered(*line: str) -> list[str]:
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("option", ["--root", "--calls-to", "--expand"])
+@pytest.mark.parametrize("option", ["--root", "--calls-to", "--expand", "--hide"])
 def test_functions_of_the_kernel_that_was_traced(option) -> None:
     assert offered("show", INSMOD, option, "do_init_m") == ["do_init_module"]
 

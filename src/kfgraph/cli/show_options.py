@@ -52,7 +52,7 @@ Collapse = Annotated[
 ]
 Hide = Annotated[
     list[str] | None,
-    Option(("--hide",), "Remove these; their callees and time move to the caller; repeatable.", _ROWS, "EVENT"),
+    Option(("--hide",), "Remove these; their callees and time move to the caller; repeatable.", _ROWS, "GLOB"),
 ]  # fmt: skip
 CallsTo = Annotated[
     list[str] | None,
