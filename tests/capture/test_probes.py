@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from kfgraph.capture import probes
-from kfgraph.capture.probes import GROUP, definition, plan_probes, with_misses
+from kfgraph.capture.probes import definition, plan_probes, with_misses
 from kfgraph.kernel.loader import MAX_PROBES
 from kfgraph.kernel.module import Module
-from kfgraph.model.companion import ModuleFunction, ModuleImage, ReturnProbe
+from kfgraph.model.companion import PROBE_GROUP, ModuleFunction, ModuleImage, ReturnProbe
 from kfgraph.model.returned import Returned
 from kfgraph.render.capture import CaptureSummary, summary
 
@@ -33,11 +33,11 @@ def test_order_words_and_what_is_left_out(tmp_path: Path) -> None:
     foo = module("foo_init", "foo_get.isra.0", "foo_twice", "foo_set.constprop.0", ambiguous=("foo_twice",))
     plan = plan_probes(fs, [foo], globs=("vfs_*",), blacklist=frozenset({"vfs_read"}))
     assert [definition(p) for p in plan.probes] == [
-        f"r:{GROUP}/vfs_open vfs_open ret=$retval:x64",
-        f"r:{GROUP}/load_module load_module ret=$retval:x64",
-        f"r:{GROUP}/do_init_module do_init_module ret=$retval:x64",
-        f"r:{GROUP}/foo_init foo:foo_init ret=$retval:x64",
-        f"r:{GROUP}/foo_set_constprop_0 foo:foo_set.constprop.0 ret=$retval:x64",
+        f"r:{PROBE_GROUP}/vfs_open vfs_open ret=$retval:x64",
+        f"r:{PROBE_GROUP}/load_module load_module ret=$retval:x64",
+        f"r:{PROBE_GROUP}/do_init_module do_init_module ret=$retval:x64",
+        f"r:{PROBE_GROUP}/foo_init foo:foo_init ret=$retval:x64",
+        f"r:{PROBE_GROUP}/foo_set_constprop_0 foo:foo_set.constprop.0 ret=$retval:x64",
     ]
     assert plan.notes == (
         "no return probe on vfs_read: the kernel allows no probe there",
@@ -116,7 +116,7 @@ def test_nothing_to_load_nothing_to_probe(tmp_path: Path) -> None:
 def test_refused_probes_are_said(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "t")
     (fs.root / "kprobe_events").unlink()
-    probe = ReturnProbe(GROUP, "f", "f", "")
+    probe = ReturnProbe(PROBE_GROUP, "f", "f", "")
     done, notes = probes.install(fs, [probe])
     assert (done, notes) == ((), {"f": "no return probe on f: No such file or directory"})
 
@@ -131,7 +131,7 @@ def test_a_name_that_several_functions_have_is_said_so(tmp_path: Path, monkeypat
             raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fs, "append", refuse)
-    asked = [ReturnProbe(GROUP, name, name, "") for name in "fgh"]
+    asked = [ReturnProbe(PROBE_GROUP, name, name, "") for name in "fgh"]
     done, refused = probes.install(fs, asked)
     assert done == (asked[2],)
     assert refused == {
@@ -149,7 +149,7 @@ def test_how_many_have_none_is_in_the_summary() -> None:
 def test_misses_are_read_from_the_profile(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "t")
     (fs.root / "kprobe_profile").write_text("  f     12      3\n  g      1      0\n")
-    found = with_misses(fs, [ReturnProbe(GROUP, n, n, "") for n in "fgh"])
+    found = with_misses(fs, [ReturnProbe(PROBE_GROUP, n, n, "") for n in "fgh"])
     assert [p.n_missed for p in found] == [3, 0, 0]
 
 

@@ -12,6 +12,7 @@ from kfgraph.capture.processes import Process
 from kfgraph.capture.stats import CpuStats, read_stats
 from kfgraph.capture.tracefs import Snapshot
 from kfgraph.errors import MachineError
+from kfgraph.model.companion import PROBE_GROUP
 
 from .conftest import make_tracefs
 
@@ -145,10 +146,10 @@ def test_snapshot_survives_json(tmp_path: Path) -> None:
 
 def test_only_own_probes_are_removed(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "t")
-    text = f"r32:{probes.GROUP}/read_id widget:widget_read_id ret=$retval:x64\np:mine/open vfs_open\n"
+    text = f"r32:{PROBE_GROUP}/read_id widget:widget_read_id ret=$retval:x64\np:mine/open vfs_open\n"
     (fs.root / "kprobe_events").write_text(text)
     assert probes.remove(fs) == []
-    assert (fs.root / "kprobe_events").read_text() == f"{text}-:{probes.GROUP}/read_id\n"
+    assert (fs.root / "kprobe_events").read_text() == f"{text}-:{PROBE_GROUP}/read_id\n"
 
 
 def test_a_reused_pid_is_not_the_same_process() -> None:

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from kfgraph.capture.child import Command, User
-from kfgraph.capture.probes import GROUP, ProbePlan
-from kfgraph.model.companion import ModuleImage
+from kfgraph.capture.probes import ProbePlan
+from kfgraph.model.companion import PROBE_GROUP, ModuleImage
 from kfgraph.model.spelling import shell_line
 
 FORK_EVENT, EXEC_EVENT = "sched:sched_process_fork", "sched:sched_process_exec"
@@ -138,7 +138,7 @@ class CapturePlan:
         """
         needed = (FORK_EVENT, EXEC_EVENT) if self.options.follow else (EXEC_EVENT,)
         by_default = RAW_SYSCALLS if self.raw_syscalls else ()
-        events = (*needed, *by_default, *asked_events(self.options), *((GROUP,) if self.probes_set else ()))
+        events = (*needed, *by_default, *asked_events(self.options), *((PROBE_GROUP,) if self.probes_set else ()))
         return tuple(dict.fromkeys(events))
 
     @property

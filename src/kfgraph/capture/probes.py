@@ -27,14 +27,13 @@ from kfgraph.kernel.loader import (
 )
 from kfgraph.kernel.syscall_handlers import PATH_EVENT, PATH_FUNCTIONS
 from kfgraph.kernel.unwinding import gives_back
-from kfgraph.model.companion import ReturnProbe
+from kfgraph.model.companion import PROBE_GROUP, ReturnProbe
 from kfgraph.model.units import plural
 
 if TYPE_CHECKING:
     from kfgraph.kernel.module import Module
     from kfgraph.model.returned import Returned
 
-GROUP = "kfgraph"
 IMPORTS_FIRST = 24
 """So many of the functions that a module calls get a probe before its own."""
 ReturnedBy = Callable[[str], "Returned | None"]
@@ -111,7 +110,8 @@ def with_paths(fs: Tracefs, plan: ProbePlan) -> ProbePlan:
     if not fs.has("kprobe_events"):
         return plan
     functions = fs.functions()
-    paths = tuple(ReturnProbe(GROUP, f"{PATH_EVENT}{name}", name, "") for name in present(PATH_FUNCTIONS, functions))
+    found = present(PATH_FUNCTIONS, functions)
+    paths = tuple(ReturnProbe(PROBE_GROUP, f"{PATH_EVENT}{name}", name, "") for name in found)
     if not paths:
         return plan
     noise = plan.notrace or tuple(glob for glob in HIT_NOISE if fnmatch.filter(functions, glob))
@@ -179,7 +179,7 @@ def _named(chosen: Iterable[tuple[str, str]], returned: ReturnedBy | None) -> It
         event = next(name for name in chain([plain], (f"{plain}_{n}" for n in count(2))) if name not in taken)
         taken.add(event)
         type_ = returned(function) if returned is not None and not module else None
-        yield ReturnProbe(GROUP, event, function, module, returns=type_)
+        yield ReturnProbe(PROBE_GROUP, event, function, module, returns=type_)
 
 
 def read_blacklist(path: Path = BLACKLIST) -> frozenset[str]:
@@ -238,9 +238,10 @@ def remove(fs: Tracefs) -> list[str]:
     """Take away every probe of kfgraph's group; the names of those that stay."""
     if not fs.has("kprobe_events"):
         return []
-    mine = [line.split()[0].partition(":")[2] for line in fs.read("kprobe_events").splitlines() if f":{GROUP}/" in line]
-    if mine and fs.has(f"events/{GROUP}/enable"):
-        _try(fs.write, f"events/{GROUP}/enable", "0")
+    lines = [line for line in fs.read("kprobe_events").splitlines() if f":{PROBE_GROUP}/" in line]
+    mine = [line.split()[0].partition(":")[2] for line in lines]
+    if mine and fs.has(f"events/{PROBE_GROUP}/enable"):
+        _try(fs.write, f"events/{PROBE_GROUP}/enable", "0")
     return [f"kprobe_events: {name}" for name in mine if not _try(fs.append, "kprobe_events", f"-:{name}")]
 
 

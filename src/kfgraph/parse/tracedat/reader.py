@@ -15,6 +15,7 @@ from kfgraph.errors import InputError, notice
 from kfgraph.model import steps
 from kfgraph.model.args import RawArgs
 from kfgraph.model.calls import CallTable, Flag
+from kfgraph.model.companion import PROBE_GROUP
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.tasks import TaskTable, task_of
 from kfgraph.model.trace import Trace, TraceMeta
@@ -43,8 +44,6 @@ _GRAPH_EVENTS = {"funcgraph_entry": ENTRY, "funcgraph_exit": EXIT, "fgraph_retad
 _LAYOUT_FIELDS = ("func", "depth", "calltime", "rettime", "retval", "overrun", "retaddr", "args")
 _COMMON = {"common_type": (0, 2), "common_flags": (2, 1), "common_preempt_count": (3, 1), "common_pid": (4, 4)}
 _TYPES = 1 << 16
-PROBES = "kfgraph"
-"""The group of the events of kfgraph's own return probes."""
 
 
 _COMM = re.compile(rb"^([0-9]{1,10}) ([^\n]{1,255})", re.MULTILINE)
@@ -269,8 +268,8 @@ class Reading:
         wanted = {int(number) for number in types}
         found = read_formats(None, self._section(Option.EVENT_FORMATS), wanted=wanted)
         self._note_formats(found)
-        if PROBES in found.systems:
-            self.details["probes"] = PROBES
+        if PROBE_GROUP in found.systems:
+            self.details["probes"] = PROBE_GROUP
         events: dict[int, EventFormat] = {**self.formats.events, **found.events}
         unknown = [number for number in sorted(wanted) if number not in events]
         if unknown:
