@@ -12,9 +12,9 @@ import numpy.typing as npt
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import Int32, Int64, nearest_kept, preorder, same_paths
 from kfgraph.analyze.weights import Weighted, weighted
+from kfgraph.analyze.work import waiting_functions
 from kfgraph.errors import NoMatchError, Notice
 from kfgraph.kernel.interrupts import WRAPPERS
-from kfgraph.kernel.waiting import WAITING
 from kfgraph.model.names import split_label
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind, TreeTable
@@ -138,7 +138,7 @@ def flame(
     tree = found.tree
     frames = _Frames(
         tree.parent.astype(np.int64), tree.level.astype(np.int64), tree.label.astype(np.int64), _own(found, by),
-        tree.count.astype(np.int64), _hues(found), np.arange(len(tree)),
+        tree.count.astype(np.int64), _hues(found, trace), np.arange(len(tree)),
     )  # fmt: skip
     if by == "errors" and not frames.own.any():
         raise NoMatchError(
@@ -178,11 +178,13 @@ def _own(found: Weighted, by: By) -> Int64:
     return own
 
 
-def _hues(found: Weighted) -> npt.NDArray[np.uint8]:
+def _hues(found: Weighted, trace: Trace) -> npt.NDArray[np.uint8]:
     """What each node's colour says; what an interrupt calls is part of it, but for what waits."""
     tree = found.tree
     module = np.array([bool(split_label(label)[1]) for label in tree.labels], np.bool_)
-    waits = np.array([label in WAITING for label in tree.labels], np.bool_)
+    waits = np.zeros(len(tree.labels), np.bool_)
+    waiting = waiting_functions(trace)
+    waits[: len(waiting)] = waiting  # behind the functions are tasks
     hue = np.where(module[tree.label], Hue.MODULE, Hue.KERNEL).astype(np.uint8)
     hue[_interrupts(tree, found)] = Hue.INTERRUPT
     hue[waits[tree.label]] = Hue.WAITING
