@@ -180,7 +180,7 @@ def test_file_and_line_from_debug_info(program, tmp_path: Path) -> None:
     assert code == 5 and "another build of foo than the one that was traced" in err
     code, _, err = why("--debuginfo", EXAMPLES / "foo" / "foo.c", loaded=ko)
     assert code == 5 and "not an ELF file" in err
-    banner = 'char banner[] = "Linux version 5.4.0-other (gcc)";\n'
+    banner = 'const char banner[] = "Linux version 5.4.0-other (gcc)";\n'
     (tmp_path / "main.c").write_text(f"{banner}int main(void) {{ return 0; }}\n")
     subprocess.run([program("gcc", "gcc"), "-g", "-o", "vmlinux", "main.c"], cwd=tmp_path, check=True)
     code, _, err = why("--debuginfo", tmp_path / "vmlinux", loaded=ko)

@@ -9,11 +9,9 @@ from pathlib import Path
 
 from kfgraph.analyze.why import Why
 from kfgraph.errors import InputError
+from kfgraph.kernel.module import files_in_place
 from kfgraph.kernel.sourcelines import DebugInfo, source_lines
 from kfgraph.model.trace import Trace
-
-_MOST_BYTES = 1 << 28
-"""Of a file that nobody named: a companion may come from anywhere."""
 
 
 def with_sources(answer: Why, *, debug_info: Sequence[str | Path] = (), trees: Sequence[str | Path] = ()) -> Why:
@@ -47,12 +45,9 @@ def _fitting(info: DebugInfo, trace: Trace) -> DebugInfo:
 
 def _in_their_places(trace: Trace, modules: set[str]) -> Iterator[DebugInfo]:
     """The debug info of these modules, from where the command loaded them. Only the same build."""
-    for image in trace.companion.modules if trace.companion is not None else ():
-        path = Path(image.path)
-        if image.name not in modules or not image.build_id or not path.is_absolute():
-            continue
-        with suppress(InputError, OSError):
-            if path.is_file() and path.stat().st_size <= _MOST_BYTES:
-                info = DebugInfo(path)
-                if info.build_id == image.build_id:
-                    yield info
+    images = trace.companion.modules if trace.companion is not None else ()
+    for image, path in files_in_place(image for image in images if image.name in modules):
+        with suppress(InputError):
+            info = DebugInfo(path)
+            if info.build_id == image.build_id:
+                yield info

@@ -13,10 +13,11 @@ import stat
 import struct
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from kfgraph.errors import InputError
 from kfgraph.kernel.btf import Btf
@@ -31,6 +32,10 @@ _BEFORE_ENTRY = 16
 # Symbols of the padding before a function, and of its type hash.
 _NO_FUNCTIONS = ("__pfx_", "__cfi_")
 _ALIASES = ("init_module", "cleanup_module")
+SUFFIXES = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
+ELF = b"\x7fELF"
+_MOST_BYTES = 1 << 28
+"""Of a file that nobody named: a companion may come from anywhere."""
 _ALLOCATED_CODE = 0x2 | 0x4
 """SHF_ALLOC and SHF_EXECINSTR."""
 
@@ -78,17 +83,15 @@ def read_module(path: str | Path) -> Module:
 
     shown = str(path)
     try:
-        # A pipe would be emptied, and is perhaps the command's own standard input.
-        if not stat.S_ISREG(Path(path).stat().st_mode):
-            raise InputError(f"{shown}: not a regular file")
-        data = unpacked(Path(path).read_bytes())
+        with opened(path) as stream:
+            data = stream.read()
     except OSError as problem:
         raise InputError(f"{shown}: {problem.strerror or 'cannot be unpacked'}") from problem
     except (EOFError, lzma.LZMAError, ValueError) as problem:
         raise InputError(f"{shown}: cannot be unpacked: {problem}") from problem
     try:
         elf = ELFFile(io.BytesIO(data))
-        info = dict(_modinfo(elf))
+        info = modinfo_of(elf)
         functions = _typed(elf, tuple(_functions(elf)))
         sites = _sites(elf, functions)
         traceable = tuple(dict.fromkeys(name for section in sites.values() for _, name in section))
@@ -99,10 +102,8 @@ def read_module(path: str | Path) -> Module:
         raise InputError(f"{shown}: not a kernel module ({problem})") from problem
     if "vermagic" not in info:
         raise InputError(f"{shown}: not a kernel module (no vermagic)")
-    # Before 4.13 the file does not say the name; the file's name is all there is.
-    name = info.get("name") or Path(path).name.partition(".ko")[0]
     image = ModuleImage(
-        name=name.replace("-", "_"),
+        name=module_name(info, path),
         path=str(Path(path).absolute()),
         build_id=build_id,
         vermagic=info["vermagic"].strip(),
@@ -123,6 +124,25 @@ def _init(functions: tuple[ModuleFunction, ...], traceable: frozenset[str]) -> s
     """The name, among those that ftrace can hook, of what ``init_module`` is another name of."""
     at = next(((f.section, f.offset) for f in functions if f.name == _ALIASES[0]), None)
     return next((f.name for f in functions if (f.section, f.offset) == at and f.name in traceable), "")
+
+
+def opened(path: str | Path) -> BinaryIO:
+    """The file, or what is packed in it. One that is not packed is not read here: a vmlinux may be large.
+
+    Raises:
+        InputError: it is no regular file.
+        OSError, EOFError, ValueError, lzma.LZMAError: not there, not readable, or what is packed is damaged.
+    """
+    # A pipe would be emptied, and is perhaps the command's own standard input.
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        raise InputError(f"{path}: not a regular file")
+    stream = Path(path).open("rb")  # noqa: SIM115
+    if stream.read(len(ELF)) == ELF:
+        stream.seek(0)
+        return stream
+    with stream:
+        stream.seek(0)
+        return io.BytesIO(unpacked(stream.read()))
 
 
 def unpacked(data: bytes) -> bytes:
@@ -146,12 +166,29 @@ def unpacked(data: bytes) -> bytes:
     return data
 
 
-def _modinfo(elf: Any) -> Iterator[tuple[str, str]]:
+def modinfo_of(elf: Any) -> dict[str, str]:
+    """What a module's file says of itself; a module has a ``vermagic``. Empty for a kernel."""
     section = elf.get_section_by_name(".modinfo")
-    for entry in (section.data() if section else b"").split(b"\0"):
-        key, equals, value = entry.decode("utf-8", "replace").partition("=")
-        if equals:
-            yield key, value
+    entries = (section.data() if section else b"").decode("utf-8", "replace").split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+
+def module_name(info: Mapping[str, str], path: str | Path) -> str:
+    """The module's name, by its :func:`modinfo_of`. Before 4.13 that does not say it: the file's name is all there is.
+    """
+    return (info.get("name") or Path(path).name.partition(".ko")[0]).replace("-", "_")
+
+
+def files_in_place(images: Iterable[ModuleImage]) -> Iterator[tuple[ModuleImage, Path]]:
+    """The modules that a command loaded whose build is known and whose file still lies where it was. It may be another
+    build now."""
+    for image in images:
+        path = Path(image.path)
+        if not image.build_id or not path.is_absolute() or not path.name.endswith(SUFFIXES):
+            continue
+        with suppress(OSError):
+            if path.stat().st_size <= _MOST_BYTES:
+                yield image, path
 
 
 def build_id_of(elf: Any) -> str:

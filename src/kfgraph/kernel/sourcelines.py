@@ -5,7 +5,6 @@ Sources: the DWARF standard, versions 4 and 5; include/linux/syscalls.h for SYSC
 
 from __future__ import annotations
 
-import io
 import lzma
 import os
 import re
@@ -16,13 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kfgraph.errors import InputError
-from kfgraph.kernel.module import build_id_of, unpacked
+from kfgraph.kernel.module import build_id_of, modinfo_of, module_name, opened
+from kfgraph.kernel.syscall_handlers import system_call_of
+from kfgraph.kernel.typesfile import kernel_release
 from kfgraph.model.spelling import plain_name
 
 _SOURCES = (".c", ".h", ".S", ".rs")
 _BEFORE_BODY = re.compile(rb"(?:\s|/\*.*?\*/|//[^\n]*\n|__\w+(?:\([^)]*\))?)*([{;,=(]?)", re.DOTALL)
 """Comments and attributes, and what comes then."""
-_BANNER = re.compile(rb"Linux version (\S+) ")
 
 
 class SourceLine(NamedTuple):
@@ -48,25 +48,20 @@ class DebugInfo:
 
         self.path = str(path)
         try:
-            data = unpacked(Path(path).read_bytes())
+            stream = opened(path)
         except (OSError, EOFError, lzma.LZMAError, ValueError) as problem:
             raise InputError(f"{self.path}: {getattr(problem, 'strerror', None) or 'cannot be unpacked'}") from problem
         try:
-            self._elf = elf = ELFFile(io.BytesIO(data))
-            section = elf.get_section_by_name(".modinfo")
-            info = section.data().split(b"\0") if section else []
+            self._elf = elf = ELFFile(stream)
+            info = modinfo_of(elf)
             self.build_id = build_id_of(elf)
+            self.module = module_name(info, path) if "vermagic" in info else ""
+            self.release = "" if self.module else kernel_release(elf)
             has_dwarf = elf.has_dwarf_info(strict=True)
         except Exception as problem:  # a damaged file makes elftools raise errors of all kinds
             raise InputError(f"{self.path}: not an ELF file ({problem})") from problem
         if not has_dwarf:
             raise InputError(f"{self.path}: no debug info", "build with CONFIG_DEBUG_INFO, and do not strip")
-        names = [word[5:].decode("utf-8", "replace") for word in info if word.startswith(b"name=")]
-        is_module = any(word.startswith(b"vermagic=") for word in info)
-        file_name = Path(path).name.partition(".ko")[0]
-        self.module = (names[0] if names else file_name).replace("-", "_") if is_module else ""
-        banner = None if is_module else _BANNER.search(data)
-        self.release = banner[1].decode("utf-8", "replace") if banner else ""
         self._dwarf: Any = None
 
     def find(self, functions: Collection[str]) -> dict[str, SourceLine]:
@@ -167,7 +162,7 @@ def find_in_tree(folder: str | Path, functions: Collection[str]) -> dict[str, So
     names = {plain_name(name) for name in functions}
     calls: dict[str, list[str]] = {}
     for name in names:
-        if call := _system_call(name):
+        if call := system_call_of(name):
             calls.setdefault(call, []).append(name)
     if not names:
         return {}
@@ -208,12 +203,6 @@ def _is_definition(text: bytes, after: int) -> bool:
         after += 1
     following = _BEFORE_BODY.match(text, after, end)
     return depth == 0 and following is not None and following[1] == b"{"
-
-
-def _system_call(function: str) -> str:
-    """``openat`` of ``__x64_sys_openat`` and its like; "" of others."""
-    match = re.fullmatch(r"(?:__(?:x64|ia32|arm64|riscv|s390x?|se|do)_)?_*(?:compat_)?sys_(\w+)", function)
-    return match[1] if match else ""
 
 
 def source_lines(

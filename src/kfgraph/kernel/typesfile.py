@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import lzma
 import os
 import re
-import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from kfgraph.errors import InputError
 from kfgraph.kernel.btf import Btf
-from kfgraph.kernel.module import unpacked
+from kfgraph.kernel.module import ELF, modinfo_of, module_name, opened
 from kfgraph.kernel.types import BTF
 
 
@@ -30,7 +28,6 @@ class TypesFile:
 
 
 _BANNER = re.compile(rb"Linux version (\S+)")
-_ELF = b"\x7fELF"
 _MAGIC = (b"\x9f\xeb", b"\xeb\x9f")
 
 
@@ -45,20 +42,12 @@ def read_types(path: str | Path, *, base: Btf | None = None) -> TypesFile:
     """
     file, shown = Path(path), str(path)
     try:
-        if not stat.S_ISREG(file.stat().st_mode):
-            raise InputError(f"{shown}: not a regular file")
-        with file.open("rb") as stream:
-            # A vmlinux with debugging information is too much to be read whole.
-            source: BinaryIO = stream
-            if stream.read(4) != _ELF:
-                stream.seek(0)
-                source = io.BytesIO(unpacked(stream.read()))
-            source.seek(0)
-            head = source.read(4)
+        with opened(file) as source:
+            head = source.read(len(ELF))
             source.seek(0)
             if head[:2] in _MAGIC:
                 return _raw_types(file, source.read())
-            if head == _ELF:
+            if head == ELF:
                 return _elf_types(file, source, base)
     except OSError as problem:
         raise InputError(f"{shown}: {problem.strerror or 'cannot be unpacked'}") from problem
@@ -66,6 +55,13 @@ def read_types(path: str | Path, *, base: Btf | None = None) -> TypesFile:
         raise InputError(f"{shown}: its types cannot be read: {problem}") from problem
     hint = "/sys/kernel/btf/vmlinux, or a vmlinux with a section .BTF"
     raise InputError(f"{shown}: holds no types (BTF)", hint)
+
+
+def kernel_release(elf: Any) -> str:
+    """The release that a vmlinux says it is (linux_banner); "" where it does not."""
+    section = elf.get_section_by_name(".rodata")
+    banner = _BANNER.search(section.data()) if section is not None else None
+    return banner[1].decode("utf-8", "replace") if banner else ""
 
 
 def _raw_types(file: Path, data: bytes) -> TypesFile:
@@ -86,18 +82,16 @@ def _elf_types(file: Path, source: BinaryIO, base: Btf | None) -> TypesFile:
 
     try:
         elf = ELFFile(source)
-        types, excerpt, modinfo = section(".BTF"), section(".BTF.base"), section(".modinfo")
-        told = dict(entry.partition(b"=")[::2] for entry in modinfo.split(b"\0") if b"=" in entry)
-        is_module = b"vermagic" in told
-        banner = None if is_module else _BANNER.search(section(".rodata"))
+        types, excerpt, told = section(".BTF"), section(".BTF.base"), modinfo_of(elf)
+        is_module = "vermagic" in told
+        release = told["vermagic"].split(" ")[0] if is_module else kernel_release(elf)
     except ELFError as problem:
         raise ValueError(str(problem)) from problem
     if not types:
         raise InputError(f"{file}: holds no types (no section .BTF)", "CONFIG_DEBUG_INFO_BTF makes them")
     if not is_module:
-        return TypesFile(file.name, Btf(types), banner[1].decode("utf-8", "replace") if banner else "")
-    release = told[b"vermagic"].split(b" ")[0].decode("utf-8", "replace")
-    name = told.get(b"name", file.name.partition(".ko")[0].encode()).decode("utf-8", "replace").replace("-", "_")
+        return TypesFile(file.name, Btf(types), release)
+    name = module_name(told, file)
     if excerpt:
         return TypesFile(file.name, Btf.split(excerpt, types), release, name)
     if base is None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from kfgraph.errors import InputError, Notice, notice
 from kfgraph.kernel.fitting import Fit, fit
-from kfgraph.kernel.module import Module, read_module
+from kfgraph.kernel.module import SUFFIXES, Module, files_in_place, read_module
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag
 from kfgraph.model.symbols import UNKNOWN
@@ -25,9 +25,6 @@ from kfgraph.passes.return_types import types_of, with_types
 _CALLS_INITS = "do_one_initcall"
 _LOADS = ("parse_args", "parse_one")
 """The loader's functions that call a module's, to set its parameters."""
-_SUFFIXES = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
-_MOST_BYTES = 1 << 28
-"""Of a file that nobody named: a companion may come from anywhere."""
 
 
 def apply(trace: Trace, given: Given) -> Trace:
@@ -72,7 +69,7 @@ def apply(trace: Trace, given: Given) -> Trace:
 
 def _below(folder: Path, trace: Trace) -> Iterator[Module]:
     for path in sorted(folder.rglob("*.ko*")):
-        if path.name.endswith(_SUFFIXES):
+        if path.name.endswith(SUFFIXES):
             try:
                 module = read_module(path)
             except InputError:
@@ -83,15 +80,11 @@ def _below(folder: Path, trace: Trace) -> Iterator[Module]:
 
 def _in_their_places(trace: Trace, asked: Collection[str]) -> Iterator[Module]:
     """The modules that the command loaded, less those ``asked`` for, from where it loaded them. Only the same build."""
-    for image in trace.companion.modules if trace.companion is not None else ():
-        path = Path(image.path)
-        if image.name in asked or not image.build_id or not path.is_absolute() or not path.name.endswith(_SUFFIXES):
-            continue
+    images = trace.companion.modules if trace.companion is not None else ()
+    for image, path in files_in_place(image for image in images if image.name not in asked):
         try:
-            if path.stat().st_size > _MOST_BYTES:
-                continue
             module = read_module(path)
-        except (OSError, InputError):
+        except InputError:
             continue
         if module.image.build_id == image.build_id and not _foreign(module, trace):
             yield module
