@@ -159,7 +159,6 @@ class TreeView:
         for name, least in spare:
             if name in names and room(names, time_width) < least:
                 names.remove(name)
-        # An error stays where the name is cut, and then where columns of numbers are left out.
         # Where that helps, columns of numbers go and guides get narrow for whole names of what failed.
         most = room([name for name in names if name not in _LESS_THAN_A_NAME], time_width)
         loose = self._room_of_errors(2, NAME_WANTED)
@@ -168,6 +167,7 @@ class TreeView:
         for name in _LESS_THAN_A_NAME:
             if name in names and room(names, time_width) < wanted:
                 names.remove(name)
+        # An error stays where the name is cut, and then where columns of numbers are left out.
         beside_error = self._widest_error() + NAME_LEAST
         for name in ("calls", "avg", "share", "self", "start", "total"):
             if name in names and beside_error > NAME_LEAST and room(names, time_width) < beside_error + _LEAST_GUIDES:
@@ -293,20 +293,20 @@ class TreeView:
             said.append(f"{plural(self.call_tree.n_hidden, 'call')} taken out by --hide, their time is their callers'")
         if self.unseen_cost:
             said.append(unseen_cost_text(self.unseen_cost))
-        width = self.width or _ANY_WIDTH
-        lines = [line for words in said for line in wrapped(spelt_out(words), width)] + self._more_failed(width)
-        said = []
+        after: list[str] = []
         if n_events := int(folded.hidden_events.sum()):
             # Their roots have no row, only a count.
             option, does = self._ways_back[Why(int(folded.why[folded.hidden_events > 0].max()))]
-            said.append(f"{plural(n_events, 'event')} inside calls that are not shown: {option} {does}")
+            after.append(f"{plural(n_events, 'event')} inside calls that are not shown: {option} {does}")
         elif self.events and not (folded.kind == Kind.EVENT).any():
-            said.append(f"no {' or '.join(self.events)} event happened in these calls")
+            after.append(f"no {' or '.join(self.events)} event happened in these calls")
         if self._values is not None and self._values.missing:
-            said.append(f"nothing of {', '.join(self._values.missing)} was recorded in this trace")
+            after.append(f"nothing of {', '.join(self._values.missing)} was recorded in this trace")
         if self.n_events_hidden:
-            said.append(f"{plural(self.n_events_hidden, 'other event')} not shown: -e '*' shows them")
-        return lines + [line for words in said for line in wrapped(spelt_out(words), width)]
+            after.append(f"{plural(self.n_events_hidden, 'other event')} not shown: -e '*' shows them")
+        width = self.width or _ANY_WIDTH
+        above, below = ([line for words in part for line in wrapped(spelt_out(words), width)] for part in (said, after))
+        return [*above, *self._more_failed(width), *below]
 
     def _more_failed(self, width: int) -> list[str]:
         """How many calls that failed, or seem to have, are on no row, and what lists them."""
