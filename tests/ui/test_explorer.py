@@ -216,8 +216,8 @@ def test_capitals_count_where_one_is_typed() -> None:
     _, small, capital, none = screens(
         "insmod-foo-fail19.dat", "slash,r,c,u,enter", "slash,full_stop,R,C,U,enter", "N", size=(110, 24)
     )
-    assert re.search(r"/rcu: \d+ of 1,\d{3} matches|/rcu: \d+ of \d+ matches", small[-2])
-    assert "/.RCU: 0 of 0 matches" in capital[-2] or "no match of .RCU" in capital[-2]
+    assert "/rcu: 319 of 437 matches (n, N)" in small[-2]
+    assert "no match of .RCU in what is shown" in capital[-2]
     assert "no match of .RCU in what is shown" in none[-2]
 
 
@@ -264,7 +264,7 @@ def test_the_hot_path_opens_to_its_leaf() -> None:
     _, closed, leaf, all_, none = screens("insmod-foo-fail19.dat", "g,C", "o", "g,E", "C", size=(120, 30))
     assert names_of(closed) == ["insmod-116 … 5,811 calls"]
     assert "row 1 of 5,814" in all_[0] and "row 1 of 1" in none[0]
-    assert "│ cpuacct_charge" in "".join(leaf) or "row" in leaf[0]
+    assert "│ cpuacct_charge" in "".join(leaf)
     panel = [line.rsplit("│ ", 1)[-1].strip() for line in leaf if "│ " in line]
     assert "schedule" in panel and "called by" in " ".join(panel)
 
@@ -432,7 +432,7 @@ def test_every_key_is_listed_and_has_its_action() -> None:
     page = (EXAMPLES.parent / "docs" / "ui.md").read_text()
     for _, keys in KEYS:
         for key in keys:
-            assert (key.shown in text and key.words in " ".join(text.split())) or key.words[:40] in text
+            assert key.shown in text and key.words[:40] in text
             assert f"| `{key.shown}` | {key.words} |" in page
 
 
@@ -541,6 +541,39 @@ def test_the_callers_of_the_function_at_the_cursor() -> None:
         (labels[1], "2.000 us"),
     ])  # fmt: skip
     assert SAID[-1].clipboard.endswith(";kfree") and SAID[-1].clipboard.startswith("task")
-    assert names_of(other)[:2] == ["c", "b"] or names_of(other)[0].startswith("c")
+    assert names_of(other) == ["c", "b", labels[0]]
     assert "no function" in none[-2]
     assert " callers" in listed[0] and " callers" in flame[0]
+
+
+def test_a_flame_graph_without_a_known_time_has_no_frame() -> None:
+    trace = trace_of([call("a", 0, call("b", 0, unfinished=True), unfinished=True)])
+    for key in ("7", "7,g", "7,j", "7,k", "7,l", "7,z", "7,Z", "7,o"):
+        _, shown, calls = screens(trace, key, "1", size=(100, 20))
+        assert "no time is known" in shown[-2], key
+        assert names_of(calls)[0].startswith("task0-100"), key
+
+
+def test_the_slow_calls_are_those_of_the_callers_that_are_shown() -> None:
+    trace = trace_of([call("x", 5_000, call("f", 9_000)), call("y", 5_000, call("z", 2_000, call("g", 9_000)))])
+    _, _, third = screens(
+        trace, "slash,f,dollar_sign,enter,8,s", "1,slash,g,dollar_sign,enter,8,s,s,s", size=(100, 20)
+    )
+    # Of f there are two such rows, of g a third.
+    assert third[0].split("  ")[1:3] == ["callers", "row 3 of 4"]
+
+
+def test_a_zoom_is_written_no_further_than_the_filter_goes() -> None:
+    trace = trace_of([call("a", 10_000, call("b", 500_000), call("c", 500_000))])
+    given: list[dict[str, Any]] = []
+
+    def export(path: str, filters: Any) -> str:
+        given.append(dict(filters))
+        return f"wrote {path}"
+
+    for to_s, expected in ((0.0004, 0.0004), (5.0, 0.00101)):
+        screens(
+            trace, "g,j,z", "e,ctrl+u,t,full_stop,c,s,v,enter", size=(100, 20), export=export,
+            filters={"to_s": to_s}, export_text=_write_lines,
+        )  # fmt: skip
+        assert given[-1]["to_s"] == pytest.approx(expected), given[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -70,7 +71,7 @@ class Flame:
         """Whether values are times; else they count calls."""
         return self.by in ("time", "self")
 
-    @property
+    @cached_property
     def whole(self) -> int:
         """The value of all frames together."""
         return int(self.own.sum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,9 +34,13 @@ def expression(pattern: str) -> re.Pattern[str]:
 
 def named(tree: TreeTable, pattern: str) -> Int32:
     """The nodes whose label a regular expression matches, ascending (see :func:`expression`)."""
-    wanted = expression(pattern)
-    found = np.fromiter((wanted.search(label) is not None for label in tree.labels), np.bool_, len(tree.labels))
-    return np.flatnonzero(found[tree.label]).astype(np.int32)
+    return matching(tree.labels, tree.label, expression(pattern))
+
+
+def matching(labels: Sequence[str], label: Int32, wanted: re.Pattern[str]) -> Int32:
+    """Where ``label``, indices into ``labels``, is of one that the expression matches; ascending."""
+    found = np.fromiter((wanted.search(one) is not None for one in labels), np.bool_, len(labels))
+    return np.flatnonzero(found[label]).astype(np.int32)
 
 
 def slow(tree: TreeTable) -> Int32:

@@ -134,7 +134,8 @@ class Explorer(Views):
         tree.go(row, middle=True)
 
     def _kept(self, name: str, make: Callable[[], Any]) -> Any:
-        key = (self._view, name)
+        # Of one view there may be several trees, one after the other: the callers of one function, then of another.
+        key = (self.rows.id or "", name)
         if key not in self._cached:
             self._cached[key] = make()
         return self._cached[key]

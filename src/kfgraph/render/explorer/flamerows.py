@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 from rich.style import Style
-from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.strip import Strip
 
 from kfgraph.analyze.flame import Flame
+from kfgraph.analyze.lookup import matching
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, format_share, plural
 from kfgraph.render.explorer.rows import PLAIN, Rows
@@ -48,6 +48,7 @@ class FlameRows(Rows):
         self.marked: frozenset[int] = frozenset()
         self._placed: tuple[object, npt.NDArray[np.int64], npt.NDArray[np.int64]] | None = None
         self._levels: list[list[int]] = []
+        self._found: tuple[re.Pattern[str], npt.NDArray[np.int32]] | None = None
 
     @property
     def zoomed(self) -> int:
@@ -83,11 +84,11 @@ class FlameRows(Rows):
     def make(self, first: int, last: int) -> list[Strip]:
         """As of Rows."""
         begin, end = self._place()
-        styles = dict.fromkeys(self.marked, _MATCH) | {self.cursor: _CURSOR}
         console = self.app.console
         strips = []
         for frames in self._levels[first:last]:
-            text = level_line(self.flame, frames, begin, end, width=self.room, styles=styles)  # type: ignore[arg-type]
+            styles = {frame: _MATCH for frame in frames if frame in self.marked} | {self.cursor: _CURSOR}
+            text = level_line(self.flame, frames, begin, end, width=self.room, styles=styles)
             strips.append(Strip(s for s in text.render(console) if s.text and s.text != "\n"))
         return strips
 
@@ -106,6 +107,9 @@ class FlameRows(Rows):
 
     def go(self, row: int, *, middle: bool = False) -> None:
         """Put the cursor on a frame, and show it; what is not below the zoom ends it."""
+        if not len(self.flame):
+            self.anew()
+            return
         frame = max(min(row, len(self.flame) - 1), 0)
         while self.zooms and not self.zoomed <= frame < int(self.flame.end[self.zoomed]):
             self.zooms.pop()
@@ -127,17 +131,19 @@ class FlameRows(Rows):
 
     def action_caller(self) -> None:
         """The frame above; at the top of a zoom it ends."""
-        if int(self.flame.parent[self.cursor]) >= 0:
+        if len(self.flame) and int(self.flame.parent[self.cursor]) >= 0:
             self.go(int(self.flame.parent[self.cursor]))
 
     def action_callee(self) -> None:
         """The widest frame below."""
-        if int(self.flame.end[self.cursor]) > self.cursor + 1:
+        if len(self.flame) and int(self.flame.end[self.cursor]) > self.cursor + 1:
             self.go(self.cursor + 1)
 
     def action_sibling(self, step: int) -> None:
         """The frame beside this one, of those that are drawn."""
         self._place()
+        if not len(self.flame):
+            return
         line = self._line_of(self.cursor)
         frames = self._levels[line] if line < len(self._levels) else []
         if self.cursor in frames:
@@ -151,7 +157,7 @@ class FlameRows(Rows):
     def action_hot(self) -> None:
         """The leaf of the hot path: of each frame the widest below."""
         frame = self.cursor
-        while int(self.flame.end[frame]) > frame + 1:
+        while len(self.flame) and int(self.flame.end[frame]) > frame + 1:
             frame += 1
         self.go(frame)
 
@@ -161,7 +167,7 @@ class FlameRows(Rows):
 
     def action_zoom(self) -> None:
         """This frame as wide as the screen."""
-        if self.cursor != self.zoomed:
+        if len(self.flame) and self.cursor != self.zoomed:
             self.zooms.append(self.cursor)
             self.go(self.cursor)
             self.scroll_to(y=0, animate=False, force=True)
@@ -174,11 +180,10 @@ class FlameRows(Rows):
 
     def matching(self, wanted: re.Pattern[str]) -> npt.NDArray[np.int32]:
         """The frames whose label an expression matches, ascending."""
-        labels = self.flame.labels
-        found = np.fromiter((wanted.search(label) is not None for label in labels), np.bool_, len(labels))
-        frames = np.flatnonzero(found[self.flame.label]).astype(np.int32)
-        self.marked = frozenset(frames.tolist())
-        return frames
+        if self._found is None or self._found[0] != wanted:
+            self._found = wanted, matching(self.flame.labels, self.flame.label, wanted)
+            self.marked = frozenset(self._found[1].tolist())
+        return self._found[1]
 
     def path(self) -> list[str]:
         """The labels down to the cursor."""
@@ -192,14 +197,14 @@ class FlameRows(Rows):
         """As of Rows."""
         return (text.plain.rstrip() for text in FlameView(self.flame, icicle=True).lines(width))
 
-    def told(self) -> Text:
+    def told(self) -> str:
         """What is known of the frame at the cursor."""
         flame, frame = self.flame, self.cursor
         if not len(flame):
-            return Text("no time is known", "dim")
+            return "no time is known"
         value, whole = int(flame.value[frame]), max(flame.whole, 1)
-        text = Text(spelt_out(flame.labels[int(flame.label[frame])]), "bold")
         share = format_share(value / whole)
-        text.append(f"  {format_ns(value)}, {'<0.1%' if value and share == '0.0%' else share} of all", "not bold")
-        text.append(f", {format_ns(int(flame.own[frame]))} its own", "not bold")
-        return text.append(f", {plural(int(flame.n_calls[frame]), 'call')}", "not bold")
+        share = "<0.1%" if value and share == "0.0%" else share
+        own, n_calls = format_ns(int(flame.own[frame])), plural(int(flame.n_calls[frame]), "call")
+        label = spelt_out(flame.labels[int(flame.label[frame])])
+        return f"{label}  {format_ns(value)}, {share} of all, {own} its own, {n_calls}"

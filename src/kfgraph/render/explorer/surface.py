@@ -279,7 +279,7 @@ class Surface(App[int]):
         said = []
         tree, rows = self.tree_rows, self.rows
         if isinstance(rows, FlameRows):
-            said.append(rows.told().plain)
+            said.append(rows.told())
         if tree is None and self._pattern:
             places = rows.matching(expression(self._pattern))
             before = int(np.searchsorted(places, rows.cursor, side="right"))

@@ -58,7 +58,7 @@ class Views(Surface):
             self._show("callers")
 
     def _callers_of(self, function: str) -> Rows:
-        filters: Filters = {**self.filters, **self._of_task()}
+        filters: Filters = self._chosen()
         window = Window(callers(self.trace, function, **filters))
         self._matches.pop("callers", None)
         self._n_callers += 1
@@ -93,7 +93,7 @@ class Views(Surface):
                 rows.cursor = window.rows.open_hot_path(0)
             return rows
         if name == "flame":
-            filters: Filters = {**self.filters, **self._of_task()}
+            filters: Filters = self._chosen()
             graph = flame(self.trace, **filters)
             self._views[name] = frames = FlameRows(graph, id="view-flame")
             return frames
@@ -102,7 +102,7 @@ class Views(Surface):
             made = lists.said("nothing failed, as far as it was recorded") if answer is None else lists.answered(answer)
         else:
             make = {"top": lists.functions, "syscalls": lists.system_calls, "errors": lists.failures}[name]
-            made = make(self.trace, {**self.filters, **self._of_task()})
+            made = make(self.trace, self._chosen())
         self._views[name] = rows_ = ListRows(made, id=f"view-{name}")
         return rows_
 
@@ -173,8 +173,9 @@ class Views(Surface):
             roots = tree.roots[labels[tree.label[tree.roots]]] if self._chosen_root and self._by_task else tree.roots
         window.choose(roots)
 
-    def _of_task(self) -> Filters:
-        return {"task": [self._chosen_root]} if self._chosen_root and self._by_task else {}
+    def _chosen(self) -> Filters:
+        """The filters, and the task that was chosen."""
+        return {**self.filters, **({"task": [self._chosen_root]} if self._chosen_root and self._by_task else {})}
 
     def action_copy(self) -> None:
         """Copy the call path."""
@@ -249,7 +250,7 @@ class Views(Surface):
     def _in_view(self) -> tuple[Filters, int]:
         """(filters that leave what is in view: of a zoom that call, of a merged one all calls of its function in its
         task; how many calls of that are hidden)."""
-        filters: Filters = {**self.filters, **self._of_task()}
+        filters: Filters = self._chosen()
         rows = self.tree_rows
         if rows is None:
             return filters, 0
@@ -275,7 +276,8 @@ class Views(Surface):
             start, duration = int(calls.start_ns[row]), int(calls.duration_ns[row])
             if start >= first >= 0 and duration >= 0 and not int(calls.flags[row]) & Flag.IN_TRACER:
                 filters["from_s"] = max((start - first) / 1e9, filters.get("from_s") or 0)
-                filters["to_s"] = (start - first + max(duration, 1)) / 1e9
+                end, until = (start - first + max(duration, 1)) / 1e9, filters.get("to_s")
+                filters["to_s"] = end if until is None else min(end, until)
         return filters, hidden
 
     async def action_help(self) -> None:

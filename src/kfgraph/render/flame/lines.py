@@ -13,6 +13,7 @@ from rich.style import Style
 from rich.text import Text
 
 from kfgraph.analyze.flame import Flame
+from kfgraph.analyze.forest import Int64
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, format_share, plural
 from kfgraph.render.cells import cut_middle
@@ -47,7 +48,7 @@ class FlameView:
         order = drawn[np.lexsort((begin[drawn], flame.level[drawn]))]
         lines = np.split(order, np.cumsum(np.bincount(flame.level[order], minlength=1))[:-1])
         for frames in lines if self.icicle else reversed(lines):
-            yield level_line(flame, frames.tolist(), begin.tolist(), end.tolist(), width=width)
+            yield level_line(flame, frames.tolist(), begin, end, width=width)
         deeper = int((end > begin).sum()) - len(drawn)
         if deeper:
             yield Text(f"… {plural(deeper, 'frame')} beyond {LEVELS} levels (-o flame.svg)", style="dim")
@@ -59,21 +60,22 @@ class FlameView:
 
 
 def level_line(
-    flame: Flame, frames: Sequence[int], begin: Sequence[int], end: Sequence[int], *, width: int,
+    flame: Flame, frames: Sequence[int], begin: Int64, end: Int64, *, width: int,
     styles: Mapping[int, Style] = MappingProxyType({}),
 ) -> Text:  # fmt: skip
     """The ``frames`` of one level, each from the column ``begin[frame]`` to ``end[frame]``, with ``styles`` on some."""
     line, at = Text(no_wrap=True, overflow="crop"), 0
     for frame in frames:
-        line.append(" " * (begin[frame] - at))
-        label, room = flame.labels[int(flame.label[frame])], end[frame] - begin[frame] - 1
+        first, last = int(begin[frame]), int(end[frame])
+        line.append(" " * (first - at))
+        label, room = flame.labels[int(flame.label[frame])], last - first - 1
         name = spelt_out(label)
         if room >= 24:
             name += f" {format_share(int(flame.value[frame]) / max(flame.whole, 1))}"
         written = cut_middle(name, room) if room > 2 else ""
         style = Style(color="black", bgcolor=colour_of(label, int(flame.hue[frame])))
         line.append(_EDGE + set_cell_size(written, room), style + styles.get(frame, Style.null()))
-        at = end[frame]
+        at = last
     line.append(" " * (width - at))
     line.rstrip()
     return line
