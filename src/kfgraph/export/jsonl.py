@@ -14,8 +14,8 @@ from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.errors import Notice
+from kfgraph.export.tracks import chunks
 from kfgraph.kernel.returns import error_name
-from kfgraph.model import steps
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import CONTEXTS, Flag
 from kfgraph.model.spelling import json_text
@@ -48,10 +48,8 @@ def write_calls(call_tree: CallTree, out: TextIO) -> None:
 def write_selection(selection: Selection, out: TextIO) -> None:
     """The same of every selected call, in the order of the CallTable."""
     lines, told = _Lines(selection, out), error_columns(selection.trace, slice(None))
-    steps.begin(total=len(selection.keep))
-    for first in range(0, len(selection.keep), 16 * _CHUNK):
-        steps.advance(16 * _CHUNK if first else 0)
-        rows = (np.flatnonzero(selection.keep[first : first + 16 * _CHUNK]) + first).astype(np.int32)
+    for part in chunks(len(selection.keep), 16 * _CHUNK):
+        rows = (np.flatnonzero(selection.keep[part]) + part.start).astype(np.int32)
         errors = (told["error"][rows], told["error_sure"][rows]) if told else None
         lines.write(rows, selection.parent[rows], selection.total_ns[rows], errors)
 
