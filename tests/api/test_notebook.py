@@ -92,4 +92,4 @@ def test_nothing_found_is_an_empty_frame() -> None:
 
 def test_why_is_a_door() -> None:
     found = kfgraph.why(kfgraph.load(FOO))
-    assert found.to_dict()["birth"]["function"] == "foo_read_id" and re.match("cause", found.outcome)
+    assert found.to_dict()["birth"]["function"] == "foo_read_id" and found.outcome == "cause"

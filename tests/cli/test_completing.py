@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ SCRIPT = "import sys; sys.argv[0] = 'kfgraph'; from kfgraph.__main__ import entr
 
 def offered(*line: str) -> list[str]:
     """What bash is offered for the last word."""
-    completing_bash = {"_KFGRAPH_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(["kfgraph", *line])}
+    completing_bash = {"_KFGRAPH_COMPLETE": "complete_bash", "COMP_WORDS": shlex.join(["kfgraph", *line])}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         env={**os.environ, **completing_bash, "COMP_CWORD": str(len(line))},

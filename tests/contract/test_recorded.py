@@ -5,14 +5,12 @@ The transcripts beside this file are few, to be read; these are many, to notice 
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
+import blame
 import pytest
 
 import recorded
@@ -68,19 +66,9 @@ def sets() -> dict[str, list[str]]:
     return found
 
 
-def the_scorer() -> ModuleType:
-    """benchmarks/blame.py, which unpacks the recordings."""
-    spec = importlib.util.spec_from_file_location("blame", REPOSITORY / "benchmarks" / "blame.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault("blame", module)
-    spec.loader.exec_module(module)
-    return module
-
-
 def corpus() -> Iterator[tuple[Path, str, str]]:
     """(folder, its name, command line to be run there) for the recordings that ``why`` is scored with."""
-    blame, here = the_scorer(), REPOSITORY / WHY
+    here = REPOSITORY / WHY
     for folder in [*blame.kernels(), *sorted((here / "everyday" / "fixtures").glob("[0-9]*"))]:
         unpacked = blame.recordings(folder)
         files = [file.name for file in sorted(unpacked.glob("*.dat")) if "." not in file.stem]

@@ -116,12 +116,11 @@ def test_on_a_terminal_a_frame_is_as_wide_as_its_share(monkeypatch) -> None:
 def test_every_line_fits_and_hidden_frames_are_counted(width, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     _, out, _ = kfgraph("flame", EXAMPLES / "cat-enoent.dat")
-    *lines, last = out.splitlines()
-    drawing_lines = [line for line in lines[1:] if "│" in line]
+    drawing_lines = [line for line in out.splitlines()[1:] if "│" in line]
     assert max(map(len, drawing_lines)) <= width
     n_drawn = sum(line.count("│") for line in drawing_lines)
-    if width == 200:
-        assert last == f"… {12_517 - n_drawn:,} frames narrower than a column (-o flame.svg, --root FUNC)"
+    said = f"… {12_517 - n_drawn:,} frames narrower than a column (-o flame.svg, --root FUNC)"
+    assert said in " ".join(out.split())
 
 
 def test_a_stack_deeper_than_a_screen_is_cut_and_counted(tmp_path) -> None:

@@ -5,46 +5,35 @@ The recordings are cut (builder.cut): see fixtures/README.md.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import blame
 import pytest
 
 import kfgraph
 from kfgraph.analyze.why import why
 
 HERE = Path(__file__).parent
-BLAME = HERE.parents[1] / "benchmarks" / "blame.py"
 KERNELS = ["6.1", "6.12", "7.2"]
 WITH_VALUES = ("7.2",)
 """Of these kernels each record holds the return value; of the others return probes have those of some functions."""
 
 
-@pytest.fixture(scope="module")
-def blame():
-    spec = importlib.util.spec_from_file_location("blame", BLAME)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["blame"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def files(blame, name: str, *, twins: bool) -> list[Path]:
+def files(name: str, *, twins: bool) -> list[Path]:
     found = sorted(blame.recordings(HERE / "fixtures" / name).glob("*.dat"))
     return [file for file in found if ("." in file.stem) == twins]
 
 
-def test_every_module_was_recorded_failing_and_not(blame) -> None:
+def test_every_module_was_recorded_failing_and_not() -> None:
     modules = {file.stem for file in (HERE / "modules").glob("*.c")}
     assert [folder.name for folder in blame.kernels()] == KERNELS
     for kernel in KERNELS:
-        failing = {file.stem for file in files(blame, kernel, twins=False)}
+        failing = {file.stem for file in files(kernel, twins=False)}
         assert failing <= modules and len(failing) >= len(modules) - 1
-        assert {file.stem.partition(".")[0] for file in files(blame, kernel, twins=True)} == failing
+        assert {file.stem.partition(".")[0] for file in files(kernel, twins=True)} == failing
 
 
 def test_the_fixtures_are_small() -> None:
@@ -58,14 +47,14 @@ def everyday(kernel: str, *, failing: bool) -> list[Path]:
     return [file for file in sorted(folder.glob("*.dat")) if (file.stem in truths) == failing]
 
 
-def test_everyday_failures_with_return_values(blame) -> None:
+def test_everyday_failures_with_return_values() -> None:
     scored = [blame.score_everyday(file) for file in everyday("7.2", failing=True)]
     wrong = [(one.name, one.verdict, one.said) for one in scored if one.verdict != "exact"]
     assert len(scored) >= 25 and len(wrong) <= 0.05 * len(scored), wrong
     assert not [one for one in wrong if one[1] == "wrong but sure"]
 
 
-def test_everyday_failures_without_return_values_name_the_call_and_blame_nobody(blame) -> None:
+def test_everyday_failures_without_return_values_name_the_call_and_blame_nobody() -> None:
     scored = [blame.score_everyday(file) for file in everyday("6.1", failing=True)]
     wrong = [(one.name, one.verdict, one.said) for one in scored if one.verdict.startswith("wrong")]
     assert len(scored) >= 25 and len(wrong) <= 0.05 * len(scored), wrong
@@ -73,15 +62,15 @@ def test_everyday_failures_without_return_values_name_the_call_and_blame_nobody(
 
 
 @pytest.mark.parametrize("kernel", ["6.1", "7.2"])
-def test_everyday_commands_that_succeed_are_not_blamed(kernel: str, blame) -> None:
+def test_everyday_commands_that_succeed_are_not_blamed(kernel: str) -> None:
     scored = [blame.score_everyday(file) for file in everyday(kernel, failing=False)]
     assert len(scored) >= 20
     assert [(one.name, one.said) for one in scored if one.verdict != "exact"] == []
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_the_birthplace_is_right(kernel: str, blame) -> None:
-    scored = [blame.score(file) for file in files(blame, kernel, twins=False)]
+def test_the_birthplace_is_right(kernel: str) -> None:
+    scored = [blame.score(file) for file in files(kernel, twins=False)]
     verdicts = Counter(one.verdict for one in scored)
     # Where only probes tell, the honest bound is right, too.
     right = verdicts["exact"] + (verdicts["bound"] if kernel not in WITH_VALUES else 0)
@@ -91,22 +80,22 @@ def test_the_birthplace_is_right(kernel: str, blame) -> None:
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_what_succeeded_is_not_blamed(kernel: str, blame) -> None:
-    scored = [blame.score(file) for file in files(blame, kernel, twins=True)]
+def test_what_succeeded_is_not_blamed(kernel: str) -> None:
+    scored = [blame.score(file) for file in files(kernel, twins=True)]
     assert len(scored) >= 49
     assert [one.name for one in scored if one.verdict != "exact"] == []
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_without_values_the_right_one_is_among_the_first_three(kernel: str, blame) -> None:
-    scored = [blame.score(file, values=False) for file in files(blame, kernel, twins=False)]
+def test_without_values_the_right_one_is_among_the_first_three(kernel: str) -> None:
+    scored = [blame.score(file, values=False) for file in files(kernel, twins=False)]
     scored = [one for one in scored if one.verdict != "nothing failed"]
     assert len(scored) >= 47
     among = [one for one in scored if one.verdict == "among three"]
     assert len(among) >= 0.75 * len(scored), [(one.name, one.said) for one in scored if one not in among]
 
 
-def test_a_batch_of_commands_that_succeed_is_not_blamed_whether_the_status_is_known_or_not(blame) -> None:
+def test_a_batch_of_commands_that_succeed_is_not_blamed_whether_the_status_is_known_or_not() -> None:
     found = sorted(blame.recordings(HERE / "everyday" / "fixtures" / "passing-6.1").glob("*.dat"))
     assert len(found) >= 30
     for file in found:
@@ -122,21 +111,21 @@ MORE = sorted(file.name.removesuffix(".tar.xz") for file in (HERE / "fixtures").
 
 
 @pytest.mark.parametrize("name", MORE)
-def test_modules_that_the_rules_were_not_made_with(name: str, blame) -> None:
+def test_modules_that_the_rules_were_not_made_with(name: str) -> None:
     modules = HERE / "more_modules"
-    scored = [blame.score(file, modules=modules) for file in files(blame, name, twins=False)]
+    scored = [blame.score(file, modules=modules) for file in files(name, twins=False)]
     wrong = [(one.name, one.verdict, one.said) for one in scored if one.verdict not in ("exact", "bound")]
     assert len(scored) >= 17 and len(wrong) <= 0.05 * len(scored), wrong
     assert not [one for one in wrong if one[1] == "wrong but sure"]
-    twins = [blame.score(file, modules=modules) for file in files(blame, name, twins=True)]
+    twins = [blame.score(file, modules=modules) for file in files(name, twins=True)]
     assert [one.name for one in twins if one.verdict != "exact"] == [] and len(twins) == len(scored)
-    blind = [blame.score(file, modules=modules, values=False) for file in files(blame, name, twins=False)]
+    blind = [blame.score(file, modules=modules, values=False) for file in files(name, twins=False)]
     blind = [one for one in blind if one.verdict != "nothing failed"]
     among = [one for one in blind if one.verdict == "among three"]
     assert len(among) >= 0.75 * len(blind), [(one.name, one.said) for one in blind if one not in among]
 
 
-def test_a_seccomp_filter_that_refused_a_call_is_named(blame) -> None:
+def test_a_seccomp_filter_that_refused_a_call_is_named() -> None:
     for kernel, said in (("7.2", "__seccomp_filter"), ("6.1", "unknown")):
         one = blame.score_everyday(HERE / "everyday" / "fixtures" / kernel / "seccomp.dat")
         assert (one.verdict, one.said) == ("exact" if kernel == "7.2" else "not known", said)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 sys.path.append(str(Path(__file__).resolve().parent))
 
 import variants
