@@ -89,6 +89,17 @@ def test_a_kernel_without_the_table_of_addresses(built: Built, monkeypatch: pyte
     assert found(info, "main") == {**LINES, "main": "main.c:4"}
 
 
+def test_of_two_functions_of_one_name_none_is_chosen(built: Built) -> None:
+    folder = built("foo.ko", "-g").parent
+    for name in ("one", "two"):
+        text = f"\nstatic int same(void) {{ return 1; }}\nint {name}(void) {{ return same(); }}\n"
+        (folder / f"{name}.c").write_text(text)
+        subprocess.run(["gcc", "-O0", "-g", "-c", f"{name}.c"], cwd=folder, check=True)
+    subprocess.run(["ld", "-r", "-o", "two.ko", "one.o", "two.o", "info.o"], cwd=folder, check=True)
+    lines = DebugInfo(folder / "two.ko").find(["same", "one", "two"])
+    assert {name: str(line) for name, line in lines.items()} == {"one": "one.c:3", "two": "two.c:3"}
+
+
 def test_what_has_none_is_refused(built: Built, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no debug info"):
         DebugInfo(built("foo.ko", "-g0"))

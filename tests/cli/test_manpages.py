@@ -27,7 +27,7 @@ def formatted(program: Callable[[str, str], str], tmp_path_factory: pytest.TempP
         page.write_text(roff, encoding="utf-8")
         # Wide: no word is hyphenated.
         done = subprocess.run(
-            [groff, "-man", "-ww", "-Kutf8", "-Tascii", "-P-c", "-P-b", "-P-u", "-rLL=2000n", str(page)],
+            [groff, "-man", "-ww", "-Kutf8", "-Tutf8", "-P-c", "-P-b", "-P-u", "-rLL=2000n", str(page)],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert done.stderr == ""
@@ -66,6 +66,15 @@ def test_the_page_of_kfgraph_lists_the_commands(formatted: Formatted) -> None:
     text = formatted(pages("1.2")["kfgraph.1"])
     for command in COMMANDS:
         assert f"kfgraph-{command.name}(1)" in text and command.summary in text
+
+
+@pytest.mark.parametrize("letters", ["-", "'", "`", "^", "~", "\\"])
+def test_what_is_typed_is_no_typesetters_letter(letters, formatted: Formatted) -> None:
+    """A hyphen, an apostrophe or an accent in its place does not work where it is pasted."""
+    roff = _text(letters)
+    assert roff.startswith("\\") and roff != letters
+    lines = [line.strip() for line in formatted(f".TH X 1\n.PP\na {roff} b\n").splitlines()]
+    assert f"a {letters} b" in lines
 
 
 @pytest.mark.parametrize("words", ["--min 1%", ".hidden", "'sys_*' and \\n", "a \\ b", "f [m]"])

@@ -492,6 +492,15 @@ def test_names_of_what_failed_come_before_columns_of_numbers(width, least, colum
     assert all(a == b or len(a) >= least for a, b in zip(names, whole, strict=True)), names
 
 
+@pytest.mark.parametrize("width", [58, 60, 61, 62])
+def test_guides_get_narrow_for_the_name_of_what_failed(width) -> None:
+    chain = call("level0", 5, call("level1", 5, call("the_function_that_failed", 5)))
+    trace = failing(chain, values={"the_function_that_failed": -5})
+    shown = text(tree_view(call_tree(trace), FoldOptions(), width=width))
+    (row,) = [line for line in shown.splitlines() if " EIO" in line]
+    assert "││▸the_function_that_failed = -5 EIO" in row and len(row) <= width
+
+
 def test_columns_stay_where_no_name_gets_whole_by_it(repository: Path) -> None:
     """A failure 60 levels deep has no room at any rate."""
     chain = call("deepest_of_all_functions", 5)

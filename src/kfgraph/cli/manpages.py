@@ -35,6 +35,11 @@ _TRACE_STATUS = (
     ("2", "The options mean nothing."),
 )
 
+_LETTERS = str.maketrans(
+    {"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti", ".": r"\&."}
+)
+"""What roff takes for a command, or prints as a typesetter has it, which a shell does not understand: groff_char(7)."""
+
 
 def pages(version: str) -> dict[str, str]:
     """Every page: its file name (``kfgraph-show.1``), and its text in roff with the macros of man(7)."""
@@ -128,5 +133,4 @@ def _exit_status(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 def _text(words: str) -> str:
     """``words`` so that roff takes no letter of them for its own; rich's escaped brackets are plain ones."""
-    words = words.replace("\\[", "[").replace("\\", r"\e").replace("-", r"\-")
-    return rf"\&{words}" if words.startswith((".", "'")) else words
+    return words.replace("\\[", "[").translate(_LETTERS)
