@@ -126,7 +126,13 @@ def _interrupt_again(number: int) -> None:
     def wait_and_raise() -> None:
         while _in_hook(sys._current_frames().get(main_thread)):
             time.sleep(0.001)
-        signal.pthread_kill(main_thread, number)  # a real one: it ends a system call that waits, too
+        n_before = len(_interrupts)
+        while len(_interrupts) == n_before:
+            # A real one, to end a system call that waits; once more where it came right before that call.
+            signal.pthread_kill(main_thread, number)
+            if signal.getsignal(number) is not _interrupt:
+                return
+            time.sleep(0.01)
 
     try:
         _thread.start_new_thread(wait_and_raise, ())
