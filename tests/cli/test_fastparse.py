@@ -14,6 +14,7 @@ from kfgraph.analyze import filters
 from kfgraph.cli import fastparse, typed
 from kfgraph.cli.commands import COMMANDS
 from kfgraph.cli.declared import Option, gathered, option_name, parameters
+from kfgraph.cli.options import Reading
 
 RUN = {command.name: importlib.import_module(command.module).run for command in COMMANDS}
 PLAIN = (
@@ -117,14 +118,19 @@ def test_what_a_plain_line_says_is_what_run_gets() -> None:
     words = shlex.split("--cpu 1 --limit 7 t.dat --cpu 0 --from 500ms --no-irq --by max")
     assert fastparse.parse(RUN["top"], words) == {
         "trace": "t.dat", "limit": 7, "by": "max", "filters": {"cpu": [1, 0], "from_s": 0.5, "no_irq": True},
+        "reading": Reading(),
     }  # fmt: skip
-    assert fastparse.parse(RUN["why"], []) == {"filters": {}}
+    assert fastparse.parse(RUN["why"], []) == {"filters": {}, "reading": Reading()}
+    assert fastparse.parse(RUN["info"], ["-q", "--btf", "a", "--btf=b", "--reader", "report"]) == {
+        "reading": Reading(quiet=True, btf=["a", "b"], reader="report")
+    }
 
 
 @pytest.mark.parametrize("command", RUN)
 def test_every_option_is_understood_by_both(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run = RUN[command]
     values = {int: "7", float: "7", bool: None}
+    nothing = dict.fromkeys(one.name for one in parameters(run))
     for one in parameters(run):
         if not isinstance(one.declared, Option):
             continue
@@ -134,7 +140,7 @@ def test_every_option_is_understood_by_both(command: str, monkeypatch: pytest.Mo
             words = [name, *([value] if value else []), *(["true"] if command == "trace" else [])]
             found = fastparse.parse(run, words)
             assert found is not None, words
-            assert one.name in {**found, **found.get("filters", {})}, words
+            assert one.value({**nothing, **found}) not in (one.default, []), words
             assert less_defaults(run, found) == with_typer(monkeypatch, command, words)
 
 
@@ -153,7 +159,7 @@ READING = {
 @pytest.mark.parametrize("command", READING)
 def test_a_reading_command_has_the_filters_by_their_one_declaration(command: str) -> None:
     run = RUN[command]
-    have = {one.name: one for one in parameters(run) if one.group}
+    have = {one.name: one for one in parameters(run) if one.group == "filters"}
     assert tuple(have) == (READING[command] or tuple(filters.declared()))
     for name, one in have.items():
         declared = filters.declared()[name]
@@ -163,5 +169,22 @@ def test_a_reading_command_has_the_filters_by_their_one_declaration(command: str
         assert option_name(run, name) == declared.filter.option
     # What it has not may be an option of its own: --ret of errors, --failed of syscalls.
     options = {filters.declared()[name].filter.option for name in have}
-    others = {name for one in parameters(run) if not one.group for name in getattr(one.declared, "names", ())}
+    others = {name for one in parameters(run) if one.name not in have for name in getattr(one.declared, "names", ())}
     assert options & others == set()
+
+
+WITHOUT = {"trace", "doctor"}
+"""The commands that read no trace."""
+
+
+@pytest.mark.parametrize("command", [name for name in RUN if name not in WITHOUT])
+def test_how_a_trace_is_read_is_declared_once(command: str) -> None:
+    run = RUN[command]
+    have = {one.name: one for one in parameters(run) if one.group == "reading"}
+    # The explorer shows what is wrong and ends as the user wants.
+    assert tuple(have) == tuple(name for name in Reading._fields if (command, name) != ("ui", "strict"))
+    shared = {one.name: one for one in parameters(RUN["info"]) if one.group == "reading"}
+    # errors takes the name of a module there too.
+    assert {name for name, one in have.items() if one != shared[name]} == ({"module"} if command == "errors" else set())
+    own = {name for one in parameters(run) if not one.group for name in getattr(one.declared, "names", ())}
+    assert own & {"--strict", "--reader", "--buffer-name", "--module", "--btf", "--quiet", "-q"} == set()

@@ -1,7 +1,8 @@
 """What commands declare of their command lines, as data: annotations of the parameters of ``run``.
 
-Two parsers understand it: fastparse.py plain lines, typer (typed.py) all others. ``Which`` stands for several
-options in one parameter: the filters of :class:`kfgraph.analyze.filters.Filters` that a command has.
+Two parsers understand it: fastparse.py plain lines, typer (typed.py) all others. ``Group`` stands for several
+options in one parameter: the filters of :class:`kfgraph.analyze.filters.Filters`, or how a trace is read
+(:class:`kfgraph.cli.options.Reading`).
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from types import NoneType
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from types import MappingProxyType, NoneType
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from kfgraph.analyze import filters
 from kfgraph.model.units import parse_seconds, parse_whole
@@ -44,16 +45,20 @@ class Operands(NamedTuple):
     help: str
 
 
-class Which(NamedTuple):
-    """The filters that a command has; without names, all."""
+class Group(NamedTuple):
+    """The options of a class in one parameter, which takes an instance: those called ``names``, or all.
+
+    ``instead``: options that the command declares in another way.
+    """
 
     names: tuple[str, ...] = ()
+    instead: Mapping[str, Option] = MappingProxyType({})
 
 
 class Parameter(NamedTuple):
     """One option or operand. ``kind`` is str, int, float, bool or a Literal; ``many``: it takes a list of them.
 
-    ``group``: the parameter of ``run`` that takes it together with others, under ``name``.
+    ``group``: the parameter of ``run`` that takes it together with others, under ``name``; ``made`` makes its value.
     """
 
     name: str
@@ -63,6 +68,14 @@ class Parameter(NamedTuple):
     default: Any
     declared: Option | Operand | Operands
     group: str = ""
+    made: Callable[..., Any] = dict
+
+    def value(self, given: Mapping[str, Any]) -> Any:
+        """Its value among the arguments of ``run``."""
+        if not self.group:
+            return given[self.name]
+        group = given[self.group]
+        return group.get(self.name, self.default) if isinstance(group, dict) else getattr(group, self.name)
 
     @property
     def parse(self) -> Callable[[str], Any]:
@@ -92,32 +105,53 @@ def parameters(run: Callable[..., Any]) -> tuple[Parameter, ...]:
     found: list[Parameter] = []
     for name in names:
         kind, *declared = get_args(hints[name]) if hasattr(hints[name], "__metadata__") else (hints[name],)
-        if declared and isinstance(declared[0], Which):
-            found += _filters(name, declared[0])
+        if declared and isinstance(declared[0], Group):
+            found += _group(name, kind, declared[0])
         elif declared:
-            # list[str] | None, float | None, bool: what is left without None.
-            base = next(k for k in (get_args(kind) if NoneType in get_args(kind) else [kind]) if k is not NoneType)
-            many = get_origin(base) is list
-            found.append(Parameter(name, kind, get_args(base)[0] if many else base, many, defaults[name], declared[0]))
+            found.append(_parameter(name, kind, defaults[name], declared[0]))
     return tuple(found)
 
 
-def _filters(group: str, which: Which) -> list[Parameter]:
+def _parameter(name: str, annotation: Any, default: Any, declared: Option | Operand | Operands) -> Parameter:
+    # list[str] | None, float | None, bool: what is left without None.
+    kinds = get_args(annotation) if NoneType in get_args(annotation) else [annotation]
+    base = next(kind for kind in kinds if kind is not NoneType)
+    many = get_origin(base) is list
+    return Parameter(name, annotation, get_args(base)[0] if many else base, many, default, declared)
+
+
+def _group(group: str, made: Any, wanted: Group) -> list[Parameter]:
+    found = _filters() if made is filters.Filters else _fields(made)
+    return [
+        one._replace(group=group, made=made, declared=wanted.instead.get(one.name, one.declared))
+        for one in found
+        if not wanted.names or one.name in wanted.names
+    ]
+
+
+def _fields(made: Any) -> list[Parameter]:
+    found = []
+    for name, hint in get_type_hints(made, include_extras=True).items():
+        annotation, declared = get_args(hint)
+        found.append(_parameter(name, annotation, made._field_defaults[name], declared))
+    return found
+
+
+def _filters() -> list[Parameter]:
     found = []
     for name, one in filters.declared().items():
-        if which.names and name not in which.names:
-            continue
         annotation: Any = bool if one.kind is bool else (list[one.kind] if one.many else one.kind) | None  # type: ignore[name-defined]
         default = False if one.kind is bool else None
         option = Option((one.filter.option,), one.filter.help, _WHICH, one.filter.metavar or None)
-        found.append(Parameter(name, annotation, one.kind, one.many, default, option, group))
+        found.append(Parameter(name, annotation, one.kind, one.many, default, option))
     return found
 
 
 def gathered(run: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments for ``run``, of the values of its options by their names: those of a group in one argument, which
-    holds what is given."""
-    arguments: dict[str, Any] = {one.group: {} for one in parameters(run) if one.group}
+    """The arguments for ``run``, of the values of its options by their names: those of a group in one argument, made
+    of what is given."""
+    arguments: dict[str, Any] = {}
+    groups: dict[str, dict[str, Any]] = {one.group: {} for one in parameters(run) if one.group}
     for one in parameters(run):
         if one.name not in given:
             continue
@@ -125,8 +159,9 @@ def gathered(run: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any
         if not one.group:
             arguments[one.name] = value
         elif value != one.default and value != []:
-            arguments[one.group][one.name] = value
-    return arguments
+            groups[one.group][one.name] = value
+    made = {one.group: one.made for one in parameters(run) if one.group}
+    return {**arguments, **{group: made[group](**values) for group, values in groups.items()}}
 
 
 def option_name(run: Callable[..., Any], name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from kfgraph.analyze.filters import OF_ERRORS, Filters
 from kfgraph.cli import notes, options
-from kfgraph.cli.declared import Option, Which
+from kfgraph.cli.declared import Group, Option
 from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import NoMatchError
 from kfgraph.model.spelling import json_text
@@ -23,10 +23,16 @@ kfgraph errors examples/cat-enoent.dat --ret ENOENT --json
 """
 ROWS = 20
 IDLE = (*options.IDLE, Idle("json_", ("limit",)))
+MODULE = Option(
+    ("--module",),
+    "A module's name: as --of. Or its file (.ko, .xz, .zst, .gz, a directory): it names functions of a module "
+    "that was gone when the trace was written; repeatable.",
+    metavar="NAME|FILE",
+)
 
 
 def run(
-    filters: Annotated[Filters, Which(OF_ERRORS)],
+    filters: Annotated[Filters, Group(OF_ERRORS)],
     trace: options.TraceArgument = options.DEFAULT_TRACE,
     ret: Annotated[
         list[str] | None, Option(("--ret",), "Only this error (EINVAL, -22); repeatable.", metavar="ERR")
@@ -41,27 +47,15 @@ def run(
         int | None, Option(("--limit",), f"Rows to show; 0: all. Default: {ROWS}.", metavar="N", least=0)
     ] = None,
     json_: options.Json = False,
-    strict: options.Strict = False,
-    reader: options.Reader = None,
-    buffer: options.BufferName = None,
-    module: Annotated[
-        list[str] | None,
-        Option(
-            ("--module",),
-            "A module's name: as --of. Or its file (.ko, .xz, .zst, .gz, a directory): it names functions of a module "
-            "that was gone when the trace was written; repeatable.",
-            metavar="NAME|FILE",
-        ),
-    ] = None,
-    btf: options.BtfFiles = None,
-    quiet: options.Quiet = False,
+    reading: Annotated[options.Reading, Group(instead={"module": MODULE})] = options.AS_DETECTED,
 ) -> None:
     """List every call that returned an error, how far the error propagated, and who handled it."""
     idle = without_effect(run, locals())
     numbers = [options.error_number(word) for word in ret or ()]
-    names = [word for word in module or () if _is_name(word)]
-    files = [word for word in module or () if word not in names]
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=files, btf=btf, quiet=quiet)
+    words = reading.module or ()
+    names = [word for word in words if _is_name(word)]
+    files = [word for word in words if word not in names]
+    loaded = options.open_trace(trace, reading._replace(module=files))
     from kfgraph.analyze.errorlist import errors
 
     owners = [name.replace("-", "_") for name in (*(of or ()), *names)]
@@ -76,8 +70,8 @@ def run(
         from kfgraph.render.errorlist import ErrorsView
 
         stdout_console().print(ErrorsView(loaded, rows, ROWS if limit is None else limit or None))
-    notes.tell(idle, () if strict else notes.damage_in(loaded, filters))
-    if strict:
+    notes.tell(idle, () if reading.strict else notes.damage_in(loaded, filters))
+    if reading.strict:
         notes.refuse_problems(loaded)
 
 

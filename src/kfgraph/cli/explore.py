@@ -20,16 +20,7 @@ _LARGE = 8 << 20
 _BAR_AFTER_S = 0.3
 
 
-def explore(
-    path: str,
-    filters: Filters,
-    *,
-    reader: str | None,
-    buffer: str | None,
-    module: list[str] | None,
-    btf: list[str] | None,
-    quiet: bool = False,
-) -> int:
+def explore(path: str, filters: Filters, reading: options.Reading) -> int:
     """The explorer on a trace; its exit code."""
     if importlib.util.find_spec("textual") is None:
         raise MachineError("the explorer needs Textual, which is not installed", "pip install 'kfgraph[ui]'")
@@ -37,9 +28,7 @@ def explore(
         hint = "kfgraph show prints the call tree, into a pipe or a file too"
         raise UsageError("the explorer needs a terminal", hint)
     import_beside(path)
-    loaded = options.open_trace(
-        path, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet, after_s=_BAR_AFTER_S
-    )
+    loaded = options.open_trace(path, reading, after_s=_BAR_AFTER_S)
     from kfgraph.render.explorer.explorer import Explorer
     from kfgraph.render.explorer.terminal import take_keys
 

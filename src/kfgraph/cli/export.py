@@ -46,26 +46,19 @@ def run(
     output: Output = None,
     min_: Min = None,
     redact: options.Redact = False,
-    strict: options.Strict = False,
-    reader: options.Reader = None,
-    buffer: options.BufferName = None,
-    module: options.Modules = None,
-    btf: options.BtfFiles = None,
-    quiet: options.Quiet = False,
+    reading: options.HowRead = options.AS_DETECTED,
 ) -> None:
     """Convert a trace for other tools: Perfetto, speedscope, flamegraph.pl, spreadsheets and more."""
     idle = without_effect(run, locals())
     exporter = exporter_of(format_, None if output == "-" else output)
     asked = least(min_)
     more = asked.as_arguments() if asked else {}
-    loaded = options.open_trace(
-        trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet, may_be_empty=True
-    )
+    loaded = options.open_trace(trace, reading, may_be_empty=True)
     with writing(output, binary=not exporter.text) as stream:
         # No bar among lines that go to a terminal.
         to_terminal = output in (None, "-") and sys.stdout.isatty()
-        with progressbar.shown(f"writing {exporter.name}", quiet=quiet or to_terminal):
+        with progressbar.shown(f"writing {exporter.name}", quiet=reading.quiet or to_terminal):
             notices = export(loaded, exporter.name, stream, redact=redact, **more, **filters)
     notes.tell([*idle, *notices])
-    if strict:
+    if reading.strict:
         notes.refuse_problems(loaded)

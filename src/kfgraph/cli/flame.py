@@ -41,20 +41,15 @@ def run(
         bool, Option(("--join-recursion",), "One frame for a function that calls itself directly.")
     ] = False,
     title: Annotated[str | None, Option(("--title",), "The title of the SVG file.", metavar="TEXT")] = None,
-    strict: options.Strict = False,
-    reader: options.Reader = None,
-    buffer: options.BufferName = None,
-    module: options.Modules = None,
-    btf: options.BtfFiles = None,
-    quiet: options.Quiet = False,
+    reading: options.HowRead = options.AS_DETECTED,
 ) -> None:
     """Draw a flame graph: on the terminal, or as an interactive SVG file."""
     idle = without_effect(run, locals())
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet)
+    loaded = options.open_trace(trace, reading)
     from kfgraph.analyze.flame import flame
     from kfgraph.errors import notice
 
-    with progressbar.shown("drawing the flame graph", quiet=quiet):
+    with progressbar.shown("drawing the flame graph", quiet=reading.quiet):
         graph = flame(loaded, by=by, callers=reverse, join_recursion=join_recursion, **filters)
     left_out = {"flame-callers": graph.n_cut}
     if output is None:
@@ -70,5 +65,5 @@ def run(
         with writing(output) as stream:
             stream.write(svg(drawn).encode())
     notes.tell([*idle, *graph.notices, *(notice(code, n) for code, n in left_out.items() if n)])
-    if strict:
+    if reading.strict:
         notes.refuse_problems(loaded)

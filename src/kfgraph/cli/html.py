@@ -28,26 +28,21 @@ def run(
         str | None, Option(("-o", "--output"), "Where the page goes (default: stdout).", metavar="FILE")
     ] = None,
     redact: options.Redact = False,
-    strict: options.Strict = False,
-    reader: options.Reader = None,
-    buffer: options.BufferName = None,
-    module: options.Modules = None,
-    btf: options.BtfFiles = None,
-    quiet: options.Quiet = False,
+    reading: options.HowRead = options.AS_DETECTED,
 ) -> None:
     """Write one HTML page with the whole trace: the answer, the call tree, the functions."""
     idle = without_effect(run, locals())
     if output in (None, "-") and sys.stdout.isatty():
         raise UsageError("the output is an HTML page, which a terminal cannot show", "-o out.html")
     with writing(output) as stream:
-        loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet)
+        loaded = options.open_trace(trace, reading)
         from kfgraph.analyze.calltree import call_tree
         from kfgraph.analyze.notice_counts import problems_in
         from kfgraph.analyze.top import top
         from kfgraph.analyze.why import why
         from kfgraph.render.html.page import Report, page
 
-        with progressbar.shown("making the page", quiet=quiet):
+        with progressbar.shown("making the page", quiet=reading.quiet):
             steps.begin(total=4)
             tree = call_tree(loaded, **filters)
             steps.advance(1)
@@ -62,6 +57,6 @@ def run(
             steps.advance(1)
             made = page(Report(tree, functions, answer)).encode()
         stream.write(made)
-    notes.tell([*idle, *told], () if strict else problems_in(tree.selection))
-    if strict:
+    notes.tell([*idle, *told], () if reading.strict else problems_in(tree.selection))
+    if reading.strict:
         notes.refuse_problems(loaded)

@@ -27,7 +27,7 @@ def without_effect(run: Callable[..., Any], given: Mapping[str, Any]) -> list[No
     rules: Sequence[Idle] = run.__globals__.get("IDLE", ())
     wanted = set()
     for one in parameters(run):
-        value = given[one.group].get(one.name, one.default) if one.group else given[one.name]
+        value = one.value(given)
         if value != one.default and value != []:
             wanted.add(one.name)
     notices = []

@@ -24,17 +24,10 @@ def run(
     verbose: Annotated[
         bool, Option(("--verbose", "-v"), "Every task and event, and which hot loops are compiled.")
     ] = False,
-    strict: options.Strict = False,
-    reader: options.Reader = None,
-    buffer: options.BufferName = None,
-    module: options.Modules = None,
-    btf: options.BtfFiles = None,
-    quiet: options.Quiet = False,
+    reading: options.HowRead = options.AS_DETECTED,
 ) -> None:
     """Describe a trace: kernel, clock, tasks, calls, lost records, and how it was recorded."""
-    loaded = options.open_trace(
-        trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet, may_be_empty=True
-    )
+    loaded = options.open_trace(trace, reading, may_be_empty=True)
     from kfgraph.analyze.info import info
     from kfgraph.parse.compiled import compiled_loops
 
@@ -47,5 +40,5 @@ def run(
 
         view = InfoView(result, verbose=verbose, loops=compiled_loops() if verbose else None)
         stdout_console().print(view, soft_wrap=True)
-    if strict:
+    if reading.strict:
         notes.refuse_problems(loaded)

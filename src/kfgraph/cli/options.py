@@ -1,17 +1,17 @@
 """The options that several commands share, each written once, and what goes with them.
 
 A command takes ``trace: TraceArgument = DEFAULT_TRACE`` and the options below by their types; the
-defaults stand in the command. ``filters: AnyCalls`` is all filters, ``Annotated[Filters, Which((...))]`` some.
+defaults stand in the command. ``filters: AnyCalls`` is all filters, ``Annotated[Filters, Group((...))]`` some.
+``reading: HowRead = AS_DETECTED`` is how the trace is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from kfgraph.analyze.filters import Filters
 from kfgraph.cli import invocation, memory, notes, progressbar
-from kfgraph.cli.declared import Operand, Option, Which
+from kfgraph.cli.declared import Group, Operand, Option
 from kfgraph.cli.idle import Idle
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.spelling import shell_word
@@ -22,31 +22,42 @@ if TYPE_CHECKING:
 DEFAULT_TRACE = "trace.dat"
 
 TraceArgument = Annotated[str, Operand("TRACE", "A trace.dat or a report text (also .gz, .xz, .zst), or - for stdin.")]
-AnyCalls = Annotated[Filters, Which()]
-Reader = Annotated[
-    str | None, Option(("--reader",), "Reader to use (default: detected from the file).", metavar="NAME")
-]
-BufferName = Annotated[
-    str | None, Option(("--buffer-name",), "Trace buffer to read (default: the main one).", metavar="NAME")
-]
-Modules = Annotated[
-    list[str] | None,
-    Option(
-        ("--module",),
-        "File of an unloaded module (.ko, .xz, .zst, .gz, or a directory), for the names of its "
-        "functions; repeatable.",
-        metavar="FILE",
-    ),
-]
-BtfFiles = Annotated[
-    list[str] | None,
-    Option(
-        ("--btf",),
-        "The kernel's types (/sys/kernel/btf/vmlinux, a vmlinux or a .ko with BTF), where the trace has none; "
-        "repeatable.",
-        metavar="FILE",
-    ),
-]
+AnyCalls = Annotated[Filters, Group()]
+
+
+class Reading(NamedTuple):
+    """How a trace is read, for every command that reads one."""
+
+    strict: Annotated[bool, Option(("--strict",), "Exit with 5 if there are problems in the data.")] = False
+    reader: Annotated[
+        str | None, Option(("--reader",), "Reader to use (default: detected from the file).", metavar="NAME")
+    ] = None
+    buffer: Annotated[
+        str | None, Option(("--buffer-name",), "Trace buffer to read (default: the main one).", metavar="NAME")
+    ] = None
+    module: Annotated[
+        list[str] | None,
+        Option(
+            ("--module",),
+            "File of an unloaded module (.ko, .xz, .zst, .gz, or a directory), for the names of its "
+            "functions; repeatable.",
+            metavar="FILE",
+        ),
+    ] = None
+    btf: Annotated[
+        list[str] | None,
+        Option(
+            ("--btf",),
+            "The kernel's types (/sys/kernel/btf/vmlinux, a vmlinux or a .ko with BTF), where the trace has none; "
+            "repeatable.",
+            metavar="FILE",
+        ),
+    ] = None
+    quiet: Annotated[bool, Option(("-q", "--quiet"), "No progress bar.")] = False
+
+
+HowRead = Annotated[Reading, Group()]
+AS_DETECTED = Reading()
 DebugInfo = Annotated[
     list[str] | None,
     Option(
@@ -63,8 +74,6 @@ Redact = Annotated[
     bool,
     Option(("--redact",), "Without the names of tasks, files, the host and the command, arguments, texts of events."),
 ]
-Quiet = Annotated[bool, Option(("-q", "--quiet"), "No progress bar.")]
-Strict = Annotated[bool, Option(("--strict",), "Exit with 5 if there are problems in the data.")]
 Json = Annotated[bool, Option(("--json",), "Machine-readable output.")]
 
 IDLE = (
@@ -89,15 +98,7 @@ def error_number(word: str) -> int:
 
 
 def open_trace(
-    path: str,
-    *,
-    reader: str | None = None,
-    buffer: str | None = None,
-    modules: Sequence[str] | None = None,
-    btf: Sequence[str] | None = None,
-    may_be_empty: bool = False,
-    quiet: bool = False,
-    after_s: float | None = None,
+    path: str, reading: Reading = AS_DETECTED, *, may_be_empty: bool = False, after_s: float | None = None
 ) -> Trace:
     """The trace at ``path``; under ``--debug`` its tables are checked.
 
@@ -107,8 +108,10 @@ def open_trace(
     memory.prepare_for_numpy()
     from kfgraph.parse import load
 
-    with progressbar.shown(f"reading {path}", quiet=quiet, after_s=after_s):
-        trace = load(path, reader=reader, buffer=buffer, modules=modules or (), btf=btf or ())
+    with progressbar.shown(f"reading {path}", quiet=reading.quiet, after_s=after_s):
+        trace = load(
+            path, reader=reading.reader, buffer=reading.buffer, modules=reading.module or (), btf=reading.btf or ()
+        )
     if invocation.current().debug:
         trace.check()
     if not (len(trace.calls) or may_be_empty):

@@ -48,24 +48,19 @@ def run(
     start: own.Start = False,
     with_: own.With = None,
     json_: options.Json = False,
-    strict: options.Strict = False,
-    reader: options.Reader = None,
-    buffer: options.BufferName = None,
-    module: options.Modules = None,
-    btf: options.BtfFiles = None,
-    quiet: options.Quiet = False,
+    reading: options.HowRead = options.AS_DETECTED,
 ) -> int:
     """Show the call tree below a function, or of every task, with the time of each call."""
     idle = without_effect(run, locals())
     if interactive:
         from kfgraph.cli.explore import explore
 
-        code = explore(trace, filters, reader=reader, buffer=buffer, module=module, btf=btf, quiet=quiet)
+        code = explore(trace, filters, reading)
         notes.tell(idle)
         return code
     least = own.least(min_, all_=all_, max_rows=max_rows)
     beside = own.beside(with_ or ())
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet)
+    loaded = options.open_trace(trace, reading)
     from kfgraph.analyze.calltree import call_tree
     from kfgraph.analyze.notice_counts import problems_in
     from kfgraph.render.tree import open_screen, tree_view
@@ -100,7 +95,7 @@ def run(
         (write_nodes if merge else write_calls)(tree, sys.stdout)
     else:
         screen.show(tree_view(tree, folding, events=event or (), width=screen.width, start=start, beside=beside))
-    notes.tell([*idle, *tree.selection.notices], () if strict else problems_in(tree.selection, tree.shown_rows))
-    if strict:
+    notes.tell([*idle, *tree.selection.notices], () if reading.strict else problems_in(tree.selection, tree.shown_rows))
+    if reading.strict:
         notes.refuse_problems(loaded)
     return 0

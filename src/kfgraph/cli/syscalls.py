@@ -6,7 +6,7 @@ from typing import Annotated
 
 from kfgraph.analyze.filters import OF_SYSTEM_CALLS, Filters
 from kfgraph.cli import notes, options
-from kfgraph.cli.declared import Option, Which
+from kfgraph.cli.declared import Group, Option
 from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.spelling import json_text
@@ -24,7 +24,7 @@ IDLE = (*options.IDLE, Idle("json_", ("limit",)))
 
 
 def run(
-    filters: Annotated[Filters, Which(OF_SYSTEM_CALLS)],
+    filters: Annotated[Filters, Group(OF_SYSTEM_CALLS)],
     trace: options.TraceArgument = options.DEFAULT_TRACE,
     name: Annotated[
         list[str] | None,
@@ -39,18 +39,13 @@ def run(
         int | None, Option(("--limit",), f"Rows to show; 0: all. Default: {ROWS}.", metavar="N", least=0)
     ] = None,
     json_: options.Json = False,
-    strict: options.Strict = False,
-    reader: options.Reader = None,
-    buffer: options.BufferName = None,
-    module: options.Modules = None,
-    btf: options.BtfFiles = None,
-    quiet: options.Quiet = False,
+    reading: options.HowRead = options.AS_DETECTED,
 ) -> None:
     """List the system calls of the command, as strace does; -c prints a summary."""
     idle = without_effect(run, locals())
     if count and slowest is not None:
         raise UsageError("-c sums up, --slowest lists", "give one of them")
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet)
+    loaded = options.open_trace(trace, reading)
     from kfgraph.analyze.syscalls import chosen_calls, summed, to_dict
 
     calls = chosen_calls(loaded, names=name or (), failed=failed, slowest=slowest, **filters)
@@ -72,6 +67,6 @@ def run(
             stdout_console().print(table, *own_cost_line(calls, loaded), sep="")
         else:
             stdout_console().print(SystemCallsView(loaded, calls, shown))
-    notes.tell(idle, () if strict else notes.damage_in(loaded, filters))
-    if strict:
+    notes.tell(idle, () if reading.strict else notes.damage_in(loaded, filters))
+    if reading.strict:
         notes.refuse_problems(loaded)

@@ -49,21 +49,16 @@ def run(
     ] = False,
     json_: options.Json = False,
     csv: Annotated[bool, Option(("--csv",), "The table as comma-separated values.")] = False,
-    strict: options.Strict = False,
-    reader: options.Reader = None,
-    buffer: options.BufferName = None,
-    module: options.Modules = None,
-    btf: options.BtfFiles = None,
-    quiet: options.Quiet = False,
+    reading: options.HowRead = options.AS_DETECTED,
 ) -> None:
     """Show which functions took the time: calls, self and total time, percentiles, hot paths."""
     idle = without_effect(run, locals())
     if json_ and csv:
         raise UsageError("--json and --csv are two outputs", "give one of them")
-    loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet)
+    loaded = options.open_trace(trace, reading)
     from kfgraph.analyze.top import top
 
-    with progressbar.shown("summing up", quiet=quiet):
+    with progressbar.shown("summing up", quiet=reading.quiet):
         result = top(
             loaded,
             by=by,
@@ -86,6 +81,6 @@ def run(
         stdout_console().print(TopView(result, limit=ROWS if limit is None else None))
     from kfgraph.analyze.notice_counts import problems_in
 
-    notes.tell([*idle, *result.selection.notices], () if strict else problems_in(result.selection))
-    if strict:
+    notes.tell([*idle, *result.selection.notices], () if reading.strict else problems_in(result.selection))
+    if reading.strict:
         notes.refuse_problems(loaded)

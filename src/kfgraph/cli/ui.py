@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from kfgraph.cli import notes, options
+from kfgraph.cli.declared import Group
 from kfgraph.cli.idle import without_effect
 
 EXAMPLES = """Examples:
@@ -19,16 +22,12 @@ IDLE = options.IDLE
 def run(
     filters: options.AnyCalls,
     trace: options.TraceArgument = options.DEFAULT_TRACE,
-    reader: options.Reader = None,
-    buffer: options.BufferName = None,
-    module: options.Modules = None,
-    btf: options.BtfFiles = None,
-    quiet: options.Quiet = False,
+    reading: Annotated[options.Reading, Group(("reader", "buffer", "module", "btf", "quiet"))] = options.AS_DETECTED,
 ) -> int:
     """Explore a trace on the terminal: open and close calls, search, follow errors; ? lists the keys."""
     idle = without_effect(run, locals())
     from kfgraph.cli.explore import explore
 
-    code = explore(trace, filters, reader=reader, buffer=buffer, module=module, btf=btf, quiet=quiet)
+    code = explore(trace, filters, reading)
     notes.tell(idle)
     return code

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from kfgraph.analyze.filters import OF_WHY, Filters
 from kfgraph.cli import notes, options, progressbar
-from kfgraph.cli.declared import Option, Which
+from kfgraph.cli.declared import Group, Option
 from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.spelling import json_text
@@ -34,7 +34,7 @@ IDLE = (*options.IDLE, Idle("json_", ("text", "all_")), Idle("all_", ("text", "d
 
 
 def run(
-    filters: Annotated[Filters, Which(OF_WHY)],
+    filters: Annotated[Filters, Group(OF_WHY)],
     trace: options.TraceArgument = options.DEFAULT_TRACE,
     ret: Annotated[str | None, Option(("--ret",), "The last call that returned ERR (EINVAL).", metavar="ERR")] = None,
     all_: Annotated[bool, Option(("--all",), "Every failed system call, in time order, a line each.")] = False,
@@ -44,12 +44,7 @@ def run(
     ] = False,
     text: Annotated[bool, Option(("--text",), "Plain text for a bug report, without colours.")] = False,
     json_: options.Json = False,
-    strict: options.Strict = False,
-    reader: options.Reader = None,
-    buffer: options.BufferName = None,
-    module: options.Modules = None,
-    btf: options.BtfFiles = None,
-    quiet: options.Quiet = False,
+    reading: options.HowRead = options.AS_DETECTED,
     debuginfo: options.DebugInfo = None,
     source: options.SourceTrees = None,
     *,
@@ -73,11 +68,11 @@ def run(
         raise UsageError(f"{option} runs a command", f"kfgraph why {option} -- insmod foo.ko")
 
     def explained() -> Why:
-        loaded = options.open_trace(trace, reader=reader, buffer=buffer, modules=module, btf=btf, quiet=quiet)
+        loaded = options.open_trace(trace, reading)
         from kfgraph.analyze.sources import with_sources
         from kfgraph.analyze.why import why
 
-        with progressbar.shown("looking for what failed", quiet=quiet):
+        with progressbar.shown("looking for what failed", quiet=reading.quiet):
             answer = why(loaded, error=error, **filters)
         return with_sources(answer, debug_info=debuginfo or (), trees=source or ())
 
@@ -103,8 +98,8 @@ def run(
             hint = "kfgraph trace --syscalls records system calls"
             raise NoMatchError(f"{trace}: no failed system call was recorded", hint)
         console.print(FailedView(answer.failed, answer) if all_ else WhyView(answer), soft_wrap=not all_)
-    notes.tell(idle, () if strict else notes.damage_in(answer.trace, filters))
-    if strict:
+    notes.tell(idle, () if reading.strict else notes.damage_in(answer.trace, filters))
+    if reading.strict:
         notes.refuse_problems(answer.trace)
     own = 0 if all_ else answer.exit_code
     return own if status is None else status
