@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 
 import kfgraph
 from builder.tables import NAMES, call, deep, trace_of, traces, wide
+from kfgraph.analyze import paths
 from kfgraph.analyze.calltree import CallTree, call_tree, merged
 from kfgraph.analyze.select import select
 from kfgraph.errors import NoMatchError, UsageError
+from kfgraph.model import tree as tree_model
 from kfgraph.model.calls import Flag
 from kfgraph.model.tasks import Task
 from kfgraph.model.trace import Trace
@@ -268,23 +271,31 @@ def test_merge_sums_calls_of_one_path_slowest_first() -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(traces())
-def test_merge_conserves_calls_and_time(trace: Trace) -> None:
+@given(traces(), st.sampled_from([(paths._PART, paths._MOST_BITS), (1, 0), (3, 1), (2, 22)]))
+def test_merge_conserves_calls_and_time(trace: Trace, sizes: tuple[int, int]) -> None:
     tree = call_tree(trace).tree
-    one = merged(tree)
+    part, bits = sizes
+    # In pieces, and with many paths in one place of the table.
+    with (
+        patch.object(paths, "_PART", part),
+        patch.object(paths, "_LEAST_BITS", 0),
+        patch.object(paths, "_MOST_BITS", bits),
+        patch.object(tree_model, "_PART", part),
+    ):
+        one = merged(tree)
     one.check()
     assert one.count.sum() == tree.count.sum()
     assert one.n_unfinished.sum() == tree.n_unfinished.sum()
     assert np.maximum(one.self_ns, 0).sum() == np.maximum(tree.self_ns, 0).sum()
-    paths: dict[tuple[int, ...], int] = {}
+    of_path: dict[tuple[int, ...], int] = {}
     for node in range(len(tree)):
         path, at = [], node
         while at >= 0:
             path.append(int(tree.label[at]))
             at = int(tree.parent[at])
-        paths[tuple(path)] = paths.get(tuple(path), 0) + int(tree.floor_ns[node])
-    assert len(one) == len(paths)
-    assert sorted(one.floor_ns.tolist()) == sorted(paths.values())
+        of_path[tuple(path)] = of_path.get(tuple(path), 0) + int(tree.floor_ns[node])
+    assert len(one) == len(of_path)
+    assert sorted(one.floor_ns.tolist()) == sorted(of_path.values())
 
 
 @pytest.mark.parametrize("trace", [deep(5_000), wide(100_000), trace_of()], ids=["deep", "wide", "empty"])

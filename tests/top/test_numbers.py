@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import kfgraph
 from builder.tables import call, deep, trace_of, traces, wide
 from kfgraph.analyze import aggregate, hotpath
+from kfgraph.analyze import paths as path_numbers
 from kfgraph.analyze.hotpath import path_hashes
 from kfgraph.analyze.owncost import LABEL
 from kfgraph.analyze.select import select
@@ -110,7 +111,7 @@ def test_a_selection_taken_in_pieces_has_the_same_paths(trace, piece) -> None:
         return
     named = [name for name in chosen if name in {trace.symbols.label(code) for code in trace.calls.func.tolist()}]
     whole = top(trace, root=named, n_paths=10_000)
-    with patch.object(hotpath, "_PART", piece), patch.object(hotpath, "_LEAST_BITS", 1):
+    with patch.object(path_numbers, "_PART", piece), patch.object(hotpath, "_LEAST_BITS", 1):
         pieces = top(trace, root=named, n_paths=10_000)
     assert pieces.hot_paths == whole.hot_paths
     assert sum(path.self_ns for path in pieces.hot_paths) == pieces.self_ns

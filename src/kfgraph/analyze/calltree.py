@@ -19,8 +19,8 @@ from kfgraph.analyze.forest import (
     nearest_kept,
     preorder,
     ranges,
-    same_paths,
 )  # fmt: skip
+from kfgraph.analyze.paths import same_paths
 from kfgraph.analyze.select import Selection, select
 from kfgraph.analyze.tree_errors import error_columns, merged_columns
 from kfgraph.errors import NoMatchError, UsageError
@@ -313,7 +313,7 @@ def merged_paths(tree: TreeTable) -> tuple[TreeTable, Int64]:
     n = len(tree)
     if not n:
         return tree, np.zeros(0, np.int64)
-    node, parent, level, first = same_paths(tree.parent, tree.level, tree.label, len(tree.labels))
+    node, parent, level, first = same_paths(tree.end, tree.level, tree.label, tree.parent)
     n_nodes = len(first)
     floor_ns = SUM.into(np.zeros(n_nodes, np.int64), tree.floor_ns, node)
     order, size = preorder(parent, level, floor_ns, first)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.analyze import paths
 from kfgraph.analyze.forest import covered
+from kfgraph.analyze.paths import parts
 from kfgraph.analyze.select import Selection
 
 _LEAST_BITS, _MOST_BITS = 16, 22
 """The logarithm of how many buckets there are."""
-_PART = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def hot_paths(
 
     bucket_ns = np.zeros(n_buckets, np.int64)
     set_apart = [np.zeros(0, np.intp)]
-    for part in _parts(n):
+    for part in parts(n):
         own_ns = np.maximum(self_ns[part], 0)
         if some_apart:
             here = np.flatnonzero(apart[keys[part]])
@@ -74,7 +74,7 @@ def hot_paths(
     while True:
         taken = np.zeros(n_buckets, np.bool_)
         taken[heaviest[:n_taken]] = True
-        some = np.concatenate([part.start + np.flatnonzero(taken[bucket(part)]) for part in _parts(n)])
+        some = np.concatenate([part.start + np.flatnonzero(taken[bucket(part)]) for part in parts(n)])
         if some_apart:
             some = some[~apart[keys[some]]]
         found = _take_apart(some, path[some], np.maximum(self_ns[some], 0))
@@ -86,43 +86,16 @@ def hot_paths(
 
 
 def path_hashes(selection: Selection, key: npt.NDArray[np.int32]) -> npt.NDArray[np.uint64]:
-    """One number per selected call, equal for two if the keys from their roots down are equal.
-
-    Different otherwise, but for one chance in 2**64 or so. It is the sum over a call and its ancestors
-    of a number made of key and level: each call adds its own where its subtree begins and takes it back
-    where it ends, so that one running sum makes them all.
-    """
+    """One number per selected call, equal for two if the keys from their roots down are equal; see
+    :func:`kfgraph.analyze.paths.path_hashes`."""
     calls, rows = selection.trace.calls, _rows(selection)
-    n = len(calls)
-    level = calls.level if rows is None else covered(rows, calls.end[rows], n)[rows]
-    of_key = _mix(np.arange(int(key.max(initial=0)) + 1, dtype=np.uint64))
-    of_level = _mix(~np.arange(int(level.max(initial=0)) + 1, dtype=np.uint64)) | np.uint64(1)
-    steps = np.zeros(n + 1, np.uint64)
-    for part in _parts(n if rows is None else len(rows)):
-        at = part if rows is None else rows[part]
-        own = of_key[key[at]] * of_level[level[part]]  # modulo 2**64, as every sum of these
-        steps[at] += own
-        np.subtract.at(steps, calls.end[at], own)
-    np.cumsum(steps, out=steps)
-    return steps[:n] if rows is None else steps[rows]
+    level = calls.level if rows is None else covered(rows, calls.end[rows], len(calls))[rows]
+    return paths.path_hashes(key, level, calls.end, rows=rows)
 
 
 def _rows(selection: Selection) -> npt.NDArray[np.int32] | None:
     """The selected calls; None: all."""
     return None if selection.keep.all() else np.flatnonzero(selection.keep).astype(np.int32)
-
-
-def _parts(n: int) -> Iterator[slice]:
-    """``range(n)`` in pieces whose columns fit into a cache, or nearly so."""
-    return (slice(first, min(first + _PART, n)) for first in range(0, n, _PART))
-
-
-def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    # The finaliser of splitmix64 (Steele, Lea, Flood 2014); arithmetic modulo 2**64 is meant.
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
 
 
 def _take_apart(

@@ -15,6 +15,7 @@ from kfgraph.model.merging import BOUND, FIRST, KNOWN_SUM, LEAST, MOST, OR, SUM,
 S = TypeVar("S", bound=np.generic)
 Nodes = Array | slice | int
 """Which nodes: their numbers, a mask, a slice, or one."""
+_PART = 1 << 18
 
 
 class NodeKind(enum.IntEnum):
@@ -228,7 +229,11 @@ class TreeTable:
         for column, rule in self.merging():
             if column.name not in given:
                 values = np.array(self.at(column.name, kept))
-                given[column.name] = rule.into(values, self.at(column.name, rest), into)
+                # In pieces, so that what is taken out fits into a cache; the first of several is there already.
+                for first in range(0, 0 if rule is FIRST else len(rest), _PART):
+                    part = slice(first, first + _PART)
+                    values = rule.into(values, self.at(column.name, rest[part]), into[part])
+                given[column.name] = values
         return type(self)(self.labels, **given)
 
     def under(self, first: Array, labels: tuple[str, ...], **given: Any) -> TreeTable:
