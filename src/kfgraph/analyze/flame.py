@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.filters import Filters
-from kfgraph.analyze.forest import Int32, Int64, nearest_kept, preorder, same_paths
+from kfgraph.analyze.forest import Int32, Int64, by_level, nearest_kept, preorder, same_paths
 from kfgraph.analyze.weights import Weighted, weighted
 from kfgraph.analyze.work import waiting_functions
 from kfgraph.errors import NoMatchError, Notice
@@ -218,7 +218,7 @@ def _recursion_joined(frames: _Frames) -> _Frames:
     np.add.at(own, into, frames.own)
     np.add.at(n_calls, into, frames.n_calls)
     level = np.zeros(len(keep), np.int64)
-    for at in np.split(np.argsort(frames.level, kind="stable"), np.cumsum(np.bincount(frames.level))[:-1]):
+    for at in by_level(rows, frames.level):
         level[at] = np.where(parent[at] < 0, 0, level[parent[at]] + keep[at])
     n_before = np.append(0, np.cumsum(keep))
     up = np.where(above < 0, -1, n_before[above])[keep]
@@ -261,8 +261,6 @@ def _upside_down(frames: _Frames, n_labels: int) -> tuple[_Frames, int]:
 def _with_below(frames: _Frames) -> Int64:
     """What each frame has of its own and in all frames that hang on it."""
     value = frames.own.copy()
-    order = np.argsort(frames.level, kind="stable")
-    for group in reversed(np.split(order, np.cumsum(np.bincount(frames.level, minlength=1))[:-1])):
-        child = group[frames.parent[group] >= 0]
-        np.add.at(value, frames.parent[child], value[child])
+    for group in reversed(by_level(np.flatnonzero(frames.parent >= 0), frames.level)):
+        np.add.at(value, frames.parent[group], value[group])
     return value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,6 +11,7 @@ Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
 Int16 = npt.NDArray[np.int16]
 Bool = npt.NDArray[np.bool_]
+_Rows = TypeVar("_Rows", bound=np.integer)
 
 
 def nearest_kept(parent: Int32, keep: Bool) -> Int32:
@@ -79,12 +82,11 @@ def outermost(rows: Int32, end: Int32) -> Int32:
     return rows[first]
 
 
-def by_level(rows: Int32, level: Int16) -> list[Int32]:
-    """The rows grouped by level, the deepest group first."""
+def by_level(rows: npt.NDArray[_Rows], level: npt.NDArray[np.integer]) -> list[npt.NDArray[_Rows]]:
+    """The rows grouped by their level, the outermost group first; in a group in the order of ``rows``."""
     levels = level[rows]
-    ordered = rows[np.argsort(levels, kind="stable")[::-1]]
-    steps = np.cumsum(np.bincount(levels)[::-1])[:-1]
-    return [group for group in np.split(ordered, steps) if len(group)]
+    ordered = rows[np.argsort(levels, kind="stable")]
+    return [group for group in np.split(ordered, np.cumsum(np.bincount(levels, minlength=1))[:-1]) if len(group)]
 
 
 def floors(parent: Int32, level: Int16, total_ns: Int64, counted: Bool) -> Int64:
@@ -92,7 +94,7 @@ def floors(parent: Int32, level: Int16, total_ns: Int64, counted: Bool) -> Int64
     floor = np.maximum(total_ns, 0)
     below = np.flatnonzero((parent >= 0) & counted).astype(np.int32)
     below = below[total_ns[parent[below]] < 0]
-    for group in by_level(below, level):
+    for group in reversed(by_level(below, level)):
         np.add.at(floor, parent[group], floor[group])
     return floor
 
@@ -139,7 +141,7 @@ def same_paths(parent: Int32, level: Int16, label: Int32, n_labels: int) -> tupl
     parents: list[Int64] = [np.zeros(0, np.int64)]
     levels: list[Int64] = [np.zeros(0, np.int64)]
     n_nodes = 0
-    for group in reversed(by_level(np.arange(n, dtype=np.int32), level)):
+    for group in by_level(np.arange(n, dtype=np.int32), level):
         above = np.where(parent[group] < 0, -1, node[parent[group]]).astype(np.int64)
         keys, inverse = np.unique((above + 1) * n_labels + label[group], return_inverse=True)
         node[group] = n_nodes + inverse

@@ -77,7 +77,7 @@ def _hand_down(calls: CallTable, codes: Int16, sure: Bool, rows: Int32, how: npt
         return
     _, first, of = np.unique(parent, return_index=True, return_inverse=True)
     trusted = (how > Fails.MAYBE) | (calls.func[rows] == calls.func[rows[first]][of])
-    for group in reversed(by_level(rows[trusted], calls.level)):
+    for group in by_level(rows[trusted], calls.level):
         sure[group] |= sure[calls.parent[group]]
 
 

@@ -246,7 +246,7 @@ def _less(calls: CallTable, dropped: Bool, cost: OwnCost) -> Int64:
     n_before = np.append(0, np.cumsum(source))
     holds_some = n_before[calls.end] > n_before[:-1]
     passes_up = holds_some & (calls.parent >= 0) & ~dropped[calls.parent] & ~calls.has(Flag.IN_TRACER)
-    for group in by_level(np.flatnonzero(passes_up).astype(np.int32), calls.level):
+    for group in reversed(by_level(np.flatnonzero(passes_up).astype(np.int32), calls.level)):
         np.add.at(taken, calls.parent[group], taken[group])
     known = ~dropped & (total_ns >= 0)
     total_ns[known] -= taken[known]

@@ -106,8 +106,8 @@ def gather(tree: TreeTable, cut: Int32, wanted: Bool, least_ns: Int64) -> Gather
     top_level = tree.level[tops]
     groups = _Groups()
     nodes, number, least = cut[:0], which[:0], least_ns[:0]
-    for rows in reversed(by_level(ranges(tops, tree.end[tops]), tree.level)):
-        rows, level = rows[::-1], int(tree.level[rows[0]])
+    for rows in by_level(ranges(tops, tree.end[tops]), tree.level):
+        level = int(tree.level[rows[0]])
         # The callees of the level above, of calls that are in groups.
         low, high = np.searchsorted(rows, nodes + 1), np.searchsorted(rows, tree.end[nodes])
         below = rows[ranges(low.astype(np.int32), high.astype(np.int32))]

@@ -72,7 +72,7 @@ def beside(tree: TreeTable) -> tuple[TreeTable, int]:
     inside = top >= 0
     level[inside] += (int(by_task) - tree.level[top[inside]]).astype(np.int16)
     size = np.ones(n, np.int32)
-    for group in by_level(np.flatnonzero(parent >= 0).astype(np.int32), level):
+    for group in reversed(by_level(np.flatnonzero(parent >= 0).astype(np.int32), level)):
         np.add.at(size, parent[group], size[group])
     moved = tree.take(
         order,

@@ -276,7 +276,7 @@ def open_ways(tree: TreeTable, opened: Bool) -> Bool:
     ways = np.zeros(n + 1, np.bool_)
     # Above a root.
     ways[n] = True
-    for group in reversed(by_level(np.flatnonzero(opened).astype(np.int32), tree.level)):
+    for group in by_level(np.flatnonzero(opened).astype(np.int32), tree.level):
         ways[group] = ways[tree.parent[group]]
     return ways[:n]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, counted, covered, outermost
+from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, by_level, counted, covered, outermost
 from kfgraph.analyze.select import Selection
 from kfgraph.errors import Notice, notice
 from kfgraph.kernel.interrupts import WRAPPERS
@@ -198,7 +198,7 @@ def _durations(start: Int64, recorded: Int64, above: Int32, level: Int16) -> Int
     inside, reach = np.zeros(len(start), np.int64), start.copy()
     open_ = np.flatnonzero(unknown)
     below = np.flatnonzero((above >= 0) & unknown[above])
-    for group in [*reversed(_levels(below, level)), open_]:
+    for group in [*reversed(by_level(below, level)), open_]:
         some = group[unknown[group]]
         since = np.where(start[some] == _LONG_AGO, 0, reach[some] - start[some])
         duration[some] = np.maximum(since, inside[some])
@@ -206,13 +206,6 @@ def _durations(start: Int64, recorded: Int64, above: Int32, level: Int16) -> Int
             np.maximum.at(reach, above[group], start[group] + duration[group])
             np.add.at(inside, above[group], duration[group])
     return duration
-
-
-def _levels(some: Int64, level: Int16) -> list[Int64]:
-    """``some`` (ascending) by level, the outermost first, ascending within each."""
-    levels = level[some]
-    order = some[np.argsort(levels, kind="stable")]
-    return [part for part in np.split(order, np.cumsum(np.bincount(levels))[:-1]) if len(part)] if len(some) else []
 
 
 def _place(
@@ -234,7 +227,7 @@ def _place(
         least = np.minimum.reduceat(early, first)[np.cumsum(head) - 1]
         start[roots] = least + _rising(early - least, span, head) + before
     n_shortened = 0
-    for group in _levels(np.flatnonzero(above >= 0).astype(np.int32), level):
+    for group in by_level(np.flatnonzero(above >= 0).astype(np.int32), level):
         up = above[group]
         head = np.append(True, up[1:] != up[:-1])
         before = _before(duration[group], head)

@@ -14,6 +14,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from kfgraph.analyze.flame import Flame
+from kfgraph.analyze.forest import by_level
 from kfgraph.analyze.lookup import matching
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, format_share, plural
@@ -71,10 +72,7 @@ class FlameRows(Rows):
             begin, end = np.rint(x).astype(np.int64), np.rint(x + wide).astype(np.int64)
             first, last = (0, len(flame)) if top < 0 else (top, int(flame.end[top]))
             shown = first + np.flatnonzero((end > begin)[first:last])
-            above = 0 if top < 0 else int(flame.level[top])
-            order = shown[np.lexsort((begin[shown], flame.level[shown]))]
-            sizes = np.bincount(flame.level[order] - above, minlength=1)
-            self._levels = [part.tolist() for part in np.split(order, np.cumsum(sizes)[:-1])]
+            self._levels = [frames.tolist() for frames in by_level(shown, flame.level)]
             self._placed = key, begin, end
         return self._placed[1], self._placed[2]
 

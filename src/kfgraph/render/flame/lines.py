@@ -13,7 +13,7 @@ from rich.style import Style
 from rich.text import Text
 
 from kfgraph.analyze.flame import Flame
-from kfgraph.analyze.forest import Int64
+from kfgraph.analyze.forest import Int64, by_level
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, format_share, plural
 from kfgraph.render.cells import cut_middle
@@ -45,8 +45,7 @@ class FlameView:
         x, wide = places(flame, width)
         begin, end = np.rint(x).astype(np.int64), np.rint(x + wide).astype(np.int64)
         drawn = np.flatnonzero((end > begin) & (flame.level < LEVELS))
-        order = drawn[np.lexsort((begin[drawn], flame.level[drawn]))]
-        lines = np.split(order, np.cumsum(np.bincount(flame.level[order], minlength=1))[:-1])
+        lines = by_level(drawn, flame.level)
         for frames in lines if self.icicle else reversed(lines):
             yield level_line(flame, frames.tolist(), begin, end, width=width)
         deeper = int((end > begin).sum()) - len(drawn)

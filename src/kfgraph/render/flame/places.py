@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.flame import Flame
+from kfgraph.analyze.forest import by_level
 
 Float64 = npt.NDArray[np.float64]
 
@@ -17,8 +18,7 @@ def places(flame: Flame, room: float) -> tuple[Float64, Float64]:
     # Before a frame stands what all frames before it have of their own, but for those that it hangs on.
     before = np.append(0, np.cumsum(flame.own))[:-1]
     above = np.zeros(len(flame), np.int64)
-    order = np.argsort(flame.level, kind="stable")
-    for group in np.split(order, np.cumsum(np.bincount(flame.level, minlength=1))[:-1])[1:]:
+    for group in by_level(np.flatnonzero(flame.parent >= 0), flame.level):
         up = flame.parent[group]
         above[group] = above[up] + flame.own[up]
     return (before - above) * unit, flame.value * unit
