@@ -9,9 +9,8 @@ from textual import on
 from textual.widgets import Input
 
 from kfgraph.analyze.lookup import expression, failing, named, next_of, slow
-from kfgraph.analyze.openrows import Beside, Group
+from kfgraph.analyze.openrows import Group
 from kfgraph.errors import KfgraphError
-from kfgraph.model.tree import NodeKind
 from kfgraph.render.explorer.rows import ListRows, Rows, TreeRows
 from kfgraph.render.explorer.views import Views
 
@@ -237,12 +236,11 @@ class Explorer(Views):
         """Hide the calls of this function."""
         if (tree := self._at_row()) is None:
             return
-        window = tree.window
-        node = window.rows.node(tree.item)
-        if isinstance(window.rows.made(tree.item), Beside) or int(window.tree.at("kind", node)) != NodeKind.CALL:
+        label = tree.window.function_at(tree.item)
+        if label < 0:
             self.say("this row is no function: x hides the calls of one")
             return
-        window.hide(int(window.tree.label[node]))
+        tree.window.hide(label)
         tree.anew()
         tree.go(tree.cursor)
 

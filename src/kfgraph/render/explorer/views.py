@@ -14,7 +14,6 @@ from kfgraph.analyze.calltree import CallTree, call_tree
 from kfgraph.analyze.filters import Filters, declared
 from kfgraph.analyze.flame import Flame, flame
 from kfgraph.analyze.lookup import node_of_call, slowest_of
-from kfgraph.analyze.openrows import Beside
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.tree import NodeKind
@@ -70,12 +69,8 @@ class Views(Surface):
         """The label of the function at the cursor; none: there is no function."""
         tree, rows = self.tree_rows, self.rows
         if tree is not None:
-            window = tree.window
-            if not tree.n_rows() or isinstance(window.rows.made(tree.item), Beside):
-                return ""
-            node = window.rows.node(tree.item)
-            is_call = int(window.tree.at("kind", node)) == NodeKind.CALL
-            return window.tree.labels[window.tree.label[node]] if is_call else ""
+            label = tree.window.function_at(tree.item) if tree.n_rows() else -1
+            return tree.window.tree.labels[label] if label >= 0 else ""
         if isinstance(rows, FlameRows):
             return rows.path()[-1] if len(rows.flame) and rows.path()[-1] in self.trace.symbols.labels else ""
         target = rows.target if isinstance(rows, ListRows) else -1

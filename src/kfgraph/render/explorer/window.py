@@ -16,7 +16,7 @@ from kfgraph.analyze.repeats import unfolded
 from kfgraph.analyze.visibility import Why
 from kfgraph.model.arrays import distinct
 from kfgraph.model.spelling import spelt_out
-from kfgraph.model.tree import TreeTable
+from kfgraph.model.tree import NodeKind, TreeTable
 from kfgraph.render.rowmodel import Layout
 from kfgraph.render.tree import Pieces, TreeView
 
@@ -227,12 +227,17 @@ class Window:
         self.tops = tops
         self.rows.restart(tops)
 
-    def hide(self, label: int) -> int:
-        """Hide the calls of a function, and what is below them; how many they are."""
+    def function_at(self, item: int) -> int:
+        """The label of the function in a row; -1: it is no call."""
+        node = self.rows.node(item)
+        is_call = not isinstance(self.rows.made(item), Beside) and int(self.tree.at("kind", node)) == NodeKind.CALL
+        return int(self.tree.label[node]) if is_call else -1
+
+    def hide(self, label: int) -> None:
+        """Hide the calls of a function, and what is below them."""
         count = int(self.tree.at("count", np.flatnonzero(self.tree.label == label)).sum())
         self.hidden.append((label, count))
         self._hide(label, True)
-        return count
 
     def unhide(self) -> bool:
         """Show again what was hidden last; whether anything was."""

@@ -1,5 +1,5 @@
 // The script of a flame graph that is an SVG of its own: zoom, search, reset, as in flamegraph.pl.
-import { formatCount, formatNs, formatShare, plural } from "./units.mjs";
+import { formatNs, formatShare, plural } from "./units.mjs";
 
 /** Narrower frames are not drawn: they can be zoomed into. */
 const LEAST = 0.3;
@@ -99,7 +99,7 @@ class Graph {
     this.buttons.search.textContent = term ? "Reset search" : "Search (Ctrl-F)";
     const n = this.found.reduce((sum, is) => sum + is, 0);
     this.matched.textContent = term
-      ? `Matched: ${formatShare(worth(this.found, this.end, this.value) / Math.max(this.whole, 1))}, ${formatCount(n)} ${n === 1 ? "frame" : "frames"}` : " ";
+      ? `Matched: ${formatShare(worth(this.found, this.end, this.value) / Math.max(this.whole, 1))}, ${plural(n, "frame")}` : " ";
     this.draw();
   }
 
