@@ -64,6 +64,25 @@ def test_a_filter_that_may_have_refused_the_call_is_asked() -> None:
     assert functions_to_probe(answer, without=["__seccomp_filter"]) == ()
 
 
+def test_what_is_known_of_the_way_is_recorded_again_whatever_joins_it_to_its_caller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A filter that refused the call, and NULL that became an error: the next run needs their values, too."""
+    monkeypatch.setattr(again, "functions_to_probe", lambda answer, without: ["deeper"])
+    folder = Path(__file__).parent / "everyday" / "fixtures"
+    null = why(trace_of([call("load", 5, call("kmalloc", 5, call("deeper"), retval=0), retval=error(12))]))
+    assert [(step.value, step.evidence == "return value") for step in null.chain] == [("-12", True), ("0", False)]
+    for answer, known in (
+        (null, ["load", "kmalloc"]),
+        (why(kfgraph.load(folder / "7.2" / "seccomp.dat")), ["__seccomp_filter"]),
+        # Of a system call the result is known by an event, without a probe.
+        (why(kfgraph.load(folder / "6.1" / "missing_file.dat")), []),
+    ):
+        runs = Runs(answer, answer)
+        again.until_known(answer, command=COMMAND, wanted=True, run=runs)
+        assert runs.asked == [[*known, "deeper"]] * 2
+
+
 def test_hot_functions_and_those_of_the_commands_modules_are_left_out() -> None:
     hot = [call("hot") for _ in range(2_001)]
     inside = call("load_module", 5, call("foo_init [foo]"), call("hot"), call("cool"), *hot, retval=error(19))

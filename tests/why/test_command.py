@@ -121,6 +121,23 @@ def test_guest_goes_with_a_command_only(recorded, tmp_path) -> None:
     assert kfgraph("why", "--")[0] == 2
 
 
+@pytest.mark.parametrize("option", ["--debuginfo", "--source", "--module", "--btf"])
+@pytest.mark.parametrize("given", ["missing", "no ELF file"])
+def test_a_file_that_is_no_use_is_refused_before_the_command_runs(option, given, recorded, tmp_path) -> None:
+    file = tmp_path / "vmlinux"
+    if given == "no ELF file":
+        file.write_bytes(b"garbage " * 99)
+    code, out, err = kfgraph("why", option, file, tmp_path / "t.dat", "--", "cat", "/nonexistent")
+    assert (code, out, recorded) == (5, "", []) and str(file) in err
+
+
+def test_files_that_can_be_used_stop_no_command(recorded, program, tmp_path) -> None:
+    ko = _foo_ko(tmp_path, program("gcc", "gcc"), "ab" * 20)
+    given = ("--debuginfo", ko, "--module", ko, "--module", tmp_path, "--source", tmp_path)
+    code, out, _ = kfgraph("why", *given, tmp_path / "t.dat", "--", "cat", "/nonexistent")
+    assert code == 7 and len(recorded) == 1 and 'openat("/nonexistent") = -ENOENT' in out
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_file_and_line_from_a_source_tree(width, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", str(width))

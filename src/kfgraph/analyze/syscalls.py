@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _PATH = re.compile(r"__(?:(?:file|path|dev_|dir_|old|new|special)?name|path)_val=(.*?)(?= \w+=|$)|\bpath=\"([^\"]*)")
 _CODE = re.compile(r"error_code[=:]\s*(0x[0-9a-f]+|-?\d+)")
 _ARGUMENT = re.compile(r"(\w+)[=:] ?(\S+?)(?:,|(?= )|$)")
+SYSTEM_CALL_RESULT = "system call result"
+"""What the error of a system call rests on where an event told it, not a return value."""
 _POINTERS_TO_PATHS = ("filename", "pathname", "path", "dir_name", "name", "oldname")
 
 
@@ -276,7 +278,7 @@ def _of_lane(
             first, last = np.searchsorted(paths, (enter if enter >= 0 else mark, mark)).tolist()
             inside = _paths(trace, events, enter, paths[first:last].tolist())
             result = events.result.get(mark)
-            found.append(_made(trace, name, lane, -1, enter, mark, result, "system call result", inside))
+            found.append(_made(trace, name, lane, -1, enter, mark, result, SYSTEM_CALL_RESULT, inside))
         found.sort(key=lambda call: call.start_ns)
     return found
 
@@ -311,7 +313,7 @@ def _nearest_before(places: Int32, rows: Int32) -> np.ndarray:
 def _result(trace: Trace, row: int, exit_: int, error: int, events: SystemCallEvents) -> tuple[int | None, str]:
     calls = trace.calls
     if exit_ in events.result:
-        return events.result[exit_], "system call result"
+        return events.result[exit_], SYSTEM_CALL_RESULT
     if calls.retval is not None and calls.flags[row] & np.uint32(Flag.HAS_RETVAL):
         return error or int(calls.retval[row]), "return value"
     return None, ""

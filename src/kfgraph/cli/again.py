@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from kfgraph.analyze.again import functions_to_probe
+from kfgraph.analyze.syscalls import SYSTEM_CALL_RESULT
 from kfgraph.analyze.why import Why
 from kfgraph.cli.saying import say
 from kfgraph.model.spelling import shell_line, spelt_out
@@ -41,8 +42,11 @@ def until_known(
 
 
 def _with_the_chain(answer: Why, functions: list[str]) -> list[str]:
-    """The functions to probe, the links that are known before them: without these the new values hang in the air."""
-    known = [step.symbol for step in answer.chain if step.evidence == "return value" and not step.module]
+    """The functions to probe, the links that are known before them: without these the new values hang in the air.
+
+    A link counts whatever joins it to its caller, if its value came from a probe."""
+    probed = [step for step in answer.chain if step.value != "?" and step.evidence != SYSTEM_CALL_RESULT]
+    known = [step.symbol for step in probed if not step.module]
     return list(dict.fromkeys([*known, *functions]))
 
 

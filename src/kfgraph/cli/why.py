@@ -61,7 +61,9 @@ def run(
     status = None
     if command:
         from kfgraph.cli import trace as tracing
+        from kfgraph.cli.inputs import check_files
 
+        check_files(modules=module, btf=btf, debug_info=debuginfo, trees=source)
         status = tracing.run(command=list(command), output=trace, quiet=True, guest=guest)
     elif guest or again:
         option = "--guest" if guest else "--again"
