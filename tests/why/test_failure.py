@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from kfgraph.analyze import failure
+from kfgraph.analyze.endings import exit_codes
 from kfgraph.analyze.failure import Failed, deciding, failed_calls
 from kfgraph.analyze.syscalls import SystemCall
+from kfgraph.analyze.why import why
 from kfgraph.kernel.benign import BENIGN, benign
 from kfgraph.model.companion import Companion
 from kfgraph.model.trace import Trace
@@ -139,3 +141,34 @@ def test_judging_takes_as_many_steps_as_there_are_calls(monkeypatch) -> None:
     few, many = steps(20), steps(200)
     assert few > 100
     assert many < 12 * few
+
+
+def test_the_arguments_of_what_ends_a_task_tell_its_status() -> None:
+    """On 7.2, without any event: the status in the second byte, a signal in the first."""
+    from builder.tables import call, trace_of
+
+    def ends(*calls: tuple[str, str]) -> dict[int, int]:
+        return exit_codes(trace_of([call(name, args=args) for name, args in calls]))
+
+    assert ends(("do_group_exit", "exit_code=0")) == {0: 0}
+    assert ends(("do_exit", "code=256")) == {0: 1}
+    assert ends(("do_exit.constprop.0", "code=0x300")) == {0: 3}
+    assert ends(("do_group_exit", "exit_code=9"), ("do_exit", "code=9")) == {0: 137}
+    assert ends(("do_exit", "")) == ends(("do_something", "code=256")) == ends(("do_exit", "0x100")) == {}
+
+
+@pytest.mark.parametrize("ended", ["status", "arguments", "nothing"])
+def test_where_nothing_tells_how_the_command_ended_the_answer_is_not_certain(ended: str) -> None:
+    from builder.tables import call, trace_of
+
+    missing = (1 << 64) - 2
+    opened = call("__x64_sys_openat", 5, call("do_open", retval=missing), retval=missing)
+    trace = trace_of([opened, call("do_group_exit", args="exit_code=256" if ended == "arguments" else "")])
+    if ended == "status":
+        trace = replace(trace, companion=Companion(exit_status=1))
+    answer = why(trace)
+    assert answer.birth is not None and answer.birth.step.function == "do_open" and answer.outcome == "cause"
+    assert answer.birth.sure == (ended != "nothing")
+    assert ("it may have gone on without this call" in " ".join(answer.doubts)) == (ended == "nothing")
+    ended_well = trace_of([opened, call("do_group_exit", args="exit_code=0")])
+    assert why(ended_well).outcome == "nothing"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from kfgraph.analyze.syscalls import SystemCall, exit_codes, system_calls
+from kfgraph.analyze.endings import exit_codes
+from kfgraph.analyze.syscalls import SystemCall, system_calls
 from kfgraph.kernel.benign import benign, looks_a_path_up
 from kfgraph.model.trace import Trace
 

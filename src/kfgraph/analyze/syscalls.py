@@ -14,7 +14,7 @@ from kfgraph.analyze.filters import OF_SYSTEM_CALLS, Filters, completed
 from kfgraph.analyze.forest import Int32, Int64
 from kfgraph.analyze.retval import MAX_ERRNO, errors_of
 from kfgraph.analyze.select import lanes_of, less_own_cost
-from kfgraph.analyze.sysevents import SystemCallEvents, arguments_of, entered_names, system_call_events
+from kfgraph.analyze.sysevents import SystemCallEvents, arguments_of, system_call_events
 from kfgraph.analyze.sysexits import exits_of, handlers
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.syscall_arguments import worded
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 # What the kernel read of a name (7.2), and what a probe did. ``path=0x47e113`` is where readlink's stands.
 _PATH = re.compile(r"__(?:(?:file|path|dev_|dir_|old|new|special)?name|path)_val=(.*?)(?= \w+=|$)|\bpath=\"([^\"]*)")
-_CODE = re.compile(r"error_code[=:]\s*(0x[0-9a-f]+|-?\d+)")
 _ARGUMENT = re.compile(r"(\w+)[=:] ?(\S+?)(?:,|(?= )|$)")
 SYSTEM_CALL_RESULT = "system call result"
 """What the error of a system call rests on where an event told it, not a return value."""
@@ -224,20 +223,6 @@ def _by_lane(lane_of: Int32, items: Int32) -> dict[int, Int32]:
     order = np.argsort(lane_of[items], kind="stable")
     lanes, first = np.unique(lane_of[items][order], return_index=True)
     return dict(zip(lanes.tolist(), np.split(items[order], first[1:]), strict=True)) if len(items) else {}
-
-
-def exit_codes(trace: Trace) -> dict[int, int]:
-    """Lane -> the exit status (0 to 255) of its task, where its ``exit_group`` was recorded with its argument."""
-    codes: dict[int, int] = {}
-    marks = trace.marks
-    for mark, name in entered_names(trace).items():
-        if name in ("exit_group", "exit"):
-            text = marks.text[mark]
-            told = _CODE.search(text)
-            registers = arguments_of(text)
-            if told or registers:
-                codes[int(marks.lane[mark])] = (int(told[1], 0) if told else registers[0]) & 0xFF
-    return codes
 
 
 def _of_lane(

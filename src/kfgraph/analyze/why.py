@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfgraph.analyze.blame import Blame, blame
+from kfgraph.analyze.endings import knows_end
 from kfgraph.analyze.failure import Failed, deciding, failed_calls
 from kfgraph.analyze.filters import OF_WHY, Filters, completed
 from kfgraph.analyze.other_tasks import elsewhere
@@ -37,6 +38,7 @@ MAX_EARLIER = 4
 """So many earlier return values of the same function are shown."""
 SECCOMP_FILTER = "__seccomp_filter"
 _LOADS = ("finit_module", "init_module")
+_END_UNKNOWN = "how the command ended was not recorded: it may have gone on without this call"
 
 
 @dataclass(frozen=True)
@@ -197,13 +199,7 @@ def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
     failed = failed_calls(trace, lanes)
     found = deciding(failed)
     if found is not None:
-        call = found.call
-        if call.row < 0:
-            inside = _outermost_failing(trace, seen, call.lane, call.error)
-            if inside < 0:
-                return _without_handler(trace, seen, call, failed)
-            return _explained(trace, seen, inside, call.error, failure=call, failed=failed)
-        return _explained(trace, seen, call.row, call.error, failure=call, failed=failed, evidence=call.evidence)
+        return _of_call(trace, seen, found.call, failed)
     row = _last_failing_root(trace, seen, lanes_of(trace, {**given, "all_tasks": False}))
     if row >= 0:
         return _explained(trace, seen, row, int(seen.errors[row]), failed=failed)
@@ -219,6 +215,19 @@ def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
         reason = "no return value and no result of a system call was recorded"
         return Why(trace, "unrecorded", reason=reason, next=record_again(trace), never_ran=never)
     return Why(trace, "nothing", swallowed=swallowed, never_ran=never, failed=tuple(failed))
+
+
+def _of_call(trace: Trace, seen: Outcomes, call: SystemCall, failed: Sequence[Failed]) -> Why:
+    row = call.row if call.row >= 0 else _outermost_failing(trace, seen, call.lane, call.error)
+    if row < 0:
+        answer = _without_handler(trace, seen, call, failed)
+    else:
+        evidence = call.evidence if call.row >= 0 else ""
+        answer = _explained(trace, seen, row, call.error, failure=call, failed=failed, evidence=evidence)
+    if knows_end(trace, call.lane):
+        return answer
+    born = None if answer.birth is None else replace(answer.birth, sure=False)
+    return replace(answer, birth=born, doubts=(_END_UNKNOWN, *answer.doubts))
 
 
 def _of_function(trace: Trace, seen: Outcomes, error: int, filters: Filters) -> Why:

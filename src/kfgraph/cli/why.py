@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from kfgraph.analyze.filters import OF_WHY, Filters
-from kfgraph.cli import notes, options, progressbar
+from kfgraph.cli import inputs, notes, options, progressbar
 from kfgraph.cli.declared import Group, Option
 from kfgraph.cli.idle import Idle, without_effect
 from kfgraph.errors import NoMatchError, UsageError
@@ -61,12 +61,10 @@ def run(
     status = None
     if command:
         from kfgraph.cli import trace as tracing
-        from kfgraph.cli.inputs import check_files
 
-        check_files(modules=module, btf=btf, debug_info=debuginfo, trees=source)
+        inputs.check_files(modules=reading.module, btf=reading.btf, debug_info=debuginfo, trees=source)
         status = tracing.run(command=list(command), output=trace, quiet=True, guest=guest)
-    elif guest or again:
-        option = "--guest" if guest else "--again"
+    elif option := "--guest" if guest else "--again" if again else "":
         raise UsageError(f"{option} runs a command", f"kfgraph why {option} -- insmod foo.ko")
 
     def explained() -> Why:
