@@ -78,37 +78,29 @@ def corpus() -> Iterator[tuple[Path, str, str]]:
                 yield unpacked, folder.name, f"why {file} --json"
 
 
-def test_why_is_printed_as_recorded_of_its_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_why_is_printed_as_recorded_of_its_corpus(at_a_terminal: pytest.MonkeyPatch) -> None:
     def everything() -> Iterator[str]:
         for n, (folder, name, line) in enumerate(corpus()):
-            monkeypatch.chdir(folder)
-            monkeypatch.setenv("COLUMNS", str(WIDTHS[n % len(WIDTHS)]))
+            at_a_terminal.chdir(folder)
+            at_a_terminal.setenv("COLUMNS", str(WIDTHS[n % len(WIDTHS)]))
             yield f"{name}: {line}: {printed(line)}"
 
-    for variable in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("TERM", "xterm")
     recorded.compare("printed-why-corpus", everything())
 
 
 @pytest.mark.parametrize("name", ["show", "top", "lists", "why", "exports"])
-def test_everything_is_printed_as_recorded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(REPOSITORY)
-    monkeypatch.setenv("TERM", "xterm")
-    for variable in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
-        monkeypatch.delenv(variable, raising=False)
-
+def test_everything_is_printed_as_recorded(name: str, at_a_terminal: pytest.MonkeyPatch) -> None:
     def everything() -> Iterator[str]:
         for n, line in enumerate(sets()[name]):
-            monkeypatch.setenv("COLUMNS", str(WIDTHS[n % len(WIDTHS)]))
+            at_a_terminal.setenv("COLUMNS", str(WIDTHS[n % len(WIDTHS)]))
             yield f"{line}: {printed(line)}"
 
     recorded.compare(f"printed-{name}", everything())
 
 
-def test_pages_are_as_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("at_a_terminal")
+def test_pages_are_as_recorded() -> None:
     """The HTML of a page, without its data and the code that every page has."""
-    monkeypatch.chdir(REPOSITORY)
 
     def everything() -> Iterator[str]:
         for trace in (*FAILING, f"{CUT}/6.12-lost.dat", f"{TEXT}/7.2-report-widget-fail19.txt.xz"):

@@ -38,17 +38,11 @@ LINES = [(file, line) for file in sorted(GOLDEN.glob("*.txt")) for line in secti
 
 
 @pytest.mark.parametrize(("file", "line"), LINES, ids=[f"{file.stem}: {line[2:]}" for file, line in LINES])
-def test_transcript(file: Path, line: str, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(repository)
+def test_transcript(file: Path, line: str, at_a_terminal: pytest.MonkeyPatch) -> None:
     columns, colour, _ = HEAD.match(f"{line}\n").groups()  # type: ignore[union-attr]
-    monkeypatch.setenv("COLUMNS", columns or "100")
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.delenv("COLORTERM", raising=False)
+    at_a_terminal.setenv("COLUMNS", columns or "100")
     if colour:
-        monkeypatch.setenv("FORCE_COLOR", "1")
-    else:
-        monkeypatch.delenv("FORCE_COLOR", raising=False)
+        at_a_terminal.setenv("FORCE_COLOR", "1")
     now = printed(line)
     if os.environ.get("KFGRAPH_GOLDEN"):
         known = sections(file.read_text("utf-8")) | {line: now}

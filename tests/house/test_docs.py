@@ -26,6 +26,16 @@ def test_links_lead_to_files(page) -> None:
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+def test_the_architecture_names_every_package_and_each_module_of_a_page() -> None:
+    packages = (REPOSITORY / "docs" / "design.md").read_text().partition("## Packages")[2].partition("\n## ")[0]
+    source = REPOSITORY / "src" / "kfgraph"
+    folders = {file.parent.name for file in source.rglob("__init__.py")} - {"kfgraph"}
+    assert {name for name in folders if not re.search(rf"^ *{name}/ ", packages, re.MULTILINE)} == set()
+    app = packages.partition(" app/ ")[2].partition(" export/ ")[0]
+    modules = {file.stem for file in source.glob("render/html/app/*.mjs")}
+    assert {name for name in modules if not re.search(rf"\b{name}\b", app)} == set()
+
+
 def test_every_exit_code_is_on_its_page() -> None:
     page = (REPOSITORY / "docs" / "exit-codes.md").read_text()
     codes = {

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kfgraph import load
+from kfgraph.analyze.why import why
 from kfgraph.cli import trace as trace_command
+from kfgraph.kernel.sourcelines import SourceLine
 from running import kfgraph
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -55,6 +60,27 @@ def test_the_json_is_one_object() -> None:
     # The trace has no types: the 0 of its callee may be NULL or false.
     assert not data["birth"]["sure"] and "v9fs_vfs_atomic_open_dotl returned 0" in data["reason"]
     assert [step["function"] for step in data["chain"]][-2:] == ["path_openat", "atomic_open"]
+
+
+def test_the_docs_name_every_key_of_the_json() -> None:
+    answer = why(load(FOO))
+    assert answer.birth is not None and answer.has_failed
+    step = answer.chain[-1]
+    sources = {(one.symbol, one.module): SourceLine("foo.c", 7, "debug info") for one in answer.chain}
+    full = replace(answer, candidates=(step,), swallowed=(step,), never_ran=(("foo", ("f", "g"), 3),), sources=sources)
+    table = (EXAMPLES.parent / "docs" / "why.md").read_text().partition("\n## --json\n")[2]
+    rows = [line.strip("|").partition("|") for line in table.splitlines() if line.startswith("| `")]
+    named = {key: set(re.findall(r"`(\w+)`", text)) for keys, _, text in rows for key in re.findall(r"`(\w+)`", keys)}
+    data = full.to_dict()
+    assert set(data) == set(named)
+    of_step = set(data["candidates"][0])
+    assert of_step == {"function", "symbol", "module", "row", "value", "error", "source"}
+    assert named["outcome"] == {"cause", "unknown", "nothing", "unrecorded"}
+    assert set(data["failure"]) == named["failure"]
+    assert set(data["birth"]) | set(data["birth"]["source"]) == named["birth"] and of_step <= named["birth"]
+    assert set(data["chain"][0]) - of_step == named["chain"] - {"birth"} == {"evidence"}
+    assert set(data["swallowed"][0]) == of_step
+    assert set(data["never_ran"][0]) == named["never_ran"]
 
 
 def test_where_nothing_tells_of_failures_none_is_denied() -> None:
