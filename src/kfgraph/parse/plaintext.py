@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from kfgraph.errors import Notice, notice
@@ -27,10 +28,12 @@ _LOOK_ON = 16 << 20
 _CLOCK = rb"\d\d:\d\d:\d\d(?:[.,]\d+)?"
 _ISO = rb"\d{4}-\d\d-\d\d[T ]" + _CLOCK + rb"(?:Z| ?[+-]\d\d:?\d\d)?"
 _BSD = rb"[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?" + _CLOCK
-_PREFIXES = tuple(
-    # Each with a blank behind it, and without.
-    (re.compile(rb"^ ?(?:" + kind + rb")(?: |$)", re.MULTILINE), re.compile(rb"^ ?(?:" + kind + rb")", re.MULTILINE))
-    for kind in (
+
+
+@cache
+def _prefixes() -> tuple[tuple[re.Pattern[bytes], re.Pattern[bytes]], ...]:
+    """Compiled when a text is not read as it is. Each with a blank behind it, and without."""
+    kinds = (
         rb"\w{0,8}>+",
         rb"(?:<\d{1,3}>)?\[ *\d+\.\d+(?: *<[ +\d.]+>)?\](?: ?\[ *[TC]\d+\])?",
         rb"<\d{1,3}>",
@@ -53,7 +56,10 @@ _PREFIXES = tuple(
         rb" [|*]",
         rb"[+#!-]",
     )
-)
+    begins = [rb"^ ?(?:" + kind + rb")" for kind in kinds]
+    return tuple((re.compile(begin + rb"(?: |$)", re.MULTILINE), re.compile(begin, re.MULTILINE)) for begin in begins)
+
+
 _IN_COMM = tuple(
     re.compile(rb"(?:" + kind + rb") ?")
     for kind in (
@@ -368,7 +374,8 @@ def _search(lines: list[bytes], is_readable: Callable[[bytes], object], depth: i
     # What only writes characters in another way comes first: it takes nothing off.
     forms = [form for _, form in _FORMS]
     # But for the blanks of a tab, which would be read as depth.
-    choices: list[_Choice] = [*forms, *_PREFIXES] if is_readable is is_record else [*forms[:-1], *_PREFIXES, forms[-1]]
+    known = _prefixes()
+    choices: list[_Choice] = [*forms, *known] if is_readable is is_record else [*forms[:-1], *known, forms[-1]]
     for choice in choices:
         changed = [_applied(choice[1] if isinstance(choice, tuple) else choice, line) for line in lines]
         if 2 * sum(new != old for new, old in zip(changed, lines, strict=True)) < len(lines):
