@@ -188,6 +188,16 @@ NOTICES: dict[str, NoticeKind] = {
         "interrupts that hit the tracer itself: not subtracted from the call that contains them",
         "interrupt that hit the tracer itself: not subtracted from the call that contains it",
     ),
+    "off-cpu-unknown": NoticeKind(
+        "incomplete",
+        "calls that were off the CPU for an unknown time, since sched_switch events are missing or times contradict "
+        "one another: their self time is unknown",
+        "call that was off the CPU for an unknown time, since sched_switch events are missing or times contradict "
+        "one another: its self time is unknown",
+    ),
+    "nosleep-time": NoticeKind(
+        "note", "durations leave out the time off the CPU (nosleep-time): no time asleep is shown"
+    ),
     "no-duration": NoticeKind(
         "incomplete",
         "calls without a duration, although other lines have one",

@@ -83,11 +83,14 @@ def test_passes_run_in_their_order_and_only_where_needed(monkeypatch: pytest.Mon
     told = replace(plain, companion=COMPANION)
     assert {"return_probes", "command"} <= passes(told) - passes(plain) and passes(plain) <= passes(told)
     assert passes(plain, modules=("foo.ko",)) == passes(plain) | {"module_names"}
-    assert passes(told, modules=("foo.ko",), btf=("types",)) == {each.name for each in PASSES} - {"probed_modules"}
+    others = {"probed_modules", "sleep"}
+    assert passes(told, modules=("foo.ko",), btf=("types",)) == {each.name for each in PASSES} - others
     assert ran.index("return_probes") < ran.index("module_names")
     described = replace(plain, meta=replace(plain.meta, details={"probes": "kfgraph"}))
     assert passes(described) == passes(plain) | {"probed_modules"}
     assert passes(replace(described, companion=COMPANION)) == passes(told)
+    switching = replace(plain, marks=replace(plain.marks, names=("sched_switch",)))
+    assert passes(switching) == passes(plain) | {"sleep"}
 
 
 def test_a_pass_that_does_not_say_when_runs_on_every_trace() -> None:

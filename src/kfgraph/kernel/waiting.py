@@ -41,4 +41,11 @@ AROUND_HALTING = frozenset({
     "cpuidle_enter", "cpuidle_enter_state", "acpi_idle_enter",
 })  # fmt: skip
 
+WRITING_THE_SWITCH = frozenset({
+    # include/linux/tracepoint.h, include/trace/trace_events.h, perf.h, bpf_probe.h
+    "__traceiter_sched_switch", "trace_event_raw_event_sched_switch", "perf_trace_sched_switch",
+    "__bpf_trace_sched_switch",
+})  # fmt: skip
+"""They write the event of a switch, and return before it."""
+
 CLASSES = ((SWITCHING, AROUND_SWITCHING), (HALTING, AROUND_HALTING))

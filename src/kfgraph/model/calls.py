@@ -44,9 +44,11 @@ class Flag(enum.IntFlag):
     NAME_UNRESOLVED = 256
     """No symbol is known for its address."""
     SELF_UNKNOWN = 512
-    """Its duration is known and its self time is not: a child's duration is missing."""
+    """Its duration is known and its self time is not: a child's duration, or what it slept, is not."""
     START_UNKNOWN = 1024
     """No time of entry is known (a clock without unit, a text without time)."""
+    OFF_CPU_UNKNOWN = 4096
+    """It was off the CPU for a time that is not known: a switch is missing, or times contradict one another."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ def column(dtype: type[np.generic], *, optional: bool = False, sparse: bool = Fa
 _UINT8, _UINT32 = column(np.uint8), column(np.uint32)
 _INT16, _INT32, _INT64 = column(np.int16), column(np.int32), column(np.int64)
 _INT32_IF_TOLD, _INT64_IF_TOLD = column(np.int32, optional=True), column(np.int64, optional=True)
+_INT64_OF_FEW = column(np.int64, sparse=True)
+PARTS = ("asleep_ns", "preempted_ns")
+"""Columns of time that is in a call's duration, and neither its self time nor that of a call of its own context."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,6 +83,8 @@ class CallTable:
 
     Times are int64 ns of the trace clock, -1 with a flag where unknown. ``parent`` is a row or -1,
     ``end`` the first row after the subtree: the subtree of row i is the slice ``i:end[i]``.
+    ``asleep_ns`` and ``preempted_ns`` are how long the call itself was off the CPU, asleep or able to run; None where
+    the trace does not tell: then it is part of ``self_ns``.
     ``retval`` and ``args`` are None unless the trace recorded any. ``caller`` (a function code, 0
     unknown) is the function that the return address points into, where recorded.
     """
@@ -97,6 +104,8 @@ class CallTable:
     flags: npt.NDArray[np.uint32] = field(metadata=_UINT32)
     retval: npt.NDArray[np.int64] | None = field(default=None, metadata=_INT64_IF_TOLD)
     caller: npt.NDArray[np.int32] | None = field(default=None, metadata=_INT32_IF_TOLD)
+    asleep_ns: Sparse | None = field(default=None, metadata=_INT64_OF_FEW)
+    preempted_ns: Sparse | None = field(default=None, metadata=_INT64_OF_FEW)
     args: Args | None = field(default=None, repr=False)
 
     @classmethod
@@ -198,9 +207,15 @@ class CallTable:
         open_child = np.zeros(n, np.bool_)
         open_child[self.parent[counted[unknown_duration[counted]]]] = True
         known = ~no_self
+        parts = children_ns
+        for name in PARTS:
+            part = getattr(self, name)
+            if part is not None:
+                _all(part.values >= 0, f"{name} below 0", part.rows)
+                parts[part.rows] += part.values
         _all(
-            self.duration_ns[known] == self.self_ns[known] + children_ns[known],
-            "duration is not self + children",
+            self.duration_ns[known] == self.self_ns[known] + parts[known],
+            "duration is not self + children + " + " + ".join(PARTS),
             rows[known],
         )
         _all(~(known & open_child), "self known though a child's duration is not")

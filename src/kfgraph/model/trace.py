@@ -11,6 +11,7 @@ import numpy as np
 from kfgraph.errors import Notice
 from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.marks import Losses, Marks
+from kfgraph.model.offcpu import OffCpu
 from kfgraph.model.sparse import Sparse
 from kfgraph.model.spelling import shell_word
 from kfgraph.model.symbols import SymbolTable
@@ -72,6 +73,8 @@ class Trace:
     """The lanes of the command that was traced; None where that is not known (then: all)."""
     probed: frozenset[str] = frozenset()
     """Without a companion: the modules in which return probes were hit, as their events tell; "": one that is gone."""
+    off_cpu: OffCpu | None = None
+    """When its tasks were off the CPU; None where it does not tell (it has no sched_switch)."""
 
     @property
     def n_lost_marks(self) -> int:

@@ -40,6 +40,10 @@ def _with_types(trace: Trace, given: Given) -> bool:
     return bool(given.btf)
 
 
+def _with_switches(trace: Trace, given: Given) -> bool:
+    return "sched_switch" in trace.marks.names
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Pass:
     """One pass: ``kfgraph.passes.NAME``, imported only where ``needed`` says that there is something for it."""
@@ -55,6 +59,7 @@ PASSES = (
     Pass("module_names", _with_modules),
     Pass("return_types", _with_companion),
     Pass("user_types", _with_types),
+    Pass("sleep", _with_switches),
 )
 """Every pass, in the order in which they run."""
 

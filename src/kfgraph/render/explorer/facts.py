@@ -23,7 +23,7 @@ from kfgraph.render.rowmodel import FLAG_MARKS
 FLAG_WORDS = {flag: words for flag, _, words in FLAG_MARKS} | {
     Flag.MIGRATED: "it ended on another CPU than it began on",
     Flag.NAME_UNRESOLVED: "no symbol is known for its address",
-    Flag.SELF_UNKNOWN: "its self time is not known: a callee's duration is missing",
+    Flag.SELF_UNKNOWN: "its self time is not known: a callee's duration, or the time it was off the CPU, is missing",
     Flag.START_UNKNOWN: "when it began is not known",
 }
 """Every flag that says something of a call, in words: those with a mark, and those without."""

@@ -1,0 +1,134 @@
+"""A machine of some CPUs that runs tasks and records them; what each nanosecond of a task was is painted beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from builder.tracedat import Cpu, Extra, Kernel, trace_dat
+
+SWITCH, WAKING = 300, 301
+FUNCTIONS = {name: 0xFFFFFFFF81000000 + 0x100 * k for k, name in enumerate((
+    "f", "g", "schedule", "switch_mm_irqs_off", "finish_task_switch", "complete", "try_to_wake_up", "hrtimer_wakeup",
+    "__traceiter_sched_switch", "pipe_write", "pipe_read"
+))}  # fmt: skip
+PREEMPTED, SLEEPING, UNINTERRUPTIBLE, RUNNING = 256, 1, 2, 0
+_COMM = ("char", "comm[16]", 16)
+EVENTS = (
+    ("sched", "sched_switch", SWITCH, [
+        ("char", "prev_comm[16]", 16), ("pid_t", "prev_pid", 4), ("int", "prev_prio", 4), ("long", "prev_state", 8),
+        ("char", "next_comm[16]", 16), ("pid_t", "next_pid", 4), ("int", "next_prio", 4),
+    ]),
+    ("sched", "sched_waking", WAKING, [
+        ("char", "comm[16]", 16), ("pid_t", "pid", 4), ("int", "prio", 4), ("int", "success", 4),
+        ("int", "target_cpu", 4),
+    ]),
+)  # fmt: skip
+
+
+@dataclass
+class Call:
+    """A call: when, what is painted on it, and the time that its calltime is moved on by (nosleep-time)."""
+
+    name: str
+    start_ns: int
+    end_ns: int = -1
+    moved_ns: int = 0
+    painted: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class Owner:
+    """A task: its calls in the order of their entries, those that are open, and what its time is painted as."""
+
+    calls: list[Call] = field(default_factory=list)
+    open: list[Call] = field(default_factory=list)
+    colour: str = ""
+    since_ns: int = 0
+    out_ns: int = 0
+
+    def paint(self, now_ns: int, colour: str) -> None:
+        if self.open and self.colour:
+            self.open[-1].painted[self.colour] += now_ns - self.since_ns
+        self.since_ns, self.colour = now_ns, colour
+
+
+class Machine:
+    """Time passes by ``now += n``; each record is made now. The idle tasks, pid 0, run first."""
+
+    def __init__(self, *, n_cpus: int = 2, nosleep: bool = False, names: Mapping[int, str] | None = None) -> None:
+        self.kernel = Kernel()
+        self.cpus = [Cpu(self.kernel, number) for number in range(n_cpus)]
+        self.now, self.nosleep, self.names = 1_000_000, nosleep, dict(names or {})
+        self.running = [self.idle(number) for number in range(n_cpus)]
+        self.owners: dict[int, Owner] = {}
+        for pid in self.running:
+            self.owner(pid).paint(self.now, "self")
+
+    @staticmethod
+    def idle(cpu: int) -> int:
+        """The idle task of a CPU, as a number of its own: 0 is recorded."""
+        return -1 - cpu
+
+    def owner(self, task: int) -> Owner:
+        return self.owners.setdefault(task, Owner())
+
+    def enter(self, cpu: int, name: str) -> None:
+        task = self.running[cpu]
+        owner = self.owner(task)
+        owner.paint(self.now, owner.colour)
+        self.cpus[cpu].entry(self.now, max(task, 0), FUNCTIONS[name], len(owner.open))
+        owner.open.append(Call(name, self.now))
+        owner.calls.append(owner.open[-1])
+
+    def leave(self, cpu: int) -> None:
+        task = self.running[cpu]
+        owner = self.owner(task)
+        owner.paint(self.now, owner.colour)
+        call = owner.open.pop()
+        call.end_ns = self.now
+        started = call.start_ns + (call.moved_ns if self.nosleep else 0)
+        self.cpus[cpu].exit(self.now, max(task, 0), FUNCTIONS[call.name], len(owner.open), started, self.now)
+
+    def out(self, cpu: int, to: int, state: int = SLEEPING, *, recorded: bool = True) -> None:
+        """The event of a switch; ``come`` ends it, and until then the task still runs functions, of its own time."""
+        if recorded:
+            data = bytes(16) + self.kernel.pack("iiq", max(self.running[cpu], 0), 120, state)
+            data += bytes(16) + self.kernel.pack("ii", max(to, 0), 120)
+            self.cpus[cpu].event(self.now, max(self.running[cpu], 0), SWITCH, data)
+        self.owner(self.running[cpu]).paint(self.now, "asleep" if state & 0xFF else "preempted")
+        self.owner(self.running[cpu]).out_ns = self.now
+        self._coming = (to, self.now)
+
+    def came(self, cpu: int) -> None:
+        """The other task runs, since the event of the switch."""
+        to, then = self._coming
+        owner = self.owner(to)
+        for call in owner.open:
+            call.moved_ns += then - owner.out_ns
+        now, self.now = self.now, then
+        owner.paint(then, "self")
+        self.now = now
+        self.running[cpu] = to
+
+    def switch(self, cpu: int, to: int, state: int = SLEEPING, *, recorded: bool = True) -> None:
+        self.out(cpu, to, state, recorded=recorded)
+        self.came(cpu)
+
+    def passing(self, cpu: int, name: str, ns: int) -> None:
+        """A call that takes so long between the event of a switch out and the switch."""
+        owner = self.owner(self.running[cpu])
+        colour, owner.colour = owner.colour, "self"
+        self.enter(cpu, name)
+        self.now += ns
+        self.leave(cpu)
+        owner.paint(self.now, colour)
+
+    def wake(self, cpu: int, task: int, *, flags: int = 0) -> None:
+        data = bytes(16) + self.kernel.pack("iiii", task, 120, 1, 0)
+        self.cpus[cpu].event(self.now, max(self.running[cpu], 0), WAKING, data, flags=flags)
+
+    def dat(self) -> bytes:
+        symbols = {address: ("T", name, "") for name, address in FUNCTIONS.items()}
+        return trace_dat(self.kernel, self.cpus, symbols=symbols, extra=Extra(comms=self.names, events=EVENTS))
