@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
@@ -13,6 +14,7 @@ from rich.console import Console
 from kfgraph.kernel.images import KernelImage
 from kfgraph.model.health import Check, Report
 from kfgraph.render.capture import CaptureSummary, progress_line, summary
+from kfgraph.render.console import stdout_console
 from kfgraph.render.doctor import DoctorView
 from kfgraph.render.kernels import KernelsView
 
@@ -185,3 +187,13 @@ def test_nothing_is_said_to_be_lost_only_where_that_is_so(values: dict[str, obje
 def test_the_line_while_it_goes_on(values: dict[str, object], text: str) -> None:
     usual = {"stage": "recording", "elapsed_s": 1.9, "n_bytes": 2_048, "n_events": 1_000, "per_second": 1_234.4}
     assert progress_line(**{**usual, "n_lost": 0, **values}) == text  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("said", [":bug: [b]f[/b] 123", "f [module] :smile:", "/a/b 'x' True 0x1f"])
+def test_what_is_printed_on_a_console_stays_as_it_is(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No emojis, no markup, no colours for what looks like a number or an address."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    stdout_console().print(said)
+    assert sys.stdout.getvalue() == f"{said}\n"

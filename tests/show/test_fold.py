@@ -342,3 +342,18 @@ def test_a_failed_root_is_shown_also_where_the_last_call_of_all_failed_with_many
     symbols = replace(trace.symbols, prototypes=Prototypes(trace.symbols.names, dict.fromkeys(names, returned)))
     folded = fold(call_tree(replace(trace, symbols=symbols), root=["root", "other"]).tree, FoldOptions(errors=True))
     assert [row.split(" …")[0] for row in shown(folded)][:2] == ["root", "  open"]
+
+
+@pytest.mark.parametrize(("number", "sure"), [(-1, False), (-1, True), (-22, False), (-22, True), (0, True)])
+def test_a_call_with_another_error_is_not_in_the_run(number: int, sure: bool) -> None:
+    tree = tree_of(trace_of([call("root", 1, *[call("step", 5)] * 5)]))
+    at = np.arange(len(tree)) == 3
+    columns = {"error": np.where(at, number, 0).astype(np.int16), "error_sure": at & sure}
+    folded = fold_repeats(tree.with_columns(**columns))
+    assert folded.times.tolist()[-3:] == [2, 1, 2]
+    assert [int(one) for one in folded.tree.at("error", slice(None))][-3:] == [0, number, 0]
+    # All with the same: one run, which keeps it.
+    step = np.arange(len(tree)) >= 1
+    columns = {"error": np.where(step, number, 0).astype(np.int16), "error_sure": step & sure}
+    folded = fold_repeats(tree.with_columns(**columns))
+    assert folded.times.tolist()[-1] == 5 and int(folded.tree.at("error", slice(None))[-1]) == number

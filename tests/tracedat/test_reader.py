@@ -546,3 +546,16 @@ def test_one_region_for_many_cpus_is_one_cpus(tmp_path: Path) -> None:
     trace.check()
     assert next(notice.n for notice in trace.notices if notice.code == "cpu") == 39
     assert {record.cpu for record in records(path)} == {0}
+
+
+def test_records_have_their_own_arguments(tmp_path: Path) -> None:
+    kernel = Kernel(args=True)
+    cpu = Cpu(kernel, 0)
+    given = [(), (1,), (2, 3, 4, 5, 6, 7), (), (8, 9), (10,)]
+    for depth, args in enumerate(given):
+        cpu.entry(1_000 + depth, 42, F, depth, args=args)
+    found = all_records(write(tmp_path, kernel, cpu))
+    assert [record.args for record in found] == given
+    assert [(record.kind, record.time, record.depth, record.func) for record in found] == [
+        (ENTRY, 1_000 + depth, depth, F) for depth in range(6)
+    ]

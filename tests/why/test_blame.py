@@ -480,3 +480,13 @@ def test_the_way_is_the_modules_part_or_the_ends_of_a_long_one() -> None:
         assert path_of(answer(chain(*(f"f{i}" for i in range(n))))) == way.split()
     long = [f"f{i}" for i in range(9)]
     assert path_of(answer(chain(*long, "g [foo]", "h [foo]", "kmalloc"))) == ["g", "h", "kmalloc"]
+
+
+def test_of_calls_of_one_function_that_failed_the_last_counts_though_it_returned_at_once() -> None:
+    """Another one that failed before them is not looked at: between the two of one function the caller tried again."""
+    worked = call("foo_get", 5, call("lookup", retval=3), retval=0)
+    tree = call(
+        "foo_init", 5, worked, worked, call("foo_setup", 5, call("lookup", retval=3), retval=error(19)),
+        call("foo_get", retval=error(19)), call("foo_get", retval=error(19)), retval=error(19),
+    )  # fmt: skip
+    assert answer(tree).birth.step.function == "foo_get"

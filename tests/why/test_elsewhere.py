@@ -245,3 +245,27 @@ def test_each_way_to_make_a_thread_names_its_function(prototype: str, stop: str)
     addresses[trace.symbols.names.index("foo_main")] = function
     found = why(replace(trace, symbols=replace(trace.symbols, addresses=addresses)), root="foo_init")
     assert names(found) == ["foo_init", stop, "foo_main", "foo_serve"]
+
+
+def stopped(when: str) -> list[str]:
+    """The way of an error beside a thread that an event, not a call, says was ended ``when`` the waiter ran."""
+    wait = call("wait_for_completion", 50_000, args="x=0x7")
+    init = call("foo_init [foo]", 1_000, wait, retval=error(104))
+    tree = [call("before_it", 5_000), init, call("after_it", 5_000)]
+    main = call("foo_main [foo]", 900, call("foo_serve [foo]", 300, retval=error(104)), retval=error(104))
+    trace = trace_of(tree, [call("kthread", 100, main)], tasks=[INSMOD, THREAD])
+    calls = trace.calls
+    row = trace.symbols.names.index("foo_init")
+    born = int(np.flatnonzero(calls.func == row)[0])
+    begin, over = int(calls.start_ns[born]), int(calls.start_ns[born] + calls.duration_ns[born])
+    at = {"before": begin - 1, "first": begin, "last": over, "after": over + 1}[when]
+    marks = Marks(
+        np.array([at]), np.zeros(1, np.int32), np.zeros(1, np.int16), np.zeros(1, np.int32), np.array([born], np.int32),
+        np.array([-1], np.int32), ("sched_kthread_stop",), ("",), Events({0: {"pid": [THREAD.pid]}}),
+    )  # fmt: skip
+    return names(why(replace(trace, marks=marks), root="foo_init"))
+
+
+def test_a_thread_that_ended_meanwhile_is_joined_by_its_event() -> None:
+    assert stopped("first") == stopped("last") == ["foo_init", "foo_main", "foo_serve"]
+    assert stopped("before") == stopped("after") == ["foo_init"]

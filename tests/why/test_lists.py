@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rich.console import Console
 
 import kfgraph
 from builder.tables import call, trace_of
 from kfgraph.analyze.errorlist import errors
-from kfgraph.analyze.syscalls import chosen_calls, shown_result, summed, system_calls
+from kfgraph.analyze.failure import Failed
+from kfgraph.analyze.syscalls import SystemCall, chosen_calls, shown_result, summed, system_calls
+from kfgraph.analyze.top import top
+from kfgraph.analyze.why import Why
 from kfgraph.errors import NoMatchError
+from kfgraph.render.html.answer import answer as answer_in_page
+from kfgraph.render.why import FailedView, WhyView, never_ran
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -149,3 +158,34 @@ def test_paths_are_what_the_kernel_read_and_no_addresses(entered: str, worded: s
     )
     (only,) = system_calls(kfgraph.load(path))
     assert only.worded == f"readlink({worded})"
+
+
+@pytest.mark.parametrize(
+    ("n", "said"), [(1, "a"), (4, "a, b, c, d"), (5, "a, b, c, d and 1 more"), (26, "a, b, c, d and 22 more")]
+)
+def test_functions_that_did_not_run_are_named_up_to_four_on_the_screen_and_in_the_page(n: int, said: str) -> None:
+    names = tuple("abcdefghijklmnopqrstuvwxyz"[:n])
+    answer = Why(trace_of([call("f")]), "nothing", never_ran=(("foo", names, 3), ("bar", ("x",), 1_000)))
+    shown = [f"3 of {3 + n} functions of foo ran; not {said}", "1,000 of 1,001 functions of bar ran; not x"]
+    assert list(never_ran(answer)) == shown
+    console = Console(file=io.StringIO(), width=200)
+    console.print(WhyView(answer))
+    assert [line.strip() for line in console.file.getvalue().splitlines()[-2:]] == shown
+    page = answer_in_page(answer, top(answer.trace), np.arange(1, dtype=np.int32))
+    assert all(one in page for one in shown)
+
+
+@pytest.mark.parametrize(
+    ("first", "start", "column"),
+    [
+        (0, 1_500_000, "  0.001500"), (0, 0, "  0.000000"), (1_000_000, 1_000_000, "  0.000000"),
+        (-1, 1_500_000, " " * 10), (0, -1, " " * 10),
+    ],
+)  # fmt: skip
+def test_the_time_of_a_failed_call_is_blank_where_it_is_not_known(first: int, start: int, column: str) -> None:
+    trace = trace_of([call("f")])
+    trace = replace(trace, meta=replace(trace.meta, first_ns=first))
+    failed = SystemCall("read", 0, 0, -1, start, 10, 10, -5, -5, "return value", "")
+    console = Console(file=io.StringIO(), width=100)
+    console.print(FailedView((Failed(failed, ""),), Why(trace, "unknown", failure=failed, error=-5)))
+    assert console.file.getvalue().rstrip() == f"{column}  read() = -EIO  ← decided how it ended"

@@ -18,6 +18,7 @@ from kfgraph.render.wrapping import with_command
 
 _ERROR = "bold red"
 _MOST_LEVELS = 12
+_MOST_NAMES = 4
 """A chain with more links is shown with its middle counted."""
 
 
@@ -135,10 +136,8 @@ class WhyView:
         for step in self.answer.swallowed:
             said = f"  {label_of(step)} returned {self._value(step)}, and its caller went on"
             yield from _wrapped(Text(spelt_out(said)), width)
-        for module, names, n_ran in self.answer.never_ran:
-            first = ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")
-            said = f"  {n_ran:,} of {n_ran + len(names):,} functions of {module} ran; not {first}"
-            yield from _wrapped(Text(spelt_out(said)), width)
+        for said in never_ran(self.answer):
+            yield from _wrapped(Text(f"  {spelt_out(said)}"), width)
 
     def _nothing(self, width: int) -> Iterator[Text]:
         answer = self.answer
@@ -179,6 +178,14 @@ def sentence(answer: Why) -> str:
         return "not known whether anything failed"
     said = summary(answer)
     return spelt_out(said[0]) if said else "something failed"
+
+
+def never_ran(answer: Why) -> Iterator[str]:
+    """Which functions of each module did not run: a sentence for each, with the first names."""
+    for module, names, n_ran in answer.never_ran:
+        more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+        first = ", ".join(names[:_MOST_NAMES]) + more
+        yield f"{n_ran:,} of {n_ran + len(names):,} functions of {module} ran; not {first}"
 
 
 def in_words(answer: Why) -> str:

@@ -12,9 +12,7 @@ from kfgraph.model.spelling import shell_line
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_count, format_ns, format_share, plural
 from kfgraph.render.html.markup import text
-from kfgraph.render.why import in_words, label_of, sentence
-
-_MOST = 4
+from kfgraph.render.why import in_words, label_of, never_ran, sentence
 
 
 def title_of(trace: Trace) -> str:
@@ -118,9 +116,7 @@ def _around(found: Why) -> Iterator[str]:
         yield f"may also have begun in: {', '.join(map(label_of, others))}"
     for step in found.swallowed:
         yield f"{label_of(step)} returned {_with_value(found, step).partition(' = ')[2]}, and its caller went on"
-    for module, names, n_ran in found.never_ran:
-        more = f" and {len(names) - _MOST:,} more" if len(names) > _MOST else ""
-        yield f"{n_ran:,} of {n_ran + len(names):,} functions of {module} ran; not {', '.join(names[:_MOST])}{more}"
+    yield from never_ran(found)
 
 
 def _with_value(found: Why, step: Step) -> str:
