@@ -26,7 +26,7 @@ from pathlib import Path
 
 from make_trace import make
 from recording import recording
-from timing import HEAD, KFGRAPH, REPOSITORY, Work, command, load, measure, report, to_null
+from timing import HEAD, KFGRAPH, REPOSITORY, Work, answer, command, load, measure, report, to_null
 
 TRACES = REPOSITORY.parent / "shared" / "traces" / "6.1"
 SMALL = REPOSITORY / "examples" / "insmod-fail19.dat"
@@ -63,6 +63,8 @@ def large(trace: Path, runs: int, folder: Path) -> Iterator[str]:
         report(trace),
         Work("kfgraph.load", load(trace), 0.15),
         Work("kfgraph top", to_null(KFGRAPH, "top", str(trace)), 0.20),
+        # 6: nothing in the trace tells whether anything failed.
+        Work("kfgraph why", to_null(KFGRAPH, "why", str(trace)), 1.3, "kfgraph top", statuses=(0, 4, 6)),
         Work(f"kfgraph show --root {root}", to_null(KFGRAPH, "show", str(trace), "--root", root), 0.20),
         Work("kfgraph show --all", to_null(KFGRAPH, "show", "--all", str(trace)), 1.0),
         Work("kfgraph.load of the report's text", load(text), 0.5),
@@ -73,6 +75,10 @@ def large(trace: Path, runs: int, folder: Path) -> Iterator[str]:
     yield from ("", *HEAD, *rows, "")
     yield f"Memory of kfgraph.load: {memory(works[1])};"
     yield f"of the text: {peak / 2**20:.0f} MiB, {peak / n_lines:.0f} bytes a line (bound: 150)."
+    answering = answer(trace)
+    measure([answering], runs)
+    seconds = json.loads(answering.said)["answer_s"]
+    yield f"The answer at the end of `kfgraph trace`: {seconds:.2f} s of CPU time (bound: 1 s), beside loading."
 
 
 def plain(trace: Path, runs: int, folder: Path) -> Iterator[str]:

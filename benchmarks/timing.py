@@ -41,12 +41,28 @@ entry_point()
 """
 """A fresh process that runs a command line of kfgraph, its output thrown away, and says how much memory it took."""
 
+ANSWER = """
+import json, sys, time
+from dataclasses import replace
+import kfgraph
+from kfgraph.model.companion import Companion
+trace = kfgraph.load(sys.argv[1])
+trace = replace(trace, companion=replace(trace.companion or Companion(), exit_status=1))
+begin = time.process_time()
+from kfgraph.analyze.why import summary, why
+summary(why(trace))
+json.dump({"answer_s": time.process_time() - begin}, sys.stdout)
+"""
+"""A fresh process that loads a trace, and says how much CPU time the answer takes that ``kfgraph trace`` prints at its
+end, where the command failed: for what it prints beside that the trace is loaded anyway."""
+
 
 @dataclass
 class Work:
     """One command line, and how long its runs took: seconds by the clock and of CPU, one per run.
 
-    ``bound``: the most that its median may be, as a part of that of the work called ``beside``.
+    ``bound``: the most that its median may be, as a part of that of the work called ``beside``. ``statuses``: what it
+    may end with.
     """
 
     name: str
@@ -54,6 +70,7 @@ class Work:
     bound: float | None = None
     beside: str = "trace-cmd report"
     environment: Mapping[str, str] = field(default_factory=dict)
+    statuses: tuple[int, ...] = (0,)
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     said: bytes = b""
@@ -67,7 +84,7 @@ class Work:
         self.wall.append(time.perf_counter() - start)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        if done.returncode:
+        if done.returncode not in self.statuses:
             sys.exit(f"{' '.join(self.argv)}: exit status {done.returncode}")
         self.said = done.stdout
 
@@ -85,6 +102,11 @@ def load(path: Path) -> list[str]:
 def command(*argv: str) -> list[str]:
     """The command line ``kfgraph ARGV``, see COMMAND."""
     return [sys.executable, "-c", COMMAND, *argv]
+
+
+def answer(path: Path) -> Work:
+    """See ANSWER."""
+    return Work("the answer", [sys.executable, "-c", ANSWER, str(path)])
 
 
 def report(path: Path) -> Work:

@@ -68,8 +68,9 @@ exit 0
 
 EVERYDAY = r"""
 share=$PWD
-mkdir /tmp/records /tmp/work; cp $share/everyday $share/*.ko /tmp; cd /tmp/work
-EVERYDAY=/tmp/everyday KO=/tmp/deep.ko UNRESOLVED=/tmp/unresolved.ko OTHER=/tmp/other.ko
+mkdir /tmp/records /tmp/work; cp $share/everyday $share/needs $share/*.ko /tmp; cd /tmp/work
+EVERYDAY=/tmp/everyday NEEDS=/tmp/needs
+KO=/tmp/deep.ko UNRESOLVED=/tmp/unresolved.ko OTHER=/tmp/other.ko GATE=/tmp/gate.ko
 run() {
     local name=$1 begin=$SECONDS; shift
     if [ -n "$ONLY" ] && [[ ",$ONLY," != *,$name,* ]]; then "$@" > /dev/null 2>&1 < /dev/null; return; fi
@@ -103,6 +104,19 @@ def build(folder: Path, image: KernelImage, sources: Sequence[Path], *, undefine
     if missing:
         print(f"not built: {', '.join(sorted(missing))}\n{done.stdout}{done.stderr}"[-4000:], file=sys.stderr)
     return built
+
+
+def build_needs(program: Path) -> Path:
+    """A program that needs a library which is not there when it is started."""
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "libkfgraph-nowhere.so"
+        compiler = ["gcc", "-x", "c", "-"]
+        text = "int kfgraph_nowhere(void) { return 0; }"
+        subprocess.run([*compiler, "-shared", "-fPIC", "-o", library], input=text, text=True, check=True)
+        text = "int kfgraph_nowhere(void); int main(void) { return kfgraph_nowhere(); }"
+        linked = ["-L", folder, "-lkfgraph-nowhere"]
+        subprocess.run([*compiler, "-o", program, *linked], input=text, text=True, check=True)
+    return program
 
 
 def _script(text: str, **variables: str) -> str:
@@ -164,14 +178,16 @@ def record_loads(out: Path, image: KernelImage, *, only: set[str], each: int, li
 def record_everyday(out: Path, image: KernelImage, *, only: set[str], again: bool, limit_s: float) -> list[str]:
     """Record the everyday commands, each alone, into OUT; what went wrong."""
     folder = HERE / "everyday"
-    (ko,) = build(out / "ko", image, [MODULES / "deep.c"])
+    (ko, gate) = build(out / "ko", image, [MODULES / "deep.c", folder / "gate.c"])
     (unresolved,) = build(out / "ko-unresolved", image, [folder / "unresolved.c"], undefined=True)
     subprocess.run(["gcc", "-static", "-w", "-o", out / "everyday", folder / "everyday.c"], check=True)
+    needs = build_needs(out / "needs")
     # One for another kernel: what it says of itself behind the release, for which the versions of symbols may stand.
     other = ko.read_bytes().replace(b" mod_unload ", b" mod_reload ")
     names = ("everyday.sh", "passing.sh")
     files: dict[str, str | bytes | Path] = {name: folder / name for name in names}
-    files |= {"deep.ko": ko, "unresolved.ko": unresolved, "other.ko": other, "everyday": out / "everyday"}
+    files |= {"deep.ko": ko, "unresolved.ko": unresolved, "other.ko": other, "gate.ko": gate}
+    files |= {"everyday": out / "everyday", "needs": needs}
     with tempfile.TemporaryDirectory() as temporary:
         script = in_memory(packages=True) + _script(EVERYDAY, ONLY=",".join(sorted(only)), AGAIN="1" if again else "")
         run = run_script(script, Path(temporary), files=files, image=image, timeout_s=limit_s)

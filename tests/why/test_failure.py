@@ -172,3 +172,61 @@ def test_where_nothing_tells_how_the_command_ended_the_answer_is_not_certain(end
     assert ("it may have gone on without this call" in " ".join(answer.doubts)) == (ended == "nothing")
     ended_well = trace_of([opened, call("do_group_exit", args="exit_code=0")])
     assert why(ended_well).outcome == "nothing"
+
+
+TTY = made("ioctl", -25)
+SAYS_SO = (made("write", 9), made("openat", -2, "/usr/share/locale/de/LC_MESSAGES/libc.mo"), made("exit_group", None))
+
+
+@pytest.mark.parametrize(
+    ("last", "after"),
+    [
+        (TTY, SAYS_SO),
+        (made("flock", -11), ()),
+        (made("openat", -2, "/usr/lib/libnone.so.1"), (made("writev", 80), made("exit_group", None))),
+        (made("getxattr", -61, "/a"), SAYS_SO),
+        (made("lseek", -29), SAYS_SO),
+    ],
+)  # fmt: skip
+def test_a_usual_failure_counts_where_the_program_only_said_so_and_ended(monkeypatch, last, after) -> None:
+    before = (made("access", -2, "/etc/ld.so.preload"), made("read", 100), made("ioctl", -25))
+    failed = judged(monkeypatch, *before, last, *after, status=1)
+    found = deciding(failed)
+    assert found is not None and (found.call.name, found.call.error) == (last.name, last.error)
+    assert found.call.start_ns == 3 and "nothing else failed" in found.doubt
+    for status, codes in ((0, {}), (None, {}), (None, {0: 0}), (1, {0: 0})):
+        assert deciding(judged(monkeypatch, *before, last, *after, status=status, codes=codes)) is None
+    assert deciding(judged(monkeypatch, *before, last, *after, status=None, codes={0: 2})) is not None
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        (TTY, made("read", 10), made("write", 3), made("exit_group", None)),  # grep that found nothing
+        (made("wait4", -10), made("exit_group", None)),
+        (made("read", -11), made("exit_group", None)),
+        (made("pause", -514), made("exit_group", None)),
+        (made("access", -2, "/etc/ld.so.preload"), made("openat", 3, "/lib/libc.so.6"), made("exit_group", None)),
+        (made("mkdir", -17, "/a"), TTY, made("exit_group", None)),  # mkdir decided
+    ],
+)  # fmt: skip
+def test_a_usual_failure_counts_in_no_other_case(monkeypatch, calls) -> None:
+    found = deciding(judged(monkeypatch, *calls, status=1))
+    assert found is None or found.call.name == "mkdir"
+    assert (found is not None) == (calls[0].name == "mkdir")
+
+
+def test_of_several_tasks_the_commands_own_counts(monkeypatch) -> None:
+    """A child's terminal test decides nothing of the shell that started it."""
+    from builder.tables import call, trace_of
+    from kfgraph.model.tasks import Task
+
+    tasks = [Task(pid=10, comm="sh"), Task(pid=11, comm="tty")]
+    trace = trace_of([call("f")], [call("f")], tasks=tasks)
+    calls = [made("ioctl", -25, lane=1, at=1), made("wait4", 11, at=2), made("exit_group", None, at=3)]
+    monkeypatch.setattr(failure, "exit_codes", lambda trace: {0: 1, 1: 1})
+    companion = Companion(exit_status=1, pids=(10, 11))
+    trace = replace(trace, companion=companion, command_lanes=frozenset({0, 1}))
+    for shell, decided in ((calls, False), ([replace(calls[0], lane=0), calls[2]], True)):
+        monkeypatch.setattr(failure, "system_calls", lambda trace, lanes, calls=shell: calls)
+        assert (deciding(failed_calls(trace)) is not None) == decided

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from kfgraph.analyze.endings import exit_codes
 from kfgraph.analyze.syscalls import SystemCall, system_calls
-from kfgraph.kernel.benign import benign, looks_a_path_up
+from kfgraph.kernel.benign import benign, looks_a_path_up, may_end, only_tells
 from kfgraph.model.trace import Trace
 
 _FOUND_LATER = "found later, in another place"
@@ -17,16 +17,19 @@ _SUCCEEDED_LATER = "the same call succeeded later"
 _TASK_SUCCEEDED = "its task ended with status 0"
 _COMMAND_SUCCEEDED = "the command ended with status 0"
 _WENT_ON = "the program went on without it"
+_ENDED_AFTER_IT = "such a failure is usual, but nothing else failed, and the program ended right after it"
 _MANY = 20
 """A program that makes so many system calls after a look-up that found nothing has gone on without it."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """One failed system call; ``benign`` is why it decides nothing, "" where it may."""
+    """One failed system call; ``benign`` is why it decides nothing, "" where it may; ``doubt`` why that is not certain.
+    """
 
     call: SystemCall
     benign: str = ""
+    doubt: str = ""
 
 
 def failed_calls(trace: Trace, lanes: Sequence[int] | None = None) -> list[Failed]:
@@ -41,7 +44,26 @@ def failed_calls(trace: Trace, lanes: Sequence[int] | None = None) -> list[Faile
     if status is None and not any(codes.values()):
         # Nothing says that the command failed: then a look-up that it outlived by far decided nothing.
         failed = _outlived(failed, calls)
+    elif all(one.benign for one in failed):
+        failed = _at_the_end(trace, failed, calls, codes, status)
     return failed
+
+
+def _at_the_end(
+    trace: Trace, failed: Sequence[Failed], calls: Sequence[SystemCall], codes: dict[int, int], status: int | None
+) -> list[Failed]:
+    """Where nothing serious failed, and yet the command did: a usual failure after which it only said so and ended."""
+    lanes = _lanes(trace)
+    if trace.companion is not None and trace.companion.pids:
+        lanes = [lane for lane in lanes if trace.tasks[lane].pid == trace.companion.pids[0]]
+    if len(lanes) != 1 or not codes.get(lanes[0], status):
+        return list(failed)
+    for call in reversed([call for call in calls if call.lane == lanes[0]]):
+        if call.error and may_end(call.name, call.error, call.path):
+            return [Failed(call, doubt=_ENDED_AFTER_IT) if one.call is call else one for one in failed]
+        if not (only_tells(call.name) or (call.error and _usual(call))):
+            break
+    return list(failed)
 
 
 def _judged(calls: Sequence[SystemCall], codes: dict[int, int]) -> list[Failed]:

@@ -199,7 +199,7 @@ def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
     failed = failed_calls(trace, lanes)
     found = deciding(failed)
     if found is not None:
-        return _of_call(trace, seen, found.call, failed)
+        return _of_call(trace, seen, found, failed)
     row = _last_failing_root(trace, seen, lanes_of(trace, {**given, "all_tasks": False}))
     if row >= 0:
         return _explained(trace, seen, row, int(seen.errors[row]), failed=failed)
@@ -217,17 +217,16 @@ def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
     return Why(trace, "nothing", swallowed=swallowed, never_ran=never, failed=tuple(failed))
 
 
-def _of_call(trace: Trace, seen: Outcomes, call: SystemCall, failed: Sequence[Failed]) -> Why:
+def _of_call(trace: Trace, seen: Outcomes, found: Failed, failed: Sequence[Failed]) -> Why:
+    call, evidence = found.call, found.call.evidence if found.call.row >= 0 else ""
     row = call.row if call.row >= 0 else _outermost_failing(trace, seen, call.lane, call.error)
     if row < 0:
         answer = _without_handler(trace, seen, call, failed)
     else:
-        evidence = call.evidence if call.row >= 0 else ""
         answer = _explained(trace, seen, row, call.error, failure=call, failed=failed, evidence=evidence)
-    if knows_end(trace, call.lane):
-        return answer
-    born = None if answer.birth is None else replace(answer.birth, sure=False)
-    return replace(answer, birth=born, doubts=(_END_UNKNOWN, *answer.doubts))
+    doubt = found.doubt or ("" if knows_end(trace, call.lane) else _END_UNKNOWN)
+    born = answer.birth and replace(answer.birth, sure=answer.birth.sure and not doubt)
+    return replace(answer, birth=born, doubts=(doubt, *answer.doubts)) if doubt else answer
 
 
 def _of_function(trace: Trace, seen: Outcomes, error: int, filters: Filters) -> Why:

@@ -14,13 +14,14 @@ from fnmatch import fnmatchcase
 class Benign:
     """One rule: these errors of these system calls (globs) are usual and decide nothing; ``reason`` says why.
 
-    ``path`` restricts the rule to calls whose recorded path it matches.
+    ``path`` restricts the rule to calls whose recorded path it matches. ``may_end``: a program may also give up for it.
     """
 
     calls: tuple[str, ...]
     errors: tuple[int, ...]
     reason: str
     path: re.Pattern[str] | None = None
+    may_end: bool = False
 
     def covers(self, call: str, error: int, path: str | None) -> bool:
         """Whether the rule speaks of this failure; ``error`` is negative."""
@@ -44,11 +45,12 @@ _WAITING = (
 
 BENIGN = (
     Benign(("*",), (4,), "interrupted: such a call is made again"),
+    Benign(("flock",), (11,), "the lock is taken: a program may try again", may_end=True),
     Benign(_WAITING, (11,), "nothing there yet: such a call is made again"),
     Benign(("*",), (512, 513, 514, 516), "a signal came: the kernel restarts the call"),
-    Benign(("ioctl",), (25,), "how a program asks whether a file is a terminal"),
+    Benign(("ioctl",), (25,), "how a program asks whether a file is a terminal", may_end=True),
     Benign(("wait4", "waitid", "waitpid"), (10,), "no child is left to wait for"),
-    Benign(("lseek", "llseek", "_llseek"), (29,), "how a program finds out that a file is a pipe"),
+    Benign(("lseek", "llseek", "_llseek"), (29,), "how a program finds out that a file is a pipe", may_end=True),
     Benign(
         (
             "rseq",
@@ -70,11 +72,13 @@ BENIGN = (
         ),
         (22, 38, 95),
         "not offered by this kernel: the C library does without",
+        may_end=True,
     ),
     Benign(
         ("getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "getxattrat"),
         (61, 95),
         "the file has no such attribute",
+        may_end=True,
     ),
     Benign(("read",), (61,), "no message of the file system is left to read"),
     Benign(("connect",), (2, 111), "no name service daemon runs", re.compile(r"/nscd/")),
@@ -83,6 +87,7 @@ BENIGN = (
         (2, 13, 20),
         "the dynamic loader looks in several places",
         re.compile(r"/etc/ld\.so\.|/glibc-hwcaps/|\.so(?:\.[\d.]+)?$|/etc/ld-musl"),
+        may_end=True,
     ),
     Benign(
         (*_PATHS,),
@@ -104,7 +109,29 @@ BENIGN = (
 
 def benign(call: str, error: int, path: str | None = None) -> str:
     """Why this failure decides nothing, "" where no rule says so. ``error`` is negative."""
-    return next((rule.reason for rule in BENIGN if rule.covers(call, error, path)), "")
+    rule = _rule(call, error, path)
+    return "" if rule is None else rule.reason
+
+
+def may_end(call: str, error: int, path: str | None = None) -> bool:
+    """Whether a program may give up for this failure, though it is benign."""
+    rule = _rule(call, error, path)
+    return rule is not None and rule.may_end
+
+
+def _rule(call: str, error: int, path: str | None) -> Benign | None:
+    return next((rule for rule in BENIGN if rule.covers(call, error, path)), None)
+
+
+_TELLING = (
+    "write", "writev", "close", "fstat", "newfstat", "newfstatat", "brk", "mmap", "munmap", "rt_sigaction",
+    "rt_sigprocmask", "sigaltstack", "lseek", "exit", "exit_group",
+)  # fmt: skip
+
+
+def only_tells(call: str) -> bool:
+    """Whether a program that has given up still makes this system call: to say so, and to end."""
+    return call in _TELLING
 
 
 def looks_a_path_up(call: str) -> bool:

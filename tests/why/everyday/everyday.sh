@@ -1,6 +1,6 @@
 # Everyday failures, each one command: run NAME COMMAND... records it. In an empty folder of its own, as root.
 # EVERYDAY is everyday.c, built static; KO a module for this kernel, OTHER one for another, UNRESOLVED one that needs a
-# symbol which is nowhere.
+# symbol which is nowhere, GATE gate.c; NEEDS a program that needs a library which is nowhere.
 echo text > file; chmod 644 file
 echo secret > secret; chmod 600 secret
 echo garbage > garbage; chmod 755 garbage
@@ -54,3 +54,34 @@ run unresolved_symbol insmod $UNRESOLVED
 insmod $KO
 run loaded_already insmod $KO
 run not_loaded rmmod kfgraph_nowhere
+run not_a_terminal tty
+run missing_library $NEEDS
+flock lock sleep 1000 & sleeper=$!
+sleep 1
+run lock_taken flock -n lock true
+kill $sleeper; pkill -P $sleeper 2> /dev/null
+insmod $GATE
+level=/sys/kernel/kfgraph_gate/level
+run store_refused sh -c "echo 9 > $level"
+run store_taken sh -c "echo 1 > $level" # it succeeds, as do the others in this line
+# Errors that the kernel's own fail_function makes, where it has that.
+F=/sys/kernel/debug/fail_function
+mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+if [ -e $F/inject ]; then
+    inject() { # FUNCTION VALUE
+        echo $1 > $F/inject && printf %#x $2 > $F/$1/retval && echo 100 > $F/probability && echo -1 > $F/times && echo 0 > $F/verbose
+    }
+    inject gate_limit -5
+    run store_injected sh -c "echo 1 > $level"
+    echo > $F/inject
+    run store_not_injected sh -c "echo 2 > $level"
+    inject __x64_sys_sethostname -5
+    run call_injected $EVERYDAY root_name
+    echo > $F/inject
+    run call_not_injected $EVERYDAY root_name
+    echo Y > $F/task-filter
+    inject should_failslab -12
+    run slab_injected $EVERYDAY slab_injected
+    echo > $F/inject
+    run slab_not_injected $EVERYDAY slab_injected
+fi
