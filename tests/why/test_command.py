@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import blame
 import pytest
 
 from kfgraph import load
@@ -228,3 +229,29 @@ def test_file_and_line_from_debug_info(program, tmp_path: Path) -> None:
     subprocess.run([program("gcc", "gcc"), "-g", "-o", "vmlinux", "main.c"], cwd=tmp_path, check=True)
     code, _, err = why("--debuginfo", tmp_path / "vmlinux", loaded=ko)
     assert code == 5 and "debug info of 5.4.0-other; the trace is of " in err
+
+
+@pytest.mark.parametrize(
+    ("prototype", "told"),
+    [
+        ("int slot", "its arguments: slot=2"),
+        ("char slot, unsigned char b, short c", "its arguments: slot=2, b=0x10, c=5252"),
+        ("enum way { IN, OUT, BOTH } way, const void *p", "its arguments: way=2, p=0x10"),
+        ("unsigned long slot, const volatile count_t n", "its arguments: slot=0x2, n=0x10"),
+        ("void", ""),
+    ],
+)
+def test_arguments_get_their_names_from_debug_info(prototype: str, told: str, program, tmp_path: Path) -> None:
+    """Of a module without types of its own, on a kernel that records registers."""
+    recording = blame.recordings(Path(__file__).parent / "fixtures" / "7.2") / "deep.dat"
+    arguments = json.loads(kfgraph("why", recording, "--json")[1])["birth"]["arguments"]
+    assert arguments.startswith("0x2, 0x10, 0x1484, ")
+    (tmp_path / "deep.c").write_text(
+        f"typedef unsigned count_t;\nint deep_read_id({prototype})\n{{\n\treturn 0;\n}}\n"
+    )
+    (tmp_path / "info.s").write_text('.section .modinfo,"a"\n.asciz "name=deep"\n.asciz "vermagic=7.2 "\n')
+    subprocess.run([program("gcc", "gcc"), "-g", "-c", "deep.c", "info.s"], cwd=tmp_path, check=True)
+    subprocess.run(["ld", "-r", "-o", "deep.ko", "deep.o", "info.o"], cwd=tmp_path, check=True)
+    code, out, _ = kfgraph("why", recording, "--debuginfo", tmp_path / "deep.ko")
+    said = [line.strip() for line in out.splitlines() if "arguments" in line]
+    assert code == 0 and said == ([told] if told else []) and "deep_read_id: deep.c:2 (debug info)" in out

@@ -1,16 +1,19 @@
-"""Where the functions of an answer stand in the source."""
+"""Where the functions of an answer stand in the source, and what their arguments are called there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kfgraph.analyze.why import Why
+from kfgraph.analyze.why import Birth, Why
 from kfgraph.errors import InputError
+from kfgraph.kernel.argument_text import Describer
+from kfgraph.kernel.btf import Prototype
 from kfgraph.kernel.module import files_in_place
 from kfgraph.kernel.sourcelines import DebugInfo, source_lines
+from kfgraph.model.args import RawArgs
 from kfgraph.model.trace import Trace
 
 
@@ -27,8 +30,38 @@ def with_sources(answer: Why, *, debug_info: Sequence[str | Path] = (), trees: S
     given = [_fitting(DebugInfo(path), answer.trace) for path in debug_info]
     known = {info.module for info in given}
     modules = {module for _, module in functions} - known
-    lines = source_lines(functions, [*given, *_in_their_places(answer.trace, modules)], trees)
-    return replace(answer, sources=lines)
+    given += _in_their_places(answer.trace, modules)
+    lines = source_lines(functions, given, trees)
+    return replace(answer, sources=lines, birth=answer.birth and _with_arguments(answer.birth, answer.trace, given))
+
+
+def _with_arguments(birth: Birth, trace: Trace, given: Sequence[DebugInfo]) -> Birth:
+    """The birthplace with its arguments by name, where the trace has registers and debug info the prototype.
+
+    A clone takes other arguments than its source.
+    """
+    step, args = birth.step, trace.calls.args
+    if not isinstance(args, RawArgs) or "." in step.symbol or not birth.arguments or "=" in birth.arguments:
+        return birth
+    for info in given:
+        prototype = info.prototypes([step.symbol]).get(step.function) if info.module == step.module else None
+        if prototype is not None:
+            return replace(birth, arguments=Describer(_Known(prototype, info.long_size))(0, args.registers(step.row)))
+    return birth
+
+
+@dataclass(frozen=True)
+class _Known:
+    """One function's prototype."""
+
+    only: Prototype
+    long_size: int
+
+    def prototype(self, func: int) -> Prototype:
+        return self.only
+
+    def gfp_bits(self) -> Mapping[int, str]:
+        return {}
 
 
 def _fitting(info: DebugInfo, trace: Trace) -> DebugInfo:

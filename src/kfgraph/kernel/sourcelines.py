@@ -8,18 +8,21 @@ from __future__ import annotations
 import lzma
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from kfgraph.errors import InputError
+from kfgraph.kernel.btf import Prototype
+from kfgraph.kernel.dwarftypes import prototype_of
 from kfgraph.kernel.module import build_id_of, modinfo_of, module_name, opened
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.kernel.typesfile import kernel_release
 from kfgraph.model.spelling import plain_name
 
+_T = TypeVar("_T")
 _SOURCES = (".c", ".h", ".S", ".rs")
 _BEFORE_BODY = re.compile(rb"(?:\s|/\*.*?\*/|//[^\n]*\n|__\w+(?:\([^)]*\))?)*([{;,=(]?)", re.DOTALL)
 """Comments and attributes, and what comes then."""
@@ -58,6 +61,7 @@ class DebugInfo:
             self.module = module_name(info, path) if "vermagic" in info else ""
             self.release = "" if self.module else kernel_release(elf)
             has_dwarf = elf.has_dwarf_info(strict=True)
+            self.long_size = elf.elfclass // 8
         except Exception as problem:  # a damaged file makes elftools raise errors of all kinds
             raise InputError(f"{self.path}: not an ELF file ({problem})") from problem
         if not has_dwarf:
@@ -66,17 +70,25 @@ class DebugInfo:
 
     def find(self, functions: Collection[str]) -> dict[str, SourceLine]:
         """Function -> its line, of those that are found once; damaged debug info has none."""
+        return self._once(functions, self._line)
+
+    def prototypes(self, functions: Collection[str]) -> dict[str, Prototype]:
+        """Function -> its prototype, of those that are defined once; damaged debug info has none."""
+        return self._once(functions, lambda unit, die: prototype_of(die))
+
+    def _once(self, functions: Collection[str], tells: Callable[[Any, Any], _T]) -> dict[str, _T]:
+        """Function -> what ``tells`` says of its definition (unit, DIE), of those of which it says one thing."""
         try:
             if self._dwarf is None:
                 self._dwarf = self._elf.get_dwarf_info()
             wanted = {plain_name(name) for name in functions}
-            found: dict[str, set[SourceLine]] = {}
+            found: dict[str, set[_T]] = {}
             for unit in self._units(wanted):
-                for name, line in self._definitions(unit, wanted):
-                    found.setdefault(name, set()).add(line)
+                for name, die in self._definitions(unit, wanted):
+                    found.setdefault(name, set()).add(tells(unit, die))
         except Exception:  # as above
             return {}
-        return {name: lines.pop() for name, lines in found.items() if len(lines) == 1}
+        return {name: told.pop() for name, told in found.items() if len(told) == 1}
 
     def _units(self, wanted: Collection[str]) -> Iterator[Any]:
         """The compilation units that may define these: all of a module's, those at the functions' addresses else."""
@@ -125,16 +137,18 @@ class DebugInfo:
                 else:
                     base = one.base_address
 
-    def _definitions(self, unit: Any, wanted: Collection[str]) -> Iterator[tuple[str, SourceLine]]:
-        top = unit.get_top_DIE()
-        for die in top.iter_children():
+    def _definitions(self, unit: Any, wanted: Collection[str]) -> Iterator[tuple[str, Any]]:
+        for die in unit.get_top_DIE().iter_children():
             given = die.attributes
             if die.tag != "DW_TAG_subprogram" or "DW_AT_declaration" in given or "DW_AT_decl_line" not in given:
                 continue
             name = given["DW_AT_name"].value.decode("utf-8", "replace") if "DW_AT_name" in given else ""
             if name in wanted:
-                file = self._file(unit, top, given["DW_AT_decl_file"].value)
-                yield name, SourceLine(file, int(given["DW_AT_decl_line"].value), "debug info")
+                yield name, die
+
+    def _line(self, unit: Any, die: Any) -> SourceLine:
+        file = self._file(unit, unit.get_top_DIE(), die.attributes["DW_AT_decl_file"].value)
+        return SourceLine(file, int(die.attributes["DW_AT_decl_line"].value), "debug info")
 
     def _file(self, unit: Any, top: Any, number: int) -> str:
         """The path of a unit's file, from where it was compiled where it lies below that."""

@@ -59,11 +59,13 @@ class RawArgs:
 
     def text(self, row: int) -> str | None:
         """The registers as ``describe`` words them."""
-        n = int(self.count[row])
-        if not n:
-            return None
+        registers = self.registers(row)
+        return self.describe(int(self.func[row]), registers) if registers else None
+
+    def registers(self, row: int) -> list[int]:
+        """What was recorded of the call, in the order of the calling convention."""
         at = int(self.offset[row])
-        return self.describe(int(self.func[row]), [int(v) for v in self.values[at : at + n]])
+        return [int(v) for v in self.values[at : at + int(self.count[row])]]
 
     def word(self, row: int, place: int, value: int) -> str:
         """By the function's prototype."""
