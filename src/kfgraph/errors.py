@@ -180,6 +180,11 @@ NOTICES: dict[str, NoticeKind] = {
         "call without an exit record: it had not returned, or the record was lost",
     ),
     "cut-by-loss": NoticeKind("incomplete", "calls with lost records inside them", "call with lost records inside it"),
+    "caller-lost": NoticeKind(
+        "incomplete",
+        "calls whose caller is unknown, since records were lost before them",
+        "call whose caller is unknown, since records were lost before it",
+    ),
     "depth-jump": NoticeKind(
         "incomplete", "calls whose actual caller was not recorded", "call whose actual caller was not recorded"
     ),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from builder import tracedat as build
+from kfgraph.analyze.calltree import call_tree
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 from kfgraph.parse import load, pairing
@@ -188,6 +189,19 @@ def test_records_that_contradict_one_another(name: str) -> None:
     assert trace.calls.duration_ns.tolist() == [-1, 9_808, 131_456, -1, 126_858]
     assert (trace.calls.self_ns == -1).all()
     assert notices(trace)["exit-elsewhere"] >= 1
+
+
+def test_what_follows_a_loss_is_not_below_a_call_that_returned_in_it() -> None:
+    trace = case("stale_parent.dat")
+    calls = trace.calls
+    assert [(n, p) for n, p, _, _ in tree(trace)] == [("short", -1), ("work", -1), ("leaf", 1), ("next", -1)]
+    assert calls.duration_ns.tolist() == [-1, 50_000_000, 2_000, 2_000]
+    assert calls.has(Flag.CALLER_LOST).tolist() == [False, True, False, False]
+    assert not calls.has(Flag.DEPTH_JUMP).any()
+    shown = str(call_tree(trace))
+    assert "≥" not in next(line for line in shown.splitlines() if "short" in line)
+    assert "! caller unknown, records lost" in shown
+    assert notices(trace) == {"lost-records": 2, "cut-by-loss": 1, "exit-missing": 1, "caller-lost": 1}
 
 
 def test_an_interrupt_of_a_text_hit_the_call_or_the_tracer() -> None:

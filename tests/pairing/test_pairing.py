@@ -221,6 +221,24 @@ def test_losses_never_make_a_call_up(pairer_module, stream):
                 assert parent == row_of[true.number]
             elif parent >= 0:
                 assert rows.flags[parent] & Flag.CUT_BY_LOSS
+    number_of = {row: number for number, row in row_of.items()}
+    for number, row in row_of.items():
+        above, true = int(rows.parent[row]), calls[number].parent
+        if calls[number].pid in hidden:
+            continue
+        assert above < 0 or number_of[above] in ancestors(calls[number]), "below a call that it was not made in"
+        if true is not None and (above < 0 or number_of[above] != true.number):
+            # Its caller is not above it, and the row says so; in whose entry alone is lost it is.
+            assert Flag(int(rows.flags[row])) & Flag.CALLER_LOST
+            assert not Flag(int(rows.flags[row])) & Flag.DEPTH_JUMP
+
+
+def ancestors(call):
+    """The numbers of the calls that it was made in."""
+    found = set()
+    while (call := call.parent) is not None:
+        found.add(call.number)
+    return found
 
 
 @settings(max_examples=200, deadline=None)
@@ -439,6 +457,48 @@ def test_the_same_function_again_after_a_gap_is_another_call(pairer_module):
     ).calls
     assert rows.duration_ns.tolist() == [-1, 50]
     assert [Flag(int(f)) & (Flag.NO_EXIT | Flag.NO_ENTRY) for f in rows.flags] == [Flag.NO_EXIT, Flag.NO_ENTRY]
+
+
+def test_what_follows_a_gap_hangs_below_no_call_that_may_have_returned_in_it(pairer_module):
+    # 1 > 2 > 3 were open. What came at depth 3 was called by the 3 that we know, or by one that we do not.
+    before = [entry(1, 0, 100), entry(2, 1, 110), entry(3, 2, 120)]
+    gap = Record(LOSS, cpu=0, duration=-1)
+    after = [gap, Record(MARK, 8, pid=1, time=160), entry(4, 3, 200), leave(4, 3, 250, 45, calltime=199)]
+    inside = leave(3, 2, 300, 175, calltime=119)
+    rows = pair(pairer_module, [*before, *after, inside]).calls
+    assert rows.parent.tolist() == [-1, 0, 1, 2]
+    assert not rows.has(Flag.CALLER_LOST).any()
+    # Another one of the same name returned: the caller of 4 is that one, whose own caller is not known.
+    other = leave(3, 2, 300, 120, calltime=179)
+    paired = pair(pairer_module, [*before, *after, other])
+    rows = paired.calls
+    assert rows.func.tolist() == [1, 2, 3, 3, 4]
+    assert rows.parent.tolist() == [-1, 0, 1, -1, 3]
+    assert rows.has(Flag.CALLER_LOST).tolist() == [False, False, False, True, False]
+    assert rows.duration_ns.tolist() == [-1, -1, -1, 120, 45]
+    assert paired.losses.parent.tolist() == [2]
+    assert (paired.marks.row.tolist(), paired.marks.parent.tolist()) == ([3], [-1])
+    # Unless 1 was seen to outlast the gap: then it is below 1.
+    outer = leave(1, 0, 400, 305, calltime=94)
+    rows = pair(pairer_module, [*before, *after, other, outer]).calls
+    assert rows.parent.tolist() == [-1, 0, 1, 0, 3]
+    assert rows.has(Flag.CALLER_LOST).tolist() == [False, False, False, True, False]
+    assert {n.code for n in pair(pairer_module, [*before, *after, other, outer]).notices} >= {"caller-lost"}
+
+
+def test_of_two_gaps_a_call_may_have_returned_in_the_first(pairer_module):
+    gap = Record(LOSS, cpu=0, duration=-1)
+    first = [entry(1, 0, 100), entry(2, 1, 110), gap, entry(3, 2, 200), leave(3, 2, 250, 45, calltime=199)]
+    rows = pair(pairer_module, [*first, gap, entry(4, 0, 400)]).calls
+    assert (rows.func.tolist(), rows.parent.tolist()) == ([1, 2, 3, 4], [-1, 0, -1, -1])
+    assert rows.has(Flag.CALLER_LOST).tolist() == [False, False, True, False]
+    # That 5 outlasted the first gap says that its callers did; of the second nothing is known.
+    first[2:2] = [entry(5, 2, 120)]
+    between = [leave(5, 2, 210, 95, calltime=115), entry(3, 2, 220), leave(3, 2, 250, 25, calltime=219)]
+    late = [gap, entry(6, 2, 300), leave(6, 2, 310, 5, calltime=299), entry(4, 0, 400)]
+    rows = pair(pairer_module, [*first[:4], *between, *late]).calls
+    assert (rows.func.tolist(), rows.parent.tolist()) == ([1, 2, 5, 3, 6, 4], [-1, 0, 1, 1, -1, -1])
+    assert rows.has(Flag.CALLER_LOST).tolist() == [False, False, False, False, True, False]
 
 
 def test_a_rebuilt_call_adopts_what_ran_inside_it_and_nothing_that_was_over_before(pairer_module):

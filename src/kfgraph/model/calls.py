@@ -47,6 +47,8 @@ class Flag(enum.IntFlag):
     """Its duration is known and its self time is not: a child's duration, or what it slept, is not."""
     START_UNKNOWN = 1024
     """No time of entry is known (a clock without unit, a text without time)."""
+    CALLER_LOST = 2048
+    """Its caller is unknown: records were lost before it. As with DEPTH_JUMP, the parent is the next known one."""
     OFF_CPU_UNKNOWN = 4096
     """It was off the CPU for a time that is not known: a switch is missing, or times contradict one another."""
 

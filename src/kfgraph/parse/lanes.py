@@ -8,6 +8,8 @@ import numpy as np
 
 from kfgraph.model.calls import Flag
 
+NEVER = 0x7FFFFFFF
+"""No node is as young: a call of which nothing is in doubt."""
 _CUT = int(Flag.CUT_BY_LOSS)
 """As a number: the enum's own "or" takes longer than all else that is done to a call here."""
 
@@ -43,7 +45,10 @@ class Lanes:
         """CPU -> (how many were lost or -1, time of the last record before the gap)."""
         self.cuts: dict[int, list[int]] = {}
         """Open node -> [losses while it was innermost, or in a child that is over; those that a returned child
-        spans too; the first gap's begin]. What falls into an open child is its caller's when the child is over."""
+        spans too; the first gap's begin; the first node, and the first place, behind the first gap in which it may
+        have returned]. What falls into an open child is its caller's when the child is over."""
+        self.over_in_gap: dict[int, int] = {}
+        """Node that was not seen to return, and may have in a gap -> the first place behind that gap."""
 
     def view(self, name: str) -> Any:
         """One of the arrays as a memoryview, valid until a lane or CPU is added."""
@@ -94,44 +99,52 @@ class Lanes:
         self.gaps.setdefault(cpu, []).append(gap_begin)
         self.cpu_n_gaps[cpu + 1] += 1
 
-    def catch_up(self, lane: int) -> None:
-        """The gaps on the CPU on which ``lane`` was last seen cut its innermost open call."""
+    def catch_up(self, lane: int, n_nodes: int, n_places: int) -> None:
+        """The gaps on the CPU on which ``lane`` was last seen cut its innermost open call.
+
+        ``n_nodes`` and ``n_places`` stand before them.
+        """
         cpu = int(self.last_cpu[lane])
         known, self.n_gaps[lane] = int(self.n_gaps[lane]), self.cpu_n_gaps[cpu + 1]
         if self.top[lane] >= 0:
-            self._cut(int(self.top[lane]), self.gaps[cpu][known], n=int(self.cpu_n_gaps[cpu + 1]) - known)
+            n = int(self.cpu_n_gaps[cpu + 1]) - known
+            self._cut(int(self.top[lane]), self.gaps[cpu][known], n_nodes, n_places, n=n)
 
-    def catch_up_all(self) -> None:
+    def catch_up_all(self, n_nodes: int, n_places: int) -> None:
         """The same for every lane: there are no more records."""
         if not self.gaps:
             return
         for lane in range(len(self.keys)):
             cpu = int(self.last_cpu[lane])
             if cpu >= -1 and self.n_gaps[lane] != self.cpu_n_gaps[cpu + 1]:
-                self.catch_up(lane)
+                self.catch_up(lane, n_nodes, n_places)
 
-    def resume(self, cpu: int, lane: int, time: int) -> int:
+    def resume(self, cpu: int, lane: int, time: int, n_nodes: int, n_places: int) -> int:
         """The first record after a gap on ``cpu`` is ``lane``'s: how many were lost before it."""
         n_lost, _ = self.pending.pop(cpu)
         self.cpu_gap_end[cpu + 1] = time
         self.gap_end[lane] = time
         if self.last_cpu[lane] != cpu:
-            self.arrive(cpu, lane)
+            self.arrive(cpu, lane, n_nodes, n_places)
         return n_lost
 
-    def arrive(self, cpu: int, lane: int) -> None:
+    def arrive(self, cpu: int, lane: int, n_nodes: int, n_places: int) -> None:
         """``lane`` came to ``cpu`` after a gap there that it has not been seen to outlast elsewhere.
 
         It may have come during the gap: what it did there is lost all the same. (One that came and
         left again within the gap cannot be told.)
         """
         self.gap_end[lane] = self.cpu_gap_end[cpu + 1]
-        self._cut(int(self.top[lane]), int(self.last_time[lane]))
+        self._cut(int(self.top[lane]), int(self.last_time[lane]), n_nodes, n_places)
 
-    def _cut(self, node: int, gap_begin: int, *, n: int = 1) -> None:
-        if node >= 0:
-            self.flags[node] |= _CUT
-            self.cuts.setdefault(node, [0, 0, gap_begin])[0] += n
+    def _cut(self, node: int, gap_begin: int, n_nodes: int, n_places: int, *, n: int = 1) -> None:
+        if node < 0:
+            return
+        self.flags[node] |= _CUT
+        cut = self.cuts.setdefault(node, [0, 0, gap_begin, n_nodes, n_places])
+        cut[0] += n
+        if cut[3] == NEVER:
+            cut[3:] = n_nodes, n_places
 
     def began_before_gap(self, node: int, began: int) -> bool:
         """Whether a call that began at ``began`` can be ``node``, which a loss cut."""
@@ -140,17 +153,29 @@ class Lanes:
     def survive(self, node: int, parent: int) -> bool:
         """``node`` returned: did all the losses it was open at spare its direct children?
 
-        A loss that fell into one open child of it cost no direct child of its own.
+        A loss that fell into one open child of it cost no direct child of its own. Its caller was open at them too.
         """
-        n_losses, n_spanned, _ = self.cuts[node]
-        self.pass_on(node, parent)
+        n_losses, n_spanned, gap_begin, _, _ = self.cuts.pop(node)
         if parent >= 0:
+            self._hand_up(parent, n_losses, gap_begin, NEVER, NEVER)
             self.cuts[parent][1] += n_losses
         return n_spanned >= n_losses
 
-    def pass_on(self, node: int, parent: int) -> None:
-        """``node`` is over: the losses that it was open at are its caller's too."""
-        n_losses, _, gap_begin = self.cuts.pop(node)
+    def give_up(self, node: int, parent: int) -> int:
+        """``node`` was not seen to return. The first node behind the gap in which it may have.
+
+        The losses that it was open at are its caller's too, and it may have returned in that gap as well.
+        """
+        n_losses, _, gap_begin, first, place = self.cuts.pop(node)
+        if first != NEVER:
+            self.over_in_gap[node] = place
         if parent >= 0:
-            self.flags[parent] |= _CUT
-            self.cuts.setdefault(parent, [0, 0, gap_begin])[0] += n_losses
+            self._hand_up(parent, n_losses, gap_begin, first, place)
+        return first
+
+    def _hand_up(self, parent: int, n_losses: int, gap_begin: int, first: int, place: int) -> None:
+        self.flags[parent] |= _CUT
+        cut = self.cuts.setdefault(parent, [0, 0, gap_begin, first, place])
+        cut[0] += n_losses
+        if first < cut[3]:
+            cut[3:] = first, place

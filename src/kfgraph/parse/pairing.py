@@ -178,6 +178,9 @@ class Pairer:
         if not clock_is_ns:
             nodes["start"].fill(-1)
         nodes["flags"][nodes["start"] < 0] |= np.uint32(Flag.START_UNKNOWN)
+        if self.lanes.gaps:
+            # Which says more: not a caller that was never recorded, but one of which the records were lost.
+            nodes["flags"][(nodes["flags"] & np.uint32(Flag.CALLER_LOST)) != 0] &= ~np.uint32(Flag.DEPTH_JUMP)
         calls = CallTable(
             func=nodes["func"],
             lane=nodes["lane"],
@@ -225,7 +228,7 @@ class Pairer:
                 self._places[name][n] = value
             n += 1
         places = {name: column[:n] for name, column in self._places.items()}
-        row, parent = _rows_of_places(calls, new_row, places)
+        row, parent = _rows_of_places(calls, new_row, places, self.lanes.over_in_gap)
         time = places["time"].copy() if clock_is_ns else np.full(n, -1, np.int64)
         lost = places["is_loss"] != 0
         kept = ~lost
@@ -286,9 +289,15 @@ def _grow(columns: dict[str, npt.NDArray[Any]], used: int, needed: int) -> None:
 
 
 def _rows_of_places(
-    calls: CallTable, new_row: npt.NDArray[np.int32], places: dict[str, npt.NDArray[Any]]
+    calls: CallTable,
+    new_row: npt.NDArray[np.int32],
+    places: dict[str, npt.NDArray[Any]],
+    over_in_gap: Mapping[int, int],
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """(row, parent) of every place, from the last node of its lane that stood before it."""
+    """(row, parent) of every place, from the last node of its lane that stood before it.
+
+    ``over_in_gap``: nodes that may have returned in a gap, and the first place behind it, which is the gap's own.
+    """
     n_places = len(places["lane"])
     row = np.full(n_places, -1, np.int32)
     parent = np.full(n_places, -1, np.int32)
@@ -302,6 +311,13 @@ def _rows_of_places(
     row[after] = np.where(rebuilt, calls.end[last_row], last_row + 1)
     told = places["parent"] >= 0
     parent[told] = new_row[places["parent"][told]]
+    if over_in_gap:
+        # What follows a gap is in no call that may have returned in it; the gap itself is.
+        first = np.full(len(calls) + 1, n_places, np.int64)
+        first[new_row[list(over_in_gap)]] = list(over_in_gap.values())
+        mark = np.where(places["is_loss"] != 0, -1, np.arange(n_places))
+        while len(behind := np.flatnonzero(mark >= first[parent])):
+            parent[behind] = calls.parent[parent[behind]]
     # A call that ended before it, as was found later, does not hold it.
     while len(late := np.flatnonzero((parent >= 0) & (row > np.append(calls.end, 0)[parent]))):
         parent[late] = calls.parent[parent[late]]
@@ -319,6 +335,7 @@ _FLAGGED = (
     (Flag.NO_ENTRY, "entry-missing"),
     (Flag.NO_EXIT, "exit-missing"),
     (Flag.CUT_BY_LOSS, "cut-by-loss"),
+    (Flag.CALLER_LOST, "caller-lost"),
     (Flag.DEPTH_JUMP, "depth-jump"),
     (Flag.IN_TRACER, "in-tracer"),
 )

@@ -32,6 +32,8 @@ _DEPTH_JUMP = cython.declare(cython.int, 16)
 _MIGRATED = cython.declare(cython.int, 64)
 _HAS_RETVAL = cython.declare(cython.int, 128)
 _SELF_UNKNOWN = cython.declare(cython.int, 512)
+_CALLER_LOST = cython.declare(cython.int, 2048)
+_NEVER = cython.declare(cython.int, 0x7FFFFFFF)
 _STRETCHED = cython.declare(cython.int, 1 << 30)
 """Until the calls are settled: it lasted longer than its duration says, since time asleep is not in it."""
 _NEAR = cython.declare(cython.longlong, 5_000)
@@ -103,11 +105,11 @@ class Stacks(Columns):
                 self.go_back(lane, t)
             resumed = False
             if self.pending and c in self.lanes.pending:
-                n_lost = self.lanes.resume(c, lane, t)
+                n_lost = self.lanes.resume(c, lane, t, self.n_nodes, self.n_places)
                 self.pending = bool(self.lanes.pending)
                 resumed = True
             elif self.lane_cpu[lane] != c and self.lane_time[lane] < self.cpu_gap_end[c + 1]:
-                self.lanes.arrive(c, lane)
+                self.lanes.arrive(c, lane, self.n_nodes, self.n_places)
             self.lane_cpu[lane] = c
             if t >= 0:
                 self.lane_time[lane] = t
@@ -159,7 +161,7 @@ class Stacks(Columns):
     def catch_up(self, lane: cython.int, cpu: cython.int) -> cython.int:
         """Gaps on the CPU that the lane was last seen on cut its open call; those on ``cpu`` are known from here on."""
         if self.lane_cpu[lane] >= -1 and self.lane_gaps[lane] != self.cpu_gaps[self.lane_cpu[lane] + 1]:
-            self.lanes.catch_up(lane)
+            self.lanes.catch_up(lane, self.n_nodes, self.n_places)
         self.lane_gaps[lane] = self.cpu_gaps[cpu + 1]
         return 0
 
@@ -206,19 +208,23 @@ class Stacks(Columns):
     def abandon(self, node: cython.int, lane: cython.int) -> cython.int:
         """The innermost open call of ``lane`` did not return in our sight; its caller, -1 for none.
 
-        What stands in it at its own depth was taken for an interrupt at its end; now it came after it.
+        What stands in it at its own depth was taken for an interrupt at its end; now it came after it. So did what
+        stands behind a gap in which it may have returned: its caller is one that was lost, below the next one.
         """
         parent: cython.int = self.c_parent[node]
         last: cython.int = self.c_last[node]
         child: cython.int = last
         first: cython.int = -1
+        behind_gap: cython.int = _NEVER
         self.c_flags[node] |= _NO_EXIT
         if self.c_flags[node] & _CUT:
-            self.lanes.pass_on(node, parent)
-        while child >= 0 and self.c_depth[child] <= self.c_depth[node]:
+            behind_gap = self.lanes.give_up(node, parent)
+        while child >= 0 and (self.c_depth[child] <= self.c_depth[node] or child >= behind_gap):
             self.c_parent[child] = parent
             if self.c_depth[child] > (self.c_depth[parent] + 1 if parent >= 0 else 0):
                 self.c_flags[child] |= _DEPTH_JUMP
+                if child >= behind_gap:
+                    self.c_flags[child] |= _CALLER_LOST
             first = child
             child = self.c_previous[child]
         if first >= 0:
@@ -234,7 +240,7 @@ class Stacks(Columns):
         """Nothing that is open will return."""
         lane: cython.int
         self.see_lanes()
-        self.lanes.catch_up_all()
+        self.lanes.catch_up_all(self.n_nodes, self.n_places)
         for lane in range(len(self.lanes.keys)):
             self.lane_top[lane] = self.unwind(lane, self.lane_top[lane], -2)
 
@@ -254,12 +260,15 @@ class Stacks(Columns):
         self.c_first[node] = node
         self.c_context[node] = self.context[i]
         self.c_last[node] = -1
+        self.c_flags[node] = 0
         if top >= 0:
-            self.c_flags[node] = _DEPTH_JUMP if d > self.c_depth[top] + 1 else 0
+            if d > self.c_depth[top] + 1:
+                self.c_flags[node] = _DEPTH_JUMP | _CALLER_LOST if self.c_flags[top] & _CUT else _DEPTH_JUMP
             self.c_previous[node] = self.c_last[top]
             self.c_last[top] = node
         else:
-            self.c_flags[node] = _DEPTH_JUMP if d > 0 else 0
+            if d > 0:
+                self.c_flags[node] = _DEPTH_JUMP | _CALLER_LOST if self.lane_gaps[lane] > 0 else _DEPTH_JUMP
             self.c_previous[node] = self.lane_root[lane]
             self.lane_root[lane] = node
         if self.has_retval:
@@ -422,7 +431,7 @@ class Stacks(Columns):
             while last >= 0:
                 self.c_parent[last] = leaf
                 if self.c_depth[last] == d + 1:
-                    self.c_flags[last] &= ~_DEPTH_JUMP
+                    self.c_flags[last] &= ~(_DEPTH_JUMP | _CALLER_LOST)
                 last = self.c_previous[last]
         return leaf
 
@@ -458,9 +467,11 @@ class Stacks(Columns):
         d: cython.int = self.c_depth[node]
         earlier: cython.int = self.c_previous[node]
         child: cython.int = -1
+        if earlier != donor:
+            # What was moved out of it stands behind it.
+            donor = -1
         if donor >= 0:
-            # What was moved out of it stands behind it, and would have to be taken in first.
-            earlier = self.c_last[donor] if earlier == donor else -1
+            earlier = self.c_last[donor]
         while d >= 0 and earlier >= 0 and self.c_depth[earlier] > d:
             if not (
                 self.began_inside(earlier, node, called) if donor >= 0 else self.ran_inside(earlier, node, called)
@@ -469,14 +480,14 @@ class Stacks(Columns):
             self.c_parent[earlier] = node
             self.c_first[node] = self.c_first[earlier]
             if self.c_depth[earlier] == d + 1:
-                self.c_flags[earlier] &= ~_DEPTH_JUMP
+                self.c_flags[earlier] &= ~(_DEPTH_JUMP | _CALLER_LOST)
             if self.c_last[node] < 0:
                 self.c_last[node] = earlier
             child = earlier
             earlier = self.c_previous[earlier]
         if donor < 0:
             self.c_previous[node] = earlier
-        elif self.c_previous[node] == donor:
+        else:
             self.c_last[donor] = earlier
         if child >= 0:
             # The first adopted child has no elder sibling any more; the caller's chain goes on behind it.

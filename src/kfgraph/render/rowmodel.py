@@ -29,6 +29,7 @@ FLAG_MARKS = (
     (Flag.NO_ENTRY, "<", "its entry was not recorded"),
     (Flag.CUT_BY_LOSS, "%", "records were lost inside"),
     (Flag.IN_TRACER, "^", "interrupt inside the tracer: its time is not in its caller's"),
+    (Flag.CALLER_LOST, "!", "caller unknown, records lost"),
     (Flag.DEPTH_JUMP, ">", "its caller was not recorded"),
     (Flag.PRE_EXEC, "~", "kfgraph's launcher, not the command"),
 )

@@ -2,7 +2,7 @@
 import { placesOf } from "./decode.mjs";
 
 export const FLAG = { NO_ENTRY: 1, NO_EXIT: 2, CUT_BY_LOSS: 4, IN_TRACER: 8, DEPTH_JUMP: 16, PRE_EXEC: 32, MIGRATED: 64,
-  NAME_UNRESOLVED: 256, START_UNKNOWN: 1024 };
+  NAME_UNRESOLVED: 256, START_UNKNOWN: 1024, CALLER_LOST: 2048 };
 
 /** The tree that unpacked columns stand for.
  *

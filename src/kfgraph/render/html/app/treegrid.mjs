@@ -10,6 +10,7 @@ const MARKS = [
   [FLAG.NO_ENTRY, "no entry", "its entry was not recorded"],
   [FLAG.CUT_BY_LOSS, "records lost", "records were lost inside"],
   [FLAG.IN_TRACER, "in tracer", "interrupt inside the tracer: its time is not in its caller's"],
+  [FLAG.CALLER_LOST, "caller lost", "caller unknown, records lost"],
   [FLAG.DEPTH_JUMP, "caller unknown", "its caller was not recorded"],
   [FLAG.PRE_EXEC, "launcher", "kfgraph's launcher, not the command"],
 ];
