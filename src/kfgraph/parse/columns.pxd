@@ -61,3 +61,5 @@ cdef class Columns:
     cdef int[::1] cpu_gaps
 
     cdef int see_lanes(self) except -1
+    cdef int place(self, Py_ssize_t i, int lane, int top, long long what, bint is_loss) except -1
+    cdef bint is_open(self, int func, int depth, int node) except -1

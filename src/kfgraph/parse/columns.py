@@ -102,3 +102,26 @@ class Columns:
         self.lane_gap_end = self.lanes.view("gap_end")
         self.lane_gaps = self.lanes.view("n_gaps")
         return 0
+
+    def place(
+        self, i: cython.Py_ssize_t, lane: cython.int, top: cython.int, what: cython.longlong, is_loss: cython.bint
+    ) -> cython.int:
+        """Record ``i`` is a mark, or the first after a loss: it stands here."""
+        at: cython.Py_ssize_t = self.n_places
+        self.p_time[at] = self.time[i]
+        self.p_cpu[at] = self.cpu[i]
+        self.p_lane[at] = lane
+        self.p_what[at] = what
+        self.p_last[at] = self.lane_last[lane]
+        self.p_parent[at] = top
+        self.p_is_loss[at] = is_loss
+        self.n_places = at + 1
+        return 0
+
+    def is_open(self, func: cython.int, depth: cython.int, node: cython.int) -> cython.bint:
+        """Whether a call of ``func`` at ``depth`` is among ``node`` and its callers."""
+        while node >= 0 and self.c_depth[node] >= depth:
+            if self.c_depth[node] == depth and self.c_func[node] == func:
+                return True
+            node = self.c_parent[node]
+        return False

@@ -14,14 +14,12 @@ cdef class Stacks(Columns):
     cdef int switch(self, int pid, int cpu) except -1
     cdef int catch_up(self, int lane, int cpu) except -1
     cdef int go_back(self, int lane, long long time) except -1
-    cdef int place(self, Py_ssize_t i, int lane, int top, long long what, bint is_loss) except -1
     cdef bint is_beside(self, int top, int depth) except -1
     cdef int unwind(self, int lane, int top, int depth) except -2
     cdef int abandon(self, int node, int lane) except -2
     cdef int enter(self, Py_ssize_t i, int lane, int top, int d) except -1
     cdef int leave(self, Py_ssize_t i, int lane, int top, int d, bint skipped) except -1
     cdef int depth_of_exit(self, Py_ssize_t i, int d, int top) except -2
-    cdef bint is_open(self, int func, int depth, int node) except -1
     cdef int innermost(self, int func, int lane, int top) except -2
     cdef bint close(self, Py_ssize_t i, int node, int lane, bint skipped) except -1
     cdef bint outlasts(self, Py_ssize_t i, int node) except -1
