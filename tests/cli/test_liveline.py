@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.terminal import Screen
-from kfgraph.cli import guesting
+from kfgraph.cli import guest_trace
 from kfgraph.cli.liveline import LiveLine
 
 WIDTH = 30
@@ -95,12 +95,12 @@ def test_elsewhere_and_unwanted_it_is_nothing(terminal: Terminal) -> None:
 
 @pytest.mark.parametrize("quiet", [True, False])
 def test_a_guest_says_nothing_of_itself_with_q(terminal: Terminal, quiet: bool) -> None:
-    line = guesting._StatusLine(terminal, "6.1 in a guest", quiet=quiet)
+    line = guest_trace._StatusLine(terminal, "6.1 in a guest", quiet=quiet)
     line.update("booting", 1.0)
     line.end()
     assert ("booting" in terminal.getvalue()) == (not quiet)
     plain = io.StringIO()
-    guesting._StatusLine(plain, "6.1 in a guest", quiet=quiet).update("booting", 1.0)
+    guest_trace._StatusLine(plain, "6.1 in a guest", quiet=quiet).update("booting", 1.0)
     assert plain.getvalue() == ("" if quiet else "kfgraph: booting 6.1 in a guest\n")
 
 
@@ -120,10 +120,10 @@ class Bytes(io.BytesIO):
 
 @pytest.mark.parametrize(("output", "rows"), [(b"no end", ["no end"]), (b"an end\n", ["an end"]), (b"", [])])
 def test_what_is_said_after_a_guest_begins_a_line(terminal: Terminal, output: bytes, rows: list[str]) -> None:
-    line = guesting._StatusLine(terminal, "6.1 in a guest", quiet=False)
+    line = guest_trace._StatusLine(terminal, "6.1 in a guest", quiet=False)
     line.update("running", 1.0)
     if output:
-        guesting._Output(Bytes(terminal), line).write(output)
+        guest_trace._Output(Bytes(terminal), line).write(output)
     line.update("running", 2.0)
     for _ in range(2):  # after a failure, and on the way out
         line.end()
@@ -132,23 +132,23 @@ def test_what_is_said_after_a_guest_begins_a_line(terminal: Terminal, output: by
 
 
 def test_a_guest_that_is_ending_says_so_below_what_the_command_left(terminal: Terminal) -> None:
-    line = guesting._StatusLine(terminal, "6.1 in a guest", quiet=False)
+    line = guest_trace._StatusLine(terminal, "6.1 in a guest", quiet=False)
     line.update("running", 1.0)
-    guesting._Output(Bytes(terminal), line).write(b"no end")
+    guest_trace._Output(Bytes(terminal), line).write(b"no end")
     line.update("done", 9.0)
     assert screen(terminal) == ["no end", "kfgraph: shutting down 6.1 in"]
 
 
 def test_the_line_makes_way_for_who_reads_the_output_in_a_pipe(terminal: Terminal) -> None:
-    line = guesting._StatusLine(terminal, "6.1", quiet=False)
+    line = guest_trace._StatusLine(terminal, "6.1", quiet=False)
     line.update("running", 2.0)
-    guesting._Output(Bytes(None), line).write(b"said by head\n")
+    guest_trace._Output(Bytes(None), line).write(b"said by head\n")
     assert screen(terminal) == [""]
 
 
 @pytest.mark.parametrize(("given", "said"), [(b"line\n", 1), (b"", 0)])
 def test_what_is_piped_in_does_not_reach_a_guest(given: bytes, said: int, tmp_path: Path) -> None:
-    script = "from kfgraph.cli.guesting import _unheard_input as u; print(len(u()))"
+    script = "from kfgraph.cli.guest_trace import _unheard_input as u; print(len(u()))"
     (tmp_path / "input").write_bytes(given)
     with (tmp_path / "input").open("rb") as file:
         from_file = subprocess.run([sys.executable, "-c", script], stdin=file, capture_output=True, check=True)
@@ -161,9 +161,9 @@ def test_what_is_piped_in_does_not_reach_a_guest(given: bytes, said: int, tmp_pa
 
 
 def test_output_that_goes_to_a_file_leaves_the_line_of_a_guest_alone(terminal: Terminal) -> None:
-    line = guesting._StatusLine(terminal, "6.1", quiet=False)
+    line = guest_trace._StatusLine(terminal, "6.1", quiet=False)
     file = Bytes(None)
-    guesting._Output(file, line).write(b"no end")
+    guest_trace._Output(file, line).write(b"no end")
     line.update("running", 2.0)
     assert screen(terminal) == ["kfgraph: recording in 6.1, 2"]
     line.end()

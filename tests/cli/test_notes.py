@@ -18,8 +18,8 @@ from builder.text import report_text
 from builder.tracedat import TEXT, Cpu, Extra, Kernel, trace_dat
 from kfgraph.cli.commands import COMMANDS
 from kfgraph.cli.declared import gathered, option_name, parameters
-from kfgraph.cli.idle import without_effect
-from kfgraph.cli.saying import say
+from kfgraph.cli.messages import say
+from kfgraph.cli.no_effect import without_effect
 from kfgraph.errors import Notice
 from kfgraph.model.units import format_bytes, format_size
 from kfgraph.parse import load

@@ -36,6 +36,14 @@ def test_the_architecture_names_every_package_and_each_module_of_a_page() -> Non
     assert {name for name in modules if not re.search(rf"\b{name}\b", app)} == set()
 
 
+def test_the_table_of_what_to_change_where_names_files_that_are_there() -> None:
+    page = (REPOSITORY / "docs" / "design.md").read_text()
+    table = page.partition("## Where to change what")[2].partition("\n## ")[0]
+    files = re.findall(r"`([\w/]+\.py)`", table)
+    assert len(files) > 40
+    assert [file for file in files if not (REPOSITORY / "src" / "kfgraph" / file).is_file()] == []
+
+
 def test_every_exit_code_is_on_its_page() -> None:
     page = (REPOSITORY / "docs" / "exit-codes.md").read_text()
     codes = {

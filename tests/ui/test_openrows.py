@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kfgraph.analyze.lookup import Standings, named, next_of, slow
-from kfgraph.analyze.openrows import Beside, OpenRows
+from kfgraph.analyze.open_rows import Beside, OpenRows
 from kfgraph.model.tree import TreeTable
 
 

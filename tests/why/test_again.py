@@ -10,7 +10,7 @@ import pytest
 
 import kfgraph
 from builder.tables import Call, call, trace_of
-from kfgraph.analyze.again import functions_to_probe
+from kfgraph.analyze.next_probes import functions_to_probe
 from kfgraph.analyze.why import Why, why
 from kfgraph.cli import again
 from kfgraph.model.companion import Companion, ModuleImage

@@ -7,7 +7,7 @@ import numpy as np
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.event_rows import nodes_of
 from kfgraph.analyze.fold import Detail, LossDetail, OwnCostDetail
-from kfgraph.analyze.openrows import Beside
+from kfgraph.analyze.open_rows import Beside
 
 
 def rows_beside(call_tree: CallTree) -> tuple[list[Beside], list[Detail], list[int]]:

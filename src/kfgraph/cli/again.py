@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from kfgraph.analyze.again import functions_to_probe
+from kfgraph.analyze.next_probes import functions_to_probe
 from kfgraph.analyze.syscalls import SYSTEM_CALL_RESULT
 from kfgraph.analyze.why import Why
-from kfgraph.cli.saying import say
+from kfgraph.cli.messages import say
 from kfgraph.model.spelling import shell_line, spelt_out
 from kfgraph.model.units import plural
 

@@ -16,7 +16,7 @@ from types import FrameType
 from kfgraph.cli import memory, stdio
 from kfgraph.cli.commands import COMMANDS
 from kfgraph.cli.invocation import Invocation, running
-from kfgraph.cli.saying import fail, say, write_lines
+from kfgraph.cli.messages import fail, say, write_lines
 from kfgraph.errors import Interrupted, KfgraphError, MachineError, UsageError
 from kfgraph.model.spelling import shell_line
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from kfgraph.capture import doctor, prepare, tracefs
 from kfgraph.cli import invocation
 from kfgraph.cli.advice import own_words
-from kfgraph.cli.saying import say
+from kfgraph.cli.messages import say
 from kfgraph.errors import CaptureError, KfgraphError, MachineError
 from kfgraph.model.health import LIMITED, MISSING, Check
 from kfgraph.model.spelling import shell_line

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from kfgraph.cli import options
 from kfgraph.cli.declared import Option
-from kfgraph.cli.saying import say
+from kfgraph.cli.messages import say
 from kfgraph.errors import CaptureError, MachineError
 from kfgraph.model.spelling import json_text
 

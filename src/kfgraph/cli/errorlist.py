@@ -9,7 +9,7 @@ from typing import Annotated
 from kfgraph.analyze.filters import OF_ERRORS, Filters
 from kfgraph.cli import notes, options
 from kfgraph.cli.declared import Group, Option
-from kfgraph.cli.idle import Idle, without_effect
+from kfgraph.cli.no_effect import Idle, without_effect
 from kfgraph.errors import NoMatchError
 from kfgraph.model.spelling import json_text
 

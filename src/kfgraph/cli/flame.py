@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
-from kfgraph.cli.idle import without_effect
+from kfgraph.cli.no_effect import without_effect
 from kfgraph.cli.outfile import writing
 
 EXAMPLES = """Examples:

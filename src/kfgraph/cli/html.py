@@ -7,7 +7,7 @@ from typing import Annotated
 
 from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
-from kfgraph.cli.idle import without_effect
+from kfgraph.cli.no_effect import without_effect
 from kfgraph.cli.outfile import writing
 from kfgraph.errors import UsageError
 from kfgraph.model import steps

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from kfgraph.cli.saying import write_lines
+from kfgraph.cli.messages import write_lines
 from kfgraph.errors import InputError, NoMatchError, Notice
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from kfgraph.analyze.filters import Filters
 from kfgraph.cli import invocation, memory, notes, progressbar
 from kfgraph.cli.declared import Group, Operand, Option
-from kfgraph.cli.idle import Idle
+from kfgraph.cli.no_effect import Idle
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.spelling import shell_word
 

@@ -6,7 +6,7 @@ import sys
 
 from kfgraph.cli import notes, options
 from kfgraph.cli import show_options as own
-from kfgraph.cli.idle import without_effect
+from kfgraph.cli.no_effect import without_effect
 
 EXAMPLES = """Examples:
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from kfgraph.cli.declared import Option
-from kfgraph.cli.idle import Idle
+from kfgraph.cli.no_effect import Idle
 from kfgraph.errors import UsageError
 from kfgraph.model.units import parse_ns
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
-from kfgraph.cli.idle import Idle, without_effect
+from kfgraph.cli.no_effect import Idle, without_effect
 from kfgraph.errors import UsageError
 from kfgraph.model.spelling import json_text
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kfgraph.cli import capture_options as o
-from kfgraph.cli.idle import Idle, tell_idle
+from kfgraph.cli.no_effect import Idle, tell_idle
 
 EXAMPLES = """Examples:
 
@@ -91,7 +91,7 @@ def run(
             duration_s=duration,
         )
         if guest_kernel == "list":
-            from kfgraph.cli.guesting import list_kernels
+            from kfgraph.cli.guest_trace import list_kernels
 
             return list_kernels()
         in_guest = guest_choice.wanted(guest, kernel=guest_kernel, timeout_s=guest_timeout)

@@ -23,7 +23,7 @@ from kfgraph.capture.tracefs import neutral, take_snapshot
 from kfgraph.cli import checking, invocation
 from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
-from kfgraph.cli.saying import say
+from kfgraph.cli.messages import say
 from kfgraph.errors import CaptureError, KfgraphError, MachineError, UsageError
 from kfgraph.model.spelling import shell_word, spelt_out_lines
 from kfgraph.model.units import parse_ns, plural
@@ -168,9 +168,9 @@ def _setting(text: str) -> tuple[str, str]:
 def dry_run(options: CaptureOptions, *, in_guest: GuestChoice | None) -> int:
     """Print the recorder's command line, as it would be typed; in a guest, the line that boots it."""
     if in_guest:
-        from kfgraph.cli import guesting
+        from kfgraph.cli import guest_trace
 
-        return guesting.dry_run(options, in_guest)
+        return guest_trace.dry_run(options, in_guest)
     fs = checking.machine()
     plan = make_plan(options, fs=fs)
     for probe in (*plan.probes.probes, *plan.probes.paths):
@@ -197,9 +197,9 @@ def trace(
     """
     try:
         if in_guest:
-            from kfgraph.cli import guesting
+            from kfgraph.cli import guest_trace
 
-            recording = guesting.record(options, in_guest, quiet=quiet)
+            recording = guest_trace.record(options, in_guest, quiet=quiet)
         else:
             line = LiveLine(sys.stderr, wanted=not quiet)
             try:

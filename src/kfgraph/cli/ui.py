@@ -6,7 +6,7 @@ from typing import Annotated
 
 from kfgraph.cli import notes, options
 from kfgraph.cli.declared import Group
-from kfgraph.cli.idle import without_effect
+from kfgraph.cli.no_effect import without_effect
 
 EXAMPLES = """Examples:
 

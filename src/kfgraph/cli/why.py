@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from kfgraph.analyze.filters import OF_WHY, Filters
 from kfgraph.cli import inputs, notes, options, progressbar
 from kfgraph.cli.declared import Group, Option
-from kfgraph.cli.idle import Idle, without_effect
+from kfgraph.cli.no_effect import Idle, without_effect
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.spelling import json_text
 

@@ -9,7 +9,7 @@ from textual import on
 from textual.widgets import Input
 
 from kfgraph.analyze.lookup import expression, failing, named, next_of, slow
-from kfgraph.analyze.openrows import Group
+from kfgraph.analyze.open_rows import Group
 from kfgraph.errors import KfgraphError
 from kfgraph.render.explorer.rows import ListRows, Rows, TreeRows
 from kfgraph.render.explorer.views import Views

@@ -9,7 +9,7 @@ import numpy as np
 from rich.text import Text
 
 from kfgraph.analyze.lookup import Standing, Standings
-from kfgraph.analyze.openrows import Beside, Group
+from kfgraph.analyze.open_rows import Beside, Group
 from kfgraph.analyze.retval import returned_type, value_text, values_of
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import CONTEXTS, UNKNOWN_CONTEXT, Flag

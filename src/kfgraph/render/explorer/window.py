@@ -11,7 +11,7 @@ import numpy.typing as npt
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.fold import Detail, Folded, Kind, OwnCostDetail
 from kfgraph.analyze.open_event_rows import rows_beside
-from kfgraph.analyze.openrows import Beside, Group, OpenRows
+from kfgraph.analyze.open_rows import Beside, Group, OpenRows
 from kfgraph.analyze.repeats import unfolded
 from kfgraph.analyze.visibility import Why
 from kfgraph.model.arrays import distinct

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kfgraph.cli.declared import option_name, parameters
-from kfgraph.cli.saying import say
+from kfgraph.cli.messages import say
 from kfgraph.errors import Notice, notice
 
 

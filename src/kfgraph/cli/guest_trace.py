@@ -22,7 +22,7 @@ from kfgraph.capture.recording import Recording
 from kfgraph.cli import checking, stdio
 from kfgraph.cli.guest_choice import GuestChoice
 from kfgraph.cli.liveline import LiveLine
-from kfgraph.cli.saying import say, write_lines
+from kfgraph.cli.messages import say, write_lines
 from kfgraph.errors import UsageError
 from kfgraph.kernel import images
 from kfgraph.kernel.images import KernelImage
