@@ -19,7 +19,8 @@ from kfgraph.cli.show_options import fold_options, least
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
 from kfgraph.model.units import parse_ns
-from kfgraph.render.tree import TreeView, ns_option, tree_view
+from kfgraph.render.tree import TreeView, tree_view
+from kfgraph.render.waysback import ns_option
 
 
 def loop(n: int, *, seed: int = 3) -> Trace:

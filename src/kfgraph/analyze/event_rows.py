@@ -13,6 +13,7 @@ from kfgraph.analyze.fold import Detail, EventDetail, Folded, Kind, LossDetail, 
 from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.errors import NoMatchError
 from kfgraph.model.arrays import distinct
+from kfgraph.model.marks import Losses, Marks
 from kfgraph.model.names import matching
 from kfgraph.model.trace import Trace
 
@@ -116,6 +117,23 @@ def with_events(
         nodes += [host[begin]] * (len(details) - len(nodes))
     extra = Extra(np.array(rows, np.int32), np.array(nodes, np.int32), Kind.EVENT, tuple(details))
     return inserted(folded, extra), n_others
+
+
+def n_without_place(call_tree: CallTree) -> tuple[int, int]:
+    """(at how many places records were lost, how many other events happened) among the calls that a merged tree of
+    tasks is of: it has no places for them."""
+    trace, keep = call_tree.trace, call_tree.selection.keep
+    n = len(keep)
+    kept = np.append(keep, [False, False])
+    wanted = np.zeros(len(trace.tasks) + 1, np.bool_)
+    wanted[call_tree.task_lanes(call_tree.tree.roots)] = True
+
+    def inside(places: Losses | Marks) -> int:
+        # Before a call or behind one.
+        beside = kept[np.minimum(places.row, n)] | kept[places.row - 1]
+        return int(np.count_nonzero(wanted[places.lane] & (kept[places.parent] | beside)))
+
+    return inside(trace.losses), inside(trace.marks)
 
 
 def _per_place(n_here: Int64, limit: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -30,6 +30,8 @@ _GROUPS = 24
 """So many gathered rows at least find room."""
 _WANTED_GROUPS = 60
 """So many gathered rows at most are there for being asked for."""
+_COST_ROWS = 6
+"""Room for rows of kfgraph's own cost, where there may be no more rows than asked for."""
 
 
 class Kind(enum.IntEnum):
@@ -167,6 +169,18 @@ def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) 
         NoMatchError: ``expand``, ``collapse`` or ``calls_to`` name no function of the tree; ``errors``: there is none.
     """
     repeats = fold_repeats(tree) if options.repeats else unfolded(tree)
+    folded = _folded(tree, repeats, options, places)
+    limit = options.max_rows
+    if options.no_more and limit is not None:
+        most, room = limit - min(int(np.count_nonzero(tree.own_cost_ns)), _COST_ROWS), limit
+        while len(folded) > most and room > 1:
+            room = room * 3 // 4
+            n_roots = min(options.max_roots or room, max(room // 2, 1))
+            folded = _folded(tree, repeats, replace(options, max_rows=room, max_roots=n_roots), places)
+    return folded
+
+
+def _folded(tree: TreeTable, repeats: Repeats, options: FoldOptions, places: Int32 | None) -> Folded:
     n_errors = int(failures(tree).sum())
     tree, made = repeats.tree, None
     why, asked_ns = reasons(tree, options)
@@ -179,7 +193,8 @@ def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) 
     if limit is not None:
         fit = Fit(tree, free, asked.forced, most=limit)
         _fill(choice, fit, limit, reason, asked_ns)
-    if asked.complete(tree, why, choice.visible()) and limit is not None:
+    most_ways = limit // 2 if options.no_more and limit is not None else READABLE
+    if asked.complete(tree, why, choice.visible(), most_ways) and limit is not None:
         fit = Fit(tree, free, asked.forced, most=limit)
         _fill(choice, fit, limit, reason, asked_ns)
     visible = choice.visible()
@@ -190,7 +205,8 @@ def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) 
             _fill(choice, fit, (fit.n_forced + limit) // 2, reason, asked_ns, least_share=_LITTLE)
             visible = choice.visible()
             much |= _much_hidden(choice, visible)
-        gathered = _gathered(choice, visible, much, asked.wanted, limit)
+        most = limit if options.no_more and limit is not None else _WANTED_GROUPS
+        gathered = _gathered(choice, visible, much, asked.wanted, limit, most)
         if gathered is not None:
             choice, made = gathered
             visible = choice.visible()
@@ -258,9 +274,10 @@ def _sums_at(at: npt.NDArray[Any], values: Int64, n: int) -> Int64:
 
 
 def _gathered(
-    choice: _Choice, visible: Bool, much: Bool, wanted: Bool, limit: int | None
+    choice: _Choice, visible: Bool, much: Bool, wanted: Bool, limit: int | None, n_wanted_groups: int
 ) -> tuple[_Choice, Gathered] | None:
-    """``choice`` with the hidden callees gathered where ``much`` is hidden, and where ``wanted`` nodes are."""
+    """``choice`` with the hidden callees gathered where ``much`` is hidden, and where ``wanted`` nodes are, in so many
+    groups at most."""
     tree = choice.tree
     cut = _cut(choice, visible)
     wanted = wanted & ~visible
@@ -309,7 +326,7 @@ def _gathered(
         way = [node]
         while ends[node] and not shown[new.parent[way[-1]]]:
             way.append(int(new.parent[way[-1]]))
-        most = _WANTED_GROUPS if ends[node] else room
+        most = n_wanted_groups if ends[node] else room
         if n_shown < most and shown[new.parent[way[-1]]] and not (holds[node] and not ends[node]):
             shown[way] = True
             n_shown += len(way)

@@ -52,8 +52,9 @@ class Why(enum.IntEnum):
 class FoldOptions:
     """What to show. None: no such limit.
 
-    With ``max_rows``, the slowest nodes are shown that fit into so many rows. ``limit_asked`` says
-    that the user gave that number. ``min_ns`` or ``min_share`` (0..1, of the root) hides what took
+    With ``max_rows``, the slowest nodes are shown that fit into so many rows; what must show may need more, but where
+    that is all the room there is (``no_more``), what does not fit of it is counted. ``limit_asked`` says that the user
+    gave that number. ``min_ns`` or ``min_share`` (0..1, of the root) hides what took
     less; ``depth`` counts from the root (0). The globs are names of functions: ``expand`` shows all
     children of those, ``collapse`` none, ``calls_to`` only what leads to one; ``errors`` only what leads to
     a call that failed. ``open_roots`` "one" opens one root alone, see :func:`open_root`.
@@ -61,6 +62,7 @@ class FoldOptions:
 
     max_rows: int | None = ROWS
     limit_asked: bool = False
+    no_more: bool = False
     max_roots: int | None = MAX_ROOTS
     min_ns: int | None = None
     min_share: float | None = None
@@ -130,7 +132,7 @@ class Asked(NamedTuple):
     chain: Bool
     origins: Int64
 
-    def complete(self, tree: TreeTable, why: npt.NDArray[np.uint8], visible: Bool) -> bool:
+    def complete(self, tree: TreeTable, why: npt.NDArray[np.uint8], visible: Bool, most: int = READABLE) -> bool:
         """Force one origin below each row of a chain of which none shows; whether there was any."""
         hidden = self.origins[~visible[self.origins]]
         if not len(hidden):
@@ -147,7 +149,7 @@ class Asked(NamedTuple):
         shown[self.origins[visible[self.origins]]] = True
         n_shown = np.append(0, np.cumsum(shown))
         last = last[n_shown[tree.end[above[last]]] == n_shown[above[last]]]
-        ways, _ = within(tree, hidden[last].astype(np.int64), self.forced, READABLE)
+        ways, _ = within(tree, hidden[last].astype(np.int64), self.forced, most)
         self.forced[ways] = True
         why[ways] = Why.SHOWN
         return len(ways) > 0
@@ -166,7 +168,8 @@ def asked_for(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8],
         ways = _above(tree, child | opened) & (why != Why.OFF_PATH)
         why[ways] = Why.SHOWN
         forced |= ways
-    limit = max((options.max_rows or ROWS) // 2, _LEAST_ROOM) if options.repeats else None
+    least_room = 0 if options.no_more else _LEAST_ROOM
+    limit = max((options.max_rows or ROWS) // 2, least_room) if options.repeats else None
     is_firm = np.zeros(len(Why), np.bool_)
     is_firm[list(_FIRM)] = True
     reached = open_ways(tree, ~is_firm[why])

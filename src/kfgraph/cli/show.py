@@ -34,6 +34,7 @@ def run(
     nth: own.Nth = None,
     slowest: own.Slowest = None,
     merge: own.Merge = False,
+    calls: own.Calls = False,
     callers: own.Callers = None,
     all_: own.All = False,
     depth: own.Depth = None,
@@ -52,6 +53,7 @@ def run(
 ) -> int:
     """Show the call tree below a function, or of every task, with the time of each call."""
     idle = without_effect(run, locals())
+    overview = own.is_overview(locals())
     if interactive:
         from kfgraph.cli.explore import explore
 
@@ -70,10 +72,12 @@ def run(
 
         # Single calls, and what they lead to, are not in such a tree.
         merge, nth, slowest, calls_to, errors, event, start, beside = True, None, None, None, False, None, False, ()
+    merge = merge or overview
     several = bool(filters.get("root")) and nth is None and slowest is None and not merge
     screen = open_screen()
     folding = own.fold_options(
         several=several,
+        overview=overview,
         screen_rows=screen.rows,
         all_=all_,
         depth=depth,
@@ -94,7 +98,10 @@ def run(
 
         (write_nodes if merge else write_calls)(tree, sys.stdout)
     else:
-        screen.show(tree_view(tree, folding, events=event or (), width=screen.width, start=start, beside=beside))
+        view = tree_view(
+            tree, folding, events=event or (), width=screen.width, start=start, beside=beside, overview=overview
+        )
+        screen.show(view)
     notes.tell([*idle, *tree.selection.notices], () if reading.strict else problems_in(tree.selection, tree.shown_rows))
     if reading.strict:
         notes.refuse_problems(loaded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from kfgraph.cli.declared import Option
@@ -21,6 +21,10 @@ Slowest = Annotated[int | None, Option(("--slowest",), "The N slowest matches.",
 Merge = Annotated[
     bool,
     Option(("--merge",), "Combine all matches into one tree: calls, total, self, average per path.", _MATCHES),
+]
+Calls = Annotated[
+    bool,
+    Option(("--calls",), "Without --root: single calls in the order of time, not one row for each path.", _MATCHES),
 ]
 Callers = Annotated[
     list[str] | None,
@@ -75,17 +79,22 @@ Interactive = Annotated[
 ]
 Start = Annotated[bool, Option(("--start",), "Show start times, in seconds from the start of the trace.")]
 
+OVERVIEW_ROWS = 50
+"""The overview of a trace has no more rows, whatever the trace."""
+_OF_CALLS = ("root", "failing", "returning", "arg")
+_OF_SINGLE_CALLS = ("calls", "all_", "calls_to", "errors", "event", "start", "with_", "json_")
+
 IDLE = (
     Idle(
         "callers",
-        ("nth", "slowest", "merge", "hide", "event", "start", "with_", "calls_to", "errors"),
+        ("nth", "slowest", "merge", "calls", "hide", "event", "start", "with_", "calls_to", "errors"),
     ),
     # The explorer has keys for what these ask for.
     Idle(
         "interactive",
         (
-            "nth", "slowest", "merge", "all_", "depth", "min_", "max_rows", "expand", "collapse", "hide", "calls_to",
-            "errors", "event", "start", "with_", "json_", "strict",
+            "nth", "slowest", "merge", "calls", "all_", "depth", "min_", "max_rows", "expand", "collapse", "hide",
+            "calls_to", "errors", "event", "start", "with_", "json_", "strict",
         ),
     ),
     Idle(
@@ -95,14 +104,32 @@ IDLE = (
             "with_",
         ),
     ),
+    # These ask for single calls themselves.
+    *(Idle(one, ("calls",)) for one in (*_OF_CALLS, *_OF_SINGLE_CALLS[1:])),
     # Nothing is folded then; but below a depth or a least time there is something to expand.
     Idle("all_", ("expand",), unless=("depth", "min_")),
 )
 
 
+def is_overview(given: Mapping[str, Any]) -> bool:
+    """Whether ``show`` gives the overview of each task, in which calls of one path are one row: no function was named,
+    and nothing was asked for that only single calls have. ``given`` are its parameters.
+
+    Raises:
+        UsageError: both ways were asked for.
+    """
+    if given["merge"] and given["calls"]:
+        raise UsageError("--merge and --calls contradict each other", "give one of them")
+    filters = given["filters"]
+    if given["merge"] or given["callers"] or any(filters.get(name) for name in _OF_CALLS):
+        return False
+    return not any(given[name] for name in _OF_SINGLE_CALLS) and given["nth"] is None and given["slowest"] is None
+
+
 def fold_options(
     *,
     several: bool,
+    overview: bool = False,
     screen_rows: int | None,
     all_: bool,
     depth: int | None,
@@ -118,9 +145,12 @@ def fold_options(
 
     limited = not (all_ or depth is not None or least is not None)
     default = (max(2 * screen_rows - 10, 20) if screen_rows else ROWS) if limited else None
+    if overview and default:
+        default = min(default, OVERVIEW_ROWS)
     return FoldOptions(
         max_rows=default if max_rows is None else max_rows or None,
         limit_asked=bool(max_rows),
+        no_more=overview and limited and max_rows is None and not expand,
         max_roots=None if all_ or max_rows == 0 else min(MAX_ROOTS, max((max_rows or MAX_ROOTS * 2) // 2, 1)),
         min_ns=least.ns if least else None,
         min_share=least.share if least else None,

@@ -87,7 +87,8 @@ class Line(NamedTuple):
 class RowModel:
     """The rows of ``folded``. ``start_ns`` (one per node of its tree, from the start of the trace) is
     needed for the column ``start`` only; ``before`` and ``after`` put words around the names of nodes;
-    ``options`` says what brings hidden rows back, where that is not OPTION's word; ``roots`` what the
+    ``options`` says what brings hidden rows back, where that is not OPTION's word, ``opens`` what shows the hidden
+    callees of a node, where that is known; ``roots`` what the
     roots are; ``arch`` whose error numbers they are; ``values`` what was asked for beside the names; ``waiting`` of
     which functions, by label, the own time is no work."""
 
@@ -97,6 +98,7 @@ class RowModel:
     before: Mapping[int, str] = field(default_factory=dict)
     after: Mapping[int, str] = field(default_factory=dict)
     options: Mapping[Why, str] = field(default_factory=dict)
+    opens: Mapping[int, str] = field(default_factory=dict)
     root_noun: str = "match"
     arch: str = ""
     values: RowValues | None = None
@@ -211,7 +213,11 @@ class RowModel:
             time = f", {format_ns(int(folded.hidden_ns[row]))}"
             n_roots = int((folded.tree.parent < 0).sum()) - int((folded.level[folded.kind == Kind.CALL] == 0).sum())
             more = f"{plural(n_roots, f'more {self.root_noun}')}, " if node < 0 else ""
-            return self._cut(level, False, f"… {more}{self._hidden(row)}", time + option, option, whole=True)
+            tails = [time + option, option]
+            if node in self.opens:
+                opens = f" ({self.opens[node]})"
+                tails = [time + opens, time + option, opens, option]
+            return self._cut(level, False, f"… {more}{self._hidden(row)}", *tails, whole=True)
         name, rest = detail_text(folded.details[folded.detail[row]])
         tails = [rest]
         if kind is Kind.EVENT and self.layout.room is not None:

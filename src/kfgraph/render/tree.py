@@ -16,10 +16,10 @@ from rich.style import Style
 
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.cost_rows import UnseenCost, with_own_cost
-from kfgraph.analyze.event_rows import EVENT_ROWS, event_nodes, with_events, with_losses
+from kfgraph.analyze.event_rows import EVENT_ROWS, event_nodes, n_without_place, with_events, with_losses
 from kfgraph.analyze.fold import Folded, Kind, fold
 from kfgraph.analyze.tree_errors import failed, seems_failed
-from kfgraph.analyze.visibility import READABLE, ROWS, FoldOptions, Why, open_root
+from kfgraph.analyze.visibility import FoldOptions, Why, open_root
 from kfgraph.analyze.work import waiting_functions
 from kfgraph.errors import UsageError
 from kfgraph.model.arrays import distinct
@@ -32,6 +32,7 @@ from kfgraph.render.details import unseen_cost_text
 from kfgraph.render.pager import write
 from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, NAME_WANTED, Layout, Line, RowModel
 from kfgraph.render.rowvalues import RowValues
+from kfgraph.render.waysback import opening, ways_back
 from kfgraph.render.wrapping import with_command, wrapped
 
 _CHUNK = 32_768
@@ -42,6 +43,8 @@ _NAME_ROOM = 24
 """Guides leave a name this much, or half of what there is where that is little."""
 _NAME_ENOUGH = 16
 """So much of the name of a function that failed, where NAME_WANTED is not to be had."""
+_AVERAGE_ROOM = 56
+"""With less room for the tree, an overview has no averages."""
 _LESS_THAN_A_NAME = ("calls", "share")
 _LEAST_GUIDES = 6
 """Beside an error, guides have at least this much."""
@@ -79,7 +82,8 @@ class TreeView:
     A rich renderable (then the console's width counts); ``plain`` gives the same text without styles,
     fast. ``start`` adds the column of start times. ``events`` were asked for, ``n_events_hidden`` others
     are not shown; ``options`` are what the rows were folded by; ``unseen_cost`` is kfgraph's own that has no row.
-    ``beside`` are what stands beside the names (``rowvalues.WORDS``).
+    ``beside`` are what stands beside the names (``rowvalues.WORDS``). ``overview``: it is merged unasked;
+    ``n_losses_beside`` places where records were lost have none in it.
     """
 
     call_tree: CallTree
@@ -91,6 +95,8 @@ class TreeView:
     options: FoldOptions = field(default_factory=FoldOptions)
     unseen_cost: UnseenCost | None = None
     beside: tuple[str, ...] = ()
+    overview: bool = False
+    n_losses_beside: int = 0
 
     def __len__(self) -> int:
         return len(self.folded)
@@ -109,8 +115,8 @@ class TreeView:
         options = {why: option for why, (option, _) in self._ways_back.items()}
         root_noun = "task" if self.call_tree.by_task else "match"
         return RowModel(
-            folded, self._layout(start_ns), start_ns, before, after, options, root_noun, trace.meta.arch, self._values,
-            waiting_functions(trace),
+            folded, self._layout(start_ns), start_ns, before, after, options, opening(self.call_tree, folded),
+            root_noun, trace.meta.arch, self._values, waiting_functions(trace),
         )  # fmt: skip
 
     @cached_property
@@ -156,15 +162,18 @@ class TreeView:
         if room(names, time_width) < _TREE_ROOM:
             digits, time_width = 1, blocks.time_width(longest, 1)
         spare = [("share", 32), ("self", 20)] if self.call_tree.merged else [("calls", 32), ("self", 24)]
+        less_than_a_name: tuple[str, ...] = _LESS_THAN_A_NAME
+        if self.overview:
+            spare, less_than_a_name = [("avg", _AVERAGE_ROOM), ("calls", 32), ("self", 24)], ("avg", *_LESS_THAN_A_NAME)
         for name, least in spare:
             if name in names and room(names, time_width) < least:
                 names.remove(name)
         # Where that helps, columns of numbers go and guides get narrow for whole names of what failed.
-        most = room([name for name in names if name not in _LESS_THAN_A_NAME], time_width)
+        most = room([name for name in names if name not in less_than_a_name], time_width)
         loose = self._room_of_errors(2, NAME_WANTED)
         tries = (loose, self._room_of_errors(1, NAME_WANTED), self._room_of_errors(1, _NAME_ENOUGH))
         wanted = next((columns for columns in tries if columns <= most), 0)
-        for name in _LESS_THAN_A_NAME:
+        for name in less_than_a_name:
             if name in names and room(names, time_width) < wanted:
                 names.remove(name)
         # An error stays where the name is cut, and then where columns of numbers are left out.
@@ -289,6 +298,8 @@ class TreeView:
             said.append(f"{what} not shown: {', '.join(words)}")
         if n_losses := int(folded.hidden_losses.sum()):
             said.append(f"records were lost at {plural(n_losses, 'place')} inside calls that are not shown")
+        if self.n_losses_beside:
+            said.append(f"records were lost at {plural(self.n_losses_beside, 'place')}: --calls shows where")
         if self.call_tree.n_hidden:
             said.append(f"{plural(self.call_tree.n_hidden, 'call')} taken out by --hide, their time is their callers'")
         if self.unseen_cost:
@@ -302,6 +313,8 @@ class TreeView:
             after.append(f"no {' or '.join(self.events)} event happened in these calls")
         if self._values is not None and self._values.missing:
             after.append(f"nothing of {', '.join(self._values.missing)} was recorded in this trace")
+        if self.overview:
+            after.append("calls of one path are one row: --calls shows single calls, in the order of time")
         if self.n_events_hidden:
             after.append(f"{plural(self.n_events_hidden, 'other event')} not shown: -e '*' shows them")
         width = self.width or _ANY_WIDTH
@@ -322,32 +335,8 @@ class TreeView:
 
     @cached_property
     def _ways_back(self) -> dict[Why, tuple[str, str]]:
-        """For each reason the option that brings rows back, in a readable amount, and what it does."""
-        folded, tree = self.folded, self.folded.tree
-        few = not folded.readable_ns
-        may_merge = not (self.call_tree.merged or self.events or self.start)
-        more = f"--min {ns_option(folded.readable_ns)}"
-        sums = ("--merge", "sums them up") if may_merge else (more, "shows more")
-        everything = ("--min 0", "shows them") if few else sums
-        further = "--expand FUNC opens one function"
-        if not self.call_tree.of_callers:
-            further += ", --root FUNC goes there"
-        rows = (self.options.max_rows or ROWS) * 2
-        deeper = (self.options.depth or 0) + 1
-        shallow = int((tree.level <= deeper).sum()) <= READABLE or not may_merge
-        n_roots = len(tree.roots)
-        all_roots = ("--max-rows 0", "lists all") if few else (f"--max-rows {2 * n_roots}", "lists all")
-        one_root = ("--task COMM", "shows one") if self.call_tree.by_task else ("--nth N", "shows one")
-        return {
-            Why.TIME: (everything[0], f"{everything[1]}, {further}"),
-            Why.MIN: everything,
-            Why.ROWS: ("--max-rows 0", "shows them") if few else (f"--max-rows {rows}", "shows more"),
-            Why.DEPTH: (f"--depth {deeper}" if shallow else f"--merge --depth {deeper}", "goes deeper"),
-            Why.COLLAPSED: ("--collapse", "closed them"),
-            Why.OTHER_MATCH: ("--nth N", "opens another match"),
-            Why.MORE_ROOTS: all_roots if n_roots <= READABLE else sums if may_merge else one_root,
-            Why.OFF_PATH: ("--errors" if self.options.errors else "--calls-to", "left them out"),
-        }
+        single = bool(self.events or self.start)
+        return ways_back(self.call_tree, self.folded, self.options, single=single)
 
     def row(self, index: int, numbers: str) -> Pieces:
         """One line: ``numbers`` and the tree, in styles."""
@@ -451,8 +440,11 @@ def tree_view(
     width: int | None = None,
     start: bool = False,
     beside: Sequence[str] = (),
+    overview: bool = False,
 ) -> TreeView:
     """``call_tree`` folded as asked, with the losses and the ``events`` (globs) in their places.
+
+    ``overview``: it is merged unasked, and says what single calls would show.
 
     Raises:
         NoMatchError: a glob of ``options`` or ``events`` names nothing.
@@ -466,18 +458,13 @@ def tree_view(
     limit = EVENT_ROWS if options.repeats else None
     folded, n_events_hidden = with_events(folded, call_tree, events, limit=limit)
     folded, unseen = with_own_cost(folded, options, call_tree.selection.own_cost.label)
-    return TreeView(call_tree, folded, width, start, tuple(events), n_events_hidden, options, unseen, tuple(beside))
-
-
-def ns_option(ns: int) -> str:
-    """A time as ``--min`` takes it, two digits, rounded up: 43210 -> ``44us``."""
-    unit, name = next(((size, name) for size, name in _UNITS if ns >= size), _UNITS[-1])
-    step = max(10 ** (len(str(ns // unit)) - 2), 1) * unit if ns >= 10 * unit else max(unit // 10, 1)
-    tenths = -(-ns // step) * step * 10 // unit
-    return f"{tenths // 10}{f'.{tenths % 10}' if tenths % 10 else ''}{name}"
-
-
-_UNITS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns"))
+    n_losses = 0
+    if overview:
+        n_losses, n_events_hidden = n_without_place(call_tree)
+    return TreeView(
+        call_tree, folded, width, start, tuple(events), n_events_hidden, options, unseen, tuple(beside), overview,
+        n_losses,
+    )  # fmt: skip
 
 
 def _filled(words: list[str], width: int | None) -> list[str]:
