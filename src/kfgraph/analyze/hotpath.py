@@ -11,6 +11,7 @@ from kfgraph.analyze import paths
 from kfgraph.analyze.forest import covered
 from kfgraph.analyze.paths import parts
 from kfgraph.analyze.select import Selection
+from kfgraph.model.sparse import Sparse
 
 _LEAST_BITS, _MOST_BITS = 16, 22
 """The logarithm of how many buckets there are."""
@@ -26,10 +27,15 @@ class HotPath:
 
 
 def hot_paths(
-    selection: Selection, key: npt.NDArray[np.int32], *, apart: npt.NDArray[np.bool_], limit: int = 5
-) -> tuple[list[HotPath], list[HotPath]]:
-    """The ``limit`` chains with the most self time, the heaviest first, equal ones in table order; and those that end
-    with a key which is ``apart`` (few calls), as many of them.
+    selection: Selection,
+    key: npt.NDArray[np.int32],
+    *,
+    apart: npt.NDArray[np.bool_],
+    beside: Sparse | None = None,
+    limit: int = 5,
+) -> tuple[list[HotPath], list[HotPath], list[HotPath]]:
+    """The ``limit`` chains with the most self time, the heaviest first, equal ones in table order; as many of those
+    that end with a key which is ``apart`` (few calls); and of those with the most of ``beside``, not of self time.
 
     ``key`` gives each row of the CallTable its function, a number from 0. Calls with the same chain of
     keys from the selection's root down are one path. A path without known self time is none.
@@ -37,7 +43,7 @@ def hot_paths(
     rows = _rows(selection)
     n = len(key) if rows is None else len(rows)
     if not n or limit < 1:
-        return [], []
+        return [], [], []
     path = path_hashes(selection, key)
     self_ns = selection.self_ns if rows is None else selection.self_ns[rows]
     some_apart = bool(apart.any())
@@ -67,7 +73,12 @@ def hot_paths(
         np.add.at(bucket_ns, bucket(part), own_ns)
     others = np.concatenate(set_apart)
     of_others = _take_apart(others, path[others], np.maximum(self_ns[others], 0))
-    beside = made([one for one in of_others[:limit] if one[1] > 0])
+    ends_apart = made([one for one in of_others[:limit] if one[1] > 0])
+    by_others: list[HotPath] = []
+    if beside is not None:
+        had = beside.where(selection.keep)
+        at = had.rows.astype(np.intp) if rows is None else np.searchsorted(rows, had.rows)
+        by_others = made(_take_apart(at, path[at], had.values)[:limit])
     heaviest = np.flatnonzero(bucket_ns)
     heaviest = heaviest[np.argsort(-bucket_ns[heaviest], kind="stable")]
     n_taken = 4 * limit
@@ -81,7 +92,7 @@ def hot_paths(
         best = [one for one in found[:limit] if one[1] > 0]
         all_taken = n_taken >= len(heaviest)
         if all_taken or (len(best) == limit and best[-1][1] > bucket_ns[heaviest[n_taken]]):
-            return made(best), beside
+            return made(best), ends_apart, by_others
         n_taken *= 4
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from kfgraph.analyze.filters import Filters, completed
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, nearest_kept, outermost
 from kfgraph.analyze.owncost import OwnCost, own_cost
+from kfgraph.analyze.parts import Part, parts_of
 from kfgraph.errors import NoMatchError, Notice, UsageError, notice
 from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.kernel.syscall_handlers import system_call_of
@@ -38,7 +39,8 @@ class Selection:
     taken out below it: interrupts, the launcher's calls, and kfgraph's own cost. ``self_ns`` is each row's
     self time less kfgraph's own cost. ``own_cost`` is that of the calls in it, see
     :mod:`kfgraph.analyze.owncost`; where it is unknown, so are the totals that hold it.
-    ``notices`` say what was left out without being asked for.
+    ``parts`` are what is in these totals and no work, see :mod:`kfgraph.analyze.parts`; empty where the trace does not
+    tell. ``notices`` say what was left out without being asked for.
     """
 
     trace: Trace
@@ -48,6 +50,7 @@ class Selection:
     total_ns: Int64
     self_ns: Int64
     own_cost: OwnCost
+    parts: Mapping[str, Part]
     named: bool
     notices: tuple[Notice, ...]
 
@@ -113,8 +116,13 @@ def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
         dropped |= interrupts
     cost = own_cost(trace)
     cost = cost.only(~dropped) if len(cost) else cost
-    if len(cost) or dropped.any():
+    less = len(cost) > 0 or bool(dropped.any())
+    if less:
         total_ns = _less(calls, dropped, cost)
+    left_out = dropped.copy() if less else None
+    if left_out is not None:
+        left_out[cost.rows] = True
+    parts = parts_of(calls, left_out)
     if len(cost):
         self_ns = cost.without(self_ns)
     if n and not keep.any():
@@ -139,7 +147,7 @@ def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
         roots = np.flatnonzero(keep & (parent < 0)).astype(np.int32)
     roots = roots[np.argsort(calls.start_ns[roots], kind="stable")]
     cost = cost.only(keep) if len(cost) else cost
-    return Selection(trace, keep, parent, roots, total_ns, self_ns, cost, bool(root), tuple(notices))
+    return Selection(trace, keep, parent, roots, total_ns, self_ns, cost, parts, bool(root), tuple(notices))
 
 
 def less_own_cost(trace: Trace) -> tuple[Int64, Int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.aggregate import Aggregate, aggregate, of_one_key
+from kfgraph.analyze.aggregate import UNKNOWN as NOT_KNOWN
+from kfgraph.analyze.aggregate import Aggregate, aggregate, aggregated_parts, of_one_key
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.hotpath import HotPath, hot_paths
 from kfgraph.analyze.owncost import OwnCost
 from kfgraph.analyze.select import Selection, select
 from kfgraph.analyze.work import waiting_functions
+from kfgraph.errors import UsageError
 from kfgraph.model.symbols import UNKNOWN, SymbolTable
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_ns, format_share, plural
@@ -24,18 +26,19 @@ if TYPE_CHECKING:
     import pandas as pd
     from typing_extensions import Unpack
 
-By = Literal["self", "total", "calls", "errors", "avg", "max"]
+By = Literal["self", "total", "calls", "errors", "avg", "max", "oncpu", "asleep", "preempted"]
 Group = Literal["function", "module"]
 BY: tuple[By, ...] = get_args(By)
 GROUPS: tuple[Group, ...] = get_args(Group)
 COLUMNS = {
-    "self": "self_ns", "total": "total_ns", "calls": "n_calls", "errors": "n_errors", "avg": "avg_ns", "max": "max_ns"
+    "self": "self_ns", "total": "total_ns", "calls": "n_calls", "errors": "n_errors", "avg": "avg_ns", "max": "max_ns",
+    "oncpu": "oncpu_ns", "asleep": "total_asleep_ns", "preempted": "total_preempted_ns",
 }  # fmt: skip
 """What ``by`` sorts by."""
 NUMBERS = (
     "n_calls", "n_unfinished", "self_ns", "total_ns", "avg_ns", "p50_ns", "p95_ns", "p99_ns", "max_ns", "n_errors"
 )  # fmt: skip
-"""The columns of a row, in the order of every machine-readable output."""
+"""The columns of a row, in the order of every machine-readable output. Behind them are ``Top.parts``."""
 CORE_KERNEL = "[kernel]"
 UNKNOWN_MODULE = "[unknown]"
 WAITING_ROW = "[waiting]"
@@ -49,7 +52,7 @@ class Path:
     """A hot path: the labels from a root to the function whose own time it is.
 
     ``self_ns`` sums the known self times of its ``n_calls`` calls, ``self_share`` is that part of the
-    selection's.
+    selection's. Where paths are those to sleep, it is the time asleep, and its share.
     """
 
     path: tuple[str, ...]
@@ -72,6 +75,11 @@ class Top:
     the selection but for waiting, which shares are shares of; ``n_calls`` counts its calls, ``n_self_unknown`` those
     without a known self time. ``n_rows`` is the number of rows of work before ``limit`` cut them.
     kfgraph's own cost is in no row, share or sum, but in the last row where it was asked for.
+
+    Where the trace has sched_switch, ``parts`` are more columns: ``asleep_ns`` and ``preempted_ns``, how long the
+    calls of a row were off the CPU themselves, ``total_asleep_ns`` and ``total_preempted_ns``, how much of ``total_ns``
+    that is, and ``oncpu_ns``, the rest of it. ``off_ns`` are the sums of the first two, and ``asleep_paths`` the chains
+    whose last functions slept most. None of it is in self times. Else all three are empty.
     """
 
     by: By
@@ -81,13 +89,16 @@ class Top:
     modules: tuple[str | None, ...]
     kinds: tuple[Kind, ...]
     numbers: Aggregate
+    parts: Mapping[str, npt.NDArray[np.int64]]
     hot_paths: tuple[Path, ...]
     waiting_paths: tuple[Path, ...]
+    asleep_paths: tuple[Path, ...]
     n_calls: int
     n_unfinished: int
     n_self_unknown: int
     self_ns: int
     waiting_ns: int
+    off_ns: Mapping[str, int]
     n_rows: int
     selection: Selection = field(repr=False, compare=False)
 
@@ -119,11 +130,15 @@ class Top:
     @property
     def columns(self) -> tuple[str, ...]:
         """The keys of each of ``records``, in order."""
-        return (*(("function",) if self.group == "function" else ()), "module", "kind", *NUMBERS)
+        return (*(("function",) if self.group == "function" else ()), "module", "kind", *self.values())
+
+    def values(self) -> dict[str, npt.NDArray[np.int64]]:
+        """The columns of numbers: times in ns, -1 where unknown."""
+        return {**{name: getattr(self.numbers, name) for name in NUMBERS}, **self.parts}
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as dictionaries of plain values; None where unknown."""
-        columns = {name: getattr(self.numbers, name).tolist() for name in NUMBERS}
+        columns = {name: column.tolist() for name, column in self.values().items()}
         rows = []
         for i in range(len(self)):
             names = {"module": self.modules[i]}
@@ -135,12 +150,14 @@ class Top:
 
     def to_dict(self) -> dict[str, Any]:
         """What ``kfgraph top --json`` writes: ``functions`` (or ``modules``) and ``hot_paths``."""
+        asleep = [{"path": list(p.path), "n_calls": p.n_calls, "asleep_ns": p.self_ns} for p in self.asleep_paths]
         return {
             "n_calls": self.n_calls,
             "n_unfinished": self.n_unfinished,
             "n_self_unknown": self.n_self_unknown,
             "self_ns": self.self_ns,
             "waiting_ns": self.waiting_ns,
+            **self.off_ns,
             "own_cost": {
                 "n_calls": len(self.own_cost),
                 "n_unknown": self.own_cost.n_unknown,
@@ -154,6 +171,7 @@ class Top:
             "waiting_paths": [
                 {"path": list(p.path), "n_calls": p.n_calls, "self_ns": p.self_ns} for p in self.waiting_paths
             ],
+            **({"asleep_paths": asleep} if self.off_ns else {}),
         }
 
     def to_pandas(self) -> pd.DataFrame:
@@ -168,8 +186,7 @@ class Top:
             columns["function"] = pd.array([name or None for name in self.functions], dtype="string")
         columns["module"] = pd.array(list(self.modules), dtype="string")
         columns["kind"] = pd.array(list(self.kinds), dtype="string")
-        for name in NUMBERS:
-            column = getattr(self.numbers, name)
+        for name, column in self.values().items():
             columns[name] = pd.Series(column, dtype="Int64").mask(column < 0)
         columns["self_share"] = pd.Series(self.self_share, dtype="Float64").mask(self.self_share < 0)
         return pd.DataFrame(columns)
@@ -225,6 +242,9 @@ def top(
     if by not in BY or group not in GROUPS:
         raise ValueError(f"by is one of {', '.join(BY)}; group is one of {', '.join(GROUPS)}")
     selection = select(trace, **filters)
+    by_part = COLUMNS[by] not in NUMBERS
+    if by_part and not selection.parts:
+        raise UsageError(f"--by {by}: this trace has no sched_switch events", "record it with kfgraph trace --sched")
     symbols = trace.symbols
     waits = waiting_functions(trace)
     by_function, functions = _keys(selection, symbols.label)
@@ -235,8 +255,10 @@ def top(
         key, codes = _keys(selection, label_of)
     labels = [label_of(code) for code in codes]
     sums = aggregate(selection, key, len(codes))
+    parts = aggregated_parts(selection, key, len(codes), sums.total_ns)
     is_apart = waits[codes]
-    order = np.lexsort((np.array(labels, str), -sums.n_calls, -sums.self_ns, -getattr(sums, COLUMNS[by])))
+    ranked = parts[COLUMNS[by]] if by_part else getattr(sums, COLUMNS[by])
+    order = np.lexsort((np.array(labels, str), -sums.n_calls, -sums.self_ns, -ranked))
     order = order[sums.n_calls[order] > 0]
     work, apart = order[~is_apart[order]], order[is_apart[order]]
     kept = np.append(work[:limit], apart)
@@ -250,6 +272,8 @@ def top(
     modules = [_module(symbols, codes[i]) if is_function or not is_apart[i] else WAITING_ROW for i in kept]
     kinds: list[Kind] = ["waiting" if is_apart[i] else "work" for i in kept]
     numbers = {name: column[kept] for name, column in vars(sums).items()}
+    off_ns = {name: int(parts[name].sum()) for name in selection.parts}
+    parts = {name: column[kept] for name, column in parts.items()}
     if own_cost and len(selection.own_cost):
         label = selection.own_cost.label
         names.append(label)
@@ -258,6 +282,7 @@ def top(
         kinds.append("kfgraph")
         row = vars(of_one_key(selection.own_cost.ns))
         numbers = {name: np.append(column, row[name]) for name, column in numbers.items()}
+        parts = {name: np.append(column, NOT_KNOWN) for name, column in parts.items()}
 
     def paths(found: list[HotPath], of_ns: int) -> tuple[Path, ...]:
         return tuple(
@@ -265,7 +290,10 @@ def top(
             for one in found
         )
 
-    at_work, waited = hot_paths(selection, by_function, apart=waits[functions], limit=n_paths)
+    slept = selection.parts["asleep_ns"].own if selection.parts else None
+    at_work, waited, asleep = hot_paths(
+        selection, by_function, apart=waits[functions], beside=slept, limit=n_paths
+    )
     return Top(
         by=by,
         group=group,
@@ -274,13 +302,16 @@ def top(
         modules=tuple(modules),
         kinds=tuple(kinds),
         numbers=Aggregate(**numbers),
+        parts=parts,
         hot_paths=paths(at_work, self_ns),
         waiting_paths=paths(waited, waiting_ns),
+        asleep_paths=paths(asleep, off_ns.get("asleep_ns", 0)),
         n_calls=n_calls,
         n_unfinished=int(sums.n_unfinished.sum()),
         n_self_unknown=n_self_unknown,
         self_ns=self_ns,
         waiting_ns=waiting_ns,
+        off_ns=off_ns,
         n_rows=len(work),
         selection=selection,
     )

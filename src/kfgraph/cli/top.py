@@ -30,7 +30,8 @@ def run(
     filters: options.AnyCalls,
     trace: options.TraceArgument = options.DEFAULT_TRACE,
     by: Annotated[
-        Literal["self", "total", "calls", "errors", "avg", "max"], Option(("--by",), "The column to sort by.")
+        Literal["self", "total", "calls", "errors", "avg", "max", "oncpu", "asleep", "preempted"],
+        Option(("--by",), "The column to sort by; the last three need sched_switch events."),
     ] = "self",
     group: Annotated[
         Literal["function", "module"], Option(("--group",), "One row per function, or per module.")

@@ -205,7 +205,7 @@ def _open_at(calls: CallTable, last: Int64, behind: Int64, time_ns: Int64) -> tu
     while len(todo):
         at = row[todo]
         finished = calls.duration_ns[at] >= 0
-        over = calls.start_ns[at] + calls.duration_ns[at] <= time_ns[todo]
+        over = calls.start_ns[at] + calls.duration_ns[at] < time_ns[todo]
         # One whose end was not recorded is over where the next call is not inside it.
         todo = todo[np.where(finished, over, has_next[todo])]
         row[todo] = calls.parent[row[todo]]

@@ -11,10 +11,10 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from kfgraph.analyze.top import Path, Top
+from kfgraph.analyze.top import COLUMNS, Path, Top
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, format_share, plural
-from kfgraph.render.blocks import count_block, count_width, joined, share_block, time_block, time_width
+from kfgraph.render.blocks import BLANK, count_block, count_width, joined, share_block, time_block, time_width
 from kfgraph.render.cells import bar, cut_middle
 from kfgraph.render.table import Column, Table
 
@@ -23,6 +23,8 @@ _ARROW = " → "
 _BAR_WIDTH = 8
 _PATH_LINES = 3
 _WAITING_PATHS = 3
+_PARTS = {"oncpu_ns": ("on CPU", 0), "total_preempted_ns": ("preempted", 13), "total_asleep_ns": ("asleep", 12)}
+"""Their titles, from the right to the left, and when they go where it is narrow; 0: shown where sorted by."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,10 @@ class TopView:
     def lines(self, width: int) -> Iterator[Text]:
         """Every line; those of the table and the paths fit ``width``."""
         result = self.result
-        self_time = f"{format_ns(result.self_ns)} of self time, by {result.by}"
+        on_cpu = " on the CPU" if result.off_ns else ""
+        self_time = f"{format_ns(result.self_ns)} of self time{on_cpu}, by {result.by}"
+        off = [f"{format_ns(ns)} {name.removesuffix('_ns')}" for name, ns in result.off_ns.items() if ns]
+        self_time += f"; {', '.join(off)}" if off else ""
         if result.waiting_ns:
             self_time += f"; {format_ns(result.waiting_ns)} waiting"
         if result.n_calls and result.n_self_unknown == result.n_calls:
@@ -52,6 +57,10 @@ class TopView:
             yield Text()
             yield Text("Hot paths, by the self time of their last function", style="bold")
             yield from _path_lines(result.hot_paths, width)
+        if result.asleep_paths:
+            yield Text()
+            yield Text("Where it slept, by the time asleep of the last function", style="bold")
+            yield from _path_lines(result.asleep_paths[:_WAITING_PATHS], width)
         if result.waiting_paths:
             yield Text()
             yield Text("Where it waited, by the self time of the last function", style="bold")
@@ -81,6 +90,11 @@ class TopView:
             Column("p99", times(numbers.p99_ns), 10),
             Column("max", times(numbers.max_ns), ranks["max"]),
         ]
+        for name, (title, rank) in _PARTS.items():
+            asked = COLUMNS[result.by] == name
+            if name in result.parts and (asked or (rank and result.parts[name].any())):
+                part = np.where(result.parts[name] == 0, BLANK, result.parts[name])
+                columns.insert(5, Column(title, times(part, "?"), 0 if asked else rank))
         if numbers.n_unfinished.any():
             # Which of them ended is not known of each where the text prints no durations.
             name = "no duration" if result.selection.trace.n_unprinted else "unfinished"

@@ -1,0 +1,51 @@
+"""The parts of a duration that are no work of the call: see ``PARTS`` of :mod:`kfgraph.model.calls`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from kfgraph.analyze.forest import Bool, Int32, Int64
+from kfgraph.model.calls import PARTS, CallTable, Flag
+from kfgraph.model.sparse import Sparse
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Part:
+    """``own`` is the part of each call itself, ``total`` that in all of its duration."""
+
+    own: Sparse
+    total: Sparse
+
+
+def parts_of(calls: CallTable, left_out: Bool | None = None) -> Mapping[str, Part]:
+    """The parts that the trace tells of, by the name of their column; without those of calls that are ``left_out``."""
+    found = {}
+    for name in PARTS:
+        own = getattr(calls, name)
+        if own is not None:
+            own = own if left_out is None else own.where(~left_out)
+            found[name] = Part(own, _of_durations(calls, own))
+    return found
+
+
+def _of_durations(calls: CallTable, own: Sparse) -> Sparse:
+    """What is in the duration of each call: its own, and what its callees hold."""
+    rows, ns = own.rows, own.values
+    parts = []
+    while len(rows):
+        parts.append((rows, ns))
+        goes_up = (calls.parent[rows] >= 0) & ((calls.flags[rows] & np.uint32(Flag.IN_TRACER)) == 0)
+        rows, ns = _summed(calls.parent[rows[goes_up]], ns[goes_up])
+    if not parts:
+        return own
+    return Sparse(*_summed(np.concatenate([rows for rows, _ in parts]), np.concatenate([ns for _, ns in parts])))
+
+
+def _summed(rows: Int32, ns: Int64) -> tuple[Int32, Int64]:
+    distinct, of = np.unique(rows, return_inverse=True)
+    sums = np.zeros(len(distinct), np.int64)
+    np.add.at(sums, of, ns)
+    return distinct, sums
