@@ -20,6 +20,7 @@ from kfgraph.analyze.forest import (
     preorder,
     ranges,
 )  # fmt: skip
+from kfgraph.analyze.parts import part_columns
 from kfgraph.analyze.paths import same_paths
 from kfgraph.analyze.select import Selection, select
 from kfgraph.analyze.tree_errors import error_columns, merged_columns
@@ -71,7 +72,8 @@ class CallTree:
 
         Columns: label (as the tree shows it), function and module (``<NA>`` for a task's node), level,
         parent, n_calls, n_unfinished, total_ns, self_ns, avg_ns, min_ns, max_ns, flags, row (the call's row in
-        ``trace.calls``, ``<NA>`` for a node that stands for several or for none), and where errors
+        ``trace.calls``, ``<NA>`` for a node that stands for several or for none), where the trace has sched_switch
+        asleep_ns, preempted_ns, total_asleep_ns and total_preempted_ns, and where errors
         were recorded error and error_sure, as in :func:`kfgraph.to_pandas`, of a merged tree the most frequent error,
         and n_errors, the calls that returned one. Times are ns, sums over the calls whose value is known; unknown is
         ``<NA>``.
@@ -206,6 +208,7 @@ def _table(
         more["floor_ns"] = floors(parent, level, total_ns, (flags & Flag.IN_TRACER) == 0)
     if len(chosen.own_cost):
         more["own_cost_ns"] = chosen.own_cost.of(rows)
+    more |= part_columns(chosen.parts, rows)
     return TreeTable.of_calls(
         calls,
         taken,
@@ -233,14 +236,17 @@ def _under_tasks(tree: TreeTable, chosen: Selection) -> TreeTable:
     total, unknown = np.zeros(len(first), np.int64), np.zeros(len(first), np.bool_)
     np.add.at(total, above, tree.floor_ns[tops])
     unknown[above[tree.total_ns[tops] < 0]] = True
-    floor_ns = {"floor_ns": total} if unknown.any() or tree.has("floor_ns") else {}
+    sums = {"floor_ns": total} if unknown.any() or tree.has("floor_ns") else {}
+    for name in chosen.parts:
+        sums[f"total_{name}"] = np.zeros(len(first), np.int64)
+        np.add.at(sums[f"total_{name}"], above, tree.at(f"total_{name}", tops))
     return tree.under(
         first,
         tree.labels + tuple(task.label for task in trace.tasks.tasks),
         kind=NodeKind.TASK,
         label=len(tree.labels) + lane[first],
         total_ns=np.where(unknown, -1, total),
-        **floor_ns,
+        **sums,
     )
 
 

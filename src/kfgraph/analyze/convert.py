@@ -10,6 +10,7 @@ import numpy as np
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.errorlist import errors
 from kfgraph.analyze.filters import Filters
+from kfgraph.analyze.parts import part_columns
 from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import select
 from kfgraph.analyze.syscalls import chosen_calls, to_dict
@@ -36,7 +37,9 @@ def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
     the nearest selected caller), context, flags (see :class:`kfgraph.Flag`). Where the trace has return values:
     retval (the value that the function's type makes of the register, an error always negative), retval_raw (the
     register), error (its name, None for no error) and error_sure (False: it looks like one, see docs/show.md),
-    the last two also where only the exit events of system calls tell errors.
+    the last two also where only the exit events of system calls tell errors. Where the trace has sched_switch:
+    asleep_ns and preempted_ns, how long the call itself was off the CPU, total_asleep_ns and total_preempted_ns, how
+    much of total_ns that is.
     Where the selection has any: own_cost_ns, kfgraph's own, at most. Times are ns of the trace clock; unknown is
     ``<NA>``.
 
@@ -97,6 +100,7 @@ def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
         pairs = [divmod(key, 2) for key in keys.tolist()]
         columns["error"] = words(which, [error_name(e, sure=bool(s), arch=trace.meta.arch) or None for e, s in pairs])
         columns["error_sure"] = told["error_sure"]
+    columns |= part_columns(selection.parts, rows.astype(np.int32))
     if len(selection.own_cost):
         cost_ns = selection.own_cost.of(rows.astype(np.int32))
         columns["own_cost_ns"] = numbers(cost_ns, cost_ns < 0)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import Int32, Int64, by_level, nearest_kept, preorder, same_paths
 from kfgraph.analyze.weights import Weighted, weighted
-from kfgraph.analyze.work import waiting_functions
+from kfgraph.analyze.work import functions_off_cpu
 from kfgraph.errors import NoMatchError, Notice
 from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.model.names import split_label
@@ -184,7 +184,7 @@ def _hues(found: Weighted, trace: Trace) -> npt.NDArray[np.uint8]:
     tree = found.tree
     module = np.array([bool(split_label(label)[1]) for label in tree.labels], np.bool_)
     waits = np.zeros(len(tree.labels), np.bool_)
-    waiting = waiting_functions(trace)
+    waiting = functions_off_cpu(trace)
     waits[: len(waiting)] = waiting  # behind the functions are tasks
     hue = np.where(module[tree.label], Hue.MODULE, Hue.KERNEL).astype(np.uint8)
     hue[_interrupts(tree, found)] = Hue.INTERRUPT

@@ -11,6 +11,9 @@ from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.model.calls import PARTS, CallTable, Flag
 from kfgraph.model.sparse import Sparse
 
+OFF_CPU = tuple(f"{total}{name}" for name in PARTS for total in ("", "total_"))
+"""The columns of a TreeTable that hold them, and those of every machine-readable format."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Part:
@@ -18,6 +21,14 @@ class Part:
 
     own: Sparse
     total: Sparse
+
+
+def part_columns(parts: Mapping[str, Part], rows: Int32) -> dict[str, Int64]:
+    """The parts of these rows, by the names of the columns of a TreeTable."""
+    columns: dict[str, Int64] = {}
+    for name, part in parts.items():
+        columns |= {name: part.own.at(rows), f"total_{name}": part.total.at(rows)}
+    return columns
 
 
 def parts_of(calls: CallTable, left_out: Bool | None = None) -> Mapping[str, Part]:

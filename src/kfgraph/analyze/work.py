@@ -10,6 +10,21 @@ from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 
 
+def functions_off_cpu(trace: Trace) -> Bool:
+    """For each code of the SymbolTable whether most of the own time of its calls was no work: they wait, or were asleep
+    or preempted."""
+    found = waiting_functions(trace)
+    calls, n = trace.calls, len(trace.symbols)
+    off_ns, own_ns = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    for part in (calls.asleep_ns, calls.preempted_ns):
+        if part is not None:
+            np.add.at(off_ns, calls.func[part.rows], part.values)
+    if off_ns.any():
+        some = np.flatnonzero((off_ns > 0)[calls.func])
+        np.add.at(own_ns, calls.func[some], np.maximum(calls.self_ns[some], 0))
+    return found | (off_ns > own_ns)
+
+
 def waiting_functions(trace: Trace) -> Bool:
     """For each code of the SymbolTable whether the function is one in which a task waits.
 

@@ -72,8 +72,11 @@ Events = Annotated[
 ]  # fmt: skip
 With = Annotated[
     list[str] | None,
-    Option(("--with",), "Values of each call: args, returns, cpu; separated by commas.", metavar="WHAT"),
-]
+    Option(
+        ("--with",), "Values of each call: args, returns, cpu, oncpu, asleep, preempted; separated by commas.",
+        metavar="WHAT",
+    ),
+]  # fmt: skip
 Interactive = Annotated[
     bool, Option(("--interactive", "-i"), "Explore the calls on the terminal, as kfgraph ui does.")
 ]

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.analyze.parts import part_columns
 from kfgraph.analyze.select import Selection
 from kfgraph.errors import Notice
 from kfgraph.export.csv import cell
@@ -39,7 +40,7 @@ def write_rows(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
     flags = {int(one): " ".join(flag_names(int(one))) for one in distinct(calls.flags)}
     comms, pids = [cell(task.comm) for task in tasks], ["" if task.pid < 0 else task.pid for task in tasks]
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*COLUMNS, *recorded])
+    writer.writerow([*COLUMNS, *recorded, *part_columns(selection.parts, np.zeros(0, np.int32))])
     for part in chunks(len(selection.keep), 1 << 14):
         rows = (np.flatnonzero(selection.keep[part]) + part.start).astype(np.int32)
         func, lane = calls.func[rows].tolist(), calls.lane[rows].tolist()
@@ -54,6 +55,7 @@ def write_rows(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
         if recorded:
             told = details(rows) or [{}] * len(rows)
             columns += [[_told(one.get(name, "")) for one in told] for name in recorded]
+        columns += [column.tolist() for column in part_columns(selection.parts, rows).values()]
         writer.writerows(zip(*columns, strict=True))
     return ()
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64
+from kfgraph.analyze.parts import OFF_CPU, part_columns
 from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns
@@ -143,6 +144,7 @@ def write_nodes(call_tree: CallTree, out: TextIO) -> None:
             "max_ns": _known(tree.max_ns[node]),
             "flags": _names(int(tree.flags[node])),
         }
+        record |= {name: int(tree.whole(name)[node]) for name in OFF_CPU if tree.has(name)}
         if costs:
             record["own_cost_ns"] = _known(tree.own_cost_ns[node])
         if tree.has("n_errors"):
@@ -191,6 +193,8 @@ def _recorded(selection: Selection, rows: Int32, told: _Errors | None) -> Callab
         if len(cost):
             costs = _nullable(cost.of(rows[part]))
             more = [f'{also}, "own_cost_ns": {value}' for also, value in zip(more, costs, strict=True)]
+        for name, column in part_columns(selection.parts, rows[part]).items():
+            more = [f'{also}, "{name}": {ns}' for also, ns in zip(more, column.tolist(), strict=True)]
         if calls.args is not None:
             args = map(calls.args.text, rows[part].tolist())
             more = [f'{also}, "args": {json_text(text)}' for also, text in zip(more, args, strict=True)]

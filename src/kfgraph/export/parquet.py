@@ -7,6 +7,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.analyze.parts import part_columns
 from kfgraph.analyze.select import Selection
 from kfgraph.errors import MachineError, Notice
 from kfgraph.export.tracks import chunks
@@ -43,6 +44,7 @@ def write_parquet(selection: Selection, out: IO[bytes]) -> tuple[Notice, ...]:
     }  # fmt: skip
     if recorded:
         types |= {"ret": pa.string(), "error": pa.string(), "args": pa.string()}
+    types |= dict.fromkeys(part_columns(selection.parts, np.zeros(0, np.int32)), pa.int64())
     schema = pa.schema(list(types.items()))
 
     def known(column: npt.NDArray[Any]) -> Any:
@@ -67,5 +69,6 @@ def write_parquet(selection: Selection, out: IO[bytes]) -> tuple[Notice, ...]:
                 for name in ("ret", "error", "args"):
                     values = [one.get(name) for one in told]
                     columns.append(pa.array([None if v is None else str(v) for v in values], pa.string()))
+            columns += [pa.array(column) for column in part_columns(selection.parts, rows).values()]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
     return ()

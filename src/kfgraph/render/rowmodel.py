@@ -116,6 +116,9 @@ class RowModel:
             "start": ("start s", start),
             "total": ("total", wide + 2),
             "self": ("self", wide),
+            "oncpu": ("on CPU", wide),
+            "asleep": ("asleep", wide),
+            "preempted": ("preempted", wide),
             "avg": ("average", wide),
             "share": ("share", 6),
             "calls": ("calls", self.layout.count_width),
@@ -171,6 +174,8 @@ class RowModel:
                 own = of_node(tree.self_ns)
                 own[is_call & (tree.at("kind", node) != NodeKind.CALL) & (own == 0)] = BLANK
                 parts.append(blocks.time_block(own, layout.digits, width))
+            elif name in ("oncpu", "asleep", "preempted"):
+                parts.append(blocks.time_block(self._off_cpu(name, node, is_call, unknown), layout.digits, width))
             elif name == "avg":
                 finished = np.where(is_call, tree.at("count", node) - tree.at("n_unfinished", node), BLANK)
                 average = np.where(finished > 0, of_node(tree.total_ns) // np.maximum(finished, 1), UNKNOWN)
@@ -183,6 +188,17 @@ class RowModel:
                 count[is_call & (tree.at("kind", node) != NodeKind.CALL)] = BLANK
                 parts.append(blocks.count_block(count, width))
         return blocks.joined([*parts, blocks.text_block("  ", n)])
+
+    def _off_cpu(
+        self, name: str, node: npt.NDArray[np.int32], is_call: npt.NDArray[np.bool_], unknown: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.int64]:
+        """What of the totals the calls were asleep, preempted, or on the CPU."""
+        tree = self.folded.tree
+        if name != "oncpu":
+            ns = tree.at(f"total_{name}_ns", node)
+            return np.where(is_call & (ns > 0), ns, BLANK)
+        off = tree.at("total_asleep_ns", node) + tree.at("total_preempted_ns", node)
+        return np.where(is_call, np.where(unknown, UNKNOWN, tree.total_ns[node] - off), BLANK)
 
     def line(self, row: int) -> Line:
         """The right part of one row, cut to the layout's room."""
@@ -200,6 +216,7 @@ class RowModel:
                 error = error or self.values.returns(node)
                 marks += self.values.cpu(node)
                 name += self._fitting(level, name, self.values.args(node), marks + error)
+            marks += self._slept(node)
             note = times + marks + error
             more = self._origin(node) + self.after.get(node, "")
             hidden = self._hidden(row)
@@ -236,6 +253,8 @@ class RowModel:
         plain &= (folded.times[node] == 1) & (folded.hidden_events[rows] == 0)
         if tree.has("error"):
             plain &= tree.error[node] == 0
+        if tree.has("asleep_ns"):
+            plain &= (tree.at("asleep_ns", node) == 0) & (tree.at("preempted_ns", node) == 0)
         if self.values is not None:
             plain[:] = False
         if self.before or self.after:
@@ -268,6 +287,14 @@ class RowModel:
         if tree.has("n_errors") and tree.n_errors[node] < tree.at("count", node):
             text += f" × {tree.n_errors[node]:,}"
         return text + (" …" if tree.at("errors_differ", node) else "")
+
+    def _slept(self, node: int) -> str:
+        """``, asleep 12.3 ms`` where calls were off the CPU themselves."""
+        tree = self.folded.tree
+        if not tree.has("asleep_ns"):
+            return ""
+        times = {kind: int(tree.at(f"{kind}_ns", node)) for kind in ("asleep", "preempted")}
+        return "".join(f", {kind} {format_ns(ns, digits=1)}" for kind, ns in times.items() if ns)
 
     def _average(self, node: int) -> str:
         """``  avg 1.2 us`` of calls in one row; a merged tree has a column for it."""

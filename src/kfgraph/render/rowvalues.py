@@ -1,4 +1,4 @@
-"""What stands beside a call on request (``show --with``): its arguments, what it returned, where it ran."""
+"""What stands beside a call on request (``show --with``): its arguments, what it returned, where it ran, how long."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
 
-WORDS = ("args", "returns", "cpu")
+TIMES = ("oncpu", "asleep", "preempted")
+"""Columns of numbers, which a merged tree has as well."""
+WORDS = ("args", "returns", "cpu", *TIMES)
 _NUMBER = re.compile(r"(\w+)=(-?(?:0x[0-9a-f]+|[0-9]+))")
 _KERNEL_POINTER = re.compile(r"\b0x([89a-f][0-9a-f]{15})\b")
 
@@ -32,6 +34,7 @@ class RowValues:
         """Those of WORDS that are wanted and of which the trace holds nothing."""
         calls = self._trace.calls
         has = {"args": calls.args is not None, "returns": calls.retval is not None, "cpu": bool((calls.cpu >= 0).any())}
+        has |= dict.fromkeys(TIMES, calls.asleep_ns is not None)
         return tuple(word for word in WORDS if word in self._wanted and not has[word])
 
     def args(self, node: int) -> str:

@@ -31,7 +31,7 @@ from kfgraph.render.console import stdout_console
 from kfgraph.render.details import unseen_cost_text
 from kfgraph.render.pager import write
 from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, NAME_WANTED, Layout, Line, RowModel
-from kfgraph.render.rowvalues import RowValues
+from kfgraph.render.rowvalues import TIMES, RowValues
 from kfgraph.render.waysback import opening, ways_back
 from kfgraph.render.wrapping import with_command, wrapped
 
@@ -148,11 +148,12 @@ class TreeView:
         count_width = blocks.count_width(np.append(counts, self.folded.hidden_calls))
         names = ["start"] if start_ns is not None else []
         own = [] if self.call_tree.of_callers else ["self"]
-        names += ["total", *own, *(["avg"] if self.call_tree.merged else []), "share", "calls"]
+        columns = [name for name in TIMES if name in self.beside and tree.has("asleep_ns")]
+        names += ["total", *own, *columns, *(["avg"] if self.call_tree.merged else []), "share", "calls"]
         widths = {"start": 0 if start_ns is None else blocks.second_width(start_ns), "share": 6, "calls": count_width}
 
         def room(names: list[str], time_width: int) -> int:
-            wide = {**widths, "total": time_width + 2, "self": time_width, "avg": time_width}
+            wide = {**widths, "total": time_width + 2, **dict.fromkeys(("self", "avg", *TIMES), time_width)}
             return (self.width or 0) - sum(wide[name] + 1 for name in names) - (1 if names else 2)
 
         digits, longest = 3, np.array([tree.floor_ns.max(initial=0), self.folded.hidden_ns.max(initial=0)], np.int64)
@@ -450,7 +451,7 @@ def tree_view(
         NoMatchError: a glob of ``options`` or ``events`` names nothing.
         UsageError: times are asked for in a merged tree, which has none.
     """
-    if call_tree.merged and (events or start or beside):
+    if call_tree.merged and (events or start or set(beside) - set(TIMES)):
         hint = "leave one of them out"
         raise UsageError("--merge: a merged tree has no calls for --event, --start or --with", hint)
     places = event_nodes(call_tree, events) if events else None

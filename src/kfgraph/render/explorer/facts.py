@@ -92,6 +92,7 @@ class Facts:
         total, floor = int(tree.total_ns[node]), int(tree.floor_ns[node])
         yield Fact("total", format_ns(total) if total >= 0 else f"≥ {format_ns(floor)}" if floor else "?")
         yield Fact("self", format_ns(int(tree.self_ns[node])))
+        yield from self._off_cpu(tree, node)
         if total != int(calls.duration_ns[row]):
             yield Fact("recorded", f"{format_ns(int(calls.duration_ns[row]))}, with what was taken out")
         n_below = int(tree.end[node]) - node - 1
@@ -110,6 +111,14 @@ class Facts:
         yield from self._standing(self._standings.of(node))
         yield Fact("", "")
         yield from self._callers(node)
+
+    def _off_cpu(self, tree: TreeTable, node: int) -> Iterator[Fact]:
+        """The part of a total in which the task was off the CPU, and how much of that is the calls' own."""
+        for kind in ("asleep", "preempted"):
+            ns, own = int(tree.at(f"total_{kind}_ns", node)), int(tree.at(f"{kind}_ns", node))
+            if ns:
+                itself = "" if own == ns else f", {format_ns(own)} itself" if own else ", in its callees"
+                yield Fact(kind, format_ns(ns) + itself)
 
     def _returned(self, node: int, row: int) -> Iterator[Fact]:
         tree, trace = self.window.tree, self.trace
@@ -172,6 +181,7 @@ class Facts:
         total = int(tree.total_ns[node])
         yield Fact("total", format_ns(total))
         yield Fact("self", format_ns(int(tree.self_ns[node])))
+        yield from self._off_cpu(tree, node)
         if count > unfinished and total >= 0:
             yield Fact("average", format_ns(total // (count - unfinished)))
         yield Fact("least", format_ns(int(tree.at("min_ns", node))))

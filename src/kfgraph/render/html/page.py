@@ -15,7 +15,7 @@ from kfgraph.analyze.info import info
 from kfgraph.analyze.notice_counts import problems_in
 from kfgraph.analyze.top import NUMBERS, Top
 from kfgraph.analyze.why import Why
-from kfgraph.analyze.work import waiting_functions
+from kfgraph.analyze.work import functions_off_cpu
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import spelt_out
 from kfgraph.render.details import loss_text
@@ -81,7 +81,7 @@ def _about(report: Report) -> str:
 def _head(report: Report, labels: Sequence[int], node_of: Int32, origin_ns: int) -> dict[str, Any]:
     """What the page's program must know beside the columns."""
     tree, trace = report.call_tree.tree, report.call_tree.trace
-    n_functions, waits = len(trace.symbols), waiting_functions(trace)
+    n_functions, waits = len(trace.symbols), functions_off_cpu(trace)
     chain = [int(node_of[step.row]) for step in report.why.chain if 0 <= step.row < len(node_of)]
     born = report.why.birth
     codes = np.unique(tree.error).tolist() if tree.has("error") else []
