@@ -19,7 +19,13 @@ MOVES = "g j j right right p left o G k ctrl+u pageup"
 FINDS = "f F s s S slash,r,e,t,r,y,enter n N slash,l,o,c,k,enter n n"
 TREES = "g z E G Z g C enter t t m m x u a a b b i i 2 right o t 1"
 LISTS = "3 j j enter 4 j enter 5 j enter 6 T j enter question_mark escape 3 slash,k,enter n escape"
+FLAMES = (
+    "7 right right down down down up l k o enter up right left backspace slash,l,o,c,k,enter n n N enter Z escape y "
+    "end home @20,6 @20,6 @60,9 @90,9,wheel 60x16 pagedown i 110x24 o "
+    "c j right right p x u 8 escape 1 G @30,8 @9,9,wheel"
+)
 CASES = (
+    (f"{CUT}/7.2-retval.dat", (100, 14), FLAMES),
     ("failing/retry.dat", (100, 26), f"{MOVES} {FINDS} {TREES} {LISTS}"),
     ("failing/param_set.dat", (64, 14), f"{FINDS} a {MOVES} i {LISTS} 2 {TREES}"),
     (f"{CUT}/6.12-lost.dat", (140, 40), f"{TREES} {LISTS}"),
