@@ -48,7 +48,8 @@ class Aggregate:
 def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
     """Sum up the selected calls by ``key``, a number 0..n_keys-1 for each row of the CallTable.
 
-    O(n log n), no recursion. Times are the selection's (less what it took out).
+    Returns columns of ``n_keys`` values: counts, and times in ns (-1: not known), which are the selection's (less
+    what it took out). O(n log n), no recursion.
     """
     calls = selection.trace.calls
     rows = None

@@ -163,7 +163,10 @@ class _Choice:
 
 
 def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) -> Folded:
-    """Decide what of ``tree`` is shown. ``places`` are nodes in which something happened that was asked for.
+    """Decide which nodes of ``tree`` are shown; the rows are in pre-order, with counts of what each hides.
+
+    Args:
+        places: nodes in which something happened that was asked for (a loss, an event): they and their callers show.
 
     Raises:
         NoMatchError: ``expand``, ``collapse`` or ``calls_to`` name no function of the tree; ``errors``: there is none.

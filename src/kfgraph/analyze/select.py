@@ -68,7 +68,7 @@ def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
 
     Args:
         root: names or globs (see :func:`kfgraph.model.names.matching`); a match is an outermost
-            call, everything below it belongs to it. None: every call.
+            call, everything below it belongs to it. Without it: every call.
         task: names of tasks (globs) or ``comm-pid``; with ``pid``, tasks that match either.
         cpu: CPUs on which a call was entered. Of these four each may be one value instead of several.
         from_s, to_s: seconds from the start of the trace; calls that overlap this time stay.

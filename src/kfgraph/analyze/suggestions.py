@@ -9,7 +9,7 @@ from kfgraph.model.trace import Trace
 
 
 def record_all_tasks(trace: Trace) -> str:
-    """The command that records what other tasks do meanwhile, in a way that joins them."""
+    """The trace-cmd command that records all tasks, with the arguments and events that connect one with another."""
     companion = trace.companion
     argv = list(companion.argv) if companion is not None else []
     options = "".join(

@@ -57,9 +57,9 @@ def again_with_children(recording: Recording, trace: Trace, *, arguments: Sequen
 
 
 def buffer_that_holds(recording: Recording) -> str:
-    """The size of each CPU's buffer that would have held all its events; "" if the memory has no room for it.
+    """The size of each CPU's buffer that would have held all its events, as ``-b`` takes it.
 
-    Or if the size was given in words for trace-cmd, which count last.
+    "" if the memory has no room for it, or if a size was given among the options for trace-cmd, which take precedence.
     """
     if any(word.startswith("-b") for word in recording.companion.options.get("extra", ())):
         return ""

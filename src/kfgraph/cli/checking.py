@@ -62,10 +62,10 @@ def check_machine(*, dry_run: bool) -> None:
 
 
 def check_for_guest() -> None:
-    """Is the recorder there, which the guest takes from this machine?
+    """Check that this machine has the recorder, which the guest uses too.
 
     Raises:
-        CaptureError: it is not.
+        CaptureError: it has none.
     """
     tell([doctor.check_trace_cmd(doctor.this_system())])
 

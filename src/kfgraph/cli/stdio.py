@@ -10,7 +10,7 @@ from typing import IO, Any
 
 
 def open_standard_streams() -> None:
-    """Where a standard stream was closed (``2>&-``), read and write nothing: else a file would get its number."""
+    """Open /dev/null for each standard stream that was closed (``2>&-``): else a file would get its number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)

@@ -17,7 +17,7 @@ NOW = Step()
 
 
 def begin(what: str = "", *, total: int = 0) -> None:
-    """A step begins; without ``what`` it is a part of the one before, whose name it keeps."""
+    """Begin a step of ``total`` units (0: not known); without ``what`` it keeps the name of the step before."""
     NOW.what, NOW.done, NOW.total = what or NOW.what, 0, total
 
 

@@ -39,7 +39,7 @@ def check_modules(options: CaptureOptions, image: KernelImage) -> tuple[str, ...
 
 
 def check_places(options: CaptureOptions) -> None:
-    """Are the folders and files that the options name there in a guest?
+    """Check that the folders and files that the options name exist in a guest.
 
     Raises:
         CaptureError: one lies where the guest has a folder of its own; the directory, or the file that insmod is to

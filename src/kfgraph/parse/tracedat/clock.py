@@ -80,7 +80,10 @@ def _cut_divide(a: int, b: int) -> int:
 
 
 def read_time_base(contents: Contents, clock: str) -> TimeBase:
-    """The time base of a buffer with this trace clock."""
+    """How timestamps of a buffer with this trace clock become ns: offset, scale, corrections of a guest's clock.
+
+    Source: trace-cmd.dat(5), options DATE, OFFSET, TSC2NSEC and TIME_SHIFT.
+    """
     base = TimeBase(clock or "local")
     for option, factor in ((Option.DATE, 1000), (Option.OFFSET, 1)):
         for fields in contents.options.all(option):

@@ -12,8 +12,10 @@ Float64 = npt.NDArray[np.float64]
 
 
 def places(flame: Flame, room: float) -> tuple[Float64, Float64]:
-    """(where each frame begins, how wide it is), of ``room``: siblings stand one after another in their caller, what a
-    frame has of its own is at its right."""
+    """(where each frame begins, how wide it is), in the unit of ``room``, the width of the whole graph.
+
+    Siblings stand one after another in their caller; what a frame has of its own is at its right.
+    """
     unit = np.float64(room / max(flame.whole, 1))
     # Before a frame stands what all frames before it have of their own, but for those that it hangs on.
     before = np.append(0, np.cumsum(flame.own))[:-1]
