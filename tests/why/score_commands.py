@@ -49,12 +49,14 @@ def answers(recording: Path, runs: Path) -> Iterator[Answered]:
 
 def _alone(trace: Trace, command: Command) -> Trace:
     lanes = [lane for lane, task in enumerate(trace.tasks.tasks) if command.pid <= task.pid < command.next_pid]
-    return replace(trace, command_lanes=frozenset(lanes))
+    assert trace.companion is not None
+    companion = replace(trace.companion, pids=(command.pid,), argv=(command.name,), modules=())
+    return replace(trace, command_lanes=frozenset(lanes), companion=companion)
 
 
 def _with_status(trace: Trace, status: int | None) -> Trace:
     assert trace.companion is not None
-    return replace(trace, companion=replace(trace.companion, exit_status=status, modules=()))
+    return replace(trace, companion=replace(trace.companion, exit_status=status))
 
 
 def main() -> int:

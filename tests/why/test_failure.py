@@ -14,6 +14,7 @@ from kfgraph.analyze.syscalls import SystemCall
 from kfgraph.analyze.why import why
 from kfgraph.kernel.benign import BENIGN, benign
 from kfgraph.model.companion import Companion
+from kfgraph.model.tasks import Task
 from kfgraph.model.trace import Trace
 
 
@@ -219,8 +220,6 @@ def test_a_usual_failure_counts_in_no_other_case(monkeypatch, calls) -> None:
 def test_of_several_tasks_the_commands_own_counts(monkeypatch) -> None:
     """A child's terminal test decides nothing of the shell that started it."""
     from builder.tables import call, trace_of
-    from kfgraph.model.tasks import Task
-
     tasks = [Task(pid=10, comm="sh"), Task(pid=11, comm="tty")]
     trace = trace_of([call("f")], [call("f")], tasks=tasks)
     calls = [made("ioctl", -25, lane=1, at=1), made("wait4", 11, at=2), made("exit_group", None, at=3)]
@@ -230,3 +229,16 @@ def test_of_several_tasks_the_commands_own_counts(monkeypatch) -> None:
     for shell, decided in ((calls, False), ([replace(calls[0], lane=0), calls[2]], True)):
         monkeypatch.setattr(failure, "system_calls", lambda trace, lanes, calls=shell: calls)
         assert (deciding(failed_calls(trace)) is not None) == decided
+
+
+def test_what_a_child_failed_with_counts_only_if_the_command_did(monkeypatch) -> None:
+    """An attached process has no status for kfgraph; its own exit tells it, whatever its children ended with."""
+    from builder.tables import call, trace_of
+
+    trace = trace_of([call("f")], [call("f")], tasks=[Task(pid=10, comm="sh"), Task(pid=11, comm="cat")])
+    trace = replace(trace, companion=Companion(pids=(10, 11)), command_lanes=frozenset({0, 1}))
+    calls = [made("openat", -13, "/etc/shadow", lane=1, at=1), made("wait4", 11, at=2)]
+    monkeypatch.setattr(failure, "system_calls", lambda trace, lanes: calls)
+    for codes, decided in (({0: 0, 1: 1}, False), ({0: 1, 1: 1}, True), ({1: 1}, True), ({}, True)):
+        monkeypatch.setattr(failure, "exit_codes", lambda trace, codes=codes: codes)
+        assert (deciding(failed_calls(trace)) is not None) == decided, codes

@@ -37,7 +37,7 @@ def failed_calls(trace: Trace, lanes: Sequence[int] | None = None) -> list[Faile
     wanted = _lanes(trace) if lanes is None else lanes
     calls = sorted(system_calls(trace, wanted), key=lambda call: (call.start_ns, call.lane, call.row))
     codes = exit_codes(trace)
-    status = trace.companion.exit_status if trace.companion is not None else None
+    status = _status(trace, codes)
     if status == 0:
         return [Failed(call, _usual(call) or _COMMAND_SUCCEEDED) for call in calls if call.error]
     failed = _judged(calls, codes)
@@ -47,6 +47,15 @@ def failed_calls(trace: Trace, lanes: Sequence[int] | None = None) -> list[Faile
     elif all(one.benign for one in failed):
         failed = _at_the_end(trace, failed, calls, codes, status)
     return failed
+
+
+def _status(trace: Trace, codes: dict[int, int]) -> int | None:
+    """How the command ended: as kfgraph saw it, else as its own task did, whatever its children did."""
+    companion = trace.companion
+    if companion is None or companion.exit_status is not None:
+        return None if companion is None else companion.exit_status
+    own = trace.tasks.lanes_of(pid=companion.pids[0]) if companion.pids else []
+    return codes.get(own[0]) if len(own) == 1 else None
 
 
 def _at_the_end(
