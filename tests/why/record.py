@@ -2,6 +2,7 @@
 
     python tests/why/record.py OUT [--kernel IMAGE] [--only NAME,NAME] [--each 5] [--no-score]
     python tests/why/record.py OUT --everyday [--again] [--kernel IMAGE] [--only NAME,NAME]
+    python tests/why/record.py OUT --passing [--kernel IMAGE] [--each 14]
 
 The first builds the modules of tests/why/modules for the kernel (its headers must be there), loads each failing and not
 (the twin), ``--each`` modules a recording, all in one boot; before that it shows what ``kfgraph trace insmod`` says of
@@ -10,6 +11,9 @@ in OUT/whole already is not recorded again.
 
 The second records the commands of everyday/everyday.sh, each alone; with ``--again`` by ``kfgraph why --again``: OUT
 gets the recording of the last run, and what was printed. They are left whole.
+
+The third records the commands of everyday/passing.sh, which succeed, ``--each`` in a recording: OUT gets NN.dat and
+NN.runs, with which score_commands.py judges them and cut_commands.py cuts them apart.
 
 The scores (benchmarks/blame.py) are printed, then what is not right. Ends with 1 where something could not be recorded.
 """
@@ -33,6 +37,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE), str(HERE.parents[1] / "benchmarks")
 
 import blame  # noqa: E402 (it lies with the benchmarks)
 from cut_loads import cut_loads  # noqa: E402
+from score_commands import told_of  # noqa: E402
 
 from guest.harness import headers_of, in_memory, run_script  # noqa: E402
 from kfgraph.capture.guest import machine as machines  # noqa: E402
@@ -84,8 +89,31 @@ run() {
 }
 ip link set lo up 2> /dev/null
 . $share/everyday.sh
-rmmod deep; mkdir /tmp/passing; cd /tmp/passing; mkdir mnt
-. $share/passing.sh
+exit 0
+"""
+
+PASSING = r"""
+share=$PWD
+export KO=/tmp/deep.ko RUNS=/tmp/runs
+mkdir -p /tmp/passing/mnt; cp $share/deep.ko /tmp; cd /tmp/passing
+ip link set lo up 2> /dev/null
+cat > /tmp/run.sh <<'END'
+run() {
+    local name=$1; shift
+    command -v "$1" > /dev/null || return
+    (echo "$name $BASHPID" >> $RUNS; exec "$@") > /dev/null 2>&1 < /dev/null
+    echo "$name = $?" >> $RUNS
+}
+END
+grep '^run ' $share/passing.sh | split -l $EACH -d - /tmp/batch.
+for batch in /tmp/batch.*; do
+    name=${batch##*.} begin=$SECONDS
+    cat /tmp/run.sh $batch > /tmp/one.sh
+    rm -f $RUNS
+    kfgraph trace -q -f --buffer 400M -o /tmp/$name.dat -- bash /tmp/one.sh > /tmp/$name.txt 2>&1
+    echo "$name $? after $((SECONDS - begin)) s"
+    cp $RUNS $share/$name.runs; cp /tmp/$name.* $share/; rm -f /tmp/$name.*
+done
 exit 0
 """
 
@@ -198,6 +226,20 @@ def record_everyday(out: Path, image: KernelImage, *, only: set[str], again: boo
         return [] if run.finished else [str(run)]
 
 
+def record_passing(out: Path, image: KernelImage, *, each: int, limit_s: float) -> list[str]:
+    """Record the commands that succeed, ``each`` in a recording, into OUT; what went wrong."""
+    (ko,) = build(out / "ko", image, [MODULES / "deep.c"])
+    files: dict[str, str | bytes | Path] = {"deep.ko": ko, "passing.sh": HERE / "everyday" / "passing.sh"}
+    with tempfile.TemporaryDirectory() as temporary:
+        script = in_memory(packages=True) + _script(PASSING, EACH=str(each))
+        run = run_script(script, Path(temporary), files=files, image=image, timeout_s=limit_s)
+        print(run.stdout)
+        for file in run.share.iterdir():
+            if file.suffix in (".dat", ".json", ".txt", ".runs"):
+                shutil.copy(file, out)
+        return [] if run.finished else [str(run)]
+
+
 def print_scores(scored: Sequence[blame.Scored], title: str) -> None:
     """Counts of the verdicts, then what is neither right nor an honest bound."""
     counts = Counter(one.verdict for one in scored)
@@ -212,8 +254,9 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--kernel", default="", help="an image or a release (default: the newest that can)")
     parser.add_argument("--only", default="", help="these modules or commands only")
-    parser.add_argument("--each", type=int, default=5, help="modules a recording")
+    parser.add_argument("--each", type=int, help="modules a recording (5), or commands (14)")
     parser.add_argument("--everyday", action="store_true")
+    parser.add_argument("--passing", action="store_true")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--limit", type=float, default=5400.0, help="seconds for the guest")
     given = parser.parse_args()
@@ -229,8 +272,11 @@ def main() -> int:
         truths = json.loads(blame.TRUTHS.read_text())
         print_scores([one for one in all_scored if one.name in truths], "everyday failures")
         print_scores([one for one in all_scored if one.name not in truths], "everyday commands that succeed")
+    elif given.passing:
+        problems = record_passing(given.out, image, each=given.each or 14, limit_s=given.limit)
+        problems += told_of(sorted(given.out.glob("??.dat")))
     else:
-        problems = record_loads(given.out, image, only=only, each=given.each, limit_s=given.limit)
+        problems = record_loads(given.out, image, only=only, each=given.each or 5, limit_s=given.limit)
         folder = given.out / image.release
         all_scored = [blame.score(file, ko=given.out / "ko") for file in sorted(folder.glob("*.dat"))]
         print_scores([one for one in all_scored if "." not in one.name], f"{image.release}: failing modules")

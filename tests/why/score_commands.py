@@ -1,8 +1,8 @@
 """How ``why`` answers for each command of a recording of many, without cutting it apart.
 
-    python tests/why/score_commands.py RECORDING.dat RUNS...
+    python tests/why/score_commands.py RECORDING.dat...
 
-RECORDING and RUNS are as for cut_commands.py, in pairs. Each command is judged as if it had been recorded alone: with
+RECORDING.runs are as for cut_commands.py. Each command is judged as if it had been recorded alone: with
 its own processes, first as the command ended, then as if its status were not known (an attached process, a trace of
 trace-cmd). What succeeded must be answered with ``nothing``.
 """
@@ -10,7 +10,7 @@ trace-cmd). What succeeded must be answered with ``nothing``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,23 +59,25 @@ def _with_status(trace: Trace, status: int | None) -> Trace:
     return replace(trace, companion=replace(trace.companion, exit_status=status))
 
 
-def main() -> int:
-    words = [Path(word) for word in sys.argv[1:]]
-    n = n_failed = n_blamed = 0
-    for recording, runs in zip(words[::2], words[1::2], strict=True):
-        for one in answers(recording, runs):
+def told_of(recordings: Sequence[Path]) -> list[str]:
+    """Print how often commands that succeeded were blamed, and of which; what was blamed. The runs lie beside."""
+    n = n_failed = 0
+    blamed = list[str]()
+    for recording in recordings:
+        for one in answers(recording, recording.with_suffix(".runs")):
+            name = one.command.name
             if one.command.status:
                 n_failed += 1
-                print(f"{one.command.name:20} ended with {one.command.status}: {'; '.join(summary(one.known))}")
+                print(f"{name:20} ended with {one.command.status}: {'; '.join(summary(one.known))}")
                 continue
             n += 1
             if one.blamed:
-                n_blamed += 1
                 told = [f"{answer.outcome} {'; '.join(summary(answer))}" for answer in (one.known, one.unknown)]
-                print(f"{one.command.name:20} blamed: {told[0]} | status unknown: {told[1]}")
-    print(f"{n} commands that succeeded, {n_blamed} blamed; {n_failed} that failed")
-    return int(n_blamed > 0)
+                blamed.append(f"{name:20} blamed: {told[0]} | status unknown: {told[1]}")
+                print(blamed[-1])
+    print(f"{n} commands that succeeded, {len(blamed)} blamed; {n_failed} that failed", flush=True)
+    return blamed
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(int(bool(told_of(list(map(Path, sys.argv[1:]))))))
