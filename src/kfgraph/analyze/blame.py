@@ -21,6 +21,8 @@ from kfgraph.model.trace import Trace
 
 NOT_FOUND = (2, 3, 6, 19)
 """ENOENT, ESRCH, ENXIO, ENODEV: what a caller makes of a look-up that returned NULL."""
+_NO_COUNT = 3
+"""Smaller numbers are too often a count or an answer to be read as the number of an error."""
 _OF_NOTHING = (EPERM, ENOMEM, EACCES, 16, *NOT_FOUND)
 """What callers make of NULL or false; 16 (EBUSY): of a region that could not be claimed."""
 
@@ -80,10 +82,10 @@ def blame(trace: Trace, row: int, error: int, outcomes: Outcomes | None = None, 
         at = step.row
         if not carried:
             # NULL or false: what made it so is no error any more, unless a callee returned the like.
-            deeper = _same_nothing(trace, seen, at)
+            deeper = _same_value(trace, seen, at)
             while deeper >= 0:
                 chain.append(Link(deeper, 0, seen.value_text(deeper), "return value"))
-                at, deeper = deeper, _same_nothing(trace, seen, deeper)
+                at, deeper = deeper, _same_value(trace, seen, deeper)
             below = children_of(trace, at)
             exact = all(seen.kind(child, error) is not Kind.UNKNOWN for child in below)
             return Blame(tuple(chain), exact, sure, tuple(doubts), tuple(dict.fromkeys([at, *candidates]))[:3])
@@ -301,6 +303,9 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
         # A refusal comes of false; another error if true would have said that all is well.
         disapproved = seen.typed(child) and unwinding.approves(name) and not passed
         denied = kind is Kind.FALSE and (-error in (EPERM, EACCES) or disapproved)
+        if kind is Kind.FINE and not passed and -error >= _NO_COUNT and seen.raw(child) == -error:
+            evidence = "it returned the number of the error, and its caller gave up right after"
+            return _Step(child, evidence, sure=False, candidates=_above(seen, child, "x"))
         if kind is Kind.FINE and not seen.typed(child) and _may_be_zero(seen, child, error):
             zero = child if zero < 0 else zero
         if kind in (Kind.FINE, Kind.FALSE) and not denied and not unwinding.does_work(name):
@@ -371,12 +376,15 @@ def _above(seen: Outcomes, child: int, passed: str) -> tuple[int, ...]:
     return (int(seen.trace.calls.parent[child]),) if passed else ()
 
 
-def _same_nothing(trace: Trace, seen: Outcomes, row: int) -> int:
-    """The last callee that could fail and returned NULL (or false) as ``row`` did, if it is the last that counts."""
+def _same_value(trace: Trace, seen: Outcomes, row: int) -> int:
+    """The last callee that could fail, if it returned NULL (or false), or the number of an error, as ``row`` did."""
+    number = seen.raw(row)
     for child in reversed(children_of(trace, row)):
         name = seen.name(child)
         kind = seen.kind(child, 0)
         if kind is Kind.IDLE or unwinding.gives_back(name):
             continue
+        if number:
+            return child if kind is Kind.FINE and seen.raw(child) == number else -1
         return child if kind is Kind.NULL else -1
     return -1

@@ -38,6 +38,7 @@ MAX_EARLIER = 4
 """So many earlier return values of the same function are shown."""
 SECCOMP_FILTER = "__seccomp_filter"
 _LOADS = ("finit_module", "init_module")
+_ANOTHER_TASK = "the error may come from another task"
 _END_UNKNOWN = "how the command ended was not recorded: it may have gone on without this call"
 
 
@@ -285,6 +286,7 @@ def _explained(
     nowhere = len(chain) == 1 and not found.exact and (failure is not None or not seen.known(born))
     reason, following = _what_is_missing(trace, seen, found, nowhere, elsewhere_ran)
     before, after = _around(trace, seen, found)
+    found = replace(found, sure=found.sure and _ANOTHER_TASK not in reason)
     return Why(
         trace,
         "unknown" if nowhere else "cause",
@@ -361,7 +363,7 @@ def _what_is_missing(
     children = children_of(trace, last.row)
     waiting = [r for r in children if waits(seen.name(r))]
     waiter = plain_name(seen.name(waiting[-1])) if waiting else ""
-    waited = f"{name} waited in {waiter}: the error may come from another task"
+    waited = f"{name} waited in {waiter}: {_ANOTHER_TASK}"
     if not found.exact:
         reason = f"the error came from {name} or from below it: nothing deeper was recorded"
         return f"{reason}; {waited}" if waiter else reason, record_values(trace)
