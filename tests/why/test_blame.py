@@ -490,3 +490,27 @@ def test_of_calls_of_one_function_that_failed_the_last_counts_though_it_returned
         call("foo_get", retval=error(19)), call("foo_get", retval=error(19)), retval=error(19),
     )  # fmt: skip
     assert answer(tree).birth.step.function == "foo_get"
+
+
+def test_a_positive_number_of_the_error_is_followed_to_where_it_was_returned() -> None:
+    """A caller negates what a function returned; a count that happens to be small proves nothing."""
+    deep = call("bus_xfer", 5, call("bus_cycle", retval=71), retval=71)
+    tree = call("foo_init", 5, call("foo_reset", retval=0), deep, call("mutex_unlock"), retval=error(71))
+    found = answer(tree)
+    assert [(s.function, s.value) for s in found.chain] == [("foo_init", "-71"), ("bus_xfer", "71"), ("bus_cycle", "71")]
+    assert found.birth is not None and not found.birth.sure
+    assert [step.function for step in found.candidates] == ["bus_cycle", "foo_init"]
+    # Another number, a small one, or one that something succeeded after: its caller is the origin.
+    for number, last in ((70, ()), (2, ()), (71, (call("foo_start", retval=0),))):
+        same = number if number == 2 else 71
+        tree = call("foo_init", 5, call("foo_count", retval=number), *last, retval=error(same))
+        assert answer(tree).chain[-1].function == "foo_init"
+
+
+def test_an_error_that_may_come_from_another_task_is_not_sure() -> None:
+    tree = call("foo_init", 5, call("queue_work_on", retval=1), call("flush_work", retval=1), retval=error(67))
+    found = answer(tree)
+    assert found.birth is not None and found.birth.step.function == "foo_init" and found.birth.exact
+    assert not found.birth.sure and "another task" in found.reason
+    without = call("foo_init", 5, call("foo_reset", retval=1), retval=error(67))
+    assert answer(without).birth.sure
