@@ -118,7 +118,19 @@ def _step(trace: Trace, seen: Outcomes, children: Sequence[int], kinds: Sequence
         return through
     if same:
         return _carried(trace, seen, children, kinds, error, same, same, masked=True)
-    return _changed(seen, children, kinds, error)
+    return _of_number(seen, children, kinds, error) or _changed(seen, children, kinds, error)
+
+
+def _of_number(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], error: int) -> _Step | None:
+    """The callee that returned the error's number, positive, if it is the last that counts: its caller negated it."""
+    for child, kind in zip(reversed(children), reversed(kinds), strict=True):
+        if kind is Kind.IDLE or unwinding.gives_back(seen.name(child)):
+            continue
+        if kind is not Kind.FINE or -error < _NO_COUNT or seen.raw(child) != -error:
+            return None
+        evidence = "it returned the number of the error, and its caller gave up right after"
+        return _Step(child, evidence, sure=False, candidates=_above(seen, child, "x"))
+    return None
 
 
 def _through_unknown(
@@ -303,9 +315,6 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
         # A refusal comes of false; another error if true would have said that all is well.
         disapproved = seen.typed(child) and unwinding.approves(name) and not passed
         denied = kind is Kind.FALSE and (-error in (EPERM, EACCES) or disapproved)
-        if kind is Kind.FINE and not passed and -error >= _NO_COUNT and seen.raw(child) == -error:
-            evidence = "it returned the number of the error, and its caller gave up right after"
-            return _Step(child, evidence, sure=False, candidates=_above(seen, child, "x"))
         if kind is Kind.FINE and not seen.typed(child) and _may_be_zero(seen, child, error):
             zero = child if zero < 0 else zero
         if kind in (Kind.FINE, Kind.FALSE) and not denied and not unwinding.does_work(name):
