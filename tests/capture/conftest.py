@@ -54,7 +54,9 @@ def make_tracefs(root: Path, *, n_cpus: int = 2, options: Sequence[str] = OPTION
         "saved_cmdlines_size": "128",
         "buffer_size_kb": "7 (expanded: 1408)",
         "available_filter_functions": "\n".join([*FUNCTIONS, "ext4_open [ext4]"]),
-        "available_events": "sched:sched_switch\nsched:sched_process_exec\nsched:sched_process_fork",
+        "available_events": "\n".join(
+            f"sched:{name}" for name in ("sched_switch", "sched_waking", "sched_process_exec", "sched_process_fork")
+        ),
         "set_ftrace_filter": "#### all functions enabled ####",
         "set_ftrace_notrace": "#### no functions disabled ####",
         "set_graph_function": "#### all functions enabled ####",
@@ -64,6 +66,7 @@ def make_tracefs(root: Path, *, n_cpus: int = 2, options: Sequence[str] = OPTION
         "set_event": "",
         "kprobe_events": "",
         "events/sched/sched_switch/enable": "0",
+        "events/sched/sched_waking/enable": "0",
         "events/sched/sched_process_exec/enable": "0",
         "events/syscalls/enable": "0",
         **{f"options/{name}": "0" for name in options},

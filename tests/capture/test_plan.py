@@ -126,7 +126,9 @@ def test_args_and_retval_are_on_where_the_kernel_can(tmp_path: Path) -> None:
 def test_events_once_each(tmp_path: Path) -> None:
     fs = make_tracefs(tmp_path / "tracing")
     options = CaptureOptions(events=("sched:sched_switch", "syscalls"), syscalls=True, sched=True)
-    assert make_plan(options, fs=fs).events == ("sched:sched_process_exec", "sched:sched_switch", "syscalls")
+    assert make_plan(options, fs=fs).events == (
+        "sched:sched_process_exec", "sched:sched_switch", "syscalls", "sched:sched_waking"
+    )
 
 
 @pytest.mark.parametrize(

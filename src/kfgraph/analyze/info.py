@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kfgraph.analyze.select import less_own_cost
+from kfgraph.analyze.waking import Wait, waiter_to_dict, waits
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import CONTEXTS, UNKNOWN_CONTEXT, Flag
 from kfgraph.model.trace import Trace
@@ -33,6 +34,7 @@ class Info:
     """The numbers of one trace. ``tasks`` and ``events`` have the most frequent first.
 
     ``contexts`` counts calls by context ("task", "softirq", ..., "unknown"), ``flags`` by flag.
+    ``waits`` says who slept until whom, the longest first; empty where the trace does not tell.
     ``n_functions`` counts the functions called, ``n_unresolved`` those among them without a name.
     """
 
@@ -49,6 +51,7 @@ class Info:
     events: dict[str, int]
     contexts: dict[str, int]
     flags: dict[str, int]
+    waits: tuple[Wait, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """What ``kfgraph info --json`` writes: plain values, None where unknown."""
@@ -95,6 +98,7 @@ class Info:
                 for task in self.tasks
             ],
             "events": self.events,
+            "waits": [waiter_to_dict(trace, one) for one in self.waits],
             "details": dict(meta.details),
             "notices": [
                 {
@@ -154,6 +158,7 @@ def info(trace: Trace) -> Info:
         events=dict(sorted(zip(trace.marks.names, marks, strict=True), key=lambda event: -event[1])),
         contexts={name: n for name, n in contexts.items() if n},
         flags={name: n for name, n in flags.items() if n},
+        waits=waits(trace),
     )
 
 

@@ -176,7 +176,9 @@ class CapturePlan:
 
 def asked_events(options: CaptureOptions) -> tuple[str, ...]:
     """The events that the user asked for, by name or by an option that stands for one."""
-    named = {"syscalls": options.syscalls is True, "sched:sched_switch": options.sched}
+    named = {
+        "syscalls": options.syscalls is True, "sched:sched_switch": options.sched, "sched:sched_waking": options.sched
+    }  # fmt: skip
     return tuple(dict.fromkeys([*options.events, *(event for event, wanted in named.items() if wanted)]))
 
 

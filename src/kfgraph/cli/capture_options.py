@@ -46,7 +46,7 @@ Syscalls = Annotated[
         _WHAT,
     ),
 ]
-Sched = Annotated[bool, Option(("--sched",), "Record task switches (to tell time asleep).", _WHAT)]
+Sched = Annotated[bool, Option(("--sched",), "Task switches and wakings: time asleep, and who was waited for.", _WHAT)]
 Args = Annotated[
     bool | None, Option(("--args/--no-args",), "Function arguments (default: if the kernel supports it).", _WHAT)
 ]

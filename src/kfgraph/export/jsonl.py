@@ -14,6 +14,7 @@ from kfgraph.analyze.parts import OFF_CPU, part_columns
 from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns
+from kfgraph.analyze.waking import Wakers, sleeps_to_dicts
 from kfgraph.errors import Notice
 from kfgraph.export.tracks import chunks
 from kfgraph.kernel.returns import error_name
@@ -169,7 +170,7 @@ def _function(name: str, module: str, known: bool) -> str:
 def _recorded(selection: Selection, rows: Int32, told: _Errors | None) -> Callable[[int, int], list[str]]:
     """(first, last) -> ``, "retval": ..., "args": ...`` of those ``rows``, as far as there are such columns."""
     trace, calls = selection.trace, selection.trace.calls
-    cost, returned, errors = selection.own_cost, None, None
+    cost, returned, errors, wakers = selection.own_cost, None, None, Wakers.of(trace)
     if calls.retval is not None:
         values, has = values_of(calls, trace.symbols, rows)
         recorded, registers = calls.has(Flag.HAS_RETVAL)[rows], calls.retval[rows].astype(np.uint64)
@@ -195,6 +196,11 @@ def _recorded(selection: Selection, rows: Int32, told: _Errors | None) -> Callab
             more = [f'{also}, "own_cost_ns": {value}' for also, value in zip(more, costs, strict=True)]
         for name, column in part_columns(selection.parts, rows[part]).items():
             more = [f'{also}, "{name}": {ns}' for also, ns in zip(more, column.tolist(), strict=True)]
+        if wakers is not None and selection.parts:
+            slept = selection.parts["asleep_ns"].own.at(rows[part])
+            for at in np.flatnonzero(slept).tolist():
+                sleeps = sleeps_to_dicts(trace, wakers.sleeps(int(rows[first + at])))
+                more[at] += f', "sleeps": {json_text(sleeps)}'
         if calls.args is not None:
             args = map(calls.args.text, rows[part].tolist())
             more = [f'{also}, "args": {json_text(text)}' for also, text in zip(more, args, strict=True)]

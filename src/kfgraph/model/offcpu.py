@@ -19,6 +19,10 @@ class OffCpu:
     ``row`` is the call whose own time it is, the innermost one that was open when the task ran again: -1 where no call
     was open, or where it is not known. The task did not run from ``begin_ns`` to ``end_ns``: ``asleep``, else it was
     preempted, or gave the CPU up and could have run.
+
+    ``waker_lane``, ``waker_row`` and ``waker_context`` (a code of CONTEXTS) are those of the record that tells who
+    ended a sleep: the task that ran there, its innermost open call, and whether an interrupt had hit it; -1, -1 and 255
+    where nothing tells.
     """
 
     lane: Int32
@@ -26,9 +30,17 @@ class OffCpu:
     begin_ns: Int64
     end_ns: Int64
     asleep: Bool
+    waker_lane: Int32
+    waker_row: Int32
+    waker_context: npt.NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.row)
+
+    @property
+    def knows_wakers(self) -> bool:
+        """Whether the trace tells who ended any of them."""
+        return bool((self.waker_lane >= 0).any())
 
     @property
     def ns(self) -> Int64:

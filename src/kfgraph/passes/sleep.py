@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from kfgraph.errors import notice
 from kfgraph.kernel.waiting import SWITCHING, WRITING_THE_SWITCH
-from kfgraph.model.calls import CallTable, Flag
+from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.fields import EventField
 from kfgraph.model.offcpu import Bool, Int32, Int64, OffCpu
 from kfgraph.model.sparse import Sparse
@@ -37,6 +37,8 @@ _MOST_BETWEEN = 64
 """More calls than that between a switch out and the next switch in: a switch to the task is missing."""
 _MOST_SIBLINGS = 16
 _END = np.iinfo(np.int64).max
+_CONTEXTS = ((0x40, 3), (0x08, 2), (0x10, 1))
+"""Bits of common_flags (TRACE_FLAG_NMI, _HARDIRQ, _SOFTIRQ; include/linux/trace_events.h) and codes of CONTEXTS."""
 _COARSE_CLOCKS = ("uptime",)
 """Their ticks are milliseconds: no time on or off the CPU can be told by them."""
 
@@ -184,13 +186,51 @@ def _charged(
     row, goes_on = _open_at(calls, last, behind, t_in)
     row = _beyond_the_event(trace, row)
     begin_ns = np.minimum(np.maximum(t_out, _over_before(calls, row, last, t_in)), t_in)
-    off = OffCpu(lane.astype(np.int32), row.astype(np.int32), begin_ns, t_in, switches.asleep[out])
+    asleep = switches.asleep[out]
+    wakers = _wakers(trace, lane, t_in, asleep)
+    off = OffCpu(lane.astype(np.int32), row.astype(np.int32), begin_ns, t_in, asleep, *wakers)
     # A call that goes on behind the stretch was over before it, by its duration: then that leaves the stretch out.
     seen = np.flatnonzero(goes_on >= 0)
     seen = seen[calls.duration_ns[goes_on[seen]] >= 0]
     over = calls.start_ns[goes_on[seen]] + calls.duration_ns[goes_on[seen]]
     missing, all_of_it = np.clip(t_in[seen] - over, 0, (t_in - t_out)[seen]).sum(), (t_in - t_out)[seen].sum()
     return off, undecided, bool(2 * missing <= all_of_it)
+
+
+def _wakers(trace: Trace, lane: Int64, t_in: Int64, asleep: Bool) -> tuple[Int32, Int32, npt.NDArray[np.uint8]]:
+    """(lane, open call, context) of who woke the task of each stretch: the last waking since it ran before."""
+    marks, n = trace.marks, len(lane)
+    found = np.full(n, -1, np.int64)
+    event = next((name for name in ("sched_waking", "sched_wakeup") if name in marks.names), "")
+    pid, flags = marks.fields(event, "pid", "common_flags") if event else (None, None)
+    if pid is not None and pid.is_number:
+        mark = pid.rows[pid.known]
+        woken = _lanes(trace.tasks, pid.values[pid.known].astype(np.int64), np.zeros(len(mark), np.int16))
+        for each in np.unique(lane[asleep]).tolist():
+            here, theirs = np.flatnonzero(lane == each), mark[woken == each]
+            last = np.searchsorted(marks.time_ns[theirs], t_in[here]) - 1
+            known = last >= 0
+            at = theirs[np.maximum(last, 0)] if len(theirs) else np.zeros(len(here), np.int32)
+            since = np.append(-1, t_in[here][:-1])
+            known &= (marks.time_ns[at] > since) & asleep[here]
+            found[here[known]] = at[known]
+    some = found >= 0
+    waker_lane, waker_row = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
+    waker_lane[some], waker_row[some] = marks.lane[found[some]], marks.parent[found[some]]
+    context = np.full(n, UNKNOWN_CONTEXT, np.uint8)
+    inside = waker_row >= 0
+    context[inside] = trace.calls.context[waker_row[inside]]
+    if flags is not None and flags.is_number:
+        bits = np.zeros(len(marks), np.uint8)
+        bits[flags.rows] = flags.values
+        told = bits[found[some]]
+        context[some] = np.select([told & bit != 0 for bit, _ in _CONTEXTS], [code for _, code in _CONTEXTS], 0)
+    if event == "sched_wakeup":
+        # Where an interrupt tells it, another CPU may have sent it.
+        sent = (context != 0) & (context != UNKNOWN_CONTEXT)
+        waker_lane[sent] = waker_row[sent] = -1
+        context[sent] = UNKNOWN_CONTEXT
+    return waker_lane, waker_row, context
 
 
 def _open_at(calls: CallTable, last: Int64, behind: Int64, time_ns: Int64) -> tuple[Int64, Int64]:

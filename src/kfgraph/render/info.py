@@ -10,6 +10,7 @@ from rich.text import Text
 
 from kfgraph.analyze.info import Info, TaskInfo
 from kfgraph.analyze.owncost import OwnCost, own_cost
+from kfgraph.analyze.waking import who
 from kfgraph.model.companion import Companion
 from kfgraph.model.spelling import shell_line, spelt_out
 from kfgraph.model.units import format_count, format_ns, plural
@@ -56,6 +57,7 @@ class InfoView:
         yield "recorded", self._recorded(), ""
         yield self._losses()
         yield from self._tasks()
+        yield from self._waits()
         yield from self._events()
         if trace.companion is not None:
             yield from _recording(trace.companion, own_cost(trace))
@@ -115,6 +117,22 @@ class InfoView:
             n = sum(task.n_calls for task in tasks[len(shown) :])
             more = plural(len(tasks) - len(shown), "more task")
             yield "", f"… {more} with {plural(n, 'call')} (--verbose)", "dim"
+
+    def _waits(self) -> Iterator[tuple[str, str, str]]:
+        """Who slept until whom."""
+        trace, waits = self.info.trace, self.info.waits
+        shown = waits if self.verbose else waits[:_SHORT]
+        for i, one in enumerate(shown):
+            until = ""
+            if one.waker.lane >= 0:
+                by = who(trace, one.waker) if one.waker.is_interrupt else trace.tasks[one.waker.lane].label
+                until = f", until {by} woke it"
+            times = plural(one.n, "time")
+            label = trace.tasks[one.lane].label
+            yield "" if i else "waits", f"{label}: asleep {format_ns(one.asleep_ns)} in {times}{until}", ""
+        if len(waits) > len(shown):
+            rest = format_ns(sum(one.asleep_ns for one in waits[len(shown) :]))
+            yield "", f"… {plural(len(waits) - len(shown), 'more line')}, {rest} (--verbose)", "dim"
 
     def _events(self) -> Iterator[tuple[str, str, str]]:
         events = list(self.info.events.items())

@@ -13,6 +13,7 @@ from rich.cells import cell_len
 
 from kfgraph.analyze.fold import Folded, Kind
 from kfgraph.analyze.visibility import Why
+from kfgraph.analyze.waking import Wakers
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
@@ -90,7 +91,7 @@ class RowModel:
     ``options`` says what brings hidden rows back, where that is not OPTION's word, ``opens`` what shows the hidden
     callees of a node, where that is known; ``roots`` what the
     roots are; ``arch`` whose error numbers they are; ``values`` what was asked for beside the names; ``waiting`` of
-    which functions, by label, the own time is no work."""
+    which functions, by label, the own time is no work; ``wakers`` who ended sleeps."""
 
     folded: Folded
     layout: Layout
@@ -102,6 +103,7 @@ class RowModel:
     root_noun: str = "match"
     arch: str = ""
     values: RowValues | None = None
+    wakers: Wakers | None = None
     waiting: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def __len__(self) -> int:
@@ -218,11 +220,13 @@ class RowModel:
                 name += self._fitting(level, name, self.values.args(node), marks + error)
             marks += self._slept(node)
             note = times + marks + error
-            more = self._origin(node) + self.after.get(node, "")
+            rest = self._origin(node) + self.after.get(node, "")
+            more = self._woken(node) + rest
             hidden = self._hidden(row)
             ends = [f" … {hidden}", f" …{hidden.split()[0]}"] if hidden else [""]
             tails = [times + average + marks + error + more + ends[0]] if average else []
             tails += [note + more + end for end in ends]
+            tails += [note + rest + end for end in ends] if more != rest else []
             tails += [note, times + error] if error else [note] if times else []
             return self._cut(level, bool(folded.hot[row]), name, *tails, roomy=1 + bool(average), needed=error)
         if kind is Kind.REST:
@@ -295,6 +299,14 @@ class RowModel:
             return ""
         times = {kind: int(tree.at(f"{kind}_ns", node)) for kind in ("asleep", "preempted")}
         return "".join(f", {kind} {format_ns(ns, digits=1)}" for kind, ns in times.items() if ns)
+
+    def _woken(self, node: int) -> str:
+        """``, woken by kworker/0:1 in complete()`` of a call that slept itself."""
+        tree = self.folded.tree
+        if self.wakers is None or int(tree.at("count", node)) != 1 or int(tree.at("asleep_ns", node)) == 0:
+            return ""
+        said = self.wakers.said(int(tree.row[node]))
+        return f", {spelt_out(said)}" if said else ""
 
     def _average(self, node: int) -> str:
         """``  avg 1.2 us`` of calls in one row; a merged tree has a column for it."""

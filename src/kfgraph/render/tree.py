@@ -20,6 +20,7 @@ from kfgraph.analyze.event_rows import EVENT_ROWS, event_nodes, n_without_place,
 from kfgraph.analyze.fold import Folded, Kind, fold
 from kfgraph.analyze.tree_errors import failed, seems_failed
 from kfgraph.analyze.visibility import FoldOptions, Why, open_root
+from kfgraph.analyze.waking import Wakers
 from kfgraph.analyze.work import waiting_functions
 from kfgraph.errors import UsageError
 from kfgraph.model.arrays import distinct
@@ -116,7 +117,7 @@ class TreeView:
         root_noun = "task" if self.call_tree.by_task else "match"
         return RowModel(
             folded, self._layout(start_ns), start_ns, before, after, options, opening(self.call_tree, folded),
-            root_noun, trace.meta.arch, self._values, waiting_functions(trace),
+            root_noun, trace.meta.arch, self._values, Wakers.of(trace), waiting_functions(trace),
         )  # fmt: skip
 
     @cached_property

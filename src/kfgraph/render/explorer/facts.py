@@ -11,6 +11,7 @@ from rich.text import Text
 from kfgraph.analyze.lookup import Standing, Standings
 from kfgraph.analyze.open_rows import Beside, Group
 from kfgraph.analyze.retval import returned_type, value_text, values_of
+from kfgraph.analyze.waking import Wakers, woken_text
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import CONTEXTS, UNKNOWN_CONTEXT, Flag
 from kfgraph.model.spelling import spelt_out
@@ -28,6 +29,7 @@ FLAG_WORDS = {flag: words for flag, _, words in FLAG_MARKS} | {
 }
 """Every flag that says something of a call, in words: those with a mark, and those without."""
 _MOST_CALLERS = 12
+_MOST_SLEEPS = 3
 
 
 class Fact(NamedTuple):
@@ -93,6 +95,10 @@ class Facts:
         yield Fact("total", format_ns(total) if total >= 0 else f"≥ {format_ns(floor)}" if floor else "?")
         yield Fact("self", format_ns(int(tree.self_ns[node])))
         yield from self._off_cpu(tree, node)
+        wakers = Wakers.of(trace)
+        for begin, end, waker in (wakers.sleeps(row) if wakers else [])[:_MOST_SLEEPS]:
+            by = woken_text(trace, waker) or "by whom it was woken is not told"
+            yield Fact("", f"  {format_ns(end - begin)}, {by}")
         if total != int(calls.duration_ns[row]):
             yield Fact("recorded", f"{format_ns(int(calls.duration_ns[row]))}, with what was taken out")
         n_below = int(tree.end[node]) - node - 1
