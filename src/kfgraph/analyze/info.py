@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kfgraph.analyze.select import less_own_cost
-from kfgraph.analyze.waking import Wait, waiter_to_dict, waits
+from kfgraph.analyze.wakers import Wait, waiter_to_dict, waits
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import CONTEXTS, UNKNOWN_CONTEXT, Flag
 from kfgraph.model.trace import Trace

@@ -14,7 +14,7 @@ from kfgraph.analyze.parts import OFF_CPU, part_columns
 from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns
-from kfgraph.analyze.waking import Wakers, sleeps_to_dicts
+from kfgraph.analyze.wakers import Wakers, sleeps_to_dicts
 from kfgraph.errors import Notice
 from kfgraph.export.tracks import chunks
 from kfgraph.kernel.returns import error_name

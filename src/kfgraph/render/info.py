@@ -10,7 +10,7 @@ from rich.text import Text
 
 from kfgraph.analyze.info import Info, TaskInfo
 from kfgraph.analyze.owncost import OwnCost, own_cost
-from kfgraph.analyze.waking import who
+from kfgraph.analyze.wakers import who
 from kfgraph.model.companion import Companion
 from kfgraph.model.spelling import shell_line, spelt_out
 from kfgraph.model.units import format_count, format_ns, plural

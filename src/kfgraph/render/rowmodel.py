@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from kfgraph.analyze.fold import Folded, Kind
 from kfgraph.analyze.visibility import Why
-from kfgraph.analyze.waking import Wakers
+from kfgraph.analyze.wakers import Wakers
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out

@@ -11,7 +11,7 @@ from rich.text import Text
 from kfgraph.analyze.lookup import Standing, Standings
 from kfgraph.analyze.open_rows import Beside, Group
 from kfgraph.analyze.retval import returned_type, value_text, values_of
-from kfgraph.analyze.waking import Wakers, woken_text
+from kfgraph.analyze.wakers import Wakers, woken_text
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import CONTEXTS, UNKNOWN_CONTEXT, Flag
 from kfgraph.model.spelling import spelt_out
