@@ -9,5 +9,7 @@ const found = { head };
 for (const name of ["parent", "end", "level", "start", "total", "self", "floor", "span", "label", "flags", "context", "cpu"]) {
   found[name] = Array.from(tree[name]);
 }
+found.asleep = Array.from(tree.asleep);
+found.preempted = Array.from(tree.preempted);
 found.errors = Array.from(tree.errors.nodes, (node) => [node, tree.errors.at(node).code, tree.errors.at(node).sure]);
 process.stdout.write(JSON.stringify(found));

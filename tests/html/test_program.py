@@ -75,6 +75,9 @@ def check(trace: Trace, folder: Path, node: str, **filters: Any) -> None:
     context = np.where(calls.context[rows] == 255, 4, calls.context[rows])
     assert np.array(found["context"], np.int64)[is_call].tolist() == context.tolist()
     assert (np.array(found["cpu"], np.int64)[is_call] - 1).tolist() == calls.cpu[rows].tolist()
+    for kind in ("asleep", "preempted"):
+        ns = tree.whole(f"total_{kind}_ns")
+        assert found[kind] == [[node, int(ns[node])] for node in np.flatnonzero(ns).tolist()]
     if tree.has("error"):
         at = np.flatnonzero(tree.error).tolist()
         assert found["errors"] == [[i, int(tree.error[i]), bool(tree.error_sure[i])] for i in at]
@@ -120,4 +123,10 @@ def test_a_real_trace_comes_back(
 @given(trace=traces())
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_tree_comes_back(trace: Trace, tmp_path: Path, program: Callable[[str, str], str]) -> None:
+    check(trace, tmp_path, program("node", "nodejs"))
+
+
+def test_time_off_the_cpu_comes_back(tmp_path: Path, program: Callable[[str, str], str]) -> None:
+    trace = kfgraph.load(REPOSITORY / "tests/fixtures/traces/cut/7.2-syscalls.dat")
+    assert trace.calls.asleep_ns is not None and len(trace.calls.asleep_ns) == 2
     check(trace, tmp_path, program("node", "nodejs"))

@@ -138,3 +138,24 @@ def test_texts_tell_it_too(tmp_path: Path) -> None:
         file.write_text(WOKEN.format("wc-12", event))
         view = "".join(tree_view(call_tree(kfgraph.load(str(file))), FoldOptions()).plain())
         assert "schedule, asleep 500.0 us, woken by wc\n" in view
+
+
+def test_a_row_says_that_the_task_moved(tmp_path: Path) -> None:
+    """The call was off the CPU, and ran again on another one; its callers only ended there."""
+    m = Machine()
+    m.switch(0, 11, RUNNING)
+    for name in ("f", "schedule"):
+        m.enter(0, name)
+        m.now += 10
+    m.switch(0, -1, SLEEPING)
+    m.now += 1_000
+    m.switch(1, 11, RUNNING)
+    m.now += 10
+    for _ in range(2):
+        m.leave(1)
+    tree = call_tree(loaded(m, tmp_path / "a.dat"), root=["f"])
+    lines = "".join(tree_view(tree, FoldOptions()).plain()).splitlines()
+    assert [line.rstrip() for line in lines if "moved" in line] == [
+        line for line in lines if line.endswith("schedule, asleep 1.0 us, moved to CPU 1")
+    ]
+    assert sum("moved to CPU 1" in line for line in lines) == 1

@@ -53,9 +53,9 @@ class Wakers:
 
     @classmethod
     def of(cls, trace: Trace) -> Wakers | None:
-        """Those of a trace; None where it does not tell who wakes."""
+        """Those of a trace; None where it has no sched_switch."""
         off = trace.off_cpu
-        return None if off is None or not off.knows_wakers else cls(trace, off)
+        return None if off is None else cls(trace, off)
 
     def sleeps(self, row: int) -> list[tuple[int, int, Waker]]:
         """(begin, end, who ended it) of the sleeps of a call itself, in time order."""
@@ -79,9 +79,12 @@ class Wakers:
         return Waker(lane, "" if context == UNKNOWN_CONTEXT else CONTEXTS[context], function)
 
     def said(self, row: int) -> str:
-        """``woken by kworker/0:1 in complete()``, of several sleeps where all were ended in one way; else ""."""
+        """``, woken by kworker/0:1 in complete(), moved to CPU 1``; of several sleeps who ended all of them."""
         told = {waker for _, _, waker in self.sleeps(row)}
-        return woken_text(self._trace, told.pop()) if len(told) == 1 else ""
+        said = woken_text(self._trace, told.pop()) if len(told) == 1 else ""
+        before, after = int(self._trace.calls.cpu[row]), int(self._trace.calls.exit_cpu[row])
+        moved = f"moved to CPU {after}" if 0 <= before != after >= 0 else ""
+        return "".join(f", {words}" for words in (said, moved) if words)
 
 
 def woken_text(trace: Trace, waker: Waker) -> str:

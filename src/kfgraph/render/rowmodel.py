@@ -301,12 +301,12 @@ class RowModel:
         return "".join(f", {kind} {format_ns(ns, digits=1)}" for kind, ns in times.items() if ns)
 
     def _woken(self, node: int) -> str:
-        """``, woken by kworker/0:1 in complete()`` of a call that slept itself."""
+        """``, woken by kworker/0:1 in complete(), moved to CPU 1`` of a call that was off the CPU itself."""
         tree = self.folded.tree
-        if self.wakers is None or int(tree.at("count", node)) != 1 or int(tree.at("asleep_ns", node)) == 0:
+        if self.wakers is None or not tree.has("asleep_ns") or int(tree.at("count", node)) != 1:
             return ""
-        said = self.wakers.said(int(tree.row[node]))
-        return f", {spelt_out(said)}" if said else ""
+        was_off = int(tree.at("asleep_ns", node) + tree.at("preempted_ns", node)) > 0
+        return spelt_out(self.wakers.said(int(tree.row[node]))) if was_off else ""
 
     def _average(self, node: int) -> str:
         """``  avg 1.2 us`` of calls in one row; a merged tree has a column for it."""

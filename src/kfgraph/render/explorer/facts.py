@@ -97,8 +97,8 @@ class Facts:
         yield from self._off_cpu(tree, node)
         wakers = Wakers.of(trace)
         for begin, end, waker in (wakers.sleeps(row) if wakers else [])[:_MOST_SLEEPS]:
-            by = woken_text(trace, waker) or "by whom it was woken is not told"
-            yield Fact("", f"  {format_ns(end - begin)}, {by}")
+            by = woken_text(trace, waker)
+            yield Fact("", f"  slept {format_ns(end - begin)}{', ' if by else ''}{by}")
         if total != int(calls.duration_ns[row]):
             yield Fact("recorded", f"{format_ns(int(calls.duration_ns[row]))}, with what was taken out")
         n_below = int(tree.end[node]) - node - 1

@@ -73,6 +73,10 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> Int32:
     context = calls.context[row] if len(calls) else np.zeros(n, np.uint8)
     pack.column("context", np.where(is_call, np.where(context == UNKNOWN_CONTEXT, _UNKNOWN_CONTEXT, context), 0))
     pack.column("cpu", np.where(is_call, calls.cpu[row] + 1 if len(calls) else 0, 0))
+    for kind in ("asleep", "preempted"):
+        if tree.has(f"total_{kind}_ns"):
+            ns = tree.whole(f"total_{kind}_ns")
+            pack.sparse(kind, np.flatnonzero(ns), ns[ns > 0])
     if tree.has("error"):
         at = np.flatnonzero(tree.error)
         pack.sparse("error", at, tree.error[at].astype(np.int64) * -2 + tree.at("error_sure", at))

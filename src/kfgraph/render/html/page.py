@@ -13,7 +13,7 @@ from kfgraph.analyze.event_rows import nodes_of
 from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.info import info
 from kfgraph.analyze.notice_counts import problems_in
-from kfgraph.analyze.top import NUMBERS, Top
+from kfgraph.analyze.top import Top
 from kfgraph.analyze.why import Why
 from kfgraph.analyze.work import functions_off_cpu
 from kfgraph.kernel.errnos import errno_name
@@ -101,7 +101,7 @@ def _head(report: Report, labels: Sequence[int], node_of: Int32, origin_ns: int)
 
 
 def _functions(top: Top) -> dict[str, list[Any]]:
-    numbers = {name: getattr(top.numbers, name).tolist() for name in NUMBERS}
+    numbers = {name: column.tolist() for name, column in top.values().items()}
     waits = [kind == "waiting" for kind in top.kinds]
     return {"name": [spelt_out(label) for label in top.labels], "waits": waits, **numbers}
 

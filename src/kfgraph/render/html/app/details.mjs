@@ -27,6 +27,10 @@ export function factsOf(page, id) {
   }
   facts.push(["Total", of.open ? (of.floor > 0 ? `≥ ${formatNs(of.floor)}` : "not known") : formatNs(of.floor)]);
   facts.push(["Self", of.self < 0 ? "not known" : formatNs(of.self)]);
+  for (const [title, few] of [["Asleep", tree.asleep], ["Preempted", tree.preempted]]) {
+    const ns = (special ? special.members : [id]).reduce((sum, one) => sum + (few?.get(one) ?? 0), 0);
+    if (ns > 0) facts.push([title, `${formatNs(ns)} of the total`]);
+  }
   if (page.whole > 0) facts.push(["Share", `${formatShare(page.shareOf(of.floor))} of all calls here`]);
   if (!special) {
     facts.push(["Start", tree.flags[node] & 1024 ? "not known" : `${((tree.start[node] + page.head.since_first_ns) / 1e9).toFixed(9)} s`]);

@@ -64,7 +64,14 @@ export function restore(head, columns) {
   placesOf(columns["span.at"] ?? []).forEach((i, k) => { span[i] = columns.span[k]; });
   placesOf(columns["self.at"]).forEach((i, k) => { self[i] = columns.self[k] - 1; });
   return { n, parent, end, level, start, total, self, floor, span, flags, label: columns.label, context: columns.context,
-    cpu: columns.cpu, errors: errorsOf(columns) };
+    cpu: columns.cpu, errors: errorsOf(columns), asleep: fewOf(columns, "asleep"), preempted: fewOf(columns, "preempted") };
+}
+
+/** Node -> value of a column that few nodes have: how long of their totals they were off the CPU. */
+function fewOf(columns, name) {
+  const found = new Map();
+  placesOf(columns[`${name}.at`] ?? []).forEach((node, k) => found.set(node, columns[name][k]));
+  return found;
 }
 
 /** Node -> {code, sure} of the calls that returned an error; `nodes` in order. */
