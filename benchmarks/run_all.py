@@ -125,6 +125,13 @@ def synthetic(sizes: list[int], runs: int, folder: Path) -> Iterator[str]:
     yield from ("", ";\n".join(told) + ".")
 
 
+def loops(runs: int) -> Iterator[str]:
+    """How fast loops are folded."""
+    argv = [sys.executable, str(Path(__file__).with_name("loops.py")), "--runs", str(runs)]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True)
+    yield from ("### Loops (benchmarks/loops.py)", "", *done.stdout.splitlines())
+
+
 def many(n_events: int, runs: int, folder: Path) -> Iterator[str]:
     """What commands take beside loading, on a trace of very many calls."""
     trace = folder / "many.dat"
@@ -161,6 +168,7 @@ def main() -> None:
             large(traces[0], options.runs, Path(folder)),
             plain(traces[1], options.runs, Path(folder)),
             start_up(3 * options.runs, Path(folder)),
+            loops(options.runs),
         ]
         if sizes := [int(n) for n in options.events.split(",") if n]:
             parts.append(synthetic(sizes, options.runs, Path(folder)))

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.tables import NAMES, call, calls, deep, trace_of, traces, wide
+from builder.tables import NAMES, Call, call, calls, deep, trace_of, traces, wide
 from kfgraph.analyze import repeats as repeats_module
 from kfgraph.analyze import row_budget
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.fold import Folded, Kind, fold
-from kfgraph.analyze.repeats import fold_repeats
+from kfgraph.analyze.repeats import Repeats, fold_repeats
 from kfgraph.analyze.visibility import FoldOptions, Why
 from kfgraph.errors import NoMatchError
 from kfgraph.model.calls import Flag
 from kfgraph.model.symbols import Returned
 from kfgraph.model.trace import Trace
-from kfgraph.model.tree import TreeTable
+from kfgraph.model.tree import NodeKind, TreeTable
 
 ANY_OPTIONS = st.builds(
     FoldOptions,
@@ -103,14 +103,21 @@ def test_folding_repeats_conserves_calls_and_time(trace: Trace) -> None:
     assert folded.count.sum() == tree.count.sum()
     assert folded.n_unfinished.sum() == tree.n_unfinished.sum()
     assert np.maximum(folded.self_ns, 0).sum() == np.maximum(tree.self_ns, 0).sum()
+    kind = folded.whole("kind")
     for node in range(len(folded)):
         members = np.flatnonzero(repeats.node_of == node)
+        if kind[node] == NodeKind.LOOP:
+            assert repeats.times[node] > 1 and not len(members)
+            assert folded.floor_ns[node] == folded.floor_ns[folded.parent == node].sum()
+            continue
         assert set(tree.label[members].tolist()) == {int(folded.label[node])}
         assert folded.floor_ns[node] == tree.floor_ns[members].sum()
         assert folded.max_ns[node] == tree.max_ns[members].max()
-        parent = folded.parent[node]
+        parent, times = folded.parent[node], int(repeats.times[node])
+        while parent >= 0 and kind[parent] == NodeKind.LOOP:
+            parent, times = folded.parent[parent], times * int(repeats.times[parent])
         n_parents = int((repeats.node_of == parent).sum()) if parent >= 0 else len(members)
-        assert repeats.times[node] * n_parents == len(members)
+        assert times * n_parents == len(members)
 
 
 APART = (Flag.CUT_BY_LOSS, Flag.NO_ENTRY, Flag.IN_TRACER)
@@ -130,47 +137,115 @@ def test_what_is_not_whole_is_no_member_of_a_run_of_what_is(flag: Flag) -> None:
             assert "|".join(row.strip() for row in shown(folded)) == f"root|{shape}"
 
 
-def runs_by_hand(tree: TreeTable) -> list[int]:
-    """For each node its counterpart in the first member of its run, by the obvious recursion."""
+KEPT_APART = Flag.NO_EXIT | Flag.NO_ENTRY | Flag.CUT_BY_LOSS | Flag.IN_TRACER
+
+
+def loops_by_hand(tree: TreeTable) -> list[int]:
+    """For each node its counterpart in the first repetitions of its loops, found one symbol at a time."""
+    back = [0] * len(tree)
 
     def spelt(node: int) -> tuple[object, ...]:
-        flags = int(tree.flags[node]) & (Flag.NO_EXIT | Flag.NO_ENTRY | Flag.CUT_BY_LOSS | Flag.IN_TRACER)
-        return (int(tree.label[node]), flags, *map(spelt, children(node)))
+        return (int(tree.label[node]), int(tree.flags[node]) & KEPT_APART, *map(spelt, children(node)))
 
     def children(node: int) -> list[int]:
         return np.flatnonzero(tree.parent == node).tolist()
 
-    def give(node: int, counterpart: int) -> None:
-        first[node], head = counterpart, -1
-        for child, other in zip(children(node), children(counterpart), strict=True):
-            if node != counterpart:
-                give(child, first[other])
-                continue
-            head = head if head >= 0 and spelt(head) == spelt(child) else child
-            give(child, head)
+    def look(row: list[tuple[object, int, int]]) -> None:
+        """``row``: (symbol, first node, node behind it) of the callees of one node."""
+        period = 1
+        least = 2 if period == 1 else 3
+        while least * period <= len(row):
+            made = False
+            at, before = 0, None
+            while at + least * period <= len(row):
+                times = 1
+                body = [symbol for symbol, _, _ in row[at : at + period]]
+                while [s for s, _, _ in row[at + times * period : at + (times + 1) * period]] == body:
+                    times += 1
+                names = [symbol[0] if isinstance(symbol, tuple) else None for symbol in body]
+                names = [name[0] if isinstance(name, tuple) else name for name in names]
+                several = period == 1 or None in names or len(set(names)) > 1
+                if times >= least and several and period > 1:
+                    # What is left behind the loop may stand before it, so that it begins as the one before it.
+                    more = 0
+                    while row[at + times * period + more : at + times * period + more + 1] and (
+                        row[at + times * period + more][0] == row[at + more][0]
+                    ):
+                        more += 1
+                    starts = [k for k in range(more + 1) if row[at + k][0] == before]
+                    at += starts[0] if starts else 0
+                    before = row[at][0]
+                if times >= least and several and not (period == 1 and isinstance(body[0], list)):
+                    start = row[at][1]
+                    for nth in range(1, times):
+                        first, end = row[at + nth * period][1], row[at + (nth + 1) * period - 1][2]
+                        for node in range(first, end):
+                            back[node] += first - start
+                    symbol = (body[0], times) if period == 1 else [body, times]
+                    row[at : at + times * period] = [(symbol, start, row[at + times * period - 1][2])]
+                    made = True
+                at += 1
+            period = 2 if made and period > 1 else period + 1
+            least = 3
 
-    first = list(range(len(tree)))
-    for root in tree.roots.tolist():
-        give(root, root)
-    return first
+    for node in range(len(tree)):
+        look([(spelt(child), child, int(tree.end[child])) for child in children(node)])
+    return [node - back[node] for node in range(len(tree))]
+
+
+def unfold(repeats: Repeats) -> list[tuple[int, int, int]]:
+    """(node, level, flags) of every call that a folded tree stands for, in order: each loop as often as it says."""
+    tree, times = repeats.tree, repeats.times.tolist()
+    kind, end, flags = tree.whole("kind").tolist(), tree.end.tolist(), tree.flags.tolist()
+
+    def give(node: int, level: int) -> list[tuple[int, int, int]]:
+        loop = kind[node] == NodeKind.LOOP
+        once = [] if loop else [(node, level, flags[node] & KEPT_APART)]
+        child = node + 1
+        while child < end[node]:
+            once += give(child, level + (not loop))
+            child = end[child]
+        return once * times[node]
+
+    return [call for root in tree.roots.tolist() for call in give(root, 0)]
+
+
+BODIES = st.one_of(
+    st.lists(calls(NAMES[:2], flags=[Flag.CUT_BY_LOSS]), min_size=1, max_size=4),
+    st.lists(st.sampled_from([call(name, 1) for name in NAMES[:3]]), min_size=1, max_size=3),
+)
+REPEATED = st.lists(st.tuples(BODIES, st.integers(1, 5)), min_size=1, max_size=4).map(
+    lambda parts: [one for body, times in parts for one in body * times]
+)
 
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.lists(calls(NAMES[:2], flags=[Flag.CUT_BY_LOSS]), min_size=2, max_size=6),
+    st.one_of(REPEATED, REPEATED.map(lambda items: items * 3)),
     st.sampled_from([repeats_module._BASE, np.uint64(1)]),
     st.sampled_from([1, 3, repeats_module._PART]),
 )
-def test_runs_are_what_a_recursion_finds_also_with_a_hash_that_knows_no_order(
-    items: list[object], base: int, piece: int
-) -> None:
-    tree = call_tree(trace_of([call("root", 1, *items)])).tree  # type: ignore[arg-type]
+def test_unfolding_gives_the_tree_back(items: list[Call], base: int, piece: int) -> None:
+    tree = call_tree(trace_of([call("root", 1, *items), call("root", 2, *items)])).tree
+    # Whatever is equal by chance: a hash that knows no order.
     with patch.object(repeats_module, "_BASE", base), patch.object(repeats_module, "_PART", piece):
-        folded = fold_repeats(tree)
-    first = runs_by_hand(tree)
-    kept = [node for node in range(len(tree)) if first[node] == node]
-    assert [kept[node] for node in folded.node_of.tolist()] == first
-    assert folded.tree.label.tolist() == tree.label[kept].tolist()
+        repeats = fold_repeats(tree)
+    repeats.tree.check()
+    assert [node for node, _, _ in unfold(repeats)] == repeats.node_of.tolist()
+    assert [level for _, level, _ in unfold(repeats)] == tree.level.tolist()
+    assert [repeats.tree.label[node] for node, _, _ in unfold(repeats)] == tree.label.tolist()
+    assert [apart for _, _, apart in unfold(repeats)] == (tree.flags & np.uint32(KEPT_APART)).tolist()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(REPEATED, REPEATED.map(lambda items: items * 3)))
+def test_loops_are_those_found_one_symbol_at_a_time(items: list[Call]) -> None:
+    tree = call_tree(trace_of([call("root", 1, *items)])).tree
+    with patch.object(repeats_module, "_SLOW", 1 << 40):
+        repeats = fold_repeats(tree)
+    first = loops_by_hand(tree)
+    begins = {int(node): i for i, node in reversed(list(enumerate(repeats.node_of.tolist())))}
+    assert [begins[node] for node in repeats.node_of.tolist()] == first
 
 
 def test_the_order_of_callees_is_part_of_a_shape_whatever_its_hash() -> None:

@@ -179,6 +179,70 @@ def test_gathering_is_what_a_slow_search_finds(trace: Trace, least_ns: int) -> N
     assert heaviest_first == sorted(heaviest_first, reverse=True)
 
 
+# Sequences
+
+
+def screen(*calls_of_root: Call, options: FoldOptions | None = None) -> list[str]:
+    """What stands right of the numbers below ``root``."""
+    trace = trace_of([call("root", 1, *calls_of_root)])
+    view = tree_view(call_tree(trace, root=["root"]), options or FoldOptions(max_rows=None, min_ns=0), width=None)
+    lines = [view.model.line(i) for i in range(len(view))]
+    return [f"{'  ' * (int(view.folded.level[i]) - 1)}{lines[i].name}{lines[i].note}" for i in range(1, len(lines))]
+
+
+A, B, C = call("a", 100, call("x", 50)), call("b [mod]", 200), call("c", 300)
+
+
+def test_a_sequence_that_repeats_is_one_row_with_its_calls_below() -> None:
+    assert screen(C, *[A, B] * 3, C) == [
+        "c", "(a b) × 3  avg 350 ns", "  a", "    x", "  b [mod]", "c",
+    ]  # fmt: skip
+    assert screen(*[A, B] * 2) == ["a", "  x", "b [mod]"] * 2
+    five = [call(f"f{i}") for i in range(5)]
+    assert screen(*five * 3)[0] == "(f0 f1 f2 … 2 more) × 3  avg 500 ns"
+
+
+def test_a_loop_in_a_loop_and_a_run_in_a_sequence() -> None:
+    assert screen(*[*[A, B] * 3, C] * 4) == [
+        "((a b) × 3 c) × 4  avg 1.4 us", "  (a b) × 3  avg 350 ns", "    a", "      x", "    b [mod]", "  c",
+    ]  # fmt: skip
+    assert screen(*[B, B, C] * 5)[:2] == ["(b × 2 c) × 5  avg 700 ns", "  b [mod] × 2  avg 200 ns"]
+
+
+ODD = {
+    "another callee": call("a", 100, call("y", 50)),
+    "no callee": call("a", 100),
+    "an error": call("a", 100, call("x", 50), retval=(1 << 64) - 19),
+    "ten times the time": call("a", 1_500, call("x", 50)),
+}
+
+
+@pytest.mark.parametrize("why", ODD)
+def test_the_odd_one_out_stands_apart_in_its_place(why: str) -> None:
+    shown = screen(*[A, B] * 6, ODD[why], B, *[A, B] * 4)
+    top = [row for row in shown if not row.startswith(" ")]
+    assert [row.split("  ")[0].split(" = ")[0] for row in top] == ["(a b) × 6", "a", "b [mod]", "(a b) × 4"], shown
+    assert ("= -19 ENODEV" in top[1]) == (why == "an error")
+    alone = screen(*[A] * 5, ODD[why], *[A] * 9)
+    top = [row for row in alone if not row.startswith(" ")]
+    assert [row.split("  ")[0].split(" = ")[0] for row in top] == ["a × 5", "a", "a × 9"], alone
+
+
+def test_nine_times_the_time_is_none_and_neither_is_what_a_loop_around_it_repeats() -> None:
+    slow = call("a", 1_200, call("x", 50))
+    assert len([row for row in screen(*[A, B] * 6, slow, B, *[A, B] * 4) if "× 11" in row]) == 1
+    slower = call("a", 9_000, call("x", 50))
+    outer = [call("o", 1, A, A, slower, A), call("o", 1, A, A, A, A), call("o", 1, slower, A, A, A)]
+    assert screen(*outer)[:2] == ["o × 3  avg 6.5 us", "  a × 4  avg 1.6 us"]
+
+
+def test_a_loop_is_no_level_of_calls() -> None:
+    one = FoldOptions(max_rows=None, depth=1)
+    assert screen(*[A, B] * 3, options=one) == ["(a b) × 3  avg 350 ns", "  a … 3 calls", "  b [mod]"]
+    opened = FoldOptions(max_rows=3, expand=["root"])
+    assert screen(*[A, B] * 3, options=opened)[:3] == ["(a b) × 3  avg 350 ns", "  a … 3 calls", "  b [mod]"]
+
+
 # Hints: as typed, and a readable screen
 
 

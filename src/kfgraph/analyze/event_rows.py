@@ -16,6 +16,7 @@ from kfgraph.model.arrays import distinct
 from kfgraph.model.marks import Losses, Marks
 from kfgraph.model.names import matching
 from kfgraph.model.trace import Trace
+from kfgraph.model.tree import NodeKind
 
 EVENT_ROWS = 100
 """So many events at least have rows of their own in a folded tree. Where there are more, the first ones of each place
@@ -195,6 +196,13 @@ def _folded(folded: Folded, node: Int32, first: Int32) -> tuple[Int32, Int32]:
     # What follows the first call of a run in a sum is in that sum too: any later node will do.
     later = np.where(first >= 0, first, np.where(in_sum, node, -1))
     after = np.where(later >= 0, folded.next_kept(np.maximum(later, 0)), len(folded.tree))
+    tree = folded.tree
+    if tree.has("kind"):
+        # Between the repetitions of a sequence: before all of them.
+        parent, n = np.append(tree.parent, np.int32(-1)), len(tree)
+        loop = np.append(tree.kind == NodeKind.LOOP, False)
+        while (inside := (after < n) & loop[parent[after]] & (parent[after] != now)).any():
+            after[inside] = parent[after[inside]]
     return now, np.where(in_sum, after, np.minimum(after, end[now])).astype(np.int32)
 
 

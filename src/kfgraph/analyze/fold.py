@@ -16,7 +16,7 @@ from kfgraph.analyze.sibling_groups import Gathered, gather
 from kfgraph.analyze.tree_errors import failed, failures, unsure_failures
 from kfgraph.analyze.visibility import READABLE, FoldOptions, Why, asked_for, ends_of, open_ways, reasons, root_of
 from kfgraph.model.arrays import distinct
-from kfgraph.model.tree import TreeTable
+from kfgraph.model.tree import NodeKind, TreeTable
 
 __all__ = ["FoldOptions", "Folded", "Kind", "Why", "fold"]
 
@@ -91,7 +91,7 @@ class Folded:
     LOSS, EVENT and OWN_COST rows are inside the call ``node`` and show ``details[detail]``;
     ``hidden_ns`` of an OWN_COST row is the cost (-1: not known). ``n_errors_hidden`` calls failed and
     are on no row, ``n_unsure_hidden`` others seem to have; ``readable_ns`` is a least time with which a few screens
-    would show all (0: whatever it is).
+    would show all (0: whatever it is). ``gathers_much``: calls were summed up since much of the time was hidden else.
     """
 
     tree: TreeTable
@@ -116,6 +116,7 @@ class Folded:
     hot_path: Bool
     detail: npt.NDArray[np.int32]
     details: tuple[Detail, ...] = ()
+    gathers_much: bool = False
 
     ROW_COLUMNS: ClassVar[tuple[str, ...]] = (
         "kind", "node", "level", "hidden_calls", "hidden_ns", "hidden_losses", "hidden_events", "why", "share", "hot",
@@ -173,6 +174,10 @@ def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) 
     """
     repeats = fold_repeats(tree) if options.repeats else unfolded(tree)
     folded = _folded(tree, repeats, options, places)
+    if folded.gathers_much and repeats.tree.has("kind") and (repeats.tree.kind == NodeKind.LOOP).any():
+        # Where calls of one function are summed up, all of them are.
+        repeats = fold_repeats(tree, sequences=False)
+        folded = _folded(tree, repeats, options, places)
     limit = options.max_rows
     if options.no_more and limit is not None:
         most, room = limit - min(int(np.count_nonzero(tree.own_cost_ns)), _COST_ROWS), limit
@@ -201,6 +206,7 @@ def _folded(tree: TreeTable, repeats: Repeats, options: FoldOptions, places: Int
         fit = Fit(tree, free, asked.forced, most=limit)
         _fill(choice, fit, limit, reason, asked_ns)
     visible = choice.visible()
+    gathers_much = False
     if options.repeats:
         much = _much_hidden(choice, visible)
         if fit is not None and much.any():
@@ -208,6 +214,7 @@ def _folded(tree: TreeTable, repeats: Repeats, options: FoldOptions, places: Int
             _fill(choice, fit, (fit.n_forced + limit) // 2, reason, asked_ns, least_share=_LITTLE)
             visible = choice.visible()
             much |= _much_hidden(choice, visible)
+        gathers_much = bool(much.any())
         most = limit if options.no_more and limit is not None else _WANTED_GROUPS
         gathered = _gathered(choice, visible, much, asked.wanted, limit, most)
         if gathered is not None:
@@ -217,7 +224,8 @@ def _folded(tree: TreeTable, repeats: Repeats, options: FoldOptions, places: Int
     unsure = unsure[~visible[unsure if made is None else made.node_of[unsure]]]
     n_unsure = int(tree.at("n_errors", unsure).sum())
     readable_ns = _readable_ns(tree, fit)
-    return _rows(choice, repeats, made, visible, n_errors=(n_errors, n_unsure), readable_ns=readable_ns)
+    folded = _rows(choice, repeats, made, visible, n_errors=(n_errors, n_unsure), readable_ns=readable_ns)
+    return replace(folded, gathers_much=gathers_much)
 
 
 def _fill(choice: _Choice, fit: Fit, limit: int, reason: Why, asked_ns: Int64, *, least_share: float = 0) -> None:
@@ -303,6 +311,8 @@ def _gathered(
     why = np.full(n_new, int(choice.why[cut].max()), np.uint8)
     times = new.count.copy()
     least_ns = np.full(n_new, never, np.int64)
+    in_groups = new.at("kind", made.now) == NodeKind.LOOP
+    np.add.at(times, made.now[in_groups], choice.times[made.nodes[in_groups]])
     kept = made.kept_now
     for column, before in ((why, choice.why), (times, choice.times), (least_ns, choice.least_ns)):
         column[kept] = before[made.kept_nodes]

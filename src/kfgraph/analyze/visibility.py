@@ -15,7 +15,7 @@ from kfgraph.analyze.row_budget import within
 from kfgraph.analyze.tree_errors import chains, failed, seems_failed
 from kfgraph.errors import NoMatchError
 from kfgraph.model.names import matching
-from kfgraph.model.tree import TreeTable
+from kfgraph.model.tree import NodeKind, TreeTable
 
 ROWS = 80
 """About two screens, where no terminal says how large it is."""
@@ -92,7 +92,7 @@ def reasons(tree: TreeTable, options: FoldOptions) -> tuple[npt.NDArray[np.uint8
     if options.min_ns or options.min_share is not None:
         why[(tree.floor_ns < least_ns) & ~top] = Why.MIN
     if options.depth is not None:
-        why[tree.level > options.depth] = Why.DEPTH
+        why[tree.level - _n_loops_around(tree) > options.depth] = Why.DEPTH
     if options.collapse:
         collapsed = _asked(tree, options.collapse, "--collapse")
         why[~top & collapsed[tree.parent]] = Why.COLLAPSED
@@ -163,7 +163,7 @@ def asked_for(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8],
     """
     forced = tree.parent < 0
     if options.expand:
-        opened = _asked(tree, options.expand, "--expand")
+        opened = _with_loops(tree, _asked(tree, options.expand, "--expand"))
         child = (tree.parent >= 0) & opened[tree.parent]
         ways = _above(tree, child | opened) & (why != Why.OFF_PATH)
         why[ways] = Why.SHOWN
@@ -235,6 +235,25 @@ def _asked(tree: TreeTable, patterns: Sequence[str], option: str) -> Bool:
     if not wanted.any():
         raise NoMatchError(f"{option}: no call of {' or '.join(map(repr, patterns))} in this tree", "look with --merge")
     return wanted
+
+
+def _with_loops(tree: TreeTable, opened: Bool) -> Bool:
+    """The nodes, and the loops that are directly below them: what repeats there are their callees too."""
+    loops = _loops(tree)
+    while len(new := loops[opened[tree.parent[loops]] & ~opened[loops]]):
+        opened[new] = True
+    return opened
+
+
+def _n_loops_around(tree: TreeTable) -> Int32 | int:
+    """In how many loops each node is: these are no levels of calls."""
+    loops = _loops(tree)
+    return covered(loops + np.int32(1), tree.end[loops], len(tree)) if len(loops) else 0
+
+
+def _loops(tree: TreeTable) -> Int32:
+    none = np.zeros(0, np.int32)
+    return np.flatnonzero(tree.kind == NodeKind.LOOP).astype(np.int32) if tree.has("kind") else none
 
 
 def _leads_to(tree: TreeTable, options: FoldOptions) -> Bool | None:

@@ -25,6 +25,8 @@ class NodeKind(enum.IntEnum):
     """A call, or several calls of one function."""
     TASK = 1
     """A task, above its outermost calls."""
+    LOOP = 2
+    """A sequence of calls that was repeated, above these calls; it counts no call of its own."""
 
 
 class Column(Generic[S]):
@@ -271,6 +273,24 @@ class TreeTable:
                 else:
                     np.add(values[begin:stop], values.dtype.type(shift), out=part)
         filled["parent"][top + above + 1] = new[above]
+        return type(self)(labels, **filled)
+
+    def inserted(self, at: Array, labels: tuple[str, ...], place: Array, **given: Array) -> TreeTable:
+        """New nodes that count no call, at ``at`` (ascending) of the new tree; the others stand at ``place``.
+
+        ``given`` are values of the new nodes, for ``parent``, ``end`` and ``level`` those of all nodes; what is not
+        given is blank.
+        """
+        n = len(self) + len(at)
+        filled: dict[str, Array] = {name: given.pop(name) for name in ("parent", "end", "level")}
+        for name, column in self.COLUMNS.items():
+            if name in filled or (name not in self._stored and (name not in given or column.of_single)):
+                continue
+            values = self.whole(name)
+            filled[name] = out = np.full(n, column.blank, values.dtype)
+            out[place] = values
+            if name in given:
+                out[at] = given[name]
         return type(self)(labels, **filled)
 
     def check(self) -> None:

@@ -312,9 +312,19 @@ class RowModel:
         """``  avg 1.2 us`` of calls in one row; a merged tree has a column for it."""
         tree = self.folded.tree
         finished = int(tree.at("count", node) - tree.at("n_unfinished", node))
+        if tree.at("kind", node) == NodeKind.LOOP:
+            finished = self._repetitions(node)
         if "avg" in self.layout.names or finished <= 0 or tree.total_ns[node] < 0:
             return ""
         return f"  avg {format_ns(int(tree.total_ns[node]) // finished, digits=1)}"
+
+    def _repetitions(self, node: int) -> int:
+        """How often the body of a loop was there, in all repetitions of the loops around it."""
+        tree, in_each = self.folded.tree, 1
+        while tree.at("kind", node) == NodeKind.LOOP:
+            node += 1
+            in_each *= int(self.folded.times[node])
+        return int(tree.at("count", node)) // in_each
 
     def _origin(self, node: int) -> str:
         """Where a result comes from, if not from the function's own return register."""
