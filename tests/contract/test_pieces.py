@@ -24,8 +24,8 @@ LINES = (
     "top {} --paths 5", "errors {} --json --unsure", "syscalls {} --json", "why {} --json",
 )  # fmt: skip
 SIZES = {
-    "export.jsonl": "_CHUNK", "analyze.row_budget": "_PART", "analyze.hotpath": "_PART", "analyze.repeats": "_PART",
-    "render.tree": "_CHUNK",
+    "export.jsonl": "_CHUNK", "analyze.row_budget": "_PART", "analyze.paths": "_PART", "analyze.repeats": "_PART",
+    "model.tree": "_PART", "render.tree": "_CHUNK",
 }  # fmt: skip
 CHUNKS = ("export.chrome", "export.callrows", "export.parquet", "export.tracks")
 

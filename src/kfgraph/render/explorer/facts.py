@@ -24,6 +24,7 @@ from kfgraph.render.rowmodel import FLAG_MARKS
 FLAG_WORDS = {flag: words for flag, _, words in FLAG_MARKS} | {
     Flag.MIGRATED: "it ended on another CPU than it began on",
     Flag.NAME_UNRESOLVED: "no symbol is known for its address",
+    Flag.OFF_CPU_UNKNOWN: "for how long it was off the CPU is not known",
     Flag.SELF_UNKNOWN: "its self time is not known: a callee's duration, or the time it was off the CPU, is missing",
     Flag.START_UNKNOWN: "when it began is not known",
 }
