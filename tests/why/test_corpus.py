@@ -131,3 +131,28 @@ def test_a_seccomp_filter_that_refused_a_call_is_named() -> None:
         assert (one.verdict, one.said) == ("exact" if kernel == "7.2" else "not known", said)
     answer = why(kfgraph.load(HERE / "everyday" / "fixtures" / "6.1" / "seccomp.dat"))
     assert answer.reason.endswith("a seccomp filter ran, which may have refused it")
+
+
+def test_a_store_in_sysfs_and_errors_that_the_kernel_injects() -> None:
+    """What a module's store refuses, alone and made to by fail_function, and a system call that is never run."""
+    folder = HERE / "everyday" / "fixtures" / "7.2"
+    for name, error, way in (
+        ("store_refused", -33, ["level_store", "gate_apply", "gate_limit"]),
+        ("store_injected", -5, ["level_store", "gate_apply", "gate_limit"]),
+        ("call_injected", -5, ["__x64_sys_sethostname"]),
+    ):
+        answer = why(kfgraph.load(folder / f"{name}.dat"))
+        assert answer.birth is not None and answer.birth.exact and answer.birth.sure, name
+        assert answer.error == error and [step.function for step in answer.chain][-len(way) :] == way
+    assert why(kfgraph.load(folder / "store_taken.dat")).exit_code == 6
+
+
+def test_what_usually_decides_nothing_is_named_where_the_program_ended_for_it() -> None:
+    folder = HERE / "everyday" / "fixtures" / "7.2"
+    for name, subject in (
+        ("not_a_terminal", "ioctl()"),
+        ("missing_library", 'openat("/usr/lib/libkfgraph-nowhere.so")'),
+    ):
+        answer = why(kfgraph.load(folder / f"{name}.dat"))
+        assert answer.subject == subject and answer.birth is not None and not answer.birth.sure
+        assert "the program ended right after it" in answer.doubts[0]

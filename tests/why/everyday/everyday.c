@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -96,14 +95,6 @@ static int filtered(void)
 	return end(syscall(SYS_mkdir, "/tmp/never", 0700));
 }
 
-/* fail_function, told to do so, makes the allocations of marked tasks fail only. */
-static void mark_for_injection(void)
-{
-	int fd = open("/proc/self/make-it-fail", O_WRONLY);
-	if (fd >= 0)
-		write(fd, "1", 1);
-}
-
 static int run(const char *path)
 {
 	char *argv[] = { (char *)path, NULL }, *env[] = { NULL };
@@ -136,7 +127,6 @@ int main(int argc, char **argv)
 	CASE("forbidden_chown") { nobody(); return end(chown("/etc/passwd", 65534, 65534)); }
 	CASE("forbidden_chroot") { nobody(); return end(chroot("/")); }
 	CASE("root_name") return end(sethostname("kfgraph", 7));
-	CASE("slab_injected") { mark_for_injection(); return end(epoll_create1(0)); }
 	CASE("forbidden_name") { nobody(); return end(sethostname("x", 1)); }
 	CASE("bad_mapping") return end((long)mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 99, 0));
 	CASE("no_listener_read") { int fd = socket(AF_UNIX, SOCK_STREAM, 0); char c; return end(read(fd, &c, 1)); }

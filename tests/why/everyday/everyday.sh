@@ -79,9 +79,4 @@ if [ -e $F/inject ]; then
     run call_injected $EVERYDAY root_name
     echo > $F/inject
     run call_not_injected $EVERYDAY root_name
-    echo Y > $F/task-filter
-    inject should_failslab -12
-    run slab_injected $EVERYDAY slab_injected
-    echo > $F/inject
-    run slab_not_injected $EVERYDAY slab_injected
 fi
