@@ -13,6 +13,7 @@ from distutils.command.install_data import install_data  # isort: skip
 
 HOT = {
     "kfgraph.parse.columns": "src/kfgraph/parse/columns.py",
+    "kfgraph.parse.placing": "src/kfgraph/parse/placing.py",
     "kfgraph.parse.stacks": "src/kfgraph/parse/stacks.py",
     "kfgraph.parse.settle": "src/kfgraph/parse/settle.py",
     "kfgraph.parse.scan": "src/kfgraph/parse/scan.py",

@@ -28,10 +28,11 @@ def plain(name: str) -> ModuleType:
 
 def plain_stacks() -> ModuleType:
     """``kfgraph.parse.stacks`` on top of the plain columns: a plain class cannot stand on a compiled one."""
-    name = "kfgraph.parse.columns"
-    installed = sys.modules[name]
-    sys.modules[name] = plain("parse.columns")
+    names = ("parse.columns", "parse.placing")
+    installed = {name: sys.modules[f"kfgraph.{name}"] for name in names}
     try:
+        for name in names:
+            sys.modules[f"kfgraph.{name}"] = plain(name)
         return plain("parse.stacks")
     finally:
-        sys.modules[name] = installed
+        sys.modules.update({f"kfgraph.{name}": module for name, module in installed.items()})

@@ -190,8 +190,8 @@ NOTICES: dict[str, NoticeKind] = {
     ),
     "in-tracer": NoticeKind(
         "incomplete",
-        "interrupts that hit the tracer itself: not subtracted from the call that contains them",
-        "interrupt that hit the tracer itself: not subtracted from the call that contains it",
+        "interrupts that hit the tracer itself: nothing tells in whose time all of it was",
+        "interrupt that hit the tracer itself: nothing tells in whose time all of it was",
     ),
     "off-cpu-unknown": NoticeKind(
         "incomplete",

@@ -49,7 +49,7 @@ def trace() -> Trace:
 
 def test_the_filters_and_what_filters_nothing() -> None:
     assert {name: one.default for name, one in filters.declared().items()} == {
-        "root": (), "task": (), "pid": (), "cpu": (), "from_s": None, "to_s": None, "no_irq": False,
+        "root": (), "task": (), "pid": (), "cpu": (), "from_s": None, "to_s": None, "irq": False, "no_irq": False,
         "failing": False, "returning": (), "arg": (), "all_tasks": False, "pre_exec": False,
     }  # fmt: skip
     kinds = {name: (one.kind, one.many) for name, one in filters.declared().items()}

@@ -14,6 +14,7 @@ from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.tasks import Task, TaskTable
 from kfgraph.model.trace import Trace, TraceMeta
+from kfgraph.passes.irq_time import split
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ def trace_of(*lanes: Sequence[Call], start_ns: int = 1_000_000, tasks: Sequence[
     if any(arguments):
         index = np.array([row if text else -1 for row, text in enumerate(arguments)], np.int32)
         table = table.with_columns(args=TextArgs(index, arguments))
+    table = split(table, list(codes))
     named = tuple(tasks) or tuple(Task(100 + lane, f"task{lane}") for lane in range(len(lanes)))
     last = max((r["start_ns"] + max(r["duration_ns"], 0) for r in rows), default=-1)
     meta = TraceMeta(path="built", reader="builder", first_ns=start_ns if rows else -1, last_ns=last, clock="local")

@@ -53,6 +53,7 @@ class Record:
 PLAIN = plain("parse.pairing")
 PLAIN.stacks = LOOP = plain_stacks()
 PLAIN.settle = SETTLE = plain("parse.settle")
+PLACING = plain("parse.placing")
 
 
 def pair(pairer_module, records, *, batch=7, **options):
@@ -302,44 +303,6 @@ def entry(func, depth, time, pid=1, cpu=0, arg=-1):
 def leave(func, depth, time, duration, pid=1, cpu=0, calltime=None):
     began = time - duration if calltime is None else calltime
     return Record(EXIT, func, pid, cpu, time, depth, duration, began, 0)
-
-
-def test_an_interrupt_in_the_tracer_is_flagged_and_not_subtracted(pairer_module):
-    # 2 returned at 150 (its exit record came at 900), the interrupt 3 ran from 200 to 800.
-    rows = pair(
-        pairer_module,
-        [
-            entry(1, 0, 100),
-            entry(2, 1, 111),
-            entry(3, 2, 205),
-            leave(3, 2, 805, 600, calltime=200),
-            leave(2, 1, 900, 40, calltime=110),
-            leave(1, 0, 1000, 890, calltime=99),
-        ],
-    ).calls
-    assert rows.parent.tolist() == [-1, 0, 1]
-    assert [Flag(int(f)) & Flag.IN_TRACER for f in rows.flags] == [0, 0, Flag.IN_TRACER]
-    assert rows.self_ns.tolist() == [850, 40, 600]
-
-
-def test_an_interrupt_before_an_entry_record_jumps_in_depth_and_is_not_subtracted(pairer_module):
-    # 2 was called at 110, the interrupt 3 ran (deeper) before its entry record, at 300.
-    rows = pair(
-        pairer_module,
-        [
-            entry(1, 0, 100),
-            entry(3, 2, 120),
-            leave(3, 2, 290, 165, calltime=119),
-            entry(2, 1, 300),
-            leave(2, 1, 400, 285, calltime=110),
-            leave(1, 0, 1000, 890, calltime=99),
-        ],
-    ).calls
-    assert rows.func.tolist() == [1, 3, 2]
-    assert rows.parent.tolist() == [-1, 0, 0]
-    flags = [Flag(int(f)) & (Flag.IN_TRACER | Flag.DEPTH_JUMP) for f in rows.flags]
-    assert flags == [0, Flag.IN_TRACER | Flag.DEPTH_JUMP, 0]
-    assert rows.self_ns.tolist() == [605, 165, 285]
 
 
 def test_an_interrupt_after_the_tracer_counted_down_stands_inside(pairer_module):
@@ -618,10 +581,11 @@ def test_the_literals_of_the_hot_loop_are_those_of_the_model():
         "HAS_RETVAL",
         "SELF_UNKNOWN",
         "START_UNKNOWN",
+        "INTERRUPT",
     ):
-        for loop in (LOOP, SETTLE):
+        for loop in (LOOP, SETTLE, PLACING):
             assert getattr(loop, f"_{name}", Flag[name]) == Flag[name]
     assert LOOP._CUT == SETTLE._CUT == Flag.CUT_BY_LOSS
     assert LOOP._STRETCHED == SETTLE._STRETCHED
     assert not any(flag & LOOP._STRETCHED for flag in Flag), "a mark of pairing's own, in no table"
-    assert (LOOP._NEAR, LOOP._ROUNDED) == (delay._NEAR, delay._ROUNDED)
+    assert (LOOP._NEAR, LOOP._ROUNDED) == (PLACING._NEAR, LOOP._ROUNDED) == (delay._NEAR, delay._ROUNDED)

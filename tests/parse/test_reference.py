@@ -70,10 +70,13 @@ def compare(trace: Trace, text: Text, *, raw: bool) -> None:
     no_entry = calls.has(Flag.NO_ENTRY).tolist()
     names = [trace.symbols.names[func] for func in calls.func.tolist()]
     depths, durations = calls.depth.tolist(), calls.duration_ns.tolist()
+    starts = calls.start_ns.tolist()
     retvals = calls.retval.tolist() if calls.retval is not None else None
     n_entries = 0
     for lane, expected in text.calls.items():
         found = [row for row in lanes[lane] if not no_entry[row]]
+        # In the order of the records: an interrupt may stand in the call whose record came after it.
+        found.sort(key=starts.__getitem__)
         entries = [call for call in expected if call.has_entry]
         assert len(found) == len(entries)
         n_entries += len(found)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import kfgraph
 from kfgraph.analyze.calltree import call_tree
-from kfgraph.analyze.parts import OFF_CPU
+from kfgraph.analyze.parts import PART_COLUMNS
 from kfgraph.analyze.select import select
 from kfgraph.analyze.visibility import FoldOptions
 from kfgraph.analyze.work import functions_off_cpu
@@ -24,6 +24,8 @@ from kfgraph.model.tree import TreeTable
 from kfgraph.render.tree import tree_view
 from sleep.test_pass import ACTIONS, loaded, run
 from sleep.test_top import two_sleeps
+
+OFF_CPU = [name for name in PART_COLUMNS if "irq" not in name]
 
 
 def naive(tree: TreeTable, kind: str) -> list[int]:

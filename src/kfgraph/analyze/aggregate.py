@@ -104,7 +104,8 @@ def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
 
 def aggregated_parts(selection: Selection, key: Int32, n_keys: int, total_ns: Int64) -> dict[str, Int64]:
     """Of each key, where the trace tells: the parts of its calls' own time that are no work (``asleep_ns``), those in
-    ``total_ns`` (``total_asleep_ns``), and what is left of that, ``oncpu_ns``; -1 where the total is not known."""
+    ``total_ns`` (``total_asleep_ns``), and, where it tells of time off the CPU, what is left of that, ``oncpu_ns``; -1
+    where the total is not known."""
     calls, keep = selection.trace.calls, selection.keep
     found: dict[str, Int64] = {}
     left = total_ns.copy()
@@ -117,7 +118,7 @@ def aggregated_parts(selection: Selection, key: Int32, n_keys: int, total_ns: In
         np.subtract.at(inclusive, key[total.rows[inner]], total.values[inner])
         found |= {name: sums, f"total_{name}": inclusive}
         left -= np.where(total_ns >= 0, inclusive, 0)
-    return {**found, "oncpu_ns": left} if found else {}
+    return {**found, "oncpu_ns": left} if "asleep_ns" in found else found
 
 
 def of_one_key(times_ns: Int64) -> Aggregate:

@@ -38,6 +38,7 @@ class Filters(TypedDict, total=False):
             "--to", "Only calls that begin before this time (both from the start of the trace).", "SECONDS"
         ),
     ]
+    irq: Annotated[bool, Filter("--irq", "Only interrupts.")]
     no_irq: Annotated[bool, Filter("--no-irq", "Leave out interrupts and their time.")]
     failing: Annotated[bool, Filter("--failed", "Only calls that returned an error.")]
     returning: Annotated[
@@ -79,7 +80,7 @@ def declared() -> Mapping[str, Declared]:
 
 OF_SYSTEM_CALLS = ("task", "pid", "all_tasks")
 OF_WHY = ("root", "task", "pid", "all_tasks")
-OF_ERRORS = ("root", "task", "pid", "cpu", "from_s", "to_s", "no_irq", "arg", "all_tasks", "pre_exec")
+OF_ERRORS = ("root", "task", "pid", "cpu", "from_s", "to_s", "irq", "no_irq", "arg", "all_tasks", "pre_exec")
 """Those that a view has which does not have all."""
 
 

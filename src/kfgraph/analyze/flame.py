@@ -15,7 +15,7 @@ from kfgraph.analyze.forest import Int32, Int64, by_level, nearest_kept, preorde
 from kfgraph.analyze.weights import Weighted, weighted
 from kfgraph.analyze.work import functions_off_cpu
 from kfgraph.errors import NoMatchError, Notice
-from kfgraph.kernel.interrupts import WRAPPERS
+from kfgraph.kernel.interrupts import level_of
 from kfgraph.model.names import split_label
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind, TreeTable
@@ -196,7 +196,7 @@ def _hues(found: Weighted, trace: Trace) -> npt.NDArray[np.uint8]:
 
 def _interrupts(tree: TreeTable, found: Weighted) -> npt.NDArray[np.bool_]:
     """The nodes in an interrupt: those whose first call is in its context, the frames around, and what they call."""
-    wrapper = np.array([label in WRAPPERS for label in tree.labels], np.bool_)
+    wrapper = np.array([level_of(label) > 0 for label in tree.labels], np.bool_)
     tops = np.flatnonzero(wrapper[tree.label] | found.in_interrupt)
     steps = np.zeros(len(tree) + 1, np.int64)
     np.add.at(steps, tops, 1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from kfgraph.analyze.outcomes import Outcomes
 from kfgraph.analyze.why import SECCOMP_FILTER, Why
-from kfgraph.kernel.interrupts import WRAPPERS
+from kfgraph.kernel.interrupts import level_of
 from kfgraph.kernel.loader import MAX_PROBES, NOT_WORTH_A_PROBE
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.kernel.unwinding import decides_nothing, gives_back
@@ -77,7 +77,7 @@ def _tells(trace: Trace, seen: Outcomes, row: int, name: str, loaded: set[str]) 
         trace.symbols.resolved[trace.calls.func[row]]
         and trace.symbols.modules[trace.calls.func[row]] not in loaded
         and ".isra" not in name
-        and bare not in WRAPPERS
+        and not level_of(bare)
         and bare not in NOT_WORTH_A_PROBE
         and not system_call_of(name)
         and not decides_nothing(name)

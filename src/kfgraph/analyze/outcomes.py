@@ -10,7 +10,6 @@ import numpy as np
 
 from kfgraph.analyze.retval import DECIMAL, errors_of, returned_type, value_text, values_of
 from kfgraph.kernel import unwinding
-from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.symbols import Returned
 from kfgraph.model.trace import Trace
@@ -141,5 +140,5 @@ def children_of(trace: Trace, row: int) -> list[int]:
     own = int(calls.context[row])
     if own != UNKNOWN_CONTEXT:
         rows = rows[calls.context[rows] == own]
-    names = trace.symbols.names
-    return [int(r) for r in rows if names[int(calls.func[r])] not in WRAPPERS]
+    hit = (calls.flags[rows] & np.uint32(Flag.INTERRUPT)) != 0
+    return [int(row) for row in rows[~hit]]

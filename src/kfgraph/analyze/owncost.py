@@ -22,7 +22,7 @@ from kfgraph.kernel.loader import (
     notifies_of_modules,
 )
 from kfgraph.model.arrays import distinct
-from kfgraph.model.calls import PARTS, CallTable
+from kfgraph.model.calls import CallTable
 from kfgraph.model.sparse import Sparse
 from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
@@ -101,9 +101,8 @@ def own_cost(trace: Trace) -> OwnCost:
     apart = [row for row, modules in _modules(trace, rows) if modules and not modules & probed]
     rows = rows[~np.isin(rows, apart)]
     ns = calls.self_ns[rows]
-    for name in PARTS:
+    for part in (calls.asleep_ns, calls.preempted_ns):
         # It waits for the other CPUs, too.
-        part = getattr(calls, name)
         if part is not None:
             ns = np.where(ns < 0, ns, ns + part.at(rows))
     label = LABEL if trace.companion is not None or "probes" in trace.meta.details else OF_OTHERS

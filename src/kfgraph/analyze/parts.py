@@ -11,8 +11,11 @@ from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.model.calls import PARTS, CallTable, Flag
 from kfgraph.model.sparse import Sparse
 
-OFF_CPU = tuple(f"{total}{name}" for name in PARTS for total in ("", "total_"))
+PART_COLUMNS = tuple(f"{total}{name}" for name in PARTS for total in ("", "total_"))
 """The columns of a TreeTable that hold them, and those of every machine-readable format."""
+
+
+_APART = np.uint32(Flag.IN_TRACER | Flag.INTERRUPT)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,24 +34,27 @@ def part_columns(parts: Mapping[str, Part], rows: Int32) -> dict[str, Int64]:
     return columns
 
 
-def parts_of(calls: CallTable, left_out: Bool | None = None) -> Mapping[str, Part]:
-    """The parts that the trace tells of, by the name of their column; without those of calls that are ``left_out``."""
+def parts_of(calls: CallTable, left_out: Bool | None = None, *, irq: bool = True) -> Mapping[str, Part]:
+    """The parts that the trace tells of, by the name of their column; without those of calls that are ``left_out``.
+
+    What an interrupt is made of is all in the time that it took of the call it hit. ``irq``: with interrupts.
+    """
     found = {}
     for name in PARTS:
         own = getattr(calls, name)
-        if own is not None:
+        if own is not None and (irq or name != "irq_ns"):
             own = own if left_out is None else own.where(~left_out)
             found[name] = Part(own, _of_durations(calls, own))
     return found
 
 
 def _of_durations(calls: CallTable, own: Sparse) -> Sparse:
-    """What is in the duration of each call: its own, and what its callees hold."""
+    """What is in the duration of each call: its own, and what its callees hold but for interrupts that hit it."""
     rows, ns = own.rows, own.values
     parts = []
     while len(rows):
         parts.append((rows, ns))
-        goes_up = (calls.parent[rows] >= 0) & ((calls.flags[rows] & np.uint32(Flag.IN_TRACER)) == 0)
+        goes_up = (calls.parent[rows] >= 0) & ((calls.flags[rows] & _APART) == 0)
         rows, ns = _summed(calls.parent[rows[goes_up]], ns[goes_up])
     if not parts:
         return own

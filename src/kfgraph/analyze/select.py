@@ -15,7 +15,6 @@ from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, neares
 from kfgraph.analyze.owncost import OwnCost, own_cost
 from kfgraph.analyze.parts import Part, parts_of
 from kfgraph.errors import NoMatchError, Notice, UsageError, notice
-from kfgraph.kernel.interrupts import WRAPPERS
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
@@ -75,6 +74,7 @@ def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
         failing: only calls that returned an error for sure.
         returning, arg: only calls whose value, or argument, is one of these (:mod:`kfgraph.analyze.valuefilters`).
             What a call that is left out called moves up to the nearest that stays.
+        irq: only interrupts.
         no_irq: without interrupts and the time they took.
         all_tasks: also tasks that are not the traced command's.
         pre_exec: also what the launcher ran in the command's task, before its exec and in it.
@@ -110,19 +110,20 @@ def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
         keep &= np.isin(calls.cpu, cpu)
     if given["from_s"] is not None or given["to_s"] is not None:
         keep &= _in_window(trace, given["from_s"], given["to_s"])
-    if given["no_irq"]:
-        interrupts = _interrupts(trace, keep)
-        keep &= ~interrupts
-        dropped |= interrupts
+    interrupts, without = _interrupts(trace, keep, given), None
+    if interrupts is not None:
+        without = interrupts if given["no_irq"] else None
+        keep &= interrupts if given["irq"] else ~interrupts
+    gone = dropped if without is None else dropped | without
     cost = own_cost(trace)
-    cost = cost.only(~dropped) if len(cost) else cost
-    less = len(cost) > 0 or bool(dropped.any())
+    cost = cost.only(~gone) if len(cost) else cost
+    less = len(cost) > 0 or bool(gone.any())
     if less:
-        total_ns = _less(calls, dropped, cost)
-    left_out = dropped.copy() if less else None
+        total_ns = _less(calls, dropped, cost, interrupts=without)
+    left_out = gone.copy() if less else None
     if left_out is not None:
         left_out[cost.rows] = True
-    parts = parts_of(calls, left_out)
+    parts = parts_of(calls, left_out, irq=without is None)
     if len(cost):
         self_ns = cost.without(self_ns)
     if n and not keep.any():
@@ -232,31 +233,52 @@ def _in_window(trace: Trace, from_s: float | None, to_s: float | None) -> Bool:
     return inside
 
 
-def _interrupts(trace: Trace, keep: Bool) -> Bool:
-    calls = trace.calls
-    if (calls.context[keep] == UNKNOWN_CONTEXT).any():
-        raise UsageError(
-            "--no-irq: this trace does not tell which calls ran in an interrupt",
-            "give the trace.dat itself, or leave --no-irq out",
-        )
-    wrapper = np.fromiter((name in WRAPPERS for name in trace.symbols.names), np.bool_, count=len(trace.symbols))
-    top = np.flatnonzero((calls.context > 0) | wrapper[calls.func]).astype(np.int32)
+def in_interrupts(calls: CallTable) -> Bool:
+    """The calls of interrupts, with all that they called."""
+    top = np.flatnonzero(calls.has(Flag.INTERRUPT)).astype(np.int32)
     return covered(top, calls.end[top], len(calls)) > 0
 
 
-def _less(calls: CallTable, dropped: Bool, cost: OwnCost) -> Int64:
-    """Each duration less those of the dropped calls, and the costs, that it is made of; -1 over an unknown cost."""
+def _interrupts(trace: Trace, keep: Bool, given: Mapping[str, Any]) -> Bool | None:
+    """The calls that ``irq`` or ``no_irq`` is about."""
+    if given["no_irq"] and given["irq"]:
+        raise UsageError("--irq and --no-irq contradict each other", "give one of them")
+    if not (given["no_irq"] or given["irq"]):
+        return None
+    found = in_interrupts(trace.calls)
+    if not (found & keep).any() and (trace.calls.context[keep] == UNKNOWN_CONTEXT).any():
+        option = "--irq" if given["irq"] else "--no-irq"
+        raise UsageError(
+            f"{option}: this trace does not tell which calls ran in an interrupt",
+            f"give the trace.dat itself, or leave {option} out",
+        )
+    return found
+
+
+def _less(calls: CallTable, dropped: Bool, cost: OwnCost, *, interrupts: Bool | None = None) -> Int64:
+    """Each duration less those of the dropped calls, and the costs, that it is made of; -1 over an unknown cost.
+
+    With ``interrupts``, which are dropped too, less the time of those that hit it.
+    """
     total_ns = calls.duration_ns.copy()
     taken = np.where(dropped, np.maximum(total_ns, 0), 0)
     taken[cost.rows] = np.maximum(cost.ns, 0)
     source = dropped.copy()
     source[cost.rows] = True
+    if interrupts is not None and calls.irq_ns is not None:
+        hit = calls.irq_ns.where(~dropped & ~interrupts)
+        taken[hit.rows] += hit.values
+        source[hit.rows] = True
+    gone = dropped if interrupts is None else dropped | interrupts
     n_before = np.append(0, np.cumsum(source))
     holds_some = n_before[calls.end] > n_before[:-1]
-    passes_up = holds_some & (calls.parent >= 0) & ~dropped[calls.parent] & ~calls.has(Flag.IN_TRACER)
+    passes_up = holds_some & (calls.parent >= 0) & ~gone[calls.parent] & ~calls.has(Flag.IN_TRACER)
+    if interrupts is not None:
+        # Their time is in what they hit already.
+        passes_up &= ~interrupts | dropped
     for group in reversed(by_level(np.flatnonzero(passes_up).astype(np.int32), calls.level)):
         np.add.at(taken, calls.parent[group], taken[group])
-    known = ~dropped & (total_ns >= 0)
+    known = ~gone & (total_ns >= 0)
     total_ns[known] -= taken[known]
     for row in cost.rows[cost.ns < 0].tolist():
         total_ns[row] = -1

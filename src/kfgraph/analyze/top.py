@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from typing_extensions import Unpack
 
-By = Literal["self", "total", "calls", "errors", "avg", "max", "oncpu", "asleep", "preempted"]
+By = Literal["self", "total", "calls", "errors", "avg", "max", "oncpu", "asleep", "preempted", "irq"]
 Group = Literal["function", "module"]
 BY: tuple[By, ...] = get_args(By)
 GROUPS: tuple[Group, ...] = get_args(Group)
 COLUMNS = {
     "self": "self_ns", "total": "total_ns", "calls": "n_calls", "errors": "n_errors", "avg": "avg_ns", "max": "max_ns",
     "oncpu": "oncpu_ns", "asleep": "total_asleep_ns", "preempted": "total_preempted_ns",
+    "irq": "total_irq_ns",
 }  # fmt: skip
 """What ``by`` sorts by."""
 NUMBERS = (
@@ -243,7 +244,9 @@ def top(
         raise ValueError(f"by is one of {', '.join(BY)}; group is one of {', '.join(GROUPS)}")
     selection = select(trace, **filters)
     by_part = COLUMNS[by] not in NUMBERS
-    if by_part and not selection.parts:
+    if by == "irq" and "irq_ns" not in selection.parts:
+        raise UsageError("--by irq: no interrupt hit these calls, or this trace does not tell", "leave it out")
+    if by_part and by != "irq" and "asleep_ns" not in selection.parts:
         raise UsageError(f"--by {by}: this trace has no sched_switch events", "record it with kfgraph trace --sched")
     symbols = trace.symbols
     waits = waiting_functions(trace)
@@ -272,7 +275,7 @@ def top(
     modules = [_module(symbols, codes[i]) if is_function or not is_apart[i] else WAITING_ROW for i in kept]
     kinds: list[Kind] = ["waiting" if is_apart[i] else "work" for i in kept]
     numbers = {name: column[kept] for name, column in vars(sums).items()}
-    off_ns = {name: int(parts[name].sum()) for name in selection.parts}
+    off_ns = {name: int(parts[name].sum()) for name in selection.parts if name != "irq_ns"}
     parts = {name: column[kept] for name, column in parts.items()}
     if own_cost and len(selection.own_cost):
         label = selection.own_cost.label
@@ -290,7 +293,7 @@ def top(
             for one in found
         )
 
-    slept = selection.parts["asleep_ns"].own if selection.parts else None
+    slept = selection.parts["asleep_ns"].own if "asleep_ns" in selection.parts else None
     at_work, waited, asleep = hot_paths(
         selection, by_function, apart=waits[functions], beside=slept, limit=n_paths
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfgraph.analyze.parts import OFF_CPU
+from kfgraph.analyze.parts import PART_COLUMNS
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.symbols import UNKNOWN
 from kfgraph.model.trace import Trace
@@ -53,7 +53,7 @@ def tree_frame(tree: TreeTable, trace: Trace) -> pd.DataFrame:
         "flags": tree.flags,
         "row": numbers(tree.row),
     }
-    columns |= {name: tree.whole(name) for name in OFF_CPU if tree.has(name)}
+    columns |= {name: tree.whole(name) for name in PART_COLUMNS if tree.has(name)}
     if tree.own_cost_ns.any():
         columns["own_cost_ns"] = numbers(tree.own_cost_ns)
     if tree.has("error_sure"):

@@ -30,7 +30,7 @@ def run(
     filters: options.AnyCalls,
     trace: options.TraceArgument = options.DEFAULT_TRACE,
     by: Annotated[
-        Literal["self", "total", "calls", "errors", "avg", "max", "oncpu", "asleep", "preempted"],
+        Literal["self", "total", "calls", "errors", "avg", "max", "oncpu", "asleep", "preempted", "irq"],
         Option(("--by",), "The column to sort by; the last three need sched_switch events."),
     ] = "self",
     group: Annotated[

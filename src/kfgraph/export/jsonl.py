@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64
-from kfgraph.analyze.parts import OFF_CPU, part_columns
+from kfgraph.analyze.parts import PART_COLUMNS, part_columns
 from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns
@@ -145,7 +145,7 @@ def write_nodes(call_tree: CallTree, out: TextIO) -> None:
             "max_ns": _known(tree.max_ns[node]),
             "flags": _names(int(tree.flags[node])),
         }
-        record |= {name: int(tree.whole(name)[node]) for name in OFF_CPU if tree.has(name)}
+        record |= {name: int(tree.whole(name)[node]) for name in PART_COLUMNS if tree.has(name)}
         if costs:
             record["own_cost_ns"] = _known(tree.own_cost_ns[node])
         if tree.has("n_errors"):
@@ -196,7 +196,7 @@ def _recorded(selection: Selection, rows: Int32, told: _Errors | None) -> Callab
             more = [f'{also}, "own_cost_ns": {value}' for also, value in zip(more, costs, strict=True)]
         for name, column in part_columns(selection.parts, rows[part]).items():
             more = [f'{also}, "{name}": {ns}' for also, ns in zip(more, column.tolist(), strict=True)]
-        if wakers is not None and selection.parts:
+        if wakers is not None and "asleep_ns" in selection.parts:
             slept = selection.parts["asleep_ns"].own.at(rows[part])
             for at in np.flatnonzero(slept).tolist():
                 sleeps = sleeps_to_dicts(trace, wakers.sleeps(int(rows[first + at])))

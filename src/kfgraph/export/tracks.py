@@ -16,7 +16,7 @@ import numpy as np
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, by_level, counted, covered, outermost
 from kfgraph.analyze.select import Selection
 from kfgraph.errors import Notice, notice
-from kfgraph.kernel.interrupts import WRAPPERS
+from kfgraph.kernel.interrupts import level_of
 from kfgraph.model import steps
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.tasks import Task
@@ -148,7 +148,7 @@ def _tracks(
     top = in_tracer
     if interrupts_apart:
         context = trace.calls.context[taken]
-        wrapper = np.fromiter((name in WRAPPERS for name in trace.symbols.names), np.bool_, len(trace.symbols))
+        wrapper = np.fromiter((level_of(name) > 0 for name in trace.symbols.names), np.bool_, len(trace.symbols))
         top = top | ((context > 0) & (context != UNKNOWN_CONTEXT)) | wrapper[trace.calls.func[taken]]
     if not top.any():
         return lane, tuple(tracks)

@@ -31,8 +31,8 @@ class Flag(enum.IntFlag):
     CUT_BY_LOSS = 4
     """A loss of records fell into it, so records inside it, or its own, may be missing."""
     IN_TRACER = 8
-    """Its interval reaches outside its parent's: an interrupt hit the tracer itself. Not subtracted
-    from the parent's self time."""
+    """Its interval reaches outside its parent's, or into a later sibling's: an interrupt hit the tracer itself, and the
+    times do not tell in whose time all of it was. Not a part of its parent's duration but for what ``irq_ns`` has."""
     DEPTH_JUMP = 16
     """The kernel's depth is not the parent's + 1: the true parent was not recorded."""
     PRE_EXEC = 32
@@ -51,6 +51,8 @@ class Flag(enum.IntFlag):
     """Its caller is unknown: records were lost before it. As with DEPTH_JUMP, the parent is the next known one."""
     OFF_CPU_UNKNOWN = 4096
     """It was off the CPU for a time that is not known: a switch is missing, or times contradict one another."""
+    INTERRUPT = 8192
+    """It is no callee of its parent: an interrupt that hit it, or a part of one. Its time is in the parent's irq_ns."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,9 @@ _UINT8, _UINT32 = column(np.uint8), column(np.uint32)
 _INT16, _INT32, _INT64 = column(np.int16), column(np.int32), column(np.int64)
 _INT32_IF_TOLD, _INT64_IF_TOLD = column(np.int32, optional=True), column(np.int64, optional=True)
 _INT64_OF_FEW = column(np.int64, sparse=True)
-PARTS = ("asleep_ns", "preempted_ns")
-"""Columns of time that is in a call's duration, and neither its self time nor that of a call of its own context."""
+PARTS = ("irq_ns", "asleep_ns", "preempted_ns")
+"""Columns with the parts of a call's duration that are neither its own time nor that of a callee. Each is exclusive, 0
+for most calls, and None where nothing tells of any."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,6 +92,9 @@ class CallTable:
     the trace does not tell: then it is part of ``self_ns``.
     ``retval`` and ``args`` are None unless the trace recorded any. ``caller`` (a function code, 0
     unknown) is the function that the return address points into, where recorded.
+
+    A known duration is the sum of ``self_ns``, the durations of the callees, and what the columns PARTS have.
+    ``irq_ns`` is the time of the interrupts that hit the call itself, not one of its callees.
     """
 
     func: npt.NDArray[np.int32] = field(metadata=_INT32)
@@ -106,6 +112,7 @@ class CallTable:
     flags: npt.NDArray[np.uint32] = field(metadata=_UINT32)
     retval: npt.NDArray[np.int64] | None = field(default=None, metadata=_INT64_IF_TOLD)
     caller: npt.NDArray[np.int32] | None = field(default=None, metadata=_INT32_IF_TOLD)
+    irq_ns: Sparse | None = field(default=None, metadata=_INT64_OF_FEW)
     asleep_ns: Sparse | None = field(default=None, metadata=_INT64_OF_FEW)
     preempted_ns: Sparse | None = field(default=None, metadata=_INT64_OF_FEW)
     args: Args | None = field(default=None, repr=False)
@@ -203,11 +210,18 @@ class CallTable:
         _all(~no_self | unknown_duration | ((flags & Flag.SELF_UNKNOWN) != 0), "unknown self without its flag")
         _all((self.start_ns >= 0) | ((flags & Flag.START_UNKNOWN) != 0), "unknown start without its flag")
 
-        counted = child[(flags[child] & Flag.IN_TRACER) == 0]
+        counted = child[(flags[child] & (Flag.IN_TRACER | Flag.INTERRUPT)) == 0]
         children_ns = np.zeros(n, np.int64)
         np.add.at(children_ns, self.parent[counted], np.maximum(self.duration_ns[counted], 0))
+        hit = child[(flags[child] & (Flag.IN_TRACER | Flag.INTERRUPT)) == Flag.INTERRUPT]
+        irq_ns = np.zeros(n, np.int64)
+        np.subtract.at(irq_ns, self.parent[hit], np.maximum(self.duration_ns[hit], 0))
+        if self.irq_ns is not None:
+            irq_ns[self.irq_ns.rows] += self.irq_ns.values
+        _all(irq_ns >= 0, "less irq than the interrupts below it took")
         open_child = np.zeros(n, np.bool_)
-        open_child[self.parent[counted[unknown_duration[counted]]]] = True
+        of_time = child[(flags[child] & Flag.IN_TRACER) == 0]
+        open_child[self.parent[of_time[unknown_duration[of_time]]]] = True
         known = ~no_self
         parts = children_ns
         for name in PARTS:
@@ -217,7 +231,7 @@ class CallTable:
                 parts[part.rows] += part.values
         _all(
             self.duration_ns[known] == self.self_ns[known] + parts[known],
-            "duration is not self + children + " + " + ".join(PARTS),
+            "duration is not self + callees + " + " + ".join(PARTS),
             rows[known],
         )
         _all(~(known & open_child), "self known though a child's duration is not")
@@ -225,7 +239,7 @@ class CallTable:
         both = child[
             (self.start_ns[child] >= 0)
             & (self.start_ns[parent] >= 0)
-            & ((flags[child] & (Flag.IN_TRACER | Flag.NO_ENTRY)) == 0)
+            & ((flags[child] & (Flag.IN_TRACER | Flag.INTERRUPT | Flag.NO_ENTRY)) == 0)
             & ((flags[parent] & Flag.NO_ENTRY) == 0)
         ]
         _all(self.start_ns[both] >= self.start_ns[self.parent[both]], "child starts before its parent", both)

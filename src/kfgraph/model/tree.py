@@ -113,8 +113,9 @@ class TreeTable:
     ``max_ns`` are over single calls. ``flags`` are the calls' flags, or-ed. ``own_cost_ns`` is kfgraph's own
     cost in the node itself, which no total and no self time holds: 0 none, an upper bound, or below 0 where it is
     not known: -1 - the part that is. ``asleep_ns`` and ``preempted_ns`` are how long the calls themselves were off the
-    CPU, ``total_asleep_ns`` and ``total_preempted_ns`` how much of their totals that is; not stored where the trace
-    does not tell. The columns of errors are those of :mod:`kfgraph.analyze.tree_errors`.
+    CPU, ``irq_ns`` what interrupts that hit them took; ``total_asleep_ns``, ``total_preempted_ns`` and ``total_irq_ns``
+    how much of their totals that is; not stored where the trace does not tell. The columns of errors are those of
+    :mod:`kfgraph.analyze.tree_errors`.
 
     A tree of single calls stores no counts, no least and no longest time. ``tree.count`` makes the whole column, and
     keeps it; ``tree.at("count", nodes)`` makes what is asked for.
@@ -141,8 +142,10 @@ class TreeTable:
     error_sure = Column(np.bool_, FIRST, of_one_call=True, lacking=_always(np.False_))
     error_event = Column(np.bool_, FIRST, of_one_call=True, lacking=_always(np.False_))
     n_errors = Column(np.int64, SUM, lacking=_failures)
+    irq_ns = Column(np.int64, SUM, own=True, to_caller=True, lacking=_always(np.int64(0)))
     asleep_ns = Column(np.int64, SUM, own=True, to_caller=True, lacking=_always(np.int64(0)))
     preempted_ns = Column(np.int64, SUM, own=True, to_caller=True, lacking=_always(np.int64(0)))
+    total_irq_ns = Column(np.int64, SUM, lacking=_always(np.int64(0)))
     total_asleep_ns = Column(np.int64, SUM, lacking=_always(np.int64(0)))
     total_preempted_ns = Column(np.int64, SUM, lacking=_always(np.int64(0)))
     errors_differ = Column(np.bool_, OR, of_one_call=True, lacking=_always(np.False_))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 
-HOT_LOOPS = ("columns", "scan", "scan_ftrace", "scan_report", "settle", "stacks", "tracedat.streams", "tracedat.pages")
+HOT_LOOPS = (
+    "columns", "placing", "scan", "scan_ftrace", "scan_report", "settle", "stacks", "tracedat.streams", "tracedat.pages"
+)  # fmt: skip
 
 
 def compiled_loops() -> dict[str, bool]:

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.kernel.interrupts import WRAPPERS
+from kfgraph.kernel.interrupts import level_of
 from kfgraph.parse.records import LEAF, RecordBatch
 
 NO, YES, STRETCHED, SELF_UNKNOWN = range(4)
@@ -93,7 +93,7 @@ class Delays:
     def interrupts(self) -> npt.NDArray[np.bool_]:
         """Which names, by code, are those of an interrupt's entry. A text's only."""
         names = self.facts()["names"] if self.facts else ()
-        found = (bool(_traits_of(name) & _INTERRUPT) or name.decode("latin-1") in WRAPPERS for name in names)
+        found = (bool(_traits_of(name) & _INTERRUPT) or level_of(name.decode("latin-1")) > 0 for name in names)
         return np.fromiter(found, np.bool_)
 
     def agree(self, node: int, time: int, duration: int, skipped: bool, youngest: int) -> int:
@@ -234,5 +234,5 @@ def _patterns() -> tuple[tuple[int, re.Pattern[bytes]], ...]:
 def _traits_of(name: bytes) -> int:
     """What a function's name says about the times of its records."""
     plain = name.split(b" ", 1)[0].split(b".", 1)[0]
-    part = _PART if plain.decode("latin-1") in WRAPPERS else 0
+    part = _PART if level_of(plain.decode("latin-1")) else 0
     return part + sum(trait for trait, pattern in _patterns() if pattern.fullmatch(plain))

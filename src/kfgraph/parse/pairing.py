@@ -17,6 +17,7 @@ import numpy.typing as npt
 from kfgraph.errors import Notice, notice
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.marks import Losses, Marks
+from kfgraph.model.sparse import Sparse
 from kfgraph.parse import settle, stacks
 from kfgraph.parse.delay import Delays
 from kfgraph.parse.lanes import Lanes
@@ -44,6 +45,7 @@ _OPTIONAL = {"retval": np.int64, "caller": np.int32, "arg": np.int32}
 
 _NEAR = 5_000
 """The tracer's own delay between a time and its record, in ns."""
+_HIT = np.uint32(Flag.INTERRUPT | Flag.IN_TRACER)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -146,7 +148,7 @@ class Pairer:
         unknown; durations, which the tracer takes from its own clock, stay. The pairer is spent.
         """
         self._stacks.abandon_all()
-        n, n_places = self._stacks.n_nodes, self._stacks.n_places
+        n, n_places, parts = self._stacks.n_nodes, self._stacks.n_places, self._stacks.parts
         nodes = {name: column[:n] for name, column in self._nodes.items()}
         # Memory that is held by views is not given back.
         self._nodes = {}
@@ -167,6 +169,9 @@ class Pairer:
         spares.add(order)
         level, end, self_ns, next_call = (spares.one(np.dtype(kind)) for kind in ("i2", "i4", "i8", "i8"))
         self_ns.fill(0)
+        part_row = new_row[np.array(list(parts), np.int64)]
+        part_ns = np.array(list(parts.values()), np.int64)
+        self_ns[part_row] = part_ns
         next_call.fill(np.iinfo(np.int64).max)
         settler = settle.Settler(nodes, new_row, same_clock=self._same_clock)
         settler.target(level, end, self_ns, next_call)
@@ -198,6 +203,10 @@ class Pairer:
             retval=nodes.get("retval"),
             caller=nodes.get("caller"),
         )
+        hit = np.flatnonzero((calls.flags & _HIT) == Flag.INTERRUPT)
+        hit = hit[(calls.parent[hit] >= 0) & (calls.duration_ns[hit] > 0)]
+        irq_row, irq_ns = np.append(part_row, calls.parent[hit]), np.append(part_ns, calls.duration_ns[hit])
+        calls = calls.with_columns(irq_ns=Sparse.sums(irq_row, irq_ns))
         n_contradictions = _forget_contradictions(calls) if self.lanes.n_back else 0
         marks, losses = self._placed(calls, new_row, n_places, clock_is_ns)
         return Paired(

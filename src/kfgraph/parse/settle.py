@@ -21,6 +21,7 @@ _NO_ENTRY = cython.declare(cython.int, 1)
 _CUT = cython.declare(cython.int, 4)
 _IN_TRACER = cython.declare(cython.int, 8)
 _DEPTH_JUMP = cython.declare(cython.int, 16)
+_INTERRUPT = cython.declare(cython.int, 8192)
 _SELF_UNKNOWN = cython.declare(cython.int, 512)
 _STRETCHED = cython.declare(cython.int, 1 << 30)
 _NEAR = cython.declare(cython.longlong, 5_000)
@@ -134,6 +135,9 @@ class Settler:
                 end[p] = end[i]
             if duration[i] < 0:
                 flags[p] |= _SELF_UNKNOWN
+            elif flags[i] & _IN_TRACER:
+                # Placing has split it.
+                continue
             elif self.calltime_outside(i, p) if self.call[i] >= 0 else self.text_outside(i, p):
                 flags[i] |= _IN_TRACER
             else:
@@ -150,8 +154,8 @@ class Settler:
             if called < parents and not outside:
                 # With nosleep-time a calltime is moved on by the time asleep: behind the entry's own record.
                 outside = not self.same_clock or self.flags[p] & _NO_ENTRY != 0 or parents <= self.start[p]
-        if over > self.next_call[p]:
-            # A later sibling began before this one was over: this one hit the tracer at its entry.
+        if over > self.next_call[p] and not self.flags[i] & _INTERRUPT:
+            # A later sibling began before this one was over, which was not placed: nothing tells whose time it took.
             return True
         if not outside:
             self.next_call[p] = called

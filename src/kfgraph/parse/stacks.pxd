@@ -1,9 +1,9 @@
 # The C side of stacks.py: types of attributes and methods.
 
-from kfgraph.parse.columns cimport Columns
+from kfgraph.parse.placing cimport Placing
 
 
-cdef class Stacks(Columns):
+cdef class Stacks(Placing):
     cdef object delays
     cdef bint same_clock
     cdef bint timed
@@ -25,8 +25,8 @@ cdef class Stacks(Columns):
     cdef bint outlasts(self, Py_ssize_t i, int node) except -1
     cdef bint is_late(self, Py_ssize_t i, int node, int lane, bint skipped) except -1
     cdef bint is_refuted(self, Py_ssize_t i, int node) except -1
-    cdef int leaf_of(self, Py_ssize_t i, int lane, int top, int d) except -2
     cdef int rebuild(self, Py_ssize_t i, int lane, int top, int d, int donor) except -1
     cdef int adopt(self, int node, int donor, long long called) except -1
+    cdef bint is_inside(self, int child, int node, int donor, long long called) except -1
     cdef bint began_inside(self, int child, int node, long long called) except -1
     cdef bint ran_inside(self, int child, int node, long long called) except -1

@@ -8,9 +8,9 @@ adopts what stands at the end of its caller's children, ran deeper, and was not 
 
 from __future__ import annotations
 
-from kfgraph.parse.columns import Columns
 from kfgraph.parse.delay import Delays
 from kfgraph.parse.lanes import Lanes
+from kfgraph.parse.placing import Placing
 
 try:
     import cython
@@ -49,7 +49,7 @@ _DEEPEST_INTERRUPT = cython.declare(cython.int, 512)
 """An interrupt beside its call adds a level: with one at each depth up to here, levels fit into 16 bits."""
 
 
-class Stacks(Columns):
+class Stacks(Placing):
     """Pairs records into nodes, and notes where marks and losses stand among them.
 
     ``same_clock``: timestamps and calltimes are of one clock.
@@ -85,7 +85,9 @@ class Stacks(Columns):
         top: cython.int
         above: cython.int
         node: cython.int
+        at: cython.int
         t: cython.longlong
+        called: cython.longlong
         n_lost: cython.longlong = 0
         resumed: cython.bint
         self.timed = timed
@@ -141,9 +143,16 @@ class Stacks(Columns):
             if what != _ENTRY:
                 self.c_exit_cpu[node] = c
                 self.c_duration[node] = duration[i]
-                self.c_call[node] = calltime[i] if calltime[i] != 0 else -1
+                called = self.c_call[node] = calltime[i] if calltime[i] != 0 else -1
                 if duration[i] < 0:
                     self.c_flags[node] |= _NO_EXIT
+                elif called >= 0:
+                    at = self.c_last[node]
+                    if at >= 0 and self.c_call[at] + self.c_duration[at] > called + duration[i]:
+                        self.put_out(node, lane)
+                    at = self.c_previous[node]
+                    if at >= 0 and self.c_call[at] + self.c_duration[at] > called:
+                        self.take_in(node, lane)
                 if self.has_retval:
                     self.c_retval[node] = self.retval[i]
                     self.c_flags[node] |= _HAS_RETVAL
@@ -377,41 +386,6 @@ class Stacks(Columns):
         # The tracer's own time between so many is more than the times may disagree by.
         return False
 
-    def leaf_of(self, i: cython.Py_ssize_t, lane: cython.int, top: cython.int, d: cython.int) -> cython.int:
-        """The leaf whose exit record ``i`` is, -1 for none.
-
-        Every idle task is pid 0: the text took another CPU's exit for the one of this leaf. What is deeper and
-        stands behind it ran inside it.
-        """
-        leaf: cython.int
-        t: cython.longlong = self.time[i]
-        dur: cython.longlong = self.duration[i]
-        if self.pid[i] != 0 or self.func[i] != 0 or t < 0 or dur < 0:
-            return -1
-        last: cython.int = self.c_last[top] if top >= 0 else self.lane_root[lane]
-        first: cython.int = -1
-        leaf = last
-        while leaf >= 0 and self.c_depth[leaf] > d:
-            first = leaf
-            leaf = self.c_previous[leaf]
-        if leaf < 0 or self.c_depth[leaf] != d or self.c_last[leaf] >= 0 or self.c_duration[leaf] < 0:
-            return -1
-        if self.c_flags[leaf] & _NO_ENTRY or not -_NEAR <= t - dur - self.c_start[leaf] <= _NEAR:
-            return -1
-        if first >= 0:
-            self.c_last[leaf] = last
-            self.c_previous[first] = -1
-            if top >= 0:
-                self.c_last[top] = leaf
-            else:
-                self.lane_root[lane] = leaf
-            while last >= 0:
-                self.c_parent[last] = leaf
-                if self.c_depth[last] == d + 1:
-                    self.c_flags[last] &= ~(_DEPTH_JUMP | _CALLER_LOST)
-                last = self.c_previous[last]
-        return leaf
-
     def rebuild(
         self, i: cython.Py_ssize_t, lane: cython.int, top: cython.int, d: cython.int, donor: cython.int
     ) -> cython.int:
@@ -444,15 +418,20 @@ class Stacks(Columns):
         d: cython.int = self.c_depth[node]
         earlier: cython.int = self.c_previous[node]
         child: cython.int = -1
+        elder: cython.int
+        joined: cython.bint
         if earlier != donor:
             # What was moved out of it stands behind it.
             donor = -1
         if donor >= 0:
             earlier = self.c_last[donor]
         while d >= 0 and earlier >= 0 and self.c_depth[earlier] > d:
-            if not (
-                self.began_inside(earlier, node, called) if donor >= 0 else self.ran_inside(earlier, node, called)
-            ):
+            if not self.is_inside(earlier, node, donor, called):
+                break
+            elder = self.c_previous[earlier]
+            # Where it hit the exit of the call before it, whose entry is missing too, it comes after that.
+            joined = elder >= 0 and self.c_first[elder] == self.c_first[earlier]
+            if joined and not (self.c_depth[elder] > d and self.is_inside(elder, node, donor, called)):
                 break
             self.c_parent[earlier] = node
             self.c_first[node] = self.c_first[earlier]
@@ -470,6 +449,12 @@ class Stacks(Columns):
             # The first adopted child has no elder sibling any more; the caller's chain goes on behind it.
             self.c_previous[child] = -1
         return 0
+
+    def is_inside(
+        self, child: cython.int, node: cython.int, donor: cython.int, called: cython.longlong
+    ) -> cython.bint:
+        """Whether what stands before ``node`` ran in it."""
+        return self.began_inside(child, node, called) if donor >= 0 else self.ran_inside(child, node, called)
 
     def began_inside(self, child: cython.int, node: cython.int, called: cython.longlong) -> cython.bint:
         """Whether a child of the call that stood in the place of ``node`` began in this one."""

@@ -53,6 +53,7 @@ class Pass:
 
 
 PASSES = (
+    Pass("irq_time"),
     Pass("return_probes", _with_companion),
     Pass("command", _with_companion),
     Pass("probed_modules", _without_companion),

@@ -93,7 +93,10 @@ class InfoView:
     def _recorded(self) -> str:
         info = self.info
         retvals = f"return values of {plural(info.n_retvals, 'call')}" if info.n_retvals else "no return values"
-        irqs = "interrupt context not told" if "unknown" in info.contexts else "interrupt context"
+        irqs = "interrupt context"
+        if "unknown" in info.contexts:
+            by_name = info.flags.get("INTERRUPT", 0)
+            irqs += " not told" + (f": {plural(by_name, 'interrupt')} by name" if by_name else "")
         return f"{retvals}, {'arguments' if info.has_args else 'no arguments'}, {irqs}"
 
     def _losses(self) -> tuple[str, str, str]:

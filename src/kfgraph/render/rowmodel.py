@@ -23,7 +23,7 @@ from kfgraph.render import blocks
 from kfgraph.render.blocks import BLANK, UNKNOWN
 from kfgraph.render.cells import cut_middle
 from kfgraph.render.details import detail_text
-from kfgraph.render.rowvalues import RowValues
+from kfgraph.render.rowvalues import TIMES, RowValues
 
 FLAG_MARKS = (
     (Flag.NO_EXIT, "?", "not finished: its exit was not recorded"),
@@ -121,6 +121,7 @@ class RowModel:
             "oncpu": ("on CPU", wide),
             "asleep": ("asleep", wide),
             "preempted": ("preempted", wide),
+            "irq": ("irq", wide),
             "avg": ("average", wide),
             "share": ("share", 6),
             "calls": ("calls", self.layout.count_width),
@@ -176,7 +177,7 @@ class RowModel:
                 own = of_node(tree.self_ns)
                 own[is_call & (tree.at("kind", node) != NodeKind.CALL) & (own == 0)] = BLANK
                 parts.append(blocks.time_block(own, layout.digits, width))
-            elif name in ("oncpu", "asleep", "preempted"):
+            elif name in TIMES:
                 parts.append(blocks.time_block(self._off_cpu(name, node, is_call, unknown), layout.digits, width))
             elif name == "avg":
                 finished = np.where(is_call, tree.at("count", node) - tree.at("n_unfinished", node), BLANK)
@@ -194,12 +195,12 @@ class RowModel:
     def _off_cpu(
         self, name: str, node: npt.NDArray[np.int32], is_call: npt.NDArray[np.bool_], unknown: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.int64]:
-        """What of the totals the calls were asleep, preempted, or on the CPU."""
+        """What of the totals the calls were asleep, preempted, interrupted, or on the CPU."""
         tree = self.folded.tree
         if name != "oncpu":
             ns = tree.at(f"total_{name}_ns", node)
             return np.where(is_call & (ns > 0), ns, BLANK)
-        off = tree.at("total_asleep_ns", node) + tree.at("total_preempted_ns", node)
+        off = sum(tree.at(f"total_{part}_ns", node) for part in ("asleep", "preempted", "irq"))
         return np.where(is_call, np.where(unknown, UNKNOWN, tree.total_ns[node] - off), BLANK)
 
     def line(self, row: int) -> Line:

@@ -14,7 +14,7 @@ from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
 
-TIMES = ("oncpu", "asleep", "preempted")
+TIMES = ("oncpu", "asleep", "preempted", "irq")
 """Columns of numbers, which a merged tree has as well."""
 WORDS = ("args", "returns", "cpu", *TIMES)
 _NUMBER = re.compile(r"(\w+)=(-?(?:0x[0-9a-f]+|[0-9]+))")
@@ -34,7 +34,7 @@ class RowValues:
         """Those of WORDS that are wanted and of which the trace holds nothing."""
         calls = self._trace.calls
         has = {"args": calls.args is not None, "returns": calls.retval is not None, "cpu": bool((calls.cpu >= 0).any())}
-        has |= dict.fromkeys(TIMES, calls.asleep_ns is not None)
+        has |= dict.fromkeys(TIMES, calls.asleep_ns is not None) | {"irq": calls.irq_ns is not None}
         return tuple(word for word in WORDS if word in self._wanted and not has[word])
 
     def args(self, node: int) -> str:

@@ -23,7 +23,12 @@ _ARROW = " → "
 _BAR_WIDTH = 8
 _PATH_LINES = 3
 _WAITING_PATHS = 3
-_PARTS = {"oncpu_ns": ("on CPU", 0), "total_preempted_ns": ("preempted", 13), "total_asleep_ns": ("asleep", 12)}
+_PARTS = {
+    "oncpu_ns": ("on CPU", 0),
+    "total_irq_ns": ("irq", 0),
+    "total_preempted_ns": ("preempted", 13),
+    "total_asleep_ns": ("asleep", 12),
+}
 """Their titles, from the right to the left, and when they go where it is narrow; 0: shown where sorted by."""
 
 

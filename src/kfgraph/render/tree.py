@@ -149,7 +149,8 @@ class TreeView:
         count_width = blocks.count_width(np.append(counts, self.folded.hidden_calls))
         names = ["start"] if start_ns is not None else []
         own = [] if self.call_tree.of_callers else ["self"]
-        columns = [name for name in TIMES if name in self.beside and tree.has("asleep_ns")]
+        told = {name: tree.has("irq_ns" if name == "irq" else "asleep_ns") for name in TIMES}
+        columns = [name for name in TIMES if name in self.beside and told[name]]
         names += ["total", *own, *columns, *(["avg"] if self.call_tree.merged else []), "share", "calls"]
         widths = {"start": 0 if start_ns is None else blocks.second_width(start_ns), "share": 6, "calls": count_width}
 

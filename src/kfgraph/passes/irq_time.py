@@ -1,0 +1,99 @@
+"""Which calls are an interrupt's that hit the call above them, and how much of that call's time it took.
+
+The context in the records tells of what runs inside the wrappers (:mod:`kfgraph.kernel.interrupts`), the wrappers'
+names tell of them, and the times of what hit the tracer itself (:mod:`kfgraph.parse.placing`). The rows of one stand
+side by side (``irq_enter_rcu``, ``__sysvec_apic_timer_interrupt``, ``irq_exit_rcu``), each flagged INTERRUPT. One that
+hits another interrupt is of a higher level: a softirq in the hardirq that runs it is part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kfgraph.kernel.interrupts import EXIT_PARTS, RESCHEDULING, level_of
+from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
+from kfgraph.model.sparse import Sparse
+
+if TYPE_CHECKING:
+    from kfgraph.model.trace import Trace
+    from kfgraph.passes.given import Given
+
+Array = npt.NDArray[Any]
+
+
+def apply(trace: Trace, given: Given) -> Trace:
+    """INTERRUPT and ``irq_ns``, where the trace has interrupts."""
+    calls = split(trace.calls, trace.symbols.names)
+    return trace if calls is trace.calls else replace(trace, calls=calls)
+
+
+def split(calls: CallTable, names: Sequence[str]) -> CallTable:
+    """The table with INTERRUPT and ``irq_ns``: itself where no call is an interrupt's."""
+    if not len(calls):
+        return calls
+    level = np.fromiter(map(level_of, names), np.uint8, count=len(names))[calls.func]
+    told = calls.context
+    if told.max() == UNKNOWN_CONTEXT:
+        told = np.where(told == UNKNOWN_CONTEXT, np.uint8(0), told)
+    np.maximum(level, told, out=level)
+    tops = _tops(calls, level)
+    tops = tops[(calls.flags[tops] & np.uint32(Flag.INTERRUPT)) == 0]
+    flags = calls.flags
+    if len(tops):
+        flags = flags.copy()
+        flags[tops] |= np.uint32(Flag.INTERRUPT)
+    parts = _exit_parts(calls, flags, names)
+    found = np.append(tops, parts)
+    if not len(found):
+        return calls
+    if flags is calls.flags:
+        flags = flags.copy()
+    flags[parts] |= np.uint32(Flag.INTERRUPT)
+    found = found[(flags[found] & np.uint32(Flag.IN_TRACER)) == 0]
+    found = found[(calls.parent[found] >= 0) & (calls.duration_ns[found] > 0)]
+    rows, ns = calls.parent[found], calls.duration_ns[found]
+    if calls.irq_ns is not None:
+        rows, ns = np.append(rows, calls.irq_ns.rows), np.append(ns, calls.irq_ns.values)
+    return calls.with_columns(flags=flags, irq_ns=Sparse.sums(rows, ns))
+
+
+def _tops(calls: CallTable, level: Array) -> Array:
+    """The rows of a higher level than what is around them."""
+    rows = np.flatnonzero(level)
+    around = calls.parent[rows]
+    same = (around >= 0) & (level[around] >= level[rows])
+    rows, around = rows[~same], around[~same]
+    # Task context may stand inside an interrupt, where its entry code has not raised the count yet.
+    while len(plain := np.flatnonzero((around >= 0) & (level[around] == 0))):
+        around[plain] = calls.parent[around[plain]]
+    found: Array = rows[(around < 0) | (level[around] < level[rows])]
+    return found
+
+
+def _exit_parts(calls: CallTable, flags: Array, names: Sequence[str]) -> Array:
+    """The calls that end an interrupt: directly behind its other parts. Of those that let another task run none."""
+    codes = [code for code, name in enumerate(names) if name.split(".", 1)[0] in EXIT_PARTS]
+    if not codes:
+        return np.zeros(0, np.int64)
+    switching = [code for code in codes if names[code].split(".", 1)[0] in RESCHEDULING]
+    rows = np.flatnonzero(np.isin(calls.func, codes))
+    rows = rows[(calls.end[rows] == rows + 1) | ~np.isin(calls.func[rows], switching)]
+    rows = rows[(rows > 0) & ((flags[rows] & np.uint32(Flag.INTERRUPT)) == 0)]
+    before = rows - 1
+    # The elder sibling: the last call before it, or what that stands in.
+    while len(deeper := np.flatnonzero(calls.level[before] > calls.level[rows])):
+        before[deeper] = calls.parent[before[deeper]]
+    sibling = (calls.parent[before] == calls.parent[rows]) & (calls.lane[before] == calls.lane[rows])
+    rows, before = rows[sibling], before[sibling]
+    found = np.zeros(len(rows), np.bool_)
+    while True:
+        follows = ((flags[before] & np.uint32(Flag.INTERRUPT)) != 0) | np.isin(before, rows[found])
+        if (follows == found).all():
+            ends: Array = rows[found]
+            return ends
+        found = follows

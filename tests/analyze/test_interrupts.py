@@ -1,0 +1,135 @@
+"""Which calls are an interrupt's, and how much of the time of what they hit they took."""
+
+from __future__ import annotations
+
+import pytest
+
+from builder.tables import Call, call, trace_of
+from kfgraph.kernel.interrupts import EXIT_PARTS, HARD, LEVELS, NMI, SOFT, WRAPPERS, level_of
+from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
+from kfgraph.model.trace import Trace
+from kfgraph.passes.irq_time import split
+
+
+def told(trace: Trace) -> dict[str, int]:
+    """label -> irq_ns of its first call, of the calls that have any."""
+    calls = trace.calls
+    if calls.irq_ns is None:
+        return {}
+    rows = zip(calls.irq_ns.rows.tolist(), calls.irq_ns.values.tolist(), strict=True)
+    return {trace.symbols.label(int(calls.func[row])): ns for row, ns in rows}
+
+
+def tops(trace: Trace) -> list[str]:
+    calls = trace.calls
+    return [trace.symbols.label(int(code)) for code in calls.func[calls.has(Flag.INTERRUPT)]]
+
+
+def timer(*inside: Call, context: int = 0) -> tuple[Call, Call, Call]:
+    """A timer interrupt, with what its end runs."""
+    vector = call("__sysvec_apic_timer_interrupt", 7, call("hrtimer_interrupt", 20, context=2), context=2)
+    return (call("irq_enter_rcu", 3, context=context), vector, call("irq_exit_rcu", 2, *inside, context=context))
+
+
+def softirq(*inside: Call) -> Call:
+    return call("handle_softirqs", 4, call("net_rx_action", 10, *inside, context=1))
+
+
+def test_the_parts_of_an_interrupt_are_of_the_call_that_they_hit() -> None:
+    trace = trace_of([call("read", 100, call("copy", 10, *timer(softirq())), call("unlock", 5))])
+    assert tops(trace) == ["irq_enter_rcu", "__sysvec_apic_timer_interrupt", "irq_exit_rcu"]
+    assert told(trace) == {"copy": 3 + 27 + 2 + 14}
+    assert trace.calls.self_ns[1] == 10
+
+
+def test_one_that_hits_a_softirq_is_the_softirqs() -> None:
+    trace = trace_of([call("read", 100, *timer(softirq(*timer(context=1))))])
+    assert tops(trace) == [*(names := ["irq_enter_rcu", "__sysvec_apic_timer_interrupt", "irq_exit_rcu"]), *names]
+    assert told(trace) == {"read": 32 + 32 + 14, "net_rx_action": 32}
+
+
+def test_one_that_hits_the_softirqs_own_frame_is_its_too() -> None:
+    inside = call("handle_softirqs", 4, *timer(context=1), call("net_rx_action", 10, context=1))
+    trace = trace_of([call("read", 100, *timer(inside))])
+    assert told(trace) == {"read": 32 + 32 + 14, "handle_softirqs": 32}
+
+
+def test_softirqs_that_a_task_runs_itself_are_not_the_tasks() -> None:
+    trace = trace_of([call("local_bh_enable", 10, call("do_softirq", 1, softirq()))])
+    assert tops(trace) == ["do_softirq"]
+    assert told(trace) == {"local_bh_enable": 15}
+
+
+def test_an_nmi_is_of_the_interrupt_that_it_hits() -> None:
+    nmi = call("exc_nmi", 5, call("perf_event_nmi_handler", 6, context=3), context=2)
+    vector = call("__sysvec_apic_timer_interrupt", 7, call("tick", 1, nmi, context=2), context=2)
+    trace = trace_of([call("read", 9, vector)])
+    assert told(trace) == {"read": 19, "tick": 11}
+
+
+def test_task_context_inside_an_interrupt_hides_nothing() -> None:
+    inside = call("invoke", 1, call("net_rx_action", 10, *timer(context=1), context=1))
+    trace = trace_of([call("read", 9, call("irq_exit_rcu", 2, inside))])
+    assert told(trace) == {"read": 45, "net_rx_action": 32}
+
+
+def test_what_ends_an_interrupt_is_of_it_directly_behind_it_only() -> None:
+    # As on 7.2: the same functions run at the end of a page fault, and where the scheduler rearms the timer.
+    end = [call("raw_irqentry_exit_cond_resched", 1), call("__hrtimer_rearm_deferred", 2, call("reprogram", 3))]
+    hit = trace_of([call("read", 9, *timer(), *end, call("up_read", 5), *end)])
+    assert tops(hit)[3:] == ["raw_irqentry_exit_cond_resched", "__hrtimer_rearm_deferred"]
+    assert told(hit) == {"read": 32 + 1 + 5}
+    # Another task's turn is not the interrupt's.
+    turn = call("raw_irqentry_exit_cond_resched", 1, call("preempt_schedule_irq", 900))
+    assert told(trace_of([call("read", 9, *timer(), turn)])) == {"read": 32}
+    assert told(trace_of([call("read", 9, call("f", 1, *timer()), end[1])])) == {"f": 32}
+
+
+def test_without_contexts_the_wrappers_decide() -> None:
+    def untold(*calls: Call) -> Trace:
+        return trace_of([call("read", 9, *calls, context=UNKNOWN_CONTEXT)])
+
+    wrapped = call("common_interrupt", 1, call("handle_edge_irq", 5, context=UNKNOWN_CONTEXT), context=UNKNOWN_CONTEXT)
+    assert told(untold(wrapped)) == {"read": 6}
+    assert told(untold(call("handle_edge_irq", 5, context=UNKNOWN_CONTEXT))) == {}
+
+
+def test_an_interrupt_in_no_call_is_nobodys_and_flagged() -> None:
+    trace = trace_of([*timer(), call("read", 5)])
+    assert len(tops(trace)) == 3
+    assert trace.calls.irq_ns is None
+
+
+def test_a_table_without_interrupts_is_not_copied() -> None:
+    calls = trace_of([call("read", 5, call("copy", 2))]).calls
+    assert split(calls, ["", "read", "copy"]) is calls
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [
+        ("irq_enter_rcu", HARD),
+        ("__sysvec_irq_work.constprop.0", HARD),
+        ("sysvec_hyperv_stimer0", HARD),
+        ("asm_sysvec_reschedule_ipi", HARD),
+        ("asm_exc_page_fault", 0),
+        ("el1h_64_irq_handler", HARD),
+        ("gic_handle_irq", HARD),
+        ("handle_riscv_irq", HARD),
+        ("do_ext_irq", HARD),
+        ("timer_interrupt", HARD),
+        ("handle_softirqs", SOFT),
+        ("do_softirq_own_stack", SOFT),
+        ("exc_nmi", NMI),
+        ("hrtimer_interrupt", 0),
+        ("schedule", 0),
+    ],
+)
+def test_wrappers(name: str, level: int) -> None:
+    assert level_of(name) == level
+
+
+def test_the_table_names_each_wrapper_once() -> None:
+    assert LEVELS.keys() == WRAPPERS
+    assert not WRAPPERS & EXIT_PARTS
+    assert set(LEVELS.values()) == {SOFT, HARD, NMI}
