@@ -11,7 +11,7 @@ from builder.tracedat import Cpu, Extra, Kernel, trace_dat
 SWITCH, WAKING = 300, 301
 FUNCTIONS = {name: 0xFFFFFFFF81000000 + 0x100 * k for k, name in enumerate((
     "f", "g", "schedule", "switch_mm_irqs_off", "finish_task_switch", "complete", "try_to_wake_up", "hrtimer_wakeup",
-    "__traceiter_sched_switch", "pipe_write", "pipe_read"
+    "__traceiter_sched_switch", "pipe_write", "pipe_read", "load_module", "blocking_notifier_call_chain",
 ))}  # fmt: skip
 PREEMPTED, SLEEPING, UNINTERRUPTIBLE, RUNNING = 256, 1, 2, 0
 _COMM = ("char", "comm[16]", 16)

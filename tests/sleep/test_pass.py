@@ -115,6 +115,22 @@ def test_the_states_that_texts_print(state: str, asleep: int, line: str, tmp_pat
     assert codes(trace).get("off-cpu-unknown", 0) == (asleep < 0)
 
 
+def test_where_a_long_schedule_has_no_switch_its_events_were_not_on(tmp_path: Path) -> None:
+    before = """cpus=1
+     sh-11 [000] 0.900000: funcgraph_entry:      {} us |  schedule();
+     sh-11 [000] 0.950000: funcgraph_entry:      {} us |  f();
+"""
+    file = tmp_path / "a.txt"
+    text = LINES.format(KERNEL.format("S"), BACK).removeprefix("cpus=1\n")
+    for ms, known in ((0.9, True), (5, False)):
+        file.write_text(before.format(f"{ms * 1000:.3f}", f"{ms * 1000:.3f}") + text)
+        trace = kfgraph.load(str(file))
+        trace.check()
+        took = round(ms * 1_000_000)
+        assert [own for own, _, _ in parts(trace.calls)] == [took if known else -1, took, 100_000, 100_000]
+        assert codes(trace).get("off-cpu-unknown", 0) == int(not known)
+
+
 def test_what_writes_the_event_of_a_switch_does_not_sleep(tmp_path: Path) -> None:
     m = Machine()
     m.switch(0, 11, RUNNING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,25 @@ def test_an_interrupt_that_hit_the_tracer_is_not_in_its_callers_times(tmp_path: 
     assert {row["function"]: row["total_asleep_ns"] for row in parts if row["total_asleep_ns"]} == {
         "g": 670, "schedule": 670
     }
+
+
+def test_kfgraphs_own_cost_holds_what_it_slept(tmp_path: Path) -> None:
+    """Setting probes waits for other CPUs: that is in no total either."""
+    m = Machine()
+    m.switch(0, 11, 0)
+    for name in ("load_module", "blocking_notifier_call_chain"):
+        m.enter(0, name)
+        m.now += 10
+    m.switch(0, -1)
+    m.now += 500
+    m.switch(0, 11, 0)
+    for _ in range(2):
+        m.now += 10
+        m.leave(0)
+    trace = replace(loaded(m, tmp_path / "a.dat"), probed=frozenset({"foo"}))
+    result = kfgraph.top(trace)
+    rows = {row["function"]: row for row in result.records()}
+    assert result.own_cost.known_ns == 520
+    assert (rows["load_module"]["total_ns"], rows["load_module"]["self_ns"]) == (20, 20)
+    assert (rows["load_module"]["total_asleep_ns"], rows["load_module"]["oncpu_ns"]) == (0, 20)
+    assert (rows["blocking_notifier_call_chain"]["total_ns"], result.off_ns["asleep_ns"]) == (0, 0)

@@ -36,6 +36,8 @@ _LETTERS = re.compile(r"[A-Za-z]+(?:\|[A-Za-z]+)*\+?")
 _MOST_BETWEEN = 64
 """More calls than that between a switch out and the next switch in: a switch to the task is missing."""
 _MOST_SIBLINGS = 16
+_LONG = 1_000_000
+"""Functions that give the CPU away without a switch took 0.05 ms at most in 700 calls of real traces."""
 _END = np.iinfo(np.int64).max
 _CONTEXTS = ((0x40, 3), (0x08, 2), (0x10, 1))
 """Bits of common_flags (TRACE_FLAG_NMI, _HARDIRQ, _SOFTIRQ; include/linux/trace_events.h) and codes of CONTEXTS."""
@@ -67,7 +69,8 @@ def apply(trace: Trace, given: Given) -> Trace:
         nowhere = np.full(len(off), -1, np.int32)
         return replace(trace, off_cpu=replace(off, row=nowhere), notices=(*trace.notices, notice("nosleep-time")))
     undecided |= _may_have_run_unseen(trace, off)
-    doubtful = np.concatenate([off.row[undecided], _beside_a_missing_switch(trace, switches, bounds, *alone)])
+    missing = _beside_a_missing_switch(trace, switches, bounds, *alone)
+    doubtful = np.concatenate([off.row[undecided], missing, _without_a_switch(trace, off)])
     return _told(trace, off, doubtful[doubtful >= 0])
 
 
@@ -346,6 +349,15 @@ def _beside_a_missing_switch(
     ran_again, _ = _open_at(calls, began[is_in], bounds[lane + 1][is_in], time_ns[is_in])
     went_on = _went_on(trace, switches.mark[which[~is_in]], bounds[lane[~is_in] + 1], last[~is_in])
     return np.concatenate([ran_again, went_on])
+
+
+def _without_a_switch(trace: Trace, off: OffCpu) -> Int64:
+    """The calls that gave the CPU away for long, by their time, and in which no switch was recorded: the events were
+    not on then, or not for this task."""
+    calls = trace.calls
+    rows = np.flatnonzero(_named(trace, SWITCHING)[calls.func])
+    rows = rows[calls.self_ns[rows] >= _LONG]
+    return np.setdiff1d(rows, off.row)
 
 
 def _went_on(trace: Trace, mark: Int32, behind: Int64, last: Bool) -> Int64:
