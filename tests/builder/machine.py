@@ -129,6 +129,8 @@ class Machine:
         data = bytes(16) + self.kernel.pack("iiii", task, 120, 1, 0)
         self.cpus[cpu].event(self.now, max(self.running[cpu], 0), WAKING, data, flags=flags)
 
-    def dat(self) -> bytes:
+    def dat(self, *, waking: str = "sched_waking") -> bytes:
+        """The file; ``waking`` is what its event is called."""
+        events = [(system, waking if number == WAKING else name, number, what) for system, name, number, what in EVENTS]
         symbols = {address: ("T", name, "") for name, address in FUNCTIONS.items()}
-        return trace_dat(self.kernel, self.cpus, symbols=symbols, extra=Extra(comms=self.names, events=EVENTS))
+        return trace_dat(self.kernel, self.cpus, symbols=symbols, extra=Extra(comms=self.names, events=events))

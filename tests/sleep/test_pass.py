@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,6 +202,118 @@ def test_a_stretch_over_lost_records_is_known_only_of_what_gives_the_cpu_away(tm
         after.check()
         assert parts(after.calls)[1] == told
         assert bool(after.calls.has(Flag.OFF_CPU_UNKNOWN)[1]) == (told[0] < 0)
+
+
+@pytest.fixture
+def undone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Machine], Trace]:
+    """Traces as they are before the pass."""
+    monkeypatch.setattr(kfgraph.passes, "PASSES", ())
+    return lambda machine: loaded(machine, tmp_path / "undone.dat")
+
+
+def after(trace: Trace) -> Trace:
+    trace.check()
+    trace = sleep.apply(trace, Given())
+    trace.check()
+    return trace
+
+
+def changed(trace: Trace, **columns: dict[int, int]) -> Trace:
+    """The trace with other values in some rows of its columns."""
+    made = {name: getattr(trace.calls, name).copy() for name in columns}
+    for name, values in columns.items():
+        for row, value in values.items():
+            made[name][row] = value
+    return replace(trace, calls=trace.calls.with_columns(**made))
+
+
+def test_a_call_that_slept_longer_than_it_took_is_unknown(undone: Callable[[Machine], Trace]) -> None:
+    trace = undone(one_sleep())
+    # The clock of the durations ran slower than that of the records.
+    trace = after(changed(trace, duration_ns={2: 600}, self_ns={2: 565, 1: 325}))
+    assert parts(trace.calls) == [(75, 0, 0), (325, 0, 0), (-1, 0, 0), (20, 0, 0), (15, 0, 0)]
+    assert trace.calls.has(Flag.OFF_CPU_UNKNOWN).tolist() == [False, False, True, False, False]
+    assert codes(trace)["off-cpu-unknown"] == 1
+    assert trace.off_cpu is not None and (trace.off_cpu.row == -1).all()
+
+
+def two_callees() -> Machine:
+    """schedule from 0, g from 10 to 310 and from 315 to 415, off the CPU from 416 to 1,000, its end at 1,100."""
+    m = Machine()
+    m.switch(0, 11, RUNNING)
+    began = m.now
+    m.enter(0, "schedule")
+    for enters, leaves in ((10, 310), (315, 415)):
+        m.now = began + enters
+        m.enter(0, "g")
+        m.now = began + leaves
+        m.leave(0)
+    m.now = began + 416
+    m.switch(0, -1)
+    m.now = began + 1_000
+    m.switch(0, 11, RUNNING)
+    m.now = began + 1_100
+    m.leave(0)
+    return m
+
+
+def test_where_the_clock_stood_the_durations_of_callees_tell_when_the_task_left(
+    undone: Callable[[Machine], Trace]
+) -> None:
+    trace = undone(two_callees())
+    assert parts(after(trace).calls)[0] == (116, 584, 0)
+    began = int(trace.calls.start_ns[0])
+    # The first g took 350, so the second one, whose time is too early, was over at 460.
+    stood = changed(trace, duration_ns={1: 350}, self_ns={0: 650, 1: 350}, start_ns={2: began + 100})
+    assert parts(after(stood).calls)[0] == (110, 540, 0)
+    # One that hit the tracer is not in the duration of its caller.
+    hit = changed(stood, flags={2: Flag.IN_TRACER}, self_ns={0: 750})
+    assert parts(after(hit).calls)[0] == (166, 584, 0)
+
+
+def test_of_a_task_that_never_ran_again_nothing_is_said(tmp_path: Path) -> None:
+    m = Machine()
+    m.switch(0, 11, RUNNING)
+    for name in ("schedule", "g"):
+        m.enter(0, name)
+        m.now += 10
+    m.out(0, -1)
+    m.owner(11).colour = "self"
+    m.now += 10
+    m.leave(0)
+    m.came(0)
+    trace = loaded(m, tmp_path / "a.dat")
+    assert parts(trace.calls) == [(-1, 0, 0), (20, 0, 0)]
+    assert "off-cpu-unknown" not in codes(trace)
+
+
+@pytest.mark.parametrize(("cpu", "n"), [(0, 70), (1, 1)])
+def test_a_task_that_ran_between_two_switches_slept_for_an_unknown_time(cpu: int, n: int, tmp_path: Path) -> None:
+    m = Machine()
+    m.switch(0, 11, RUNNING)
+    m.enter(0, "f")
+    m.now += 10
+    m.switch(0, -1)
+    m.now += 100
+    m.switch(cpu, 11, RUNNING, recorded=False)
+    for _ in range(n):
+        m.now += 1
+        m.enter(cpu, "g")
+        m.now += 1
+        m.leave(cpu)
+    m.switch(cpu, -1 - cpu, recorded=False)
+    m.now += 100
+    m.switch(0, 11, RUNNING)
+    m.now += 10
+    m.leave(0)
+    trace = loaded(m, tmp_path / "a.dat")
+    assert parts(trace.calls) == [(-1, 0, 0), *[(1, 0, 0)] * n]
+
+
+def test_a_clock_of_milliseconds_tells_nothing(undone: Callable[[Machine], Trace]) -> None:
+    trace = undone(one_sleep())
+    coarse = replace(trace, meta=replace(trace.meta, clock="uptime"))
+    assert after(coarse).calls.asleep_ns is None and after(trace).calls.asleep_ns is not None
 
 
 def test_the_law_is_checked() -> None:

@@ -22,7 +22,7 @@ NAMES = {11: "cat", 12: "kworker/0:1"}
 HARDIRQ = 0x08
 
 
-def pipeline(path: Path) -> Trace:
+def pipeline(path: Path, *, waking: str = "sched_waking") -> Trace:
     """cat sleeps 1,000 ns until kworker writes into its pipe, 500 ns until a timer, 200 ns until nobody knows whom."""
     m = Machine(names=NAMES)
     m.switch(0, 11, RUNNING)
@@ -61,7 +61,16 @@ def pipeline(path: Path) -> Trace:
     runs_again()
     sleep(200)
     runs_again()
-    return loaded(m, path)
+    path.write_bytes(m.dat(waking=waking))
+    trace = kfgraph.load(str(path))
+    trace.check()
+    return trace
+
+
+def test_a_wakeup_in_an_interrupt_may_be_another_cpus(tmp_path: Path) -> None:
+    off = pipeline(tmp_path / "a.dat", waking="sched_wakeup").off_cpu
+    assert off is not None
+    assert (off.waker_lane[off.asleep] >= 0).tolist() == [True, False, False]
 
 
 def test_a_row_says_who_woke_it(tmp_path: Path) -> None:
