@@ -130,7 +130,7 @@ def waits(trace: Trace) -> tuple[Wait, ...]:
     lanes, wakers, contexts = off.lane.tolist(), off.waker_lane.tolist(), off.waker_context.tolist()
     lengths, told = off.ns.tolist(), trace.command_lanes
     for at in np.flatnonzero(off.asleep).tolist():
-        if trace.tasks[lanes[at]].pid == 0 or (told is not None and lanes[at] not in told):
+        if told is not None and lanes[at] not in told:
             continue
         context = "" if contexts[at] == UNKNOWN_CONTEXT else CONTEXTS[contexts[at]]
         waker = Waker(wakers[at], context, "")
