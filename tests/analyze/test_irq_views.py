@@ -100,7 +100,7 @@ def test_the_sums_of_top_are_those_of_the_calls(trace: Trace) -> None:
     by_irq = top(trace, by="irq", **options)
     values = by_irq.values()["total_irq_ns"][: by_irq.n_work].tolist()
     assert values == sorted(values, reverse=True) and values[0] > 0
-    row_of = {name: value for name, value in zip(by_irq.labels, by_irq.values()["irq_ns"].tolist(), strict=True)}
+    row_of = dict(zip(by_irq.labels, by_irq.values()["irq_ns"].tolist(), strict=True))
     assert sum(row_of.values()) == int(trace.calls.irq_ns.values.sum())
 
 

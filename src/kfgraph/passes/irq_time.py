@@ -36,7 +36,7 @@ def split(calls: CallTable, names: Sequence[str]) -> CallTable:
     """The table with INTERRUPT and ``irq_ns``: itself where no call is an interrupt's."""
     if not len(calls):
         return calls
-    level = np.fromiter(map(level_of, names), np.uint8, count=len(names))[calls.func]
+    level = np.take(np.fromiter(map(level_of, names), np.uint8, count=len(names)), calls.func, mode="clip")
     told = calls.context
     if told.max() == UNKNOWN_CONTEXT:
         told = np.where(told == UNKNOWN_CONTEXT, np.uint8(0), told)
@@ -64,10 +64,11 @@ def split(calls: CallTable, names: Sequence[str]) -> CallTable:
 
 def _tops(calls: CallTable, level: Array) -> Array:
     """The rows of a higher level than what is around them."""
-    rows = np.flatnonzero(level)
-    around = calls.parent[rows]
-    same = (around >= 0) & (level[around] >= level[rows])
-    rows, around = rows[~same], around[~same]
+    rows = np.flatnonzero(level != 0)
+    around = np.take(calls.parent, rows)
+    # A root (-1) is looked at again: the last call is not above it.
+    lower = (np.take(level, around, mode="wrap") < np.take(level, rows)) | (around < 0)
+    rows, around = rows[lower], around[lower]
     # Task context may stand inside an interrupt, where its entry code has not raised the count yet.
     while len(plain := np.flatnonzero((around >= 0) & (level[around] == 0))):
         around[plain] = calls.parent[around[plain]]
