@@ -69,10 +69,15 @@ def _tops(calls: CallTable, level: Array) -> Array:
     # A root (-1) is looked at again: the last call is not above it.
     lower = (np.take(level, around, mode="wrap") < np.take(level, rows)) | (around < 0)
     rows, around = rows[lower], around[lower]
-    # Task context may stand inside an interrupt, where its entry code has not raised the count yet.
-    while len(plain := np.flatnonzero((around >= 0) & (level[around] == 0))):
-        around[plain] = calls.parent[around[plain]]
-    found: Array = rows[(around < 0) | (level[around] < level[rows])]
+    # Those that are in no other one hit a task. The others may have task context above them, in an interrupt's entry code.
+    furthest = np.maximum.accumulate(calls.end[rows])
+    inner = np.flatnonzero(rows[1:] < furthest[:-1]) + 1
+    above = around[inner]
+    while len(plain := np.flatnonzero((above >= 0) & (level[above] == 0))):
+        above[plain] = calls.parent[above[plain]]
+    hit = np.ones(len(rows), np.bool_)
+    hit[inner] = (above < 0) | (level[above] < level[rows[inner]])
+    found: Array = rows[hit]
     return found
 
 
