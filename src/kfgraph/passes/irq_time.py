@@ -69,7 +69,7 @@ def _tops(calls: CallTable, level: Array) -> Array:
     # A root (-1) is looked at again: the last call is not above it.
     lower = (np.take(level, around, mode="wrap") < np.take(level, rows)) | (around < 0)
     rows, around = rows[lower], around[lower]
-    # Those that are in no other one hit a task. The others may have task context above them, in an interrupt's entry code.
+    # Those that are in no other one hit a task. Others may have task context above them: an interrupt's entry code.
     furthest = np.maximum.accumulate(calls.end[rows])
     inner = np.flatnonzero(rows[1:] < furthest[:-1]) + 1
     above = around[inner]
