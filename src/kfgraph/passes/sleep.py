@@ -209,8 +209,12 @@ def _wakers(trace: Trace, lane: Int64, t_in: Int64, asleep: Bool) -> tuple[Int32
     if pid is not None and pid.is_number:
         mark = pid.rows[pid.known]
         woken = _lanes(trace.tasks, pid.values[pid.known].astype(np.int64), np.zeros(len(mark), np.int16))
-        for each in np.unique(lane[asleep]).tolist():
-            here, theirs = np.flatnonzero(lane == each), mark[woken == each]
+        by_lane, by_woken = np.argsort(lane, kind="stable"), np.argsort(woken, kind="stable")
+        lanes = np.unique(lane[asleep])
+        around = [lanes, lanes + 1]
+        ends = [np.searchsorted(lane[by_lane], around), np.searchsorted(woken[by_woken], around)]
+        for begin, end, first, behind in np.concatenate(ends).T.tolist():
+            here, theirs = by_lane[begin:end], mark[by_woken[first:behind]]
             last = np.searchsorted(marks.time_ns[theirs], t_in[here]) - 1
             known = last >= 0
             at = theirs[np.maximum(last, 0)] if len(theirs) else np.zeros(len(here), np.int32)
