@@ -273,7 +273,7 @@ def test_a_hint_shows_more_on_a_readable_screen(n: int, merge: bool, options: Fo
     if not said:
         assert view.folded.n_hidden == 0
         return
-    hints = re.findall(r"--(?:merge|min|max-rows|depth)(?: [\w.]+)?(?: --depth \d+)?", " ".join(view.summary()))
+    hints = re.findall(r"--(?:merge|min|max-rows|depth)(?: [\w.]+)?(?: --(?:depth|min) \d+)?", " ".join(view.summary()))
     assert hints
     for hint in hints:
         more = tree_view(call_tree(trace, merge=merge or "--merge" in hint), typed(hint), width=100)

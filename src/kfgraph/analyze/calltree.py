@@ -72,7 +72,8 @@ class CallTree:
 
         Columns: label (as the tree shows it), function and module (``<NA>`` for a task's node), level,
         parent, n_calls, n_unfinished, total_ns, self_ns, avg_ns, min_ns, max_ns, flags, row (the call's row in
-        ``trace.calls``, ``<NA>`` for a node that stands for several or for none), where the trace has sched_switch
+        ``trace.calls``, ``<NA>`` for a node that stands for several or for none), where some call of the tree has no
+        duration at_least_ns (the least that all calls of the node took), where the trace has sched_switch
         asleep_ns, preempted_ns, total_asleep_ns and total_preempted_ns, and where errors
         were recorded error and error_sure, as in :func:`kfgraph.to_pandas`, of a merged tree the most frequent error,
         and n_errors, the calls that returned one. Times are ns, sums over the calls whose value is known; unknown is

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, covered, numbered
+from kfgraph.analyze.named_calls import NONE_NAMED, Named, named_in
 from kfgraph.analyze.repeats import Repeats, fold_repeats, unfolded
 from kfgraph.analyze.row_budget import Fit, children_of
 from kfgraph.analyze.sibling_groups import Gathered, gather
@@ -92,6 +93,7 @@ class Folded:
     ``hidden_ns`` of an OWN_COST row is the cost (-1: not known). ``n_errors_hidden`` calls failed and
     are on no row, ``n_unsure_hidden`` others seem to have; ``readable_ns`` is a least time with which a few screens
     would show all (0: whatever it is). ``gathers_much``: calls were summed up since much of the time was hidden else.
+    ``named`` counts what was asked for by name. ``first_repeats`` are the runs that were found at first.
     """
 
     tree: TreeTable
@@ -117,6 +119,8 @@ class Folded:
     detail: npt.NDArray[np.int32]
     details: tuple[Detail, ...] = ()
     gathers_much: bool = False
+    named: Named = NONE_NAMED
+    first_repeats: Repeats | None = None
 
     ROW_COLUMNS: ClassVar[tuple[str, ...]] = (
         "kind", "node", "level", "hidden_calls", "hidden_ns", "hidden_losses", "hidden_events", "why", "share", "hot",
@@ -163,16 +167,19 @@ class _Choice:
         return open_ways(self.tree, self.why == Why.SHOWN)
 
 
-def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) -> Folded:
+def fold(
+    tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None, repeats: Repeats | None = None
+) -> Folded:
     """Decide which nodes of ``tree`` are shown; the rows are in pre-order, with counts of what each hides.
 
     Args:
         places: nodes in which something happened that was asked for (a loss, an event): they and their callers show.
+        repeats: the ``first_repeats`` of ``tree``, where it was folded before.
 
     Raises:
         NoMatchError: ``expand``, ``collapse`` or ``calls_to`` name no function of the tree; ``errors``: there is none.
     """
-    repeats = fold_repeats(tree) if options.repeats else unfolded(tree)
+    first = repeats = repeats or (fold_repeats(tree) if options.repeats else unfolded(tree))
     folded = _folded(tree, repeats, options, places)
     if folded.gathers_much and repeats.tree.has("kind") and (repeats.tree.kind == NodeKind.LOOP).any():
         # Where calls of one function are summed up, all of them are.
@@ -185,12 +192,12 @@ def fold(tree: TreeTable, options: FoldOptions, *, places: Int32 | None = None) 
             room = room * 3 // 4
             n_roots = min(options.max_roots or room, max(room // 2, 1))
             folded = _folded(tree, repeats, replace(options, max_rows=room, max_roots=n_roots), places)
-    return folded
+    return replace(folded, first_repeats=first)
 
 
 def _folded(tree: TreeTable, repeats: Repeats, options: FoldOptions, places: Int32 | None) -> Folded:
     n_errors = int(failures(tree).sum())
-    tree, made = repeats.tree, None
+    tree, made, named = repeats.tree, None, NONE_NAMED
     why, asked_ns = reasons(tree, options)
     at = np.zeros(0, np.int32) if places is None else repeats.node_of[places]
     asked = asked_for(tree, options, why, at)
@@ -210,22 +217,46 @@ def _folded(tree: TreeTable, repeats: Repeats, options: FoldOptions, places: Int
     if options.repeats:
         much = _much_hidden(choice, visible)
         if fit is not None and much.any():
-            limit = min(max(LOOP_ROWS, fit.n_forced + _GROUPS), limit or 0)
-            _fill(choice, fit, (fit.n_forced + limit) // 2, reason, asked_ns, least_share=_LITTLE)
+            if not options.limit_asked:
+                limit = min(max(LOOP_ROWS, fit.n_forced + _GROUPS), limit or 0)
+            _fill(choice, fit, (fit.n_forced + (limit or 0)) // 2, reason, asked_ns, least_share=_LITTLE)
             visible = choice.visible()
             much |= _much_hidden(choice, visible)
         gathers_much = bool(much.any())
         most = limit if options.no_more and limit is not None else _WANTED_GROUPS
-        gathered = _gathered(choice, visible, much, asked.wanted, limit, most)
+        if asked.named is not None or options.limit_asked:
+            most = max(most, options.max_rows or 0)
+        single = choice
+        gathered = _gathered(single, visible, much, asked.wanted, limit, most)
+        if options.limit_asked and limit is not None and fit is not None and much.any():
+            # What the groups leave of the rows that were asked for is room for single calls.
+            n_groups = 0 if gathered is None else int((gathered[0].visible() & gathered[0].is_sum).sum())
+            if (fit.n_forced + limit) // 2 + n_groups < limit:
+                _fill(single, fit, limit - n_groups, reason, asked_ns, least_share=_LITTLE)
+                gathered = _gathered(single, visible := single.visible(), much, asked.wanted, limit, most)
         if gathered is not None:
             choice, made = gathered
             visible = choice.visible()
+        if gathered is not None and fit is not None and asked.named is not None:
+            # What was named and does not fit is combined from the roots on, if more of it is shown then.
+            single.why[fit.candidates] = reason
+            again = _gathered(single, single.visible(), np.zeros(len(tree), np.bool_), asked.wanted, limit, most)
+            if again is not None:
+                named = named_in(tree, asked.named, options, again[0].visible(), again[1])
+                if named.n_hidden < named_in(tree, asked.named, options, visible, made).n_hidden:
+                    choice, made = again
+                    visible = choice.visible()
+    if asked.named is not None:
+        n_rows = named.n_merged_rows
+        named = named_in(tree, asked.named, options, visible, made)
+        named = named._replace(n_merged_rows=n_rows or named.n_merged_rows)
+        gathers_much |= named.n_hidden > 0 and options.repeats
     unsure = np.flatnonzero(unsure_failures(tree) | (asked.chain & ~failed(tree)))
     unsure = unsure[~visible[unsure if made is None else made.node_of[unsure]]]
     n_unsure = int(tree.at("n_errors", unsure).sum())
     readable_ns = _readable_ns(tree, fit)
-    folded = _rows(choice, repeats, made, visible, n_errors=(n_errors, n_unsure), readable_ns=readable_ns)
-    return replace(folded, gathers_much=gathers_much)
+    shown = _rows(choice, repeats, made, visible, n_errors=(n_errors, n_unsure), readable_ns=readable_ns)
+    return replace(shown, gathers_much=gathers_much, named=named)
 
 
 def _fill(choice: _Choice, fit: Fit, limit: int, reason: Why, asked_ns: Int64, *, least_share: float = 0) -> None:

@@ -39,7 +39,8 @@ class Selection:
     self time less kfgraph's own cost. ``own_cost`` is that of the calls in it, see
     :mod:`kfgraph.analyze.owncost`; where it is unknown, so are the totals that hold it.
     ``parts`` are what is in these totals and no work, see :mod:`kfgraph.analyze.parts`; empty where the trace does not
-    tell. ``notices`` say what was left out without being asked for.
+    tell. ``notices`` say what was left out without being asked for. ``n_seem_failed`` calls were left out by
+    ``failing`` that returned what looks like an error.
     """
 
     trace: Trace
@@ -52,6 +53,7 @@ class Selection:
     parts: Mapping[str, Part]
     named: bool
     notices: tuple[Notice, ...]
+    n_seem_failed: int = 0
 
     @property
     def lanes(self) -> Int32:
@@ -138,9 +140,11 @@ def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
     else:
         roots = np.flatnonzero(keep & (parent < 0)).astype(np.int32)
     returning, arg = listed(given["returning"]), listed(given["arg"])
+    n_seem = 0
     if given["failing"] or returning or arg:
-        from kfgraph.analyze.valuefilters import passing
+        from kfgraph.analyze.valuefilters import n_seem_failed, passing
 
+        n_seem = n_seem_failed(trace, keep, parent, failed=given["failing"], ret=returning, arg=arg)
         keep = passing(trace, keep, failed=given["failing"], ret=returning, arg=arg)
         if not keep.any():
             raise NoMatchError("no call is left after --failed, --ret or --arg", "leave one of them out")
@@ -148,7 +152,7 @@ def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
         roots = np.flatnonzero(keep & (parent < 0)).astype(np.int32)
     roots = roots[np.argsort(calls.start_ns[roots], kind="stable")]
     cost = cost.only(keep) if len(cost) else cost
-    return Selection(trace, keep, parent, roots, total_ns, self_ns, cost, parts, bool(root), tuple(notices))
+    return Selection(trace, keep, parent, roots, total_ns, self_ns, cost, parts, bool(root), tuple(notices), n_seem)
 
 
 def less_own_cost(trace: Trace) -> tuple[Int64, Int64]:

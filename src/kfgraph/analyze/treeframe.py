@@ -53,6 +53,8 @@ def tree_frame(tree: TreeTable, trace: Trace) -> pd.DataFrame:
         "flags": tree.flags,
         "row": numbers(tree.row),
     }
+    if (at_least := tree.at_least_ns()) is not None:
+        columns["at_least_ns"] = numbers(at_least)
     columns |= {name: tree.whole(name) for name in PART_COLUMNS if tree.has(name)}
     if tree.own_cost_ns.any():
         columns["own_cost_ns"] = numbers(tree.own_cost_ns)

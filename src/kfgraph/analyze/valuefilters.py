@@ -102,6 +102,23 @@ def passing(
     return out
 
 
+def n_seem_failed(
+    trace: Trace, keep: Bool, parent: Int32, *, failed: bool, ret: Sequence[str], arg: Sequence[str]
+) -> int:
+    """How many of the calls ``keep`` are left out where only those that ``failed`` for sure pass, though they pass
+    what else :func:`passing` is given: they returned what looks like an error, which did not come down from a
+    ``parent`` that failed (see :func:`kfgraph.analyze.tree_errors.unsure_failures`)."""
+    told = error_columns(trace, slice(None)) if failed else {}
+    if not told:
+        return 0
+    error, sure = told["error"], told["error_sure"]
+    rows = np.flatnonzero(keep & ~sure & (error < -1))
+    above = parent[rows]
+    seem = np.zeros(len(keep), np.bool_)
+    seem[rows] = ~((above >= 0) & sure[above] & (error[above] == error[rows]))
+    return int(passing(trace, seem, failed=False, ret=ret, arg=arg).sum())
+
+
 def _returning(trace: Trace, rows: Int32, wanted: Sequence[Compare], error: np.ndarray) -> Bool:
     values, known = values_of(trace.calls, trace.symbols, rows)
     # What an event of the system call's exit says is its result.

@@ -57,7 +57,8 @@ class FoldOptions:
     gave that number. ``min_ns`` or ``min_share`` (0..1, of the root) hides what took
     less; ``depth`` counts from the root (0). The globs are names of functions: ``expand`` shows all
     children of those, ``collapse`` none, ``calls_to`` only what leads to one; ``errors`` only what leads to
-    a call that failed. ``open_roots`` "one" opens one root alone, see :func:`open_root`.
+    a call that failed; both only what leads to a call of one that failed. ``open_roots`` "one" opens one root alone,
+    see :func:`open_root`.
     """
 
     max_rows: int | None = ROWS
@@ -73,6 +74,11 @@ class FoldOptions:
     errors: bool = False
     repeats: bool = True
     open_roots: str = "all"
+
+
+def roots_for(max_rows: int | None) -> int:
+    """How many roots have rows, where so many rows were asked for (None: none were)."""
+    return MAX_ROOTS if max_rows is None else max(max_rows // 2, 1)
 
 
 def reasons(tree: TreeTable, options: FoldOptions) -> tuple[npt.NDArray[np.uint8], Int64]:
@@ -99,7 +105,7 @@ def reasons(tree: TreeTable, options: FoldOptions) -> tuple[npt.NDArray[np.uint8
     off_path = np.zeros(n, np.bool_)
     leads_to = _leads_to(tree, options)
     if leads_to is not None:
-        off_path = ~_above(tree, leads_to)
+        off_path = ~ways_to(tree, leads_to)
         roots = roots[~off_path[roots]]
     elif options.open_roots == "one" and len(roots) > 1:
         closed = top.copy()
@@ -124,11 +130,13 @@ def open_root(tree: TreeTable) -> int:
 
 class Asked(NamedTuple):
     """``forced`` nodes show whatever their time is, each with what leads to it. Of ``wanted`` ones the function, and
-    the result, must be on a row. ``chain`` nodes are in chains of errors, which end at ``origins`` where these have
-    rows of their own."""
+    the result, must be on a row. ``named`` ones are those that ``calls_to`` asks for (None: it was not given), also
+    where ``depth`` or the like hides them. ``chain`` nodes are in chains of errors, which end at ``origins`` where
+    these have rows of their own."""
 
     forced: Bool
     wanted: Bool
+    named: Bool | None
     chain: Bool
     origins: Int64
 
@@ -165,7 +173,7 @@ def asked_for(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8],
     if options.expand:
         opened = _with_loops(tree, _asked(tree, options.expand, "--expand"))
         child = (tree.parent >= 0) & opened[tree.parent]
-        ways = _above(tree, child | opened) & (why != Why.OFF_PATH)
+        ways = ways_to(tree, child | opened) & (why != Why.OFF_PATH)
         why[ways] = Why.SHOWN
         forced |= ways
     least_room = 0 if options.no_more else _LEAST_ROOM
@@ -184,7 +192,9 @@ def asked_for(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8],
     leads_to = _leads_to(tree, options)
     if leads_to is not None:
         wanted |= leads_to & reached
-        force(np.flatnonzero(wanted), all_or_none=True)
+        # With calls_to nothing but what leads there needs room.
+        room = max(limit, options.max_rows or ROWS) if limit and options.calls_to else limit
+        force(np.flatnonzero(wanted), all_or_none=True, most=room)
     chain = chains(tree)
     errors = (chain | failed(tree)) & reached
     wanted |= errors
@@ -194,7 +204,8 @@ def asked_for(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8],
     # A chain shows from its system call down to its origin, or not at all.
     force(np.concatenate((origins, np.flatnonzero(single & ~chain))), most=most)
     force(places[reached[places]].astype(np.int64))
-    return Asked(forced & (why == Why.SHOWN), wanted, chain, origins)
+    named = leads_to if options.calls_to else None
+    return Asked(forced & (why == Why.SHOWN), wanted, named, chain, origins)
 
 
 def ends_of(tree: TreeTable, nodes: Bool) -> Bool:
@@ -260,22 +271,26 @@ def _leads_to(tree: TreeTable, options: FoldOptions) -> Bool | None:
     """The nodes that alone are of interest, with what leads to them; None: all are."""
     if not (options.calls_to or options.errors):
         return None
-    wanted = np.zeros(len(tree), np.bool_)
+    wanted = np.ones(len(tree), np.bool_)
     if options.calls_to:
-        wanted |= _asked(tree, options.calls_to, "--calls-to")
+        wanted &= _asked(tree, options.calls_to, "--calls-to")
     if options.errors:
         errors = failed(tree) | chains(tree)
         if not errors.any():
             raise NoMatchError("--errors: no call in this tree failed, as far as results were recorded", "leave it out")
-        wanted |= errors
+        wanted &= errors
+    if not wanted.any():
+        functions = " or ".join(map(repr, options.calls_to))
+        what = f"--calls-to with --errors: no call of {functions} failed, as far as results were recorded"
+        raise NoMatchError(what, "leave one of them out")
     return wanted
 
 
-def _above(tree: TreeTable, nodes: Bool) -> Bool:
+def ways_to(tree: TreeTable, nodes: Bool) -> Bool:
     """The nodes, and all that leads to them."""
     n_before = np.append(0, np.cumsum(nodes))
-    above: Bool = n_before[tree.end] > n_before[:-1]
-    return above
+    ways: Bool = n_before[tree.end] > n_before[:-1]
+    return ways
 
 
 def root_of(tree: TreeTable, nodes: npt.NDArray[Any]) -> Int64:

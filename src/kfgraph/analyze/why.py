@@ -340,14 +340,15 @@ def _birth(trace: Trace, seen: Outcomes, step: Step, found: Blame) -> Birth:
 
 
 def _around(trace: Trace, seen: Outcomes, found: Blame) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-    """What ran beside the birthplace in its caller: (before it, the clean-up after it), a few each."""
+    """What ran beside the birthplace in its caller: (before it, the clean-up after it), a few each. Not the calls of
+    its own function before it, which have a line of their own."""
     if len(found.chain) < 2:
         return (), ()
     born, above = found.chain[-1].row, found.chain[-2].row
     siblings = [r for r in children_of(trace, above) if not decides_nothing(seen.name(r))]
     steps = {r: _step_of(trace, seen, r, int(seen.errors[r]), seen.value_text(r), "") for r in siblings}
     return (
-        tuple(steps[r] for r in siblings if r < born)[-4:],
+        tuple(steps[r] for r in siblings if r < born and trace.calls.func[r] != trace.calls.func[born])[-4:],
         tuple(steps[r] for r in siblings if r > born)[:6],
     )
 

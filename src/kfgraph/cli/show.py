@@ -99,8 +99,9 @@ def run(
         (write_nodes if merge else write_calls)(tree, sys.stdout)
     else:
         view = tree_view(
-            tree, folding, events=event or (), width=screen.width, start=start, beside=beside, overview=overview
-        )
+            tree, folding, events=event or (), width=screen.width, start=start, beside=beside, overview=overview,
+            mergeable=not (calls or slowest or nth),
+        )  # fmt: skip
         screen.show(view)
     notes.tell([*idle, *tree.selection.notices], () if reading.strict else problems_in(tree.selection, tree.shown_rows))
     if reading.strict:

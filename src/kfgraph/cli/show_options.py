@@ -144,7 +144,7 @@ def fold_options(
     errors: bool = False,
 ) -> FoldOptions:
     """What to show. Asked for neither all, nor a depth, nor a least time: two screens of the slowest."""
-    from kfgraph.analyze.visibility import MAX_ROOTS, ROWS, FoldOptions
+    from kfgraph.analyze.visibility import ROWS, FoldOptions, roots_for
 
     limited = not (all_ or depth is not None or least is not None)
     default = (max(2 * screen_rows - 10, 20) if screen_rows else ROWS) if limited else None
@@ -154,7 +154,7 @@ def fold_options(
         max_rows=default if max_rows is None else max_rows or None,
         limit_asked=bool(max_rows),
         no_more=overview and limited and max_rows is None and not expand,
-        max_roots=None if all_ or max_rows == 0 else min(MAX_ROOTS, max((max_rows or MAX_ROOTS * 2) // 2, 1)),
+        max_roots=None if all_ or max_rows == 0 else roots_for(max_rows),
         min_ns=least.ns if least else None,
         min_share=least.share if least else None,
         depth=depth,

@@ -118,12 +118,14 @@ def write_nodes(call_tree: CallTree, out: TextIO) -> None:
     """The nodes of a merged tree as one array, in the tree's order.
 
     ``node`` and ``parent`` number the nodes; ``task`` is set instead of ``function`` on the nodes above
-    the calls of a task. Times are sums over the calls whose value is known, null where none is. ``own_cost_ns``,
+    the calls of a task. Times are sums over the calls whose value is known, null where none is. ``at_least_ns`` is the
+    least that all of them took, there if some call of the tree has no duration. ``own_cost_ns``,
     kfgraph's own in the node itself, is there if there is any in the tree. Where errors were recorded, ``n_errors``
     counts the calls that returned one, ``error`` is the most frequent, ``error_sure`` says whether they are.
     """
     tree, trace = call_tree.tree, call_tree.trace
     symbols, costs = list(_symbols(call_tree)), bool(tree.own_cost_ns.any())
+    at_least = tree.at_least_ns()
     out.write("[")
     for node in range(len(tree)):
         label = int(tree.label[node])
@@ -139,6 +141,7 @@ def write_nodes(call_tree: CallTree, out: TextIO) -> None:
             "n_calls": int(tree.count[node]),
             "n_unfinished": int(tree.n_unfinished[node]),
             "total_ns": _known(total),
+            **({} if at_least is None else {"at_least_ns": _known(at_least[node])}),
             "self_ns": _known(tree.self_ns[node]),
             "avg_ns": total // finished if finished > 0 and total >= 0 else None,
             "min_ns": _known(tree.min_ns[node]),

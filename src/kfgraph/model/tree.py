@@ -177,6 +177,12 @@ class TreeTable:
         """Whether the tree stores this column: what nothing tells of, and what follows from others, is not stored."""
         return name in self._stored
 
+    def at_least_ns(self) -> Array | None:
+        """The least that the calls of each node took together (-1: not known), as trees show it; None: it is the total
+        everywhere."""
+        bound = (self.total_ns < 0) | (self.n_unfinished > 0)
+        return np.where(bound & (self.floor_ns <= 0), -1, self.floor_ns) if bound.any() else None
+
     def at(self, name: str, nodes: Nodes) -> Array:
         """The values of a column for some nodes, whether it is stored or not."""
         stored = self._stored.get(name, self._made.get(name))

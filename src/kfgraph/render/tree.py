@@ -33,8 +33,8 @@ from kfgraph.render.details import unseen_cost_text
 from kfgraph.render.pager import write
 from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, NAME_WANTED, Layout, Line, RowModel
 from kfgraph.render.rowvalues import TIMES, RowValues
-from kfgraph.render.waysback import opening, ways_back
-from kfgraph.render.wrapping import with_command, wrapped
+from kfgraph.render.waysback import not_shown, opening, ways_back
+from kfgraph.render.wrapping import in_cells, with_command, wrapped
 
 _CHUNK = 32_768
 _ANY_WIDTH = 10_000
@@ -84,7 +84,7 @@ class TreeView:
     fast. ``start`` adds the column of start times. ``events`` were asked for, ``n_events_hidden`` others
     are not shown; ``options`` are what the rows were folded by; ``unseen_cost`` is kfgraph's own that has no row.
     ``beside`` are what stands beside the names (``rowvalues.WORDS``). ``overview``: it is merged unasked;
-    ``n_losses_beside`` places where records were lost have none in it.
+    ``n_losses_beside`` places where records were lost have none in it. Not ``mergeable``: single calls were asked for.
     """
 
     call_tree: CallTree
@@ -98,6 +98,7 @@ class TreeView:
     beside: tuple[str, ...] = ()
     overview: bool = False
     n_losses_beside: int = 0
+    mergeable: bool = True
 
     def __len__(self) -> int:
         return len(self.folded)
@@ -210,7 +211,14 @@ class TreeView:
         return max(widths, default=0)
 
     def title(self) -> list[str]:
-        """What the tree is of, in a line; none for tasks."""
+        """What the tree is of; none for tasks."""
+        width = self.width or _ANY_WIDTH
+        # A name that is wider than the screen goes on below.
+        lines = [line for said in self._titles() for line in wrapped(said, width, options=True)]
+        return [part for line in lines for part in in_cells(line, width)]
+
+    def _titles(self) -> list[str]:
+        """What the tree is of, each sentence on a line."""
         shown, tree = self.call_tree, self.folded.tree
         if shown.by_task or not len(tree):
             return []
@@ -283,22 +291,7 @@ class TreeView:
     def summary(self) -> list[str]:
         """What is not shown, and what brings it back."""
         folded = self.folded
-        said = []
-        n_hidden, n_shown = folded.n_hidden, folded.n_shown
-        if n_hidden:
-            words = []
-            reasons = {Why(why) for why in folded.why[folded.hidden_calls > 0].tolist()}
-            if Why.ROWS in reasons:
-                reasons.discard(Why.MORE_ROOTS)
-            if Why.MIN in reasons:
-                reasons.discard(Why.TIME)
-            for why in sorted(reasons):
-                option, does = self._ways_back[why]
-                words.append(f"{option} {does}")
-            what = f"{n_hidden:,} of {plural(n_hidden + n_shown, 'call')}"
-            if self.call_tree.of_callers:
-                what = f"{int((~folded.visible).sum()):,} of {plural(len(folded.tree), 'row')}"
-            said.append(f"{what} not shown: {', '.join(words)}")
+        said = not_shown(self.call_tree, folded, self.options, self._ways_back, may_merge=self._may_merge)
         if n_losses := int(folded.hidden_losses.sum()):
             said.append(f"records were lost at {plural(n_losses, 'place')} inside calls that are not shown")
         if self.n_losses_beside:
@@ -321,12 +314,16 @@ class TreeView:
         if self.n_events_hidden:
             after.append(f"{plural(self.n_events_hidden, 'other event')} not shown: -e '*' shows them")
         width = self.width or _ANY_WIDTH
-        above, below = ([line for words in part for line in wrapped(spelt_out(words), width)] for part in (said, after))
+        above, below = (
+            [line for words in part for line in wrapped(spelt_out(words), width, options=True)]
+            for part in (said, after)
+        )
         return [*above, *self._more_failed(width), *below]
 
     def _more_failed(self, width: int) -> list[str]:
         """How many calls that failed, or seem to have, are on no row, and what lists them."""
-        n_sure, n_unsure = self.folded.n_errors_hidden, self.folded.n_unsure_hidden
+        n_sure = self.folded.n_errors_hidden
+        n_unsure = self.folded.n_unsure_hidden + self.call_tree.selection.n_seem_failed
         said = [f"{n_sure:,} more failed"] if n_sure else []
         if n_unsure:
             said.append(f"{n_unsure:,} more seem{'s' if n_unsure == 1 else ''} to have{'' if n_sure else ' failed'}")
@@ -338,8 +335,13 @@ class TreeView:
 
     @cached_property
     def _ways_back(self) -> dict[Why, tuple[str, str]]:
-        single = bool(self.events or self.start)
-        return ways_back(self.call_tree, self.folded, self.options, single=single)
+        return ways_back(self.call_tree, self.folded, self.options, may_merge=self._may_merge)
+
+    @property
+    def _may_merge(self) -> bool:
+        """Whether ``--merge`` can be added to what was asked for."""
+        single = self.call_tree.merged or self.events or self.start or set(self.beside) - set(TIMES)
+        return self.mergeable and not single
 
     def row(self, index: int, numbers: str) -> Pieces:
         """One line: ``numbers`` and the tree, in styles."""
@@ -444,10 +446,12 @@ def tree_view(
     start: bool = False,
     beside: Sequence[str] = (),
     overview: bool = False,
+    mergeable: bool = True,
 ) -> TreeView:
     """``call_tree`` folded as asked, with the losses and the ``events`` (globs) in their places.
 
-    ``overview``: it is merged unasked, and says what single calls would show.
+    ``overview``: it is merged unasked, and says what single calls would show. Not ``mergeable``: single calls were
+    asked for, so that no hint says ``--merge``.
 
     Raises:
         NoMatchError: a glob of ``options`` or ``events`` names nothing.
@@ -466,7 +470,7 @@ def tree_view(
         n_losses, n_events_hidden = n_without_place(call_tree)
     return TreeView(
         call_tree, folded, width, start, tuple(events), n_events_hidden, options, unseen, tuple(beside), overview,
-        n_losses,
+        n_losses, mergeable,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
 NARROW = 40
@@ -14,16 +14,26 @@ NARROW = 40
 _GLUE = "\0"
 _COMMAND = re.compile(r"(?:(?<= )|(?<=\()|^)(?:sudo|echo|kfgraph|/(?:\S*/)?s?bin/\S+) [^();,:]*[^();,: ]")
 
+_OPTION = re.compile(r"(--[a-z-]+) (?=[A-Z\d'])")
 
-def wrapped(text: str, width: int, *, commands: bool = False) -> list[str]:
+
+def wrapped(text: str, width: int, *, commands: bool = False, options: bool = False) -> list[str]:
     """The lines of ``text`` in ``width`` columns; at least one.
 
     ``commands``: nor is there an end of line inside a command to type. It would not work where it is pasted.
+    ``options``: nor between an option and its value.
     """
+    if options:
+        text = _OPTION.sub(rf"\1{_GLUE}", text)
     if commands:
         text = _COMMAND.sub(lambda found: found[0].replace(" ", _GLUE), text)
     lines = textwrap.wrap(text, max(1, width), break_long_words=False, break_on_hyphens=False) or [""]
     return [line.replace(_GLUE, " ") for line in lines]
+
+
+def in_cells(line: str, width: int) -> list[str]:
+    """``line`` in pieces of ``width`` columns, wherever they end."""
+    return [line] if cell_len(line) <= width else chop_cells(line, width)
 
 
 def with_command(before: str, command: str, *, width: int, indent: int = 0) -> list[str]:
