@@ -340,8 +340,7 @@ def _birth(trace: Trace, seen: Outcomes, step: Step, found: Blame) -> Birth:
 
 
 def _around(trace: Trace, seen: Outcomes, found: Blame) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-    """What ran beside the birthplace in its caller: (before it, the clean-up after it), a few each. Not the calls of
-    its own function before it, which have a line of their own."""
+    """What ran beside the birthplace in its caller: (before it, but for itself; the clean-up after it), a few each."""
     if len(found.chain) < 2:
         return (), ()
     born, above = found.chain[-1].row, found.chain[-2].row
