@@ -16,6 +16,7 @@ HOT = {
     "kfgraph.parse.placing": "src/kfgraph/parse/placing.py",
     "kfgraph.parse.stacks": "src/kfgraph/parse/stacks.py",
     "kfgraph.parse.settle": "src/kfgraph/parse/settle.py",
+    "kfgraph.parse.scan_pieces": "src/kfgraph/parse/scan_pieces.py",
     "kfgraph.parse.scan": "src/kfgraph/parse/scan.py",
     "kfgraph.parse.scan_report": "src/kfgraph/parse/scan_report.py",
     "kfgraph.parse.scan_ftrace": "src/kfgraph/parse/scan_ftrace.py",

@@ -70,6 +70,75 @@ def test_a_value_in_each_form(text: str, value: int | None) -> None:
     assert retvals(trace) == [("known", 3), ("f", value), ("g", value)]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ret=12abc", "ret=true1", "ret=0xffffffeb..", "= 5 x", "= -19,", "comment: ret=-3 of other", "ret=-3 ret=-4",
+        "ret=-3 <- f", "[mod] ret=1",
+    ],
+)  # fmt: skip
+def test_nothing_is_taken_from_a_comment_that_is_not_understood(text: str) -> None:
+    trace = read(
+        " 0)   9.000 us    |  known(); /* ret=0x3 */\n"
+        f" 0)   1.000 us    |  g(); /* {text} */\n"
+        " 0)   1.000 us    |  h(); /* ret=-3\n"
+    )
+    assert retvals(trace) == [("known", 3), ("g", None), ("h", None)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "  demo_y(); usb 1-1: probe failed (ret=-19)",
+        "  demo_y(); 0)   0.250 us    |    demo_copy();",
+        "  demo_y();[   12.345681]  0)   0.250 us    |    demo_copy();",
+        "  demo_y(); (ret=-12",
+        "  demo_y(); (ret=-12x)",
+        "  demo_y(); (?ret=-5)",
+        "  demo_y(); /?* ret=-22 */",
+        "  demo_y() { {",
+        "  demo_y(); demo_z();",
+        "  } usb 1-1: error -71 (foo)",
+        "  } garbage (7) (foo)",
+        "  } (foo) (bar)",
+        "  } }",
+        "  } ()",
+        "  -5();",
+        "  |demo_open();",
+    ],
+)
+def test_a_line_on_which_another_text_stands_is_no_record(line: str) -> None:
+    """Two lines that ran together: what the second says is not the first one's."""
+    whole = [f" 0)   0.500 us    |  f{i}();\n" for i in range(4)]
+    trace = read("".join([*whole, f" 0)   0.700 us    |{line}\n", *whole]))
+    assert rows(trace, "duration_ns", "level") == [(f"f{i}", 500, 0) for i in range(4)] * 2
+    assert trace.calls.retval is None and notices(trace) == {"unread-line": 1}
+    assert trace.calls.depth.tolist() == [0] * 8
+
+
+@pytest.mark.parametrize("name", ["0", "(null)"])
+def test_an_address_that_was_not_recorded_is_no_name(name: str) -> None:
+    trace = read(f" 0)   0.500 us    |  f();\n 0)   0.700 us    |  {name}();\n")
+    assert rows(trace, "duration_ns") == [("f", 500), ("?", 700)] and not notices(trace)
+
+
+@pytest.mark.parametrize("mark", ["$", " |", '"', "\\n", '\\n"'])
+def test_marks_at_the_ends_of_all_lines_are_taken_off(mark: str) -> None:
+    """``cat -A``, a table, a string of a program."""
+    lines = (
+        "# tracer: function_graph",
+        " 0)               |  f() {",
+        " 0)   0.500 us    |    g();",
+        " 0)   9.000 us    |  }",
+        " 0)    cat-12      =>    bash-240",
+        " 0)   0.250 us    |  h();",
+    )
+    trace = read("".join(f"{line}{mark}\n" for line in lines))
+    assert rows(trace, "duration_ns", "self_ns") == [("f", 9_000, 8_500), ("g", 500, 500), ("h", 250, 250)]
+    assert sorted(task.pid for task in trace.tasks.tasks) == [12, 240]
+    assert notices(trace) == {"text-form": 1}
+
+
 @pytest.mark.parametrize("text", ["(ret=true)", "(ret=0x1)", "(ret=0x1(trunc))", "(ret=1)", "/* f */ (ret=0x1)"])
 def test_a_value_of_trace_cmd_in_each_form(text: str) -> None:
     prefix = "              ls-347   [001]   432.933632: "

@@ -48,5 +48,6 @@ def scanner_class(name: str, monkeypatch: pytest.MonkeyPatch, *, is_plain: bool)
     module = {"ReportScanner": "scan_report", "FtraceScanner": "scan_ftrace"}[name]
     if not is_plain:
         return getattr(importlib.import_module(f"kfgraph.parse.{module}"), name)
-    monkeypatch.setitem(sys.modules, "kfgraph.parse.scan", plain("parse.scan"))
+    for base in ("scan_pieces", "scan"):
+        monkeypatch.setitem(sys.modules, f"kfgraph.parse.{base}", plain(f"parse.{base}"))
     return getattr(plain(f"parse.{module}"), name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 
 HOT_LOOPS = (
-    "columns", "placing", "scan", "scan_ftrace", "scan_report", "settle", "stacks", "tracedat.streams", "tracedat.pages"
-)  # fmt: skip
+    *("columns", "placing", "scan_pieces", "scan", "scan_ftrace", "scan_report", "settle", "stacks"),
+    *("tracedat.streams", "tracedat.pages"),
+)
 
 
 def compiled_loops() -> dict[str, bool]:

@@ -76,6 +76,7 @@ _IN_COMM = tuple(
 """What a comm begins with only by chance: with the padding gone it would be read as part of one."""
 _NAMED_HEADING = re.compile(rb"^(?P<name> *[^\s:]{1,80}: )(?:cpus=|version = )\d+ *$", re.MULTILINE)
 _QUOTED = re.compile(rb"^([`'\"])([^\n]*)\1(,?\r*)$", re.MULTILINE)
+_ENDING = re.compile(rb"(?<=[^\s])(?:\$| +\||\\n|(?:\\n)?[\"'])([ \r]*)$", re.MULTILINE)
 _FENCE = re.compile(rb"^ *(?:```|~~~)[^\n]*\n?", re.MULTILINE)
 _INDENT = re.compile(rb"^( +)(?:# tracer:|cpus=\d|version = )", re.MULTILINE)
 _ANSI = re.compile(rb"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()][A-Z0-9])")
@@ -104,6 +105,10 @@ def _without_zeros(data: bytes) -> bytes:
     return data.replace(b"\0", b"")
 
 
+def _without_endings(data: bytes) -> bytes:
+    return _ENDING.sub(rb"\1", data)
+
+
 def _without_quotes(data: bytes) -> bytes:
     return _QUOTED.sub(rb"\2", data)
 
@@ -114,6 +119,7 @@ _FORMS: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
     ("no-break spaces", _with_plain_blanks),
     ("NUL bytes", _without_zeros),
     ("quotes around lines", _without_quotes),
+    ("marks at the ends of lines", _without_endings),
     ("tabs", _without_tabs),
 )
 """What can stand in place of plain characters, and how they are got back."""
@@ -301,6 +307,8 @@ def _steps_for(head: bytes) -> list[Step]:
         if changed != lines and _count(changed, is_readable) > n:
             n, lines = _count(changed, is_readable), changed
             steps.append(form)
+    if sum(_without_endings(line) != line for line in lines) >= 0.95 * len(lines):
+        steps.append(_without_endings)
     if _without_entities not in steps and b"&" in head and is_html(head):
         steps.append(_without_entities)
     # What is left of a number's column would be read as depth.

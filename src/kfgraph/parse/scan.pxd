@@ -1,6 +1,9 @@
 # The C side of scan.py: types of attributes and methods.
 
-cdef class Scanner:
+from kfgraph.parse.scan_pieces cimport Pieces
+
+
+cdef class Scanner(Pieces):
     cdef dict names
     cdef dict events
     cdef dict comms
@@ -22,15 +25,11 @@ cdef class Scanner:
     cdef long long n_likely
     cdef bytes first_likely
     # The line at hand.
-    cdef bytes data
-    cdef const unsigned char[::1] view
     cdef bint in_mark
     cdef bint headed
     cdef bint open_mark
-    cdef long long value
     cdef int pid
     cdef int cpu
-    cdef long long time
     cdef int depth
     cdef int context
     cdef long long duration
@@ -40,7 +39,6 @@ cdef class Scanner:
     cdef int arg
     cdef int func
     cdef Py_ssize_t dash
-    cdef bint time_is_ticks
     cdef int last_pid
     # The batch.
     cdef Py_ssize_t n
@@ -67,16 +65,9 @@ cdef class Scanner:
     cdef int name(self, bytes text)
     cdef int function(self, bytes text)
     cdef int comm(self, Py_ssize_t start, Py_ssize_t end)
-    cdef Py_ssize_t spaces(self, Py_ssize_t i)
-    cdef Py_ssize_t number(self, Py_ssize_t i)
-    cdef Py_ssize_t register(self, Py_ssize_t i)
-    cdef Py_ssize_t timestamp(self, Py_ssize_t i)
     cdef Py_ssize_t duration_column(self, Py_ssize_t i)
     cdef bint body(self, Py_ssize_t i, Py_ssize_t end, int margin)
     cdef int tail(self, Py_ssize_t i, Py_ssize_t end, bint is_exit)
     cdef Py_ssize_t remark(self, Py_ssize_t i, Py_ssize_t end, bint is_exit)
-    cdef int returned(self, Py_ssize_t i)
     cpdef bint comment(self, Py_ssize_t start, Py_ssize_t end)
     cdef bint loss(self, Py_ssize_t start, Py_ssize_t end)
-    cdef int context_of(self, int c)
-    cdef bint holds(self, Py_ssize_t i, bytes word)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kfgraph.parse.records import RecordBatch
+from kfgraph.parse.scan_pieces import Pieces
 from kfgraph.parse.shapes import LIKELY
 from kfgraph.parse.texts import event_of
 
@@ -34,12 +35,12 @@ _LEAF = cython.declare(cython.int, 2)
 _MARK = cython.declare(cython.int, 3)
 _LOSS = cython.declare(cython.int, 4)
 _UNKNOWN_CONTEXT = cython.declare(cython.int, 255)
-_MAX_DIGITS = cython.declare(cython.int, 18)
 _NO_RETVAL = cython.declare(cython.longlong, -0x7FFFFFFFFFFFFFFF)
 _MAX_DEPTH = cython.declare(cython.int, 32767)
+_NO_LETTERS = b"-+|!#*@;:{}/=\"',%&"
 
 
-class Scanner:
+class Scanner(Pieces):
     """What the scanners share: rows, names, and the grammar right of the ``|``.
 
     Rows go to ``sink(batch, n)`` whenever the batch is full. Strings are gathered as bytes:
@@ -48,6 +49,7 @@ class Scanner:
     """
 
     def __init__(self, sink: Callable[[RecordBatch, int], None], *, size: int = BATCH) -> None:
+        super().__init__()
         batch = RecordBatch.empty(size, retval=True, caller=True, arg=True)
         self.sink, self.batch, self.size, self.n = sink, batch, size, 0
         columns: dict[str, Any] = {name: memoryview(column) for name, column in vars(batch).items()}
@@ -66,7 +68,6 @@ class Scanner:
         self.n_timeless = self.n_likely = 0
         self.n_cpus, self.ticks, self.last_pid = -1, False, -2
         self.first_unread = self.first_likely = b""
-        self.data = self.view = b"\n"
         self.in_mark = self.headed = self.open_mark = False
 
     def feed(self, data: bytes, *, last: bool = False) -> int:
@@ -191,9 +192,14 @@ class Scanner:
         return code
 
     def function(self, text: bytes) -> cython.int:
-        """The same, and -1 for what can be none: what holds blanks or control characters before its module."""
+        """The same, and -1 for what can be none: what holds blanks or control characters before its module, or begins
+        with a sign. ``0`` is no function, but an address that was not recorded."""
         code = self.names.get(text)
         if code is None:
+            if text == b"0":
+                return 0
+            if text[0] in _NO_LETTERS:
+                return -1
             for c in text.partition(b" [")[0]:
                 if c <= ord(" ") or c == 127:
                     return -1
@@ -210,81 +216,6 @@ class Scanner:
         if self.pid not in self.comms:
             self.comms[self.pid] = self.data[start:end]
         return 0
-
-    # ---- pieces: each takes a position and returns the one behind it, or -1
-
-    def spaces(self, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Behind the blanks. A line break, which always follows, ends every such loop."""
-        while self.view[i] == ord(" "):
-            i += 1
-        return i
-
-    def number(self, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Decimal digits -> value."""
-        begin: cython.Py_ssize_t = i
-        value: cython.longlong = 0
-        while ord("0") <= self.view[i] <= ord("9"):
-            if i - begin >= _MAX_DIGITS:
-                return -1
-            value = value * 10 + (self.view[i] - ord("0"))
-            i += 1
-        self.value = value
-        return i if i > begin else -1
-
-    def register(self, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """``-19``, ``0x1f`` or, without prefix, hex: 64 bits as a signed value."""
-        c: cython.int
-        digit: cython.int
-        n: cython.int = 0
-        value: cython.ulonglong = 0
-        if self.view[i] == ord("-"):
-            i = self.number(i + 1)
-            self.value = -self.value
-            return i
-        if self.view[i] == ord("0") and self.view[i + 1] == ord("x"):
-            i += 2
-        while True:
-            c = self.view[i]
-            if ord("0") <= c <= ord("9"):
-                digit = c - ord("0")
-            elif ord("a") <= c <= ord("f"):
-                digit = c - ord("a") + 10
-            else:
-                break
-            if n >= 16:
-                return -1
-            value = (value << 4) | digit
-            n += 1
-            i += 1
-        # Two steps, so that no step leaves 64 bits: the lower 63, less 2**63 where the top bit is set.
-        self.value = value & 0x7FFFFFFFFFFFFFFF
-        if value >> 63:
-            self.value = self.value - 0x7FFFFFFFFFFFFFFF - 1
-        return i if n else -1
-
-    def timestamp(self, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """``12.345678`` (ns into ``time``), or ticks without a point (``time_is_ticks``)."""
-        whole: cython.longlong
-        decimals: cython.int = 0
-        i = self.number(i)
-        if i < 0:
-            return -1
-        whole = self.value
-        self.time_is_ticks = self.view[i] != ord(".")
-        if not self.time_is_ticks:
-            if whole > 9_000_000_000:
-                return -1
-            i += 1
-            while ord("0") <= self.view[i] <= ord("9"):
-                if decimals < 9:
-                    whole = whole * 10 + (self.view[i] - ord("0"))
-                    decimals += 1
-                i += 1
-            while decimals < 9:
-                whole *= 10
-                decimals += 1
-        self.time = whole
-        return i
 
     def duration_column(self, i: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """``! 912.008 us |``, or blanks and the bar. The column is 7 wide: from 10 ms on it loses decimals."""
@@ -322,18 +253,18 @@ class Scanner:
         """``f(args) {``, ``f();``, ``}`` and what may follow them -> a row; ``margin`` blanks stand before the
         outermost call."""
         begin: cython.Py_ssize_t = i
-        level: cython.int = 1
         kind: cython.int
         i = self.spaces(i)
         # Two blanks for each level.
         if i - begin >= margin:
             self.depth = min((i - begin - margin) // 2, _MAX_DEPTH)
         if self.view[i] == ord("}"):
-            self.row(self.tail(i + 1, end, True))
-            return True
+            return self.tail(i + 1, end, True) >= 0 and self.row(_EXIT) == 0
         if self.view[i] == ord("/"):
             return self.view[i + 1] == ord("*") and self.comment(i, end)
         begin = i
+        if self.holds(i, b"(null)("):  # a function without a name
+            begin = i = i + 6
         while i < end and self.view[i] != ord("(") and self.view[i] != ord(")"):
             i += 1
         # trace-cmd 3.4 prints ") {" for a function without a symbol: the empty name, code 0.
@@ -343,17 +274,9 @@ class Scanner:
         if self.func < 0:
             return False
         if self.view[i] == ord("("):
-            i += 1
-            begin = i
-            while i < end:
-                if self.view[i] == ord("("):
-                    level += 1
-                elif self.view[i] == ord(")"):
-                    level -= 1
-                    if not level:
-                        break
-                i += 1
-            if i == end:
+            begin = i + 1
+            i = self.closing(begin, end)
+            if i < 0:
                 return False
         else:
             begin = i
@@ -368,7 +291,8 @@ class Scanner:
         return True
 
     def tail(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t, is_exit: cython.bint) -> cython.int:
-        """``;``, ``{``, ``/* ... */``, ``(ret=0x0)``, ``(depth)``, ``(name)`` (2.6.34) -> ENTRY, LEAF, EXIT or -1."""
+        """``;``, ``{``, ``/* ... */``, ``(ret=0x0)``, ``(depth)``, ``(name)`` (2.6.34) -> ENTRY, LEAF, EXIT; -1 where
+        anything else stands: two records on one line, or another text within it."""
         kind: cython.int = _EXIT if is_exit else -1
         stop: cython.Py_ssize_t
         c: cython.int
@@ -386,73 +310,80 @@ class Scanner:
                 if stop >= 0 and self.view[stop] == ord(")"):
                     self.depth = min(self.value, _MAX_DEPTH)
                 elif self.holds(i + 1, b"ret="):
-                    self.returned(i + 5)
-                    i = max(i, self.data.find(b")", i, end))
+                    stop = self.returned(i + 5)
+                    if stop < 0 or self.view[self.spaces(stop)] != ord(")"):
+                        return -1
+                    stop = self.spaces(stop)
+                    self.retval = self.value
+                    self.n_retvals += 1
                 elif is_exit and not self.func:
                     stop = self.data.find(b")", i, end)
-                    self.func = max(self.function(self.data[i + 1 : max(stop, i + 1)]), 0)
-                    i = max(i, stop)
+                    if stop <= i + 1:
+                        return -1
+                    self.func = self.function(self.data[i + 1 : stop])
+                    if self.func < 0:
+                        return -1
+                else:
+                    return -1
+                i = stop
+            elif c != ord(" ") and c != ord("\t") and c != ord("\r"):
+                return -1
             i += 1
         return kind
 
     def remark(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t, is_exit: cython.bint) -> cython.Py_ssize_t:
         """``<-caller+0x1/0x2 [module]``, ``ret=0x0``, ``= 0x0`` (6.5 to 6.12), behind a brace also
-        ``function [module]``, up to ``*/``."""
+        ``function [module]``, up to ``*/``. Nothing is taken from one that holds anything else, or has no end."""
         begin: cython.Py_ssize_t
         stop: cython.Py_ssize_t
+        behind: cython.Py_ssize_t = self.data.find(b"*/", i, end)
         word: bytes
-        named: bytes = b""
-        names_caller: cython.bint = False
+        func: bytes = b""
+        caller: bytes = b""
+        module: bytes = b""
+        has_value: cython.bint = False
+        value: cython.longlong = 0
+        if behind < 0:
+            return end
         while True:
             i = self.spaces(i)
-            if i >= end:
-                return end
+            if i >= behind:
+                break
             begin = i
-            while i < end and self.view[i] != ord(" "):
+            while i < behind and self.view[i] != ord(" "):
                 i += 1
             word = self.data[begin:i]
-            if word == b"*/":
-                return i
-            if word.startswith(b"<-"):
+            if word.startswith(b"<-") and not caller:
                 stop = word.find(b"+")
-                named = word[2:stop] if stop > 0 else word[2:]
-                if named == b"0":
-                    named = b""  # no address was recorded
-                    continue
-                names_caller = True
-                self.caller = self.name(named)
-                self.n_callers += 1
-            elif word == b"=":
-                i = self.spaces(i)
-                self.returned(i)
-                while i < end and self.view[i] != ord(" "):
-                    i += 1
-            elif word.startswith(b"ret="):
-                self.returned(begin + 4)
-            elif word.startswith(b"[") and named:
-                named = named + b" " + word
-                if names_caller:
-                    self.caller = self.name(named)
+                caller = word[2:stop] if stop > 0 else word[2:]
+                module = caller
+            elif word == b"=" or word.startswith(b"ret="):
+                begin = self.spaces(i) if word == b"=" else begin + 4
+                i = self.returned(begin)
+                if i < 0 or has_value or (self.view[i] != ord(" ") and i < behind):
+                    return behind + 2
+                has_value = True
+                value = self.value
+            elif word.startswith(b"[") and word.endswith(b"]") and module:
+                if caller:
+                    caller = caller + b" " + word
                 else:
-                    self.func = self.name(named)
-            elif is_exit and not named:
-                named = word.removesuffix(b"()")
-                self.func = self.name(named)
-
-    def returned(self, i: cython.Py_ssize_t) -> cython.int:
-        """A return value as text prints it: hex with its prefix, decimal, or of a bool."""
-        if self.view[i] == ord("t") and self.holds(i, b"true"):
-            self.value = 1
-        elif self.view[i] == ord("f") and self.holds(i, b"false"):
-            self.value = 0
-        elif self.view[i] == ord("-") or (self.view[i] == ord("0") and self.view[i + 1] == ord("x")):
-            i = self.register(i)
-        else:
-            i = self.number(i)
-        if i >= 0:
-            self.retval = self.value
+                    func = func + b" " + word
+                module = b""
+            elif is_exit and not func and not caller and self.function(word.removesuffix(b"()")) >= 0:
+                func = module = word.removesuffix(b"()")
+            else:
+                return behind + 2
+        # 0: no address was recorded.
+        if caller and caller != b"0":
+            self.caller = self.name(caller)
+            self.n_callers += 1
+        if func:
+            self.func = self.name(func)
+        if has_value:
+            self.retval = value
             self.n_retvals += 1
-        return 0
+        return behind + 2
 
     def comment(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """``/* sys_write -> 0x2 */`` or ``/* event: text */`` in a function's place: another event."""
@@ -479,22 +410,4 @@ class Scanner:
         if self.number(i) >= 0:
             self.duration = self.value
         self.row(_LOSS)
-        return True
-
-    def context_of(self, c: cython.int) -> cython.int:
-        """The hardirq/softirq column of a latency field -> context."""
-        if c == ord("z") or c == ord("Z"):
-            return 3
-        if c == ord("h") or c == ord("H"):
-            return 2
-        if c == ord("s"):
-            return 1
-        return 0 if c == ord(".") else _UNKNOWN_CONTEXT
-
-    def holds(self, i: cython.Py_ssize_t, word: bytes) -> cython.bint:
-        """Whether ``word`` stands at ``i``; it has no line break, so it ends where the line does."""
-        k: cython.Py_ssize_t
-        for k in range(len(word)):  # noqa: SIM110 - a generator would not compile to a C loop
-            if self.view[i + k] != word[k]:
-                return False
         return True

@@ -23,5 +23,4 @@ cdef class FtraceScanner(Scanner):
     cdef Py_ssize_t task_column(self, Py_ssize_t start, Py_ssize_t end)
     cdef bint names_task(self, Py_ssize_t start, Py_ssize_t end)
     cdef Py_ssize_t latency_column(self, Py_ssize_t i, Py_ssize_t end)
-    cdef bint has_letters(self, Py_ssize_t i)
     cdef int context_in(self, Py_ssize_t begin, Py_ssize_t width)

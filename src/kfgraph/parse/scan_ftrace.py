@@ -304,14 +304,6 @@ class FtraceScanner(Scanner):
         self.context = self.context_in(begin, j - begin)
         return self.spaces(j) + 1
 
-    def has_letters(self, i: cython.Py_ssize_t) -> cython.bint:
-        """Whether they begin as latency letters do: irqs-off, and hardirq/softirq behind one letter or two."""
-        c: cython.int = self.view[i]
-        if not (c == ord(".") or c == ord("d") or c == ord("D") or c == ord("b") or c == ord("B") or c == ord("X")):
-            return False
-        c = self.context_of(self.view[i + 2])
-        return c != _UNKNOWN_CONTEXT or self.context_of(self.view[i + 3]) != _UNKNOWN_CONTEXT
-
     def context_in(self, begin: cython.Py_ssize_t, width: cython.Py_ssize_t) -> cython.int:
         """The context, by the place that the header gives it; without a header only a field of known width tells.
         (The header of function_graph leaves migrate-disable out, the letters do not.)"""
