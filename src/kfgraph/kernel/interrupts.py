@@ -7,8 +7,6 @@ version or architecture has it traced. Names are those before a compiler's suffi
 
 from __future__ import annotations
 
-import re
-
 SOFT, HARD, NMI = 1, 2, 3
 """Levels: each is interrupted by those above it. As the codes of ``kfgraph.model.calls.CONTEXTS``."""
 
@@ -79,7 +77,7 @@ _TABLE: tuple[tuple[int, str, str], ...] = (
     (NMI, "performance_monitor_exception_nmi system_reset_exception soft_nmi_interrupt", "arch/powerpc/kernel/"),
 )
 """(level, names, where they are): the wrappers."""
-_PATTERN = re.compile(r"(?:__|asm_|instr_|fred_)?sysvec_\w+")
+_BEGIN = ("sysvec_", "__sysvec_", "asm_sysvec_", "instr_sysvec_", "fred_sysvec_")
 """arch/x86/include/asm/idtentry.h, DEFINE_IDTENTRY_SYSVEC and _SIMPLE: a function each vector, since 5.8."""
 
 LEVELS: dict[str, int] = {name: level for level, names, _ in _TABLE for name in names.split()}
@@ -100,4 +98,4 @@ RESCHEDULING = frozenset(name for name in EXIT_PARTS if name.endswith("cond_resc
 def level_of(name: str) -> int:
     """The level of the interrupt that a function is a wrapper of; 0: it is none."""
     name = name.split(".", 1)[0]
-    return LEVELS.get(name) or (HARD if _PATTERN.fullmatch(name) else 0)
+    return LEVELS.get(name) or (HARD if name.startswith(_BEGIN) else 0)
