@@ -286,3 +286,36 @@ class TestPlaces:
         assert calls.parent.tolist() == [-1, 0, 0]
         assert parts(calls)[0] == (-1, 250, 600)
         assert not calls.has(Flag.IN_TRACER).any()
+
+    def test_a_caller_whose_entry_is_missing_takes_both(self, pairer_module):
+        # The interrupt hit the exit of inner; then outer, whose entry is missing, returns.
+        calls, _ = pair(
+            pairer_module,
+            [
+                entry(INNER, 1, 111),
+                entry(VECTOR, 2, 205, 2),
+                leave(VECTOR, 2, 805, 600, 200, 2),
+                leave(INNER, 1, 900, 40, 110),
+                leave(OUTER, 0, 1000, 890, 99),
+            ],
+        )
+        assert calls.func.tolist() == [OUTER, INNER, VECTOR]
+        assert calls.parent.tolist() == [-1, 0, 0]
+        assert calls.irq_ns.dense(3).tolist() == [600, 0, 0]
+
+    def test_at_the_depth_of_a_call_whose_entry_is_missing_and_in_its_time_it_hit_that(self, pairer_module):
+        # Neither name nor context tells: the tracer had counted down when it came.
+        calls, _ = pair(
+            pairer_module,
+            [
+                entry(OUTER, 0, 100),
+                entry(HANDLER, 1, 205),
+                leave(HANDLER, 1, 505, 300, 200),
+                leave(INNER, 1, 900, 700, 110),
+                leave(OUTER, 0, 1000, 890, 99),
+            ],
+        )
+        assert calls.func.tolist() == [OUTER, INNER, HANDLER]
+        assert calls.parent.tolist() == [-1, 0, 1]
+        assert calls.has(Flag.INTERRUPT).tolist() == [False, False, True]
+        assert calls.self_ns[0] == 190

@@ -277,9 +277,6 @@ def _less(calls: CallTable, dropped: Bool, cost: OwnCost, *, interrupts: Bool | 
     n_before = np.append(0, np.cumsum(source))
     holds_some = n_before[calls.end] > n_before[:-1]
     passes_up = holds_some & (calls.parent >= 0) & ~gone[calls.parent] & ~calls.has(Flag.IN_TRACER)
-    if interrupts is not None:
-        # Their time is in what they hit already.
-        passes_up &= ~interrupts | dropped
     for group in reversed(by_level(np.flatnonzero(passes_up).astype(np.int32), calls.level)):
         np.add.at(taken, calls.parent[group], taken[group])
     known = ~gone & (total_ns >= 0)
