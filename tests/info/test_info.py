@@ -62,12 +62,13 @@ def test_the_json_has_every_number() -> None:
         "first_ns": 1_000, "last_ns": 2_501_000, "n_records": 9,
         "n_calls": 5, "n_roots": 3, "n_unfinished": 1, "n_functions": 5, "n_unresolved": 0, "n_retvals": 0,
         "has_args": False, "max_level": 1, "n_lost_marks": 2, "n_lost_counted": 1_000, "n_overrun": 7,
-        "n_cpus": 2, "cpus": [0], "contexts": {"task": 4, "hardirq": 1}, "flags": {"NO_EXIT": 1, "SELF_UNKNOWN": 1},
+        "n_cpus": 2, "cpus": [0], "contexts": {"task": 4, "hardirq": 1},
+        "flags": {"NO_EXIT": 1, "SELF_UNKNOWN": 1, "INTERRUPT": 1},
         "tasks": [
             {"pid": 42, "comm": "insmod", "cpu": None, "n_calls": 4, "n_roots": 2, "root_ns": 25, "of_command": True},
             {"pid": 0, "comm": None, "cpu": 1, "n_calls": 1, "n_roots": 1, "root_ns": 100, "of_command": False},
         ],
-        "events": {"sys_enter": 2, "sched_switch": 1}, "details": {},
+        "events": {"sys_enter": 2, "sched_switch": 1}, "waits": [], "details": {},
         "notices": [{
             "code": "unmatched-exit", "severity": "incomplete", "text": "exits without an entry", "n": 4,
             "hint": "a bigger buffer", "details": {},
@@ -102,6 +103,7 @@ def test_what_a_person_reads() -> None:
         "notices   4 exits without an entry (a bigger buffer)\n"
         "flags     NO_EXIT on 1 call\n"
         "          SELF_UNKNOWN on 1 call\n"
+        "          INTERRUPT on 1 call\n"
         "loops     stacks: compiled\n"
         "          scan: plain Python, slower\n"
     )
