@@ -56,10 +56,6 @@ run loaded_already insmod $KO
 run not_loaded rmmod kfgraph_nowhere
 run not_a_terminal tty
 run missing_library $NEEDS
-flock lock sleep 1000 & sleeper=$!
-sleep 1
-run lock_taken flock -n lock true
-kill $sleeper; pkill -P $sleeper 2> /dev/null
 insmod $GATE
 level=/sys/kernel/kfgraph_gate/level
 run store_refused sh -c "echo 9 > $level"
