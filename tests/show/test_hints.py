@@ -21,7 +21,7 @@ from kfgraph.cli.app import main
 from kfgraph.errors import NoMatchError
 from kfgraph.model.trace import Trace
 from kfgraph.render.tree import tree_view
-from show.test_what_stays import failing, rows, text
+from show.test_what_stays import chained, failing, rows, text
 
 CUT = Path(__file__).parents[1] / "fixtures" / "traces" / "cut"
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -127,6 +127,40 @@ def test_what_is_hidden_without_a_hint_says_why() -> None:
     assert hidden(shown) == {"calls of '*a*'": 3, "calls": 9}
     assert with_hint(["--min", "5%", "--with", "cpu"], ["--min", "0"]) == ["--with", "cpu", "--min", "0"]
     assert with_hint(["--errors", "--all"], ["--errors"]) == ["--all", "--errors"]
+
+
+def test_what_lists_all_matches_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = [call("f", 100 + i, *[call(f"g{i}_{k}", 10 + k) for k in range(9)]) for i in range(61)]
+    monkeypatch.setattr(kfgraph.parse, "load", lambda path, **_: trace_of(calls))
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = typed("built", "--root", "f")[1]
+    assert len(re.findall(r"#\d+ +f ", shown)) == 20
+    ((_, hint),) = [(what, hint) for what, hint in hints(shown) if hint[0] == "--max-rows"]
+    assert len(re.findall(r"#\d+ +f ", typed("built", "--root", "f", *hint)[1])) == 61
+    assert len(re.findall(r"#\d+ +f ", typed("built", "--root", "f", "--max-rows", "60")[1])) == 30
+
+
+def test_a_number_of_rows_is_one_with_which_more_shows() -> None:
+    # What failed takes more rows than were asked for, twice over.
+    tree = call_tree(chained(12, slow=0, ns=0))
+    asked = FoldOptions(max_rows=4, limit_asked=True)
+    extra = call_tree(chained(300, slow=0, ns=0))
+    for each in (tree, extra):
+        view = tree_view(each, asked)
+        found = re.search(r"--max-rows (\d+) shows more", text(view))
+        if found is None:
+            assert "--max-rows 0 shows them" in text(view) or "--merge sums them up" in text(view)
+            continue
+        more = fold(each.tree, FoldOptions(max_rows=int(found[1]), limit_asked=True))
+        assert more.n_hidden < view.folded.n_hidden
+    assert found is not None and int(found[1]) > 8
+
+
+@pytest.mark.parametrize("most", [12, 24, 48, 96])
+def test_the_rows_that_were_asked_for_are_used(most: int) -> None:
+    trace = kfgraph.load(EXAMPLES / "insmod-dummy.report.txt.xz")
+    view = tree_view(call_tree(trace, root=["do_init_module"]), FoldOptions(max_rows=most, limit_asked=True))
+    assert 0.85 * most <= len(view) <= most
 
 
 # What was asked for by name

@@ -37,6 +37,18 @@ def test_the_answer_is_the_first_line_at_any_width(width, monkeypatch) -> None:
     assert [line.split()[1] for line in lines if "born here" in line] == ["foo_read_id"]
 
 
+def test_earlier_calls_of_the_birthplace_are_told_once(monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    retry = kfgraph("why", EXAMPLES / "failing" / "retry.dat")[1]
+    assert "\n  4 calls of it before returned -110, -110, -110, -110\n" in retry
+    assert "before it ran" not in retry
+    data = json.loads(kfgraph("why", EXAMPLES / "failing" / "retry.dat", "--json")[1])
+    assert data["birth"]["earlier"] == ["-110"] * 4
+    # What else its caller had called is there.
+    busy = kfgraph("why", EXAMPLES / "failing" / "busy_unmount.dat")[1]
+    assert "\n  before it ran: user_path_at = 0\n" in busy
+
+
 def test_a_failed_system_call_is_named_with_its_file() -> None:
     code, out, _ = kfgraph("why", CAT)
     assert code == 0
