@@ -214,6 +214,12 @@ NOTICES: dict[str, NoticeKind] = {
         "call without a duration: the text has none (funcgraph-duration was off)",
         hint="echo 1 > options/funcgraph-duration",
     ),
+    "no-duration:function": NoticeKind(
+        "incomplete",
+        "calls of the function tracer, which records no returns: durations are unknown, ends are inferred from callers",
+        "call of the function tracer, which records no returns: its duration is unknown, its end is inferred",
+        hint="kfgraph trace and `trace-cmd record -p function_graph` record durations",
+    ),
     "another-recording": NoticeKind(
         "incomplete",
         "places where another recording begins: calls open there have no known end",

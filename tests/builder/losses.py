@@ -24,7 +24,7 @@ import kfgraph
 from builder.cut import _extra, formats
 from builder.pagecut import Pages, pages_of
 from builder.tracedat import Cpu, Kernel, trace_dat
-from kfgraph.analyze.forest import floors
+from kfgraph.analyze.bounds import least_totals
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 from kfgraph.tracefile.contents import read_contents
@@ -223,7 +223,8 @@ def compared(whole: Trace, part: Trace) -> tuple[Compared, np.ndarray]:
     wrong = known & (calls.duration_ns != true.duration_ns[np.maximum(row, 0)])
     known_self = here & (calls.self_ns >= 0) & (true.self_ns[np.maximum(row, 0)] >= 0)
     wrong_self = known_self & (calls.self_ns != true.self_ns[np.maximum(row, 0)])
-    floor = floors(calls.parent, calls.level, calls.duration_ns, ~calls.has(Flag.IN_TRACER))
+    every = np.arange(n, dtype=np.int32)
+    floor = least_totals(part, every, parent=calls.parent, level=calls.level, total_ns=calls.duration_ns)
     bound = here & (calls.duration_ns < 0) & (true.duration_ns[np.maximum(row, 0)] >= 0)
     above_truth = bound & (floor > true.duration_ns[np.maximum(row, 0)])
     kept = np.full(len(true), -1, np.int64)

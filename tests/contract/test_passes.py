@@ -83,7 +83,7 @@ def test_passes_run_in_their_order_and_only_where_needed(monkeypatch: pytest.Mon
     told = replace(plain, companion=COMPANION)
     assert {"return_probes", "command"} <= passes(told) - passes(plain) and passes(plain) <= passes(told)
     assert passes(plain, modules=("foo.ko",)) == passes(plain) | {"module_names"}
-    others = {"probed_modules", "sleep"}
+    others = {"probed_modules", "sleep", "jumps"}
     assert passes(told, modules=("foo.ko",), btf=("types",)) == {each.name for each in PASSES} - others
     assert ran.index("return_probes") < ran.index("module_names")
     described = replace(plain, meta=replace(plain.meta, details={"probes": "kfgraph"}))

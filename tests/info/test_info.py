@@ -35,7 +35,8 @@ def rich_trace() -> Trace:
             ("sched_switch", "sys_enter"), ("", "", ""),
         ),
         losses=Losses(
-            np.array([5, 6]), np.zeros(2, np.int16), np.array([1_000, -1]), np.zeros(2, np.int32), i32[:2], i32[:2] - 1
+            np.array([5, 6]), np.zeros(2, np.int16), np.array([1_000, -1]), np.zeros(2, np.int32), i32[:2], i32[:2] - 1,
+            np.array([1, 2]),
         ),
         meta=TraceMeta(
             path="a.dat", reader="tracedat", kernel="6.1.0", host="box", arch="x86_64", recorder="trace-cmd 3.1.6",
@@ -61,8 +62,8 @@ def test_the_json_has_every_number() -> None:
         "recorder": "trace-cmd 3.1.6", "clock": "local", "clock_unit": "ns", "buffers": [],
         "first_ns": 1_000, "last_ns": 2_501_000, "n_records": 9,
         "n_calls": 5, "n_roots": 3, "n_unfinished": 1, "n_functions": 5, "n_unresolved": 0, "n_retvals": 0,
-        "has_args": False, "max_level": 1, "n_lost_marks": 2, "n_lost_counted": 1_000, "n_overrun": 7,
-        "n_cpus": 2, "cpus": [0], "contexts": {"task": 4, "hardirq": 1},
+        "has_args": False, "max_level": 1, "n_lost_marks": 2, "n_lost_counted": 1_000, "lost_ns": 5,
+        "n_overrun": 7, "n_cpus": 2, "cpus": [0], "contexts": {"task": 4, "hardirq": 1},
         "flags": {"NO_EXIT": 1, "SELF_UNKNOWN": 1, "INTERRUPT": 1},
         "tasks": [
             {"pid": 42, "comm": "insmod", "cpu": None, "n_calls": 4, "n_roots": 2, "root_ns": 25, "of_command": True},
@@ -91,8 +92,8 @@ def test_what_a_person_reads() -> None:
         "CPUs      2, calls on 0\n"
         "calls     5 of 5 functions, 3 roots, up to 2 levels deep, 1 unfinished\n"
         "recorded  no return values, no arguments, interrupt context\n"
-        "lost      records lost at 2 places, 1,000 of them counted; 7 overwritten before they were read:\n"
-        "          trees are incomplete there\n"
+        "lost      records lost at 2 places, 1,000 of them counted, in 5 ns (<0.1% of the time); 7\n"
+        "          overwritten before they were read: trees are incomplete there\n"
         "tasks     insmod-42: 4 calls, 25 ns in outermost calls, the command's\n"
         "          <idle>/1: 1 call, 100 ns in outermost calls, not the command's\n"
         "events    sys_enter 2, sched_switch 1\n"

@@ -507,6 +507,26 @@ def test_a_task_that_comes_after_anothers_first_record_may_have_come_in_the_gap(
     assert not rows.has(Flag.CUT_BY_LOSS).any()
 
 
+def test_a_task_that_came_back_from_a_gap_that_is_not_over_yet_has_returned_there(pairer_module):
+    # It called the same function again on CPU 1, where records are lost from then on, and returned on CPU 0.
+    stream = [
+        Record(LOSS, cpu=1, duration=9),
+        entry(9, 0, 50, pid=2, cpu=1),
+        entry(1, 0, 100_000, cpu=1),
+        entry(2, 1, 110_000, cpu=1),
+        leave(2, 1, 900_000, 50_000, cpu=0, calltime=849_000),
+        leave(1, 0, 950_000, 851_000, cpu=0, calltime=99_000),
+    ]
+    rows = pair(pairer_module, stream).calls
+    mine = rows.lane == rows.lane[rows.func == 1][0]
+    assert rows.func[mine].tolist() == [1, 2, 2]
+    assert rows.duration_ns[mine].tolist() == [851_000, -1, 50_000]
+    assert rows.level[mine].tolist() == [0, 1, 1] and rows.self_ns[mine][0] == -1
+    # In a recording without a loss, a call goes on on another CPU, however late its time of call (nosleep-time).
+    rows = pair(pairer_module, stream[1:]).calls
+    assert rows.duration_ns[rows.func == 2].tolist() == [50_000]
+
+
 def test_a_gap_on_another_cpu_leaves_a_task_alone(pairer_module):
     rows = pair(
         pairer_module,
@@ -589,3 +609,19 @@ def test_the_literals_of_the_hot_loop_are_those_of_the_model():
     assert LOOP._STRETCHED == SETTLE._STRETCHED
     assert not any(flag & LOOP._STRETCHED for flag in Flag), "a mark of pairing's own, in no table"
     assert (LOOP._NEAR, LOOP._ROUNDED) == (PLACING._NEAR, LOOP._ROUNDED) == (delay._NEAR, delay._ROUNDED)
+
+
+def test_how_long_a_gap_was_and_what_gaps_have_in_common_once(pairer_module):
+    def gap(cpu):
+        return Record(LOSS, cpu=cpu, duration=-1)
+
+    stream = [entry(1, 0, 100), entry(2, 0, 150, pid=2, cpu=1), gap(0), entry(3, 1, 300), gap(1)]
+    stream += [entry(4, 1, 400, pid=2, cpu=1), gap(1), entry(4, 2, 900, pid=2, cpu=1), gap(0)]
+    losses = pair(pairer_module, stream).losses
+    assert losses.begin_ns.tolist() == [100, 150, 400, 300]
+    assert losses.lasted_ns.tolist() == [200, 250, 500, -1]
+    # From 100 to 400, and from there on to 900.
+    assert losses.covered_ns == 800
+    assert losses.empty().covered_ns == 0
+    first = pair(pairer_module, [gap(0), entry(1, 0, 100)]).losses
+    assert (first.begin_ns.tolist(), first.lasted_ns.tolist(), first.covered_ns) == ([-1], [-1], 0)

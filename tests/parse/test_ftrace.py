@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kfgraph.errors import InputError
 from kfgraph.model.calls import Flag
 from reference.cases import FIXTURES, load_checked, read, rows, unpack
 
@@ -50,10 +50,16 @@ def test_every_call_of_a_real_text_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FIXTURES.glob("*function-tracer*")))
-def test_the_function_tracer_is_refused_by_name(name: str) -> None:
-    with pytest.raises(InputError, match="trace of the function tracer, which has no durations") as problem:
-        load_checked(FIXTURES / name)
-    assert "function_graph" in problem.value.hint and problem.value.exit_code == 5
+def test_the_function_tracer_is_a_tree_without_durations(name: str) -> None:
+    trace = load_checked(FIXTURES / name)
+    n = sum(b" <-" in line for line in lzma.decompress((FIXTURES / name).read_bytes()).splitlines())
+    calls = trace.calls
+    assert len(calls) == n > 600 and (calls.duration_ns == -1).all()
+    assert {one.code: one.n for one in trace.notices} == {"no-duration": n}
+    assert trace.n_unprinted == trace.n_unfinished == n
+    child = np.flatnonzero(calls.parent >= 0)
+    assert len(child) > 500 and (calls.func[calls.parent[child]] == calls.caller[child]).all()
+    assert set(calls.context.tolist()) == {0, 2} | ({1} & set(calls.context.tolist()))
 
 
 @pytest.mark.parametrize("folder", ["text-6.1", "text-7.2-retval"])

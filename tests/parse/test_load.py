@@ -123,10 +123,6 @@ BAD = {
     "no funcgraph line, raw": (b"      ls-3     0-0x0    66.351228267: sched_switch:   a=1\n" * 9, "only other events"),
     "only a header": (b"cpus=2\n", "no function_graph records"),
     "the function tracer": (b"# tracer: function\n#\n", "function tracer"),
-    "the function tracer without its header": (
-        b"            bash-240     [000] .....   147.536649: mutex_unlock <-rb_simple_write\n" * 9,
-        "function tracer",
-    ),
     "the nop tracer": (b"# tracer: nop\n#\n", "nop tracer"),
     "a trace.dat's first bytes": (b"\x17\x08\x44tracing7\0\0", "past the end"),
 }

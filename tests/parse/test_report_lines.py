@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from kfgraph.errors import InputError
 from kfgraph.model.calls import Flag
 from kfgraph.parse.records import NO_RETVAL
 from reference.cases import FIXTURES, load_checked, read, rows
@@ -301,10 +300,12 @@ def test_a_line_that_means_nothing_is_counted_and_left_out(line: str) -> None:
     assert [(notice.code, notice.n) for notice in trace.notices] == [("unread-line", 1)]
 
 
-def test_a_report_of_the_function_tracer_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match="function tracer") as problem:
-        read("cpus=1\n" + f"{PREFIX}function:             mutex_unlock <-- rb_simple_write\n" * 3)
-    assert "trace-cmd record -p function_graph" in problem.value.hint
+def test_a_report_of_the_function_tracer_is_a_tree_without_durations() -> None:
+    lines = [("outer", "do_syscall_64"), ("  inner [m]", "outer"), ("outer", "do_syscall_64")]
+    trace = read("cpus=1\n" + "".join(f"{PREFIX}function:             {f} <-- {c}\n" for f, c in lines))
+    assert [name for name, *_ in rows(trace)] == ["outer", "inner [m]", "outer"]
+    assert trace.calls.parent.tolist() == [-1, 0, -1]
+    assert (trace.calls.duration_ns == -1).all() and trace.meta.reader == "report"
 
 
 def test_the_raw_form() -> None:

@@ -93,7 +93,7 @@ def test_all_prints_every_call_in_order() -> None:
 def test_losses_stand_where_they_happened() -> None:
     shown = view(busy(), "all", None)
     lines = plain(shown).splitlines()
-    at = next(i for i, line in enumerate(lines) if "!! ≥ 1,159 records lost (2 places)" in line)
+    at = next(i for i, line in enumerate(lines) if "!! ≥ 1,159 records lost (2 places, CPU 0)" in line)
     assert "free_module %" in lines[at - 1]
     assert "kernfs_remove_by_name_ns" in lines[at + 1]
     lost = next(i for i, line in enumerate(lines) if "12 records lost" in line)
@@ -110,6 +110,10 @@ def test_what_is_known_of_a_loss_is_said_and_no_more() -> None:
     assert loss_text([-1, -1]) == "!! records lost, not counted (2 places)"
     assert loss_text([1, -1]) == "!! ≥ 1 record lost (2 places)"
     assert loss_text([1, 2]) == "!! 3 records lost (2 places)"
+    assert loss_text([5], [999_000], [0]) == "!! 5 records lost (999.000 us, CPU 0)"
+    assert loss_text([1, 2], [2_000, 3_000], [1, 0]) == "!! 3 records lost (2 places, 5.000 us, CPU 0, 1)"
+    assert loss_text([1, -1], [-1, 3_000], [-1, -1]) == "!! ≥ 1 record lost (2 places, ≥ 3.000 us)"
+    assert loss_text([-1], [-1], [2]) == "!! records lost, not counted (CPU 2)"
 
 
 def test_every_loss_inside_the_tree_is_shown_or_counted() -> None:

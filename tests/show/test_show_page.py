@@ -1,4 +1,4 @@
-"""docs/show.md and docs/numbers.md against the code."""
+"""docs/show.md and docs/truth.md against the code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_screens_of_the_page_are_what_show_prints(
 
 
 def test_every_flag_is_explained_with_its_mark(repository: Path) -> None:
-    page = (repository / "docs" / "numbers.md").read_text(encoding="utf-8")
+    page = (repository / "docs" / "truth.md").read_text(encoding="utf-8")
     assert {flag.name for flag in Flag if f"`{flag.name}`" not in page} == set()
     for flag, mark, _ in FLAG_MARKS:
         assert f"| `{flag.name}` | `{mark}` |" in page

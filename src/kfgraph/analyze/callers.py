@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfgraph.analyze.aggregate import nested
+from kfgraph.analyze.bounds import least_totals
 from kfgraph.analyze.calltree import CallTree, merged
 from kfgraph.analyze.filters import Filters
-from kfgraph.analyze.forest import Int32, Int64, floors
+from kfgraph.analyze.forest import Int32, Int64
 from kfgraph.analyze.hotpath import path_hashes
 from kfgraph.analyze.select import Selection, functions_named, select
 from kfgraph.analyze.tree_errors import error_columns
-from kfgraph.model.calls import Flag
 from kfgraph.model.merging import Array
 from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace
@@ -103,8 +103,9 @@ def _floors(chosen: Selection, rows: Int32) -> Int64:
     total, calls = chosen.total_ns[rows], chosen.trace.calls
     if not len(total) or total.min() >= 0:
         return total.copy()
-    counted = chosen.keep & ((calls.flags & np.uint32(Flag.IN_TRACER)) == 0)
-    return floors(chosen.parent, calls.level, chosen.total_ns, counted)[rows]
+    every = np.arange(len(calls), dtype=np.int32)
+    parent = np.where(chosen.keep, chosen.parent, np.int32(-1))
+    return least_totals(chosen.trace, every, parent=parent, level=calls.level, total_ns=chosen.total_ns)[rows]
 
 
 def _chains(chosen: Selection, groups: TreeTable, first: Int32) -> tuple[Int32, Array, Int32, Int64]:

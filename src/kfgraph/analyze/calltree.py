@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kfgraph.analyze.bounds import least_totals
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import (
     Bool,
@@ -15,7 +16,6 @@ from kfgraph.analyze.forest import (
     Int32,
     Int64,
     covered,
-    floors,
     nearest_kept,
     preorder,
     ranges,
@@ -206,7 +206,7 @@ def _table(
     flags[parent < 0] &= ~np.uint32(Flag.IN_TRACER)
     more: dict[str, Any] = error_columns(trace, rows)
     if len(total_ns) and total_ns.min() < 0:
-        more["floor_ns"] = floors(parent, level, total_ns, (flags & Flag.IN_TRACER) == 0)
+        more["floor_ns"] = least_totals(trace, rows, parent=parent, level=level, total_ns=total_ns)
     if len(chosen.own_cost):
         more["own_cost_ns"] = chosen.own_cost.of(rows)
     more |= part_columns(chosen.parts, rows)

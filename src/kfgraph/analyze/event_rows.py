@@ -51,10 +51,15 @@ def with_losses(folded: Folded, call_tree: CallTree) -> Folded:
     details, places, nodes = [], [], []
     for place in sorted(set(zip(at.tolist(), node.tolist(), strict=True))):
         which = here[(at == place[0]) & (node == place[1])]
-        details.append(LossDetail(tuple(losses.n_lost[which].tolist())))
+        details.append(loss_detail(losses, which))
         places.append(place[0])
         nodes.append(place[1])
     return inserted(folded, Extra(np.array(places, np.int32), np.array(nodes, np.int32), Kind.LOSS, tuple(details)))
+
+
+def loss_detail(losses: Losses, which: Int32) -> LossDetail:
+    """What a row says of the losses ``which``."""
+    return LossDetail(*(tuple(of[which].tolist()) for of in (losses.n_lost, losses.lasted_ns, losses.cpu)))
 
 
 def event_nodes(call_tree: CallTree, patterns: Sequence[str]) -> Int32:

@@ -49,9 +49,12 @@ class Kind(enum.IntEnum):
 
 
 class LossDetail(NamedTuple):
-    """Lost records at one place: how many each loss was (-1: not counted)."""
+    """Lost records at one place: how many each loss was (-1: not counted), how long from the last record of its CPU
+    before it to the first after it (-1: not known), on which CPU."""
 
     counts: tuple[int, ...]
+    lasted_ns: tuple[int, ...] = ()
+    cpus: tuple[int, ...] = ()
 
 
 class EventDetail(NamedTuple):

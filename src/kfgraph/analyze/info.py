@@ -80,6 +80,7 @@ class Info:
             "max_level": self.max_level,
             "n_lost_marks": trace.n_lost_marks,
             "n_lost_counted": trace.n_lost_counted,
+            "lost_ns": None if meta.clock_unit != "ns" or trace.losses.begin_ns is None else trace.losses.covered_ns,
             "n_overrun": _known(meta.n_overrun),
             "n_cpus": _known(meta.n_cpus),
             "cpus": list(self.cpus),

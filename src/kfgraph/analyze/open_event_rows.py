@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.event_rows import nodes_of
-from kfgraph.analyze.fold import Detail, LossDetail, OwnCostDetail
+from kfgraph.analyze.event_rows import loss_detail, nodes_of
+from kfgraph.analyze.fold import Detail, OwnCostDetail
 from kfgraph.analyze.open_rows import Beside
 
 
@@ -28,10 +28,10 @@ def rows_beside(call_tree: CallTree) -> tuple[list[Beside], list[Detail], list[i
         for i in np.flatnonzero(node >= 0).tolist():
             inside = int(node[i])
             before = int(first[i]) if first[i] >= 0 else int(tree.end[inside])
-            places.setdefault((inside, before), []).append(int(losses.n_lost[i]))
-        for (inside, before), counts in places.items():
+            places.setdefault((inside, before), []).append(i)
+        for (inside, before), which in places.items():
             rows.append(Beside(inside, before, len(details)))
-            details.append(LossDetail(tuple(counts)))
+            details.append(loss_detail(losses, np.array(which, np.int32)))
             costs.append(0)
     if tree.has("own_cost_ns"):
         for node_with_cost in np.flatnonzero(tree.own_cost_ns).tolist():

@@ -95,7 +95,8 @@ class Losses:
 
     ``n_lost[i]`` is the number that the kernel counted, -1 where it gave none. The position is that
     of the first record after the gap on ``cpu``: lane, ``row`` and ``parent`` as in :class:`Marks`
-    (lane -1, row -1: nothing came after it).
+    (lane -1, row -1: nothing came after it). ``begin_ns`` is the time of the last record before it on that CPU, -1
+    where there is none; None: no reader told of any.
     """
 
     time_ns: Int64
@@ -104,12 +105,13 @@ class Losses:
     lane: Int32
     row: Int32
     parent: Int32
+    begin_ns: Int64 | None = None
 
     @classmethod
     def empty(cls) -> Losses:
         """No losses."""
         i64, i32 = np.zeros(0, np.int64), np.zeros(0, np.int32)
-        return cls(i64, np.zeros(0, np.int16), i64, i32, i32, i32)
+        return cls(i64, np.zeros(0, np.int16), i64, i32, i32, i32, i64)
 
     def __len__(self) -> int:
         return len(self.time_ns)
@@ -118,3 +120,22 @@ class Losses:
     def n_lost_counted(self) -> int:
         """Sum of the counts that are known."""
         return int(self.n_lost[self.n_lost > 0].sum())
+
+    @property
+    def lasted_ns(self) -> Int64:
+        """How long each gap was, from record to record; -1 where one of the two is missing or has no time."""
+        if self.begin_ns is None:
+            return np.full(len(self), -1, np.int64)
+        known = (self.begin_ns >= 0) & (self.time_ns >= self.begin_ns)
+        return np.where(known, self.time_ns - self.begin_ns, -1)
+
+    @property
+    def covered_ns(self) -> int:
+        """The time in which one CPU at least lost records: gaps of known length, what two have in common once."""
+        known = np.flatnonzero(self.lasted_ns >= 0)
+        if self.begin_ns is None or not len(known):
+            return 0
+        known = known[np.argsort(self.begin_ns[known], kind="stable")]
+        begin, end = self.begin_ns[known], self.time_ns[known]
+        reach = np.append(begin[0], np.maximum.accumulate(end)[:-1])
+        return int(np.maximum(end - np.maximum(begin, reach), 0).sum())

@@ -43,6 +43,8 @@ class Lanes:
         """Exits that are not those of the call that was open at their depth, though no loss is between."""
         self.pending: dict[int, tuple[int, int]] = {}
         """CPU -> (how many were lost or -1, time of the last record before the gap)."""
+        self.begins: list[int] = []
+        """The begin of each gap that is over, in the order of their ends."""
         self.cuts: dict[int, list[int]] = {}
         """Open node -> [losses while it was innermost, or in a child that is over; those that a returned child
         spans too; the first gap's begin; the first node, and the first place, behind the first gap in which it may
@@ -121,7 +123,8 @@ class Lanes:
 
     def resume(self, cpu: int, lane: int, time: int, n_nodes: int, n_places: int) -> int:
         """The first record after a gap on ``cpu`` is ``lane``'s: how many were lost before it."""
-        n_lost, _ = self.pending.pop(cpu)
+        n_lost, begin = self.pending.pop(cpu)
+        self.begins.append(begin)
         self.cpu_gap_end[cpu + 1] = time
         self.gap_end[lane] = time
         if self.last_cpu[lane] != cpu:
@@ -136,6 +139,10 @@ class Lanes:
         """
         self.gap_end[lane] = self.cpu_gap_end[cpu + 1]
         self._cut(int(self.top[lane]), int(self.last_time[lane]), n_nodes, n_places)
+
+    def visited(self, node: int, began: int, n_nodes: int, n_places: int) -> None:
+        """The open call ``node`` returned while its task was on a CPU whose records were lost, and came back unseen."""
+        self._cut(node, began, n_nodes, n_places)
 
     def _cut(self, node: int, gap_begin: int, n_nodes: int, n_places: int, *, n: int = 1) -> None:
         if node < 0:

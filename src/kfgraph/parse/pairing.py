@@ -230,6 +230,7 @@ class Pairer:
         """Where marks and losses stand, as rows."""
         last = sorted(self.lanes.pending.items())
         _grow(self._places, n, n + len(last))
+        begins = np.array([*self.lanes.begins, *(begin for _, (_, begin) in last)], np.int64)
         for cpu, (n_lost, _) in last:
             # What was lost at the very end has no record behind it.
             nowhere = {"time": -1, "cpu": cpu, "lane": -1, "what": n_lost, "last": -1, "parent": -1, "is_loss": 1}
@@ -258,6 +259,7 @@ class Pairer:
             lane=places["lane"][lost],
             row=row[lost],
             parent=parent[lost],
+            begin_ns=begins if clock_is_ns else np.full(len(begins), -1, np.int64),
         )
         return marks, losses
 

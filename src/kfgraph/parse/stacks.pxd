@@ -22,6 +22,7 @@ cdef class Stacks(Placing):
     cdef int depth_of_exit(self, Py_ssize_t i, int d, int top) except -2
     cdef int innermost(self, int func, int lane, int top) except -2
     cdef bint close(self, Py_ssize_t i, int node, int lane, bint skipped) except -1
+    cdef bint is_after_visit(self, Py_ssize_t i, int node) except -1
     cdef bint outlasts(self, Py_ssize_t i, int node) except -1
     cdef bint is_late(self, Py_ssize_t i, int node, int lane, bint skipped) except -1
     cdef bint is_refuted(self, Py_ssize_t i, int node) except -1

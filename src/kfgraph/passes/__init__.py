@@ -44,6 +44,10 @@ def _with_switches(trace: Trace, given: Given) -> bool:
     return "sched_switch" in trace.marks.names
 
 
+def _with_jumps(trace: Trace, given: Given) -> bool:
+    return any(notice.code == "depth-jump" for notice in trace.notices)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Pass:
     """One pass: ``kfgraph.passes.NAME``, imported only where ``needed`` says that there is something for it."""
@@ -54,6 +58,7 @@ class Pass:
 
 PASSES = (
     Pass("irq_time"),
+    Pass("jumps", _with_jumps),
     Pass("return_probes", _with_companion),
     Pass("command", _with_companion),
     Pass("probed_modules", _without_companion),

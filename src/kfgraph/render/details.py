@@ -13,7 +13,7 @@ from kfgraph.model.units import format_ns, plural
 def detail_text(detail: Detail) -> tuple[str, str]:
     """(name, what follows it) of a row that shows ``detail``."""
     if isinstance(detail, LossDetail):
-        name, mark, rest = loss_text(detail.counts).partition(" (")
+        name, mark, rest = loss_text(*detail).partition(" (")
         return name, mark + rest
     if isinstance(detail, EventDetail):
         name, mark, rest = f"· {spelt_out(f'{detail.name}: {detail.text}'.strip())}".partition(": ")
@@ -24,10 +24,19 @@ def detail_text(detail: Detail) -> tuple[str, str]:
     return detail.label, f" in {spelt_out(detail.function)}" if detail.function else ""
 
 
-def loss_text(counts: Sequence[int]) -> str:
-    """The losses between two rows; ``counts`` holds -1 where the kernel gave no number."""
+def loss_text(counts: Sequence[int], lasted_ns: Sequence[int] = (), cpus: Sequence[int] = ()) -> str:
+    """The losses between two rows; ``counts`` holds -1 where the kernel gave no number.
+
+    ``lasted_ns`` is how long each gap was, -1 where that is not known, and ``cpus`` where.
+    """
     counted = [n for n in counts if n >= 0]
-    places = "" if len(counts) == 1 else f" ({len(counts):,} places)"
+    where = [f"{len(counts):,} places"] if len(counts) > 1 else []
+    known = [ns for ns in lasted_ns if ns >= 0]
+    if known:
+        where.append(f"{'≥ ' if len(known) < len(counts) else ''}{format_ns(sum(known))}")
+    if seen := sorted({cpu for cpu in cpus if cpu >= 0}):
+        where.append(f"CPU {', '.join(map(str, seen))}")
+    places = f" ({', '.join(where)})" if where else ""
     if not counted:
         return f"!! records lost, not counted{places}"
     least = "≥ " if len(counted) < len(counts) else ""

@@ -13,7 +13,7 @@ from kfgraph.analyze.owncost import OwnCost, own_cost
 from kfgraph.analyze.wakers import who
 from kfgraph.model.companion import Companion
 from kfgraph.model.spelling import shell_line, spelt_out
-from kfgraph.model.units import format_count, format_ns, plural
+from kfgraph.model.units import format_count, format_ns, format_share, plural
 from kfgraph.render.wrapping import wrapped
 
 _LABEL_WIDTH = 10
@@ -104,6 +104,10 @@ class InfoView:
         said = []
         if trace.n_lost_marks:
             counted = f"{format_count(trace.n_lost_counted)} of them counted"
+            long, lost_ns = trace.meta.last_ns - trace.meta.first_ns, trace.losses.covered_ns
+            if lost_ns and 0 <= trace.meta.first_ns < trace.meta.last_ns:
+                share = format_share(lost_ns / long) if lost_ns >= long / 1000 else "<0.1%"
+                counted += f", in {format_ns(lost_ns)} ({share} of the time)"
             said.append(f"records lost at {plural(trace.n_lost_marks, 'place')}, {counted}")
         if trace.meta.n_overrun > 0:
             said.append(f"{format_count(trace.meta.n_overrun)} overwritten before they were read")

@@ -217,7 +217,7 @@ class RowModel:
             marks = self._said_of(int(tree.label[node])) + _flag_marks(int(tree.flags[node]))
             if self.values is not None and int(tree.at("count", node)) == 1:
                 error = error or self.values.returns(node)
-                marks += self.values.cpu(node)
+                marks += self.values.cpu(node) + self.values.caller(node)
                 name += self._fitting(level, name, self.values.args(node), marks + error)
             marks += self._slept(node)
             note = times + marks + error

@@ -1,4 +1,4 @@
-"""What stands beside a call on request (``show --with``): its arguments, what it returned, where it ran, how long."""
+"""What stands beside a call on request (``show --with``): arguments, what it returned, where it ran, how long."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kfgraph.model.tree import TreeTable
 
 TIMES = ("oncpu", "asleep", "preempted", "irq")
 """Columns of numbers, which a merged tree has as well."""
-WORDS = ("args", "returns", "cpu", *TIMES)
+WORDS = ("args", "returns", "cpu", "caller", *TIMES)
 _NUMBER = re.compile(r"(\w+)=(-?(?:0x[0-9a-f]+|[0-9]+))")
 _KERNEL_POINTER = re.compile(r"\b0x([89a-f][0-9a-f]{15})\b")
 
@@ -35,6 +35,7 @@ class RowValues:
         calls = self._trace.calls
         has = {"args": calls.args is not None, "returns": calls.retval is not None, "cpu": bool((calls.cpu >= 0).any())}
         has |= dict.fromkeys(TIMES, calls.asleep_ns is not None) | {"irq": calls.irq_ns is not None}
+        has["caller"] = calls.caller is not None
         return tuple(word for word in WORDS if word in self._wanted and not has[word])
 
     def args(self, node: int) -> str:
@@ -78,6 +79,16 @@ class RowValues:
             return ""
         begin, end = int(calls.cpu[row]), int(calls.exit_cpu[row])
         return f"  CPU {begin}" + (f"→{end}" if end >= 0 and end != begin else "")
+
+    def caller(self, node: int) -> str:
+        """``  ← f``: what called it by its return address, where that is not the call above it; "" elsewhere."""
+        calls, row = self._trace.calls, int(self._row[node])
+        if "caller" not in self._wanted or row < 0 or calls.caller is None or not calls.caller[row]:
+            return ""
+        above = int(calls.parent[row])
+        if above >= 0 and calls.func[above] == calls.caller[row]:
+            return ""
+        return f"  ← {spelt_out(self._trace.symbols.labels[int(calls.caller[row])])}"
 
     @cached_property
     def _values(self) -> tuple[np.ndarray, np.ndarray]:

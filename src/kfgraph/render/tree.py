@@ -123,7 +123,10 @@ class TreeView:
 
     @cached_property
     def _values(self) -> RowValues | None:
-        return RowValues(self.call_tree.trace, self.folded.tree, self.beside) if self.beside else None
+        trace = self.call_tree.trace
+        # Of the function tracer, the callers are what was recorded.
+        words = (*self.beside, "caller") if trace.meta.details.get("tracer") == "function" else self.beside
+        return RowValues(trace, self.folded.tree, words) if words else None
 
     def _around_roots(self) -> tuple[dict[int, str], dict[int, str]]:
         """What stands before and behind the names of several matches: their number and task."""

@@ -19,6 +19,7 @@ from kfgraph.model.companion import PROBE_GROUP
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.tasks import TaskTable, task_of
 from kfgraph.model.trace import Trace, TraceMeta
+from kfgraph.parse import function_tracer
 from kfgraph.parse.pairing import Paired, Pairer
 from kfgraph.parse.records import ENTRY, EXIT, RecordBatch
 from kfgraph.parse.texts import decode
@@ -224,6 +225,8 @@ class Reading:
             meta=self._meta(paired, n_cpus, n_overrun),
             notices=(*self.notes.all(), *paired.notices),
         )
+        if not len(calls) and function_tracer.TRACER in marks.names:
+            trace = function_tracer.of_events(trace, names.table)
         if not len(marks) and symbols.prototypes is None:
             self.contents.close()
         return trace

@@ -113,9 +113,10 @@ def _losses(tree: CallTree, origin_ns: int) -> list[dict[str, Any]]:
         return []
     node, first = nodes_of(tree, losses.parent, losses.row, losses.lane)
     return [
-        {"node": at, "before": before, "at": when - origin_ns, "text": loss_text([n])}
-        for at, before, when, n in zip(
-            node.tolist(), first.tolist(), losses.time_ns.tolist(), losses.n_lost.tolist(), strict=True
+        {"node": at, "before": before, "at": when - origin_ns, "text": loss_text([n], [ns], [cpu])}
+        for at, before, when, n, ns, cpu in zip(
+            *(of.tolist() for of in (node, first, losses.time_ns, losses.n_lost, losses.lasted_ns, losses.cpu)),
+            strict=True,
         )
         if at >= 0
     ]
