@@ -160,3 +160,18 @@ def test_finding() -> None:
     standing = Standings(tree).of(1)
     among = standing.among
     assert (standing.rank, *(of[0] for of in (among.n_calls, among.p50_ns, among.max_ns))) == (2, 2, 3, 5)
+
+
+def test_the_caller_is_found_however_many_rows_are_between() -> None:
+    """Two roots of 6,000 callees, of which one in the midst has 5,000 of its own; every row is open."""
+    parents, midst = [-1], 1 + 3_000
+    parents += [0] * 3_001 + [midst] * 5_000 + [0] * 2_999
+    second = len(parents)
+    parents += [-1] + [second] * 6_000
+    rows = OpenRows(tree_of(parents, [1] * len(parents), [0] * len(parents)))
+    rows.open_all(rows.row_of(second))
+    rows.open_all(0)
+    assert len(rows) == len(parents)
+    asked = [0, 1, midst, midst + 1, midst + 4_095, midst + 4_096, midst + 4_097, midst + 5_000, midst + 5_001]
+    asked += [second - 1, second, second + 1, second + 4_096, second + 4_097, len(parents) - 1]
+    assert [rows.parent_row(row) for row in asked] == [parents[row] for row in asked]
