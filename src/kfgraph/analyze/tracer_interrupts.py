@@ -8,7 +8,7 @@ import numpy as np
 
 from kfgraph.analyze.calltree import CallTree, call_tree, merged_paths
 from kfgraph.analyze.filters import Filters
-from kfgraph.analyze.forest import Bool, by_level, nearest_kept
+from kfgraph.analyze.forest import Bool, by_level, floors, nearest_kept
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind, TreeTable
@@ -34,7 +34,7 @@ def stacks(trace: Trace, **filters: Unpack[Filters]) -> Stacks:
     """
     whole = call_tree(trace, **filters)
     selection, matches, none, by_task = whole.selection, whole.matches, whole.nth[:0], whole.by_task
-    tree, n_moved = beside(whole.tree)
+    tree, n_moved = beside(_summed(whole.tree))
     # Of several trees of all calls only one is needed at a time.
     del whole
     table, first = merged_paths(tree)
@@ -43,6 +43,14 @@ def stacks(trace: Trace, **filters: Unpack[Filters]) -> Stacks:
     interrupt = (context > 0) & (context != UNKNOWN_CONTEXT)
     merged = CallTree(trace, table, selection, matches, none, by_task, True)
     return Stacks(merged, interrupt, n_moved)
+
+
+def _summed(tree: TreeTable) -> TreeTable:
+    """``tree`` with the sum of callees, interrupts too, where a call has no total: each nanosecond is in one stack."""
+    if not tree.has("floor_ns"):
+        return tree
+    counted = (tree.flags & np.uint32(Flag.IN_TRACER)) == 0
+    return tree.with_columns(floor_ns=floors(tree.parent, tree.level, tree.total_ns, counted))
 
 
 def beside(tree: TreeTable) -> tuple[TreeTable, int]:

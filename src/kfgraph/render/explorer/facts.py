@@ -22,6 +22,7 @@ from kfgraph.render.explorer.window import Window
 from kfgraph.render.rowmodel import FLAG_MARKS
 
 FLAG_WORDS = {flag: words for flag, _, words in FLAG_MARKS} | {
+    Flag.INTERRUPT: "an interrupt, or a part of one: it hit the call above it, which did not call it",
     Flag.MIGRATED: "it ended on another CPU than it began on",
     Flag.NAME_UNRESOLVED: "no symbol is known for its address",
     Flag.OFF_CPU_UNKNOWN: "for how long it was off the CPU is not known",
