@@ -154,6 +154,20 @@ NOTICES: dict[str, NoticeKind] = {
     "export-shortened": NoticeKind(
         "note", "calls longer than their callers: shortened", "call longer than its caller: shortened"
     ),
+    "export-inside": NoticeKind(
+        "note",
+        "interrupts that hit the tracer itself: written inside the calls that they hit",
+        "interrupt that hit the tracer itself: written inside the call that it hit",
+    ),
+    "export-no-entry": NoticeKind(
+        "note",
+        "calls whose entry was not recorded: written as if it was",
+        "call whose entry was not recorded: written as if it was",
+    ),
+    "export-no-events": NoticeKind("note", "other events left out", "other event left out"),
+    "export-no-losses": NoticeKind(
+        "note", "places where records were lost: not marked", "place where records were lost: not marked"
+    ),
     "flame-pruned": NoticeKind(
         "note", "frames left out: the narrowest of too many", "frame left out: the narrowest of too many",
         hint="--root FUNC draws a part",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -69,7 +70,14 @@ def check_calls(trace: Trace, name: str) -> None:
     found = Counter((one.name.removeprefix("'") if name == "csv" else one.name, one.duration_ns) for one in slices)
     if name in ("json",):
         found = Counter((spelt_out(one.name), one.duration_ns) for one in slices)
-    assert whole_calls(trace) - found == Counter()
+    whole = whole_calls(trace)
+    if name in decoders.TEXTS:
+        # A name ends at some letters.
+        wholes, whole = whole, Counter()
+        for (function, ns), n in wholes.items():
+            plain = re.sub(r"[{ ](?!\[\w+\]$)", "_", function.replace(";", ":"))
+            whole[re.sub(r"^(?=[-=%])", "_", plain), ns] += n
+    assert whole - found == Counter()
     if name in decoders.ON_TRACKS:
         assert crossing(slices) == []
 
@@ -147,7 +155,10 @@ def test_a_broken_trace(name) -> None:
     own = calls.self_ns.copy()
     trace = replace(trace, calls=calls.with_columns(duration_ns=duration, start_ns=start, self_ns=own))
     check(trace, name)
-    if name not in ("csv", "json", "parquet"):
+    if name in decoders.TEXTS:
+        # What has no end has none there.
+        assert said(trace, name) == {"export-inside": 1}
+    elif name not in ("csv", "json", "parquet"):
         assert said(trace, name) == {"export-unfinished": 1, "export-in-tracer": 1}
 
 

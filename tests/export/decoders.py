@@ -8,6 +8,7 @@ import io
 import json
 import re
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
@@ -16,6 +17,9 @@ from typing import Any, NamedTuple
 import pyarrow.parquet
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from perfetto.protos.perfetto.trace import perfetto_trace_pb2
+
+from kfgraph.errors import InputError
+from kfgraph.parse import load
 
 Stack = tuple[str, ...]
 """Names from the task, or the root, down."""
@@ -306,11 +310,36 @@ _FIREFOX_TABLES = {
     "nativeSymbols": {"libIndex", "address", "name", "functionSize"},
 }  # fmt: skip
 
+def text(reader: str) -> Callable[[bytes], list[Slice]]:
+    """What kfgraph's own reader finds."""
+
+    def read(data: bytes) -> list[Slice]:
+        with tempfile.NamedTemporaryFile(suffix=".txt") as file:
+            file.write(data)
+            file.flush()
+            try:
+                trace = load(file.name, reader=reader)
+            except InputError:
+                # A head without a line.
+                assert data.count(b"\n") <= 4
+                return []
+        trace.check()
+        calls = trace.calls
+        tasks = [task.label for task in trace.tasks.tasks]
+        names = [trace.symbols.label(code) for code in calls.func.tolist()]
+        columns = (calls.lane.tolist(), names, calls.start_ns.tolist(), calls.duration_ns.tolist())
+        return [Slice(tasks[lane], name, start, ns) for lane, name, start, ns in zip(*columns, strict=True)]
+
+    return read
+
+
 GRAPHS: dict[str, Callable[[bytes], Graph]] = {"callgrind": callgrind, "dot": dot, "mermaid": mermaid}
 CALLS: dict[str, Callable[[bytes], list[Slice]]] = {
     "chrome": chrome, "speedscope": speedscope, "csv": csv_rows, "json": json_lines,
-    "perfetto": perfetto, "parquet": parquet,
+    "perfetto": perfetto, "parquet": parquet, "report": text("report"), "ftrace": text("ftrace"),
 }  # fmt: skip
 STACKS: dict[str, Callable[[bytes], Counter[Stack]]] = {"folded": folded, "pprof": pprof, "firefox": firefox}
 ON_TRACKS = ("chrome", "speedscope", "perfetto")
 """Formats whose slices must nest."""
+TEXTS = ("report", "ftrace")
+"""Formats that kfgraph reads itself. Some letters of a name would end it there."""

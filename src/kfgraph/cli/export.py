@@ -25,7 +25,7 @@ IDLE = options.IDLE
 Format = Annotated[
     Literal[
         "folded", "chrome", "speedscope", "perfetto", "firefox", "callgrind", "pprof", "dot", "mermaid", "parquet",
-        "csv", "json",
+        "csv", "report", "ftrace", "json",
     ] | None,
     Option(("--format", "-f"), "The format. Default: as the name of FILE ends."),
 ]

@@ -63,6 +63,8 @@ EXPORTERS = (
     Exporter("mermaid", (".mmd", ".mermaid"), True, STACKS, "graphs:write_mermaid", "Mermaid", prunes=True),
     Exporter("parquet", (".parquet",), False, CALLS, "parquet:write_parquet", "DuckDB, pandas, Spark"),
     Exporter("csv", (".csv",), True, CALLS, "callrows:write_rows", "spreadsheets, pandas, DuckDB"),
+    Exporter("report", (".report.txt", ".report"), True, CALLS, "kernel_texts:write_report", "as trace-cmd report"),
+    Exporter("ftrace", (".ftrace.txt", ".ftrace"), True, CALLS, "kernel_texts:write_ftrace", "as the tracefs file"),
     Exporter("json", (".jsonl", ".ndjson"), True, CALLS, "jsonl:write_lines", "jq: an object a call"),
 )  # fmt: skip
 NAMES = tuple(exporter.name for exporter in EXPORTERS)
