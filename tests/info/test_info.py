@@ -147,7 +147,10 @@ def test_the_sums_are_conserved(trace) -> None:
     assert result.n_functions == len(set(trace.calls.func.tolist()))
     roots = trace.calls.parent < 0
     known = roots & ((trace.calls.flags & Flag.NO_EXIT) == 0)
-    assert sum(task.root_ns for task in result.tasks) == int(trace.calls.duration_ns[known].sum())
+    assert sum(max(task.root_ns, 0) for task in result.tasks) == int(trace.calls.duration_ns[known].sum())
+    known_lanes = set(trace.calls.lane[known].tolist())
+    of_lane = {task.label: lane in known_lanes for lane, task in enumerate(trace.tasks.tasks)}
+    assert all((task.root_ns >= 0) == (of_lane[task.label] or not task.n_roots) for task in result.tasks)
 
 
 def test_functions_without_a_name_are_counted() -> None:

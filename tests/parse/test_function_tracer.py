@@ -8,7 +8,7 @@ import random
 import pytest
 
 from builder import tracedat as build
-from kfgraph import call_tree, load
+from kfgraph import call_tree, info, load
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 from kfgraph.parse.function_tracer import Entries, calls_of
@@ -43,6 +43,11 @@ def test_a_call_is_below_the_innermost_open_call_of_its_caller() -> None:
     assert trace.calls.start_ns.tolist() == [1_000_000_000 + 1000 * i for i in range(1, 10)]
     said = trace.notices[0].sentence
     assert "records no returns" in said and "inferred" in said
+
+
+def test_no_time_is_told_of_a_task() -> None:
+    (task,) = info(text("a <-entry", "b <-a")).tasks
+    assert (task.n_calls, task.n_roots, task.root_ns) == (2, 1, -1)
 
 
 def test_a_recursion_hangs_below_its_innermost_call() -> None:

@@ -16,8 +16,8 @@ from kfgraph.model.trace import Trace
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """One lane. ``root_ns`` sums the known durations of its outermost calls, less kfgraph's own cost;
-    ``of_command``: it belongs to the traced command (None where that is not known)."""
+    """One lane. ``root_ns`` sums the known durations of its outermost calls, less kfgraph's own cost; -1 if there are
+    such calls, and none is known. ``of_command``: it belongs to the traced command (None where that is not known)."""
 
     pid: int
     comm: str
@@ -93,7 +93,7 @@ class Info:
                     "cpu": _known(task.cpu),
                     "n_calls": task.n_calls,
                     "n_roots": task.n_roots,
-                    "root_ns": task.root_ns,
+                    "root_ns": _known(task.root_ns),
                     "of_command": task.of_command,
                 }
                 for task in self.tasks
@@ -127,6 +127,7 @@ def info(trace: Trace) -> Info:
     n_roots = np.bincount(calls.lane[roots], minlength=n_lanes)
     root_ns = np.zeros(n_lanes, np.int64)
     np.add.at(root_ns, calls.lane[finished], total_ns[finished])
+    root_ns[(np.bincount(calls.lane[finished], minlength=n_lanes) == 0) & (n_roots > 0)] = -1
     tasks = [
         TaskInfo(
             pid=task.pid,

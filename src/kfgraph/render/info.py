@@ -161,7 +161,8 @@ class InfoView:
 
 def _task(task: TaskInfo) -> str:
     mark = {True: ", the command's", False: ", not the command's", None: ""}[task.of_command]
-    return f"{task.label}: {plural(task.n_calls, 'call')}, {format_ns(task.root_ns)} in outermost calls{mark}"
+    time = format_ns(task.root_ns) if task.root_ns >= 0 else "unknown time"
+    return f"{task.label}: {plural(task.n_calls, 'call')}, {time} in outermost calls{mark}"
 
 
 def _recording(companion: Companion, cost: OwnCost) -> Iterator[tuple[str, str, str]]:
