@@ -127,7 +127,7 @@ def test_json_is_every_selected_call(run: Run) -> None:
     assert rows[0] == {
         "row": 0, "parent": None, "level": 0, "function": "load_module", "module": "", "pid": 302, "comm": "insmod",
         "cpu": 0, "start_ns": 1_000_000_000, "duration_ns": 1_406_231_348, "total_ns": 1_406_231_348,
-        "self_ns": 1_500_000, "context": "task", "flags": [],
+        "self_ns": 1_500_000, "context": "task", "flags": [], "irq_ns": 0, "total_irq_ns": 151_000,
     } | dict.fromkeys(("duration_ns", "total_ns"), int(calls.duration_ns[0]))  # fmt: skip
     assert next(r for r in rows if r["function"] == "widget_read_id")["module"] == "widget"
     assert next(r for r in rows if r["function"] == "do_exit")["flags"] == ["NO_EXIT"]
