@@ -59,6 +59,7 @@ export function restore(head, columns) {
   }
   while (depth >= 0) close(n);
 
+  placesOf(columns["floor.at"] ?? []).forEach((i, k) => { floor[i] = columns.floor[k]; });
   // How long a node lasted, which is more than its total where something was taken out of that.
   const span = floor.slice();
   placesOf(columns["span.at"] ?? []).forEach((i, k) => { span[i] = columns.span[k]; });
