@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.forest import Bool, Int64
+from kfgraph.analyze.paths import mixed
 
 UInt64 = npt.NDArray[np.uint64]
 
@@ -79,7 +80,7 @@ def find_loops(
     n = len(symbol)
     at = np.arange(n)
     # Equal symbols of different sequences are different, so that no loop goes on into the next.
-    alike = _mixed(symbol ^ (sequence.astype(np.uint64) * _STEP))
+    alike = mixed(symbol ^ (sequence.astype(np.uint64) * _STEP))
     row = _Row(alike, at, at + 1, at.copy(), name.astype(np.int64), may)
     found = Loops()
     period = 1
@@ -108,7 +109,7 @@ def _folded(row: _Row, period: int, found: Loops) -> bool:
     hashes = np.zeros(len(begins), np.uint64)
     for k in range(period):
         hashes = hashes * _STEP + row.hash[body[:, k]]
-    hashes = _mixed(hashes + times.astype(np.uint64) * _MIX)
+    hashes = mixed(hashes + times.astype(np.uint64) * _MIX)
     if period == 1:
         found.runs.append((row.item[begins], times))
     else:
@@ -142,21 +143,31 @@ def _repeated(row: _Row, period: int) -> tuple[Int64, Int64]:
     if len(at) < least:
         return none, none
     head = np.flatnonzero(np.append(True, np.diff(at) != 1))
-    begins, lengths = at[head], np.diff(np.append(head, len(at)))
+    begins, lengths = _apart(at[head], np.diff(np.append(head, len(at))), period)
+    times = lengths // period + 1
+    if period > 1 and len(begins):
+        room = np.minimum(lengths % period, np.append(begins[1:], len(row.hash)) - begins - times * period)
+        begins = _in_step(row, begins, room)
+        names = row.name[begins[:, None] + np.arange(period)]
+        several = (names != names[:, :1]).any(axis=1)
+        begins, times = begins[several], times[several]
+    return begins, times
+
+
+def _apart(begins: Int64, lengths: Int64, period: int) -> tuple[Int64, Int64]:
+    """Where symbols begin to be equal to those a period further on, and how many are, so that no loop overlaps another:
+    what the one before has is not there for the next."""
+    n_rounds = 0
     while True:
-        enough = lengths >= least
+        enough = lengths >= least_alike(period)
         begins, lengths = begins[enough], lengths[enough]
-        times = lengths // period + 1
-        over = np.maximum((begins + times * period)[:-1] - begins[1:], 0)
+        over = np.maximum((begins + (lengths // period + 1) * period)[:-1] - begins[1:], 0)
         if not over.any():
-            if period > 1 and len(begins):
-                room = np.minimum(lengths % period, np.append(begins[1:], len(row.hash)) - begins - times * period)
-                begins = _in_step(row, begins, room)
-                names = row.name[begins[:, None] + np.arange(period)]
-                several = (names != names[:, :1]).any(axis=1)
-                begins, times = begins[several], times[several]
-            return begins, times
-        # What the one before has taken is not there for the next.
+            return begins, lengths
+        # The first ones first: one that gives some up takes less.
+        n_rounds += 1
+        if n_rounds <= _ROUNDS:
+            over[1:] *= over[:-1] == 0
         begins[1:] += over
         lengths[1:] -= over
 
@@ -183,8 +194,3 @@ def least_alike(period: int) -> int:
     """So many symbols after one another are equal to those a period further on where a loop is: a call that is there
     twice, a sequence that is there three times. What is there twice comes about by chance."""
     return 1 if period == 1 else 2 * period
-
-
-def _mixed(x: UInt64) -> UInt64:
-    x = (x ^ (x >> np.uint64(31))) * _STEP
-    return x ^ (x >> np.uint64(29))
