@@ -93,7 +93,9 @@ class Placing(Columns):
                 while self.c_previous[elder] >= 0:
                     elder = self.c_previous[elder]
                 self.c_previous[elder] = last
-        if child >= 0 and self.c_duration[child] >= 0 and self.c_call[child] + self.c_duration[child] > called:
+        if child < 0 or (told and self.c_start[child] > self.c_start[node]):
+            return 0  # The clock went back since.
+        if self.c_duration[child] >= 0 and self.c_call[child] + self.c_duration[child] > called:
             self.split(child, node, parent, called, over)
         return 0
 
