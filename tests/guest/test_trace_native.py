@@ -159,9 +159,10 @@ def armed(share: Path, name: str) -> int:
 
 
 # What another run need not do again: wait, be preempted, write "taints kernel" to a slow console (the
-# first load does), fetch new pages for the allocator.
+# first load does), fetch or give back pages and objects for the allocators' own stores, many at once.
 PASSING = ("schedule", "preempt_schedule_common", "__cond_resched", "irq_enter_rcu", "_printk", "vprintk_emit")
-PASSING += ("console_unlock", "new_slab", "allocate_slab")
+PASSING += ("console_unlock", "new_slab", "allocate_slab", "rmqueue_bulk", "free_pcppages_bulk", "get_partial_node")
+PASSING += ("__unfreeze_partials", "deactivate_slab", "drain_obj_stock", "refill_obj_stock", "refill_stock")
 
 
 def of_task_switches(trace: Trace) -> set[str]:
