@@ -26,7 +26,7 @@ import kfgraph
 from builder.btf import excerpt
 from builder.tracedat import Cpu, Extra, Kernel, trace_dat
 from kfgraph.analyze.why import Why, why
-from kfgraph.kernel.interrupts import WRAPPERS
+from kfgraph.kernel.interrupts import level_of
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.companion import Companion
 from kfgraph.model.spelling import plain_name
@@ -125,7 +125,7 @@ def kept_rows(
     whole = np.array([plain_name(name) in WHOLE and not shallow for name in names], np.bool_)[table.func]
     if calls and answer.row >= 0:
         whole[answer.row] = True
-    wrapper = np.array([name in WRAPPERS for name in names], np.bool_)[table.func]
+    wrapper = np.array([level_of(name) > 0 for name in names], np.bool_)[table.func]
     # Levels below the way; below a module's start everything is as near as that.
     far = np.full(n, 99, np.int32)
     lanes = {int(table.lane[row]) for row in rows}

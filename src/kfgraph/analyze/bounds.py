@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, floors
-from kfgraph.kernel.interrupts import WRAPPERS
-from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
+from kfgraph.analyze.forest import Int16, Int32, Int64, floors
+from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
+from kfgraph.model.tree import TreeTable
 
 
 def least_totals(trace: Trace, rows: Int32, *, parent: Int32, level: Int16, total_ns: Int64) -> Int64:
@@ -20,7 +20,7 @@ def least_totals(trace: Trace, rows: Int32, *, parent: Int32, level: Int16, tota
     counted = (trace.calls.flags[rows] & np.uint32(Flag.IN_TRACER)) == 0
     child = np.flatnonzero((parent >= 0) & counted)
     child = child[total_ns[parent[child]] < 0]
-    hit = _interrupts(trace, rows, child, parent)
+    hit = (trace.calls.flags[rows[child]] & np.uint32(Flag.INTERRUPT)) != 0
     if hit.any():
         last = np.full(len(rows), -1, np.int64)
         callee = child[~hit]
@@ -30,12 +30,6 @@ def least_totals(trace: Trace, rows: Int32, *, parent: Int32, level: Int16, tota
     return floors(parent, level, total_ns, counted)
 
 
-def _interrupts(trace: Trace, rows: Int32, child: Int64, parent: Int32) -> Bool:
-    """Which of the nodes ``child`` are interrupts that hit the call above them, or parts of one."""
-    calls, names = trace.calls, trace.symbols.names
-    wrapper = np.fromiter((name in WRAPPERS for name in names), np.bool_, len(names))
-    context, around = calls.context[rows[child]], calls.context[rows[parent[child]]]
-    told = (context != UNKNOWN_CONTEXT) & (around != UNKNOWN_CONTEXT) & (context > around)
-    flagged = (calls.flags[rows[child]] & np.uint32(Flag.INTERRUPT)) != 0
-    found: Bool = told | flagged | wrapper[calls.func[rows[child]]]
-    return found
+def summed_floors(tree: TreeTable) -> Int64:
+    """The totals, and where there is none the sum of all callees, interrupts too: each nanosecond is in one node."""
+    return floors(tree.parent, tree.level, tree.total_ns, (tree.flags & np.uint32(Flag.IN_TRACER)) == 0)

@@ -50,19 +50,9 @@ def parts_of(calls: CallTable, left_out: Bool | None = None, *, irq: bool = True
 
 def _of_durations(calls: CallTable, own: Sparse) -> Sparse:
     """What is in the duration of each call: its own, and what its callees hold but for interrupts that hit it."""
-    rows, ns = own.rows, own.values
-    parts = []
-    while len(rows):
-        parts.append((rows, ns))
-        goes_up = (calls.parent[rows] >= 0) & ((calls.flags[rows] & _APART) == 0)
-        rows, ns = _summed(calls.parent[rows[goes_up]], ns[goes_up])
-    if not parts:
-        return own
-    return Sparse(*_summed(np.concatenate([rows for rows, _ in parts]), np.concatenate([ns for _, ns in parts])))
-
-
-def _summed(rows: Int32, ns: Int64) -> tuple[Int32, Int64]:
-    distinct, of = np.unique(rows, return_inverse=True)
-    sums = np.zeros(len(distinct), np.int64)
-    np.add.at(sums, of, ns)
-    return distinct, sums
+    part, parts = own, [own]
+    while len(part):
+        goes_up = (calls.parent[part.rows] >= 0) & ((calls.flags[part.rows] & _APART) == 0)
+        part = Sparse.sums(calls.parent[part.rows[goes_up]], part.values[goes_up])
+        parts.append(part)
+    return Sparse.sums(np.concatenate([part.rows for part in parts]), np.concatenate([part.values for part in parts]))

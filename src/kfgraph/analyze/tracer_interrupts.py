@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from kfgraph.analyze.bounds import summed_floors
 from kfgraph.analyze.calltree import CallTree, call_tree, merged_paths
 from kfgraph.analyze.filters import Filters
-from kfgraph.analyze.forest import Bool, by_level, floors, nearest_kept
+from kfgraph.analyze.forest import Bool, by_level, nearest_kept
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind, TreeTable
@@ -47,10 +48,7 @@ def stacks(trace: Trace, **filters: Unpack[Filters]) -> Stacks:
 
 def _summed(tree: TreeTable) -> TreeTable:
     """``tree`` with the sum of callees, interrupts too, where a call has no total: each nanosecond is in one stack."""
-    if not tree.has("floor_ns"):
-        return tree
-    counted = (tree.flags & np.uint32(Flag.IN_TRACER)) == 0
-    return tree.with_columns(floor_ns=floors(tree.parent, tree.level, tree.total_ns, counted))
+    return tree.with_columns(floor_ns=summed_floors(tree)) if tree.has("floor_ns") else tree
 
 
 def beside(tree: TreeTable) -> tuple[TreeTable, int]:

@@ -73,7 +73,7 @@ Events = Annotated[
 With = Annotated[
     list[str] | None,
     Option(
-        ("--with",), "Values of each call: args, returns, cpu, caller, oncpu, asleep, preempted; separated by commas.",
+        ("--with",), "Values of each call: args, returns, cpu, caller, oncpu, asleep, preempted, irq; by commas.",
         metavar="WHAT",
     ),
 ]  # fmt: skip

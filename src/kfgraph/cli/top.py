@@ -31,7 +31,7 @@ def run(
     trace: options.TraceArgument = options.DEFAULT_TRACE,
     by: Annotated[
         Literal["self", "total", "calls", "errors", "avg", "max", "oncpu", "asleep", "preempted", "irq"],
-        Option(("--by",), "The column to sort by; the last three need sched_switch events."),
+        Option(("--by",), "The column to sort by; oncpu, asleep, preempted need sched_switch."),
     ] = "self",
     group: Annotated[
         Literal["function", "module"], Option(("--group",), "One row per function, or per module.")

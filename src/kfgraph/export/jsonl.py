@@ -69,7 +69,7 @@ class _Lines:
         trace = selection.trace
         symbols = trace.symbols
         named = zip(symbols.names, symbols.modules, symbols.resolved.tolist(), strict=True)
-        self.selection, self.out = selection, out
+        self.selection, self.out, self.wakers = selection, out, Wakers.of(trace)
         self.functions = [_function(name, module, known) for name, module, known in named]
         self.tasks = [
             f'"pid": {_or_null(task.pid)}, "comm": {json_text(task.comm) if task.comm else "null"}'
@@ -82,7 +82,7 @@ class _Lines:
         """``parents``, ``total_ns`` and ``errors`` are those of ``rows``."""
         calls, self_ns = self.selection.trace.calls, self.selection.self_ns
         functions, tasks, contexts, flag_names = self.functions, self.tasks, self.contexts, self.flag_names
-        recorded = _recorded(self.selection, rows, errors)
+        recorded = _recorded(self.selection, rows, errors, self.wakers)
         for first in range(0, len(rows), _CHUNK):
             part = rows[first : first + _CHUNK]
             columns = zip(
@@ -170,10 +170,12 @@ def _function(name: str, module: str, known: bool) -> str:
     return f'"function": {json_text(name) if name else "null"}, "module": {json_text(module) if known else "null"}'
 
 
-def _recorded(selection: Selection, rows: Int32, told: _Errors | None) -> Callable[[int, int], list[str]]:
+def _recorded(
+    selection: Selection, rows: Int32, told: _Errors | None, wakers: Wakers | None
+) -> Callable[[int, int], list[str]]:
     """(first, last) -> ``, "retval": ..., "args": ...`` of those ``rows``, as far as there are such columns."""
     trace, calls = selection.trace, selection.trace.calls
-    cost, returned, errors, wakers = selection.own_cost, None, None, Wakers.of(trace)
+    cost, returned, errors = selection.own_cost, None, None
     if calls.retval is not None:
         values, has = values_of(calls, trace.symbols, rows)
         recorded, registers = calls.has(Flag.HAS_RETVAL)[rows], calls.retval[rows].astype(np.uint64)

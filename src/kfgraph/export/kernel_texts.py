@@ -19,7 +19,7 @@ from kfgraph.errors import Notice, notice
 from kfgraph.export.tracks import structure
 from kfgraph.model import steps
 from kfgraph.model.calls import Flag
-from kfgraph.model.names import split_label
+from kfgraph.model.names import SIGNS, split_label
 from kfgraph.model.spelling import spelt_out
 
 _EVENTS = 1 << 16
@@ -29,7 +29,6 @@ _CONTEXTS = ".shZ"
 _MARKS = ((1_000_000_000, "$"), (100_000_000, "@"), (10_000_000, "*"), (1_000_000, "#"), (100_000, "!"), (10_000, "+"))
 _IN_A_NAME = str.maketrans({";": ":", "{": "_", "}": "_", "\n": " "})
 """What would end a name, or be taken for a brace."""
-_SIGNS = frozenset("-+|!#*@;:{}/=\"',%&")
 _ALWAYS = np.iinfo(np.int64).max
 
 
@@ -38,12 +37,12 @@ def write_report(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
     n_cpus = int(selection.trace.calls.cpu.max(initial=0)) + 1
     out.write(f"cpus={max(selection.trace.meta.n_cpus, n_cpus)}\n")
 
-    def line(comm: str, pid: int, cpu: int, ns: int, context: str, said: _Said) -> str:
-        event = "funcgraph_exit: " if said.is_exit else "funcgraph_entry:"
+    def line(comm: str, pid: int, cpu: int, ns: int, context: str, depth: int, duration: str, text: str) -> str:
+        event = "funcgraph_exit: " if text[0] == "}" else "funcgraph_entry:"
         time = f"{ns // 1_000_000_000:5d}.{ns % 1_000_000_000:09d}:"
         return (
-            f"{comm:>16}-{pid:<5} [{cpu:03d}] ..{context}1. {time} {event}     {said.duration:>16s} |  "
-            f"{'  ' * said.depth}{said.text}\n"
+            f"{comm:>16}-{pid:<5} [{cpu:03d}] ..{context}1. {time} {event}     {duration:>16s} |  "
+            f"{'  ' * depth}{text}\n"
         )
 
     return _written(selection, out, line)
@@ -57,21 +56,11 @@ def write_ftrace(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
         "#      |          |     |    |           |   |                     |   |   |   |\n"
     )
 
-    def line(comm: str, pid: int, cpu: int, ns: int, context: str, said: _Said) -> str:
+    def line(comm: str, pid: int, cpu: int, ns: int, context: str, depth: int, duration: str, text: str) -> str:
         time = f"{ns // 1_000_000_000:5d}.{ns % 1_000_000_000 // 1_000:06d}"
-        return f"{time} |{cpu:4d}) {comm:>7}-{pid:<6} | {said.duration:<16s}|  {'  ' * said.depth}{said.text}\n"
+        return f"{time} |{cpu:4d}) {comm:>7}-{pid:<6} | {duration:<16s}|  {'  ' * depth}{text}\n"
 
     return _written(selection, out, line)
-
-
-@dataclass(frozen=True)
-class _Said:
-    """What stands in a line of its call."""
-
-    is_exit: bool
-    depth: int
-    duration: str
-    text: str
 
 
 @dataclass(eq=False, repr=False)
@@ -155,7 +144,7 @@ def _merged(lanes: list[_Lane], n_slices: int) -> Iterator[_Events]:
 
 
 def _written(
-    selection: Selection, out: TextIO, line: Callable[[str, int, int, int, str, _Said], str]
+    selection: Selection, out: TextIO, line: Callable[[str, int, int, int, str, int, str, str], str]
 ) -> tuple[Notice, ...]:
     trace, calls = selection.trace, selection.trace.calls
     rows, parent, end, level = structure(selection)
@@ -188,14 +177,15 @@ def _written(
         for ns, is_exit, is_leaf, lane, on_cpu, where, depth, code, took, value, row in columns:
             given = "" if calls.args is None or is_exit else (calls.args.text(row) or "").translate(_IN_A_NAME)
             if is_exit:
-                said = _Said(True, depth, _duration(took), f"}} /* {names[code]} */{value}")
+                text = f"}} /* {names[code]} */{value}"
             elif is_leaf and took >= 0:
-                said = _Said(False, depth, _duration(took), f"{names[code]}({given});{value}")
+                text = f"{names[code]}({given});{value}"
             else:
-                said = _Said(False, depth, "", f"{names[code]}({given}) {{")
+                text, took = f"{names[code]}({given}) {{", -1
             comm, pid = tasks[lane]
             context_letter = _CONTEXTS[where] if where < len(_CONTEXTS) else "."
-            lines.append(line(comm, pid, max(on_cpu, 0), max(ns, 0), context_letter, said))
+            duration = _duration(took) if took >= 0 else ""
+            lines.append(line(comm, pid, max(on_cpu, 0), max(ns, 0), context_letter, depth, duration, text))
         out.writelines(lines)
         lines.clear()
     found = {
@@ -213,7 +203,7 @@ def _name(label: str) -> str:
     name, module = split_label(spelt_out(label).translate(_IN_A_NAME))
     name = name.replace(" ", "_").removeprefix("0x") or "?"
     # No function begins with a sign: such a line would be read as another text.
-    name = f"_{name}" if name[0] in _SIGNS else name
+    name = f"_{name}" if name[0] in SIGNS else name
     return f"{name} [{module}]" if module else name
 
 

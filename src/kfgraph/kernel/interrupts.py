@@ -82,7 +82,6 @@ _BEGIN = ("sysvec_", "__sysvec_", "asm_sysvec_", "instr_sysvec_", "fred_sysvec_"
 
 LEVELS: dict[str, int] = {name: level for level, names, _ in _TABLE for name in names.split()}
 """The level of each wrapper."""
-WRAPPERS = frozenset(LEVELS)
 
 EXIT_PARTS = frozenset({
     # kernel/entry/common.c: on return to the kernel, from interrupts and other exceptions.

@@ -21,6 +21,15 @@ CONTEXTS = ("task", "softirq", "hardirq", "nmi")
 """Names of the context codes 0..3."""
 
 
+def contexts_of(common_flags: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """The context codes of the ``common_flags`` of events: TRACE_FLAG_NMI, _HARDIRQ, _SOFTIRQ.
+
+    Source: include/linux/trace_events.h.
+    """
+    bits = common_flags.astype(np.int64)
+    return np.select([bits & 0x40 != 0, bits & 0x08 != 0, bits & 0x10 != 0], [3, 2, 1], 0).astype(np.uint8)
+
+
 class Flag(enum.IntFlag):
     """What is not as usual about a call."""
 
@@ -160,6 +169,15 @@ class CallTable:
     def roots(self) -> npt.NDArray[np.int32]:
         """The rows without parent, ascending."""
         return np.flatnonzero(self.parent < 0).astype(np.int32)
+
+    def elder_siblings(self, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
+        """The call before each of these with the same parent, or root of its lane; -1 for none."""
+        before = rows.astype(np.int64) - 1
+        # The last call before it, or what that stands in.
+        while len(deeper := np.flatnonzero((before >= 0) & (self.level[before] > self.level[rows]))):
+            before[deeper] = self.parent[before[deeper]]
+        same = (before >= 0) & (self.parent[before] == self.parent[rows]) & (self.lane[before] == self.lane[rows])
+        return np.where(same, before, -1)
 
     def to_pandas(self) -> pd.DataFrame:
         """A DataFrame with one row per call, in table order, the index being the row number.

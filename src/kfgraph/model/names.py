@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 T = TypeVar("T", str, int)
 
+SIGNS = "-+|!#*@;:{}/=\"',%&"
+"""No function's name begins with one of these."""
 _WITH_MODULE = re.compile(r"(.*\S)\s+\[([^\[\]]+)\]")
 
 

@@ -61,13 +61,13 @@ class Sparse:
         return cls(np.concatenate(rows), np.concatenate([column.values for column in columns]), columns[0].blank)
 
     @classmethod
-    def sums(cls, rows: Array, values: Array) -> Sparse | None:
-        """The column that has in each of these rows, given in any order, the sum of its values; None: all are 0."""
+    def sums(cls, rows: Array, values: Array) -> Sparse:
+        """The column that has in each of these rows, given in any order, the sum of its values."""
         distinct, which = np.unique(rows, return_inverse=True)
         sums = np.zeros(len(distinct), np.int64)
         np.add.at(sums, which, values)
         kept = sums != 0
-        return cls(distinct[kept].astype(np.int32), sums[kept]) if kept.any() else None
+        return cls(distinct[kept].astype(np.int32), sums[kept])
 
     def check(self, n: int) -> None:
         """Assert that this is a column of ``n`` rows.

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from kfgraph.errors import InputError
 from kfgraph.model.arrays import distinct
 from kfgraph.model.trace import Trace, TraceMeta
-from kfgraph.parse import function_tracer
+from kfgraph.parse import function_text
 from kfgraph.parse.assemble import assemble
 from kfgraph.parse.input import Input
 from kfgraph.parse.pairing import Pairer
@@ -50,8 +50,8 @@ def load(source: Input | PlainText) -> Trace:
     """
     head = source.head
     tracer = _TRACER.search(head)
-    if function_tracer.is_text(head) and isinstance(source, PlainText):
-        return function_tracer.load(source, reader="ftrace")
+    if function_text.is_text(head) and isinstance(source, PlainText):
+        return function_text.load(source, reader="ftrace")
     if ((tracer and tracer[1] != b"function_graph") or _FUNCTION_TRACER.search(head)) and not _has_graph(head):
         name = tracer[1].decode("ascii", "backslashreplace") if tracer else "function"
         hint = "record with function_graph: `kfgraph trace COMMAND`, or `echo function_graph > current_tracer`"

@@ -10,7 +10,6 @@ and by the names of the wrappers around an interrupt (:mod:`kfgraph.kernel.inter
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -19,30 +18,18 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.errors import Notice, notice
-from kfgraph.kernel.interrupts import WRAPPERS
-from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
+from kfgraph.kernel.interrupts import level_of
+from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag, contexts_of
 from kfgraph.model.fields import Column, FieldSource
 from kfgraph.model.lazily import MadeWhenAsked
 from kfgraph.model.marks import Losses, Marks
 from kfgraph.model.symbols import SymbolTable
-from kfgraph.model.tasks import TaskTable, task_of
+from kfgraph.model.tasks import TaskTable
 from kfgraph.model.trace import Trace, TraceMeta
-from kfgraph.parse.assemble import symbols_of
-from kfgraph.parse.plaintext import PlainText
-from kfgraph.parse.texts import decode
 
 Int32: TypeAlias = npt.NDArray[np.int32]
 Addresses: TypeAlias = npt.NDArray[np.uint64]
 TRACER = "function"
-_LINE = re.compile(
-    rb" *(?P<comm>.{1,16}?)-(?P<pid>\d+) +(?:\( *[-\d]+\) +)?\[(?P<cpu>\d+)\] +(?:(?P<letters>[^ :]{4,7}) +)?"
-    rb"(?P<time>\d+\.\d+): +(?:function: +)?(?P<func>[^ :]+(?: \[[^\]]+\])?) +"
-    rb"<--? ?(?P<caller>[^ :]+(?: \[[^\]]+\])?) *"
-)
-_LOST = re.compile(rb" *CPU:(\d+) \[(?:LOST )?(\d*) ?EVENTS(?: DROPPED)?\]")
-_QUIET = re.compile(rb" *(?:#.*|cpus=\d+|version = .*|CPU \d+ is empty|)")
-_GRAPH = re.compile(rb"funcgraph_e|fgraph_retaddr|\|  [^|]*[;{}] *$")
-_LEVELS = {ord("h"): 2, ord("H"): 2, ord("s"): 1, ord("z"): 3, ord("Z"): 3}
 
 
 @dataclass
@@ -102,7 +89,7 @@ class _Stacks:
 def calls_of(entries: Entries, names: Sequence[str]) -> tuple[CallTable, Losses]:
     """The tree. ``names`` are those of the function codes."""
     n = len(entries.func)
-    level_of = [2 if name in WRAPPERS else 0 for name in names]
+    level_by_name = [level_of(name) for name in names]
     stacks: dict[int, _Stacks] = {}
     last_cpu: dict[int, int] = {}
     parent, level, root = np.full(n, -1, np.int32), np.zeros(n, np.int16), np.arange(n, dtype=np.int64)
@@ -121,7 +108,7 @@ def calls_of(entries: Entries, names: Sequence[str]) -> tuple[CallTable, Losses]
             stack = stacks[lane] = _Stacks()
         last_cpu[lane] = cpu
         told = context != UNKNOWN_CONTEXT
-        above = stack.place(row, func, caller, max(context if told else 0, level_of[func]), told=told)
+        above = stack.place(row, func, caller, max(context if told else 0, level_by_name[func]), told=told)
         if above >= 0:
             parent[row], level[row], root[row] = above, level[above] + 1, root[above]
         elif stack.lost:
@@ -176,59 +163,10 @@ def _losses(entries: Entries, new_row: Int32, n: int) -> Losses:
     )
 
 
-def is_text(head: bytes) -> bool:
-    """Whether the first lines of a text hold records of this tracer, and none of function_graph."""
-    lines = head.split(b"\n")[:300]
-    return any(_LINE.fullmatch(line.rstrip(b"\r")) for line in lines) and not any(map(_GRAPH.search, lines))
-
-
-def load(source: PlainText, *, reader: str) -> Trace:
-    """Read the text, of the tracefs file ``trace`` or of ``trace-cmd report``."""
-    entries, codes = Entries(), {b"": 0}
-    lanes: dict[tuple[int, int], int] = {}
-    comms: dict[int, bytes] = {}
-    n_unread, first_unread, n_cpus = 0, b"", -1
-    for raw in _lines(source.chunks()):
-        line = raw.rstrip(b"\r")
-        found = _LINE.fullmatch(line)
-        if found is None:
-            if loss := _LOST.match(line):
-                entries.lost.append((len(entries.func), int(loss[1]), int(loss[2] or -1)))
-            elif cpus := re.search(rb"#P:(\d+)|^cpus=(\d+)", line):
-                n_cpus = min(int(cpus[1] or cpus[2]), 1 << 15)
-            elif not _QUIET.fullmatch(line):
-                n_unread, first_unread = n_unread + 1, first_unread or line
-            continue
-        pid, cpu = int(found["pid"]), int(found["cpu"])
-        seconds, _, digits = found["time"].partition(b".")
-        comms.setdefault(pid, found["comm"])
-        letters = found["letters"]
-        entries.time.append(int(seconds) * 10**9 + int(digits[:9].ljust(9, b"0")))
-        entries.lane.append(lanes.setdefault((pid, cpu if pid == 0 else -1), len(lanes)))
-        entries.cpu.append(cpu)
-        entries.func.append(codes.setdefault(found["func"], len(codes)))
-        entries.caller.append(codes.setdefault(found["caller"], len(codes)))
-        entries.context.append(UNKNOWN_CONTEXT if letters is None else max(_LEVELS.get(c, 0) for c in letters))
-    symbols = symbols_of(codes)
-    tasks = TaskTable(tuple(task_of(pid, decode(comms[pid]), cpu) for pid, cpu in lanes))
-    notices = list(source.notices())
-    if n_unread:
-        notices.append(notice("unread-line", n_unread, details={"first": decode(first_unread[:200])}))
-    meta = TraceMeta(path=source.name, reader=reader, n_cpus=n_cpus, n_records=len(entries.func))
-    return _trace(entries, symbols, tasks, meta, notices, Marks.empty())
-
-
-def _lines(chunks: Iterable[bytes]) -> Iterable[bytes]:
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
-    yield rest
-
-
-def _trace(
+def trace_of(
     entries: Entries, symbols: SymbolTable, tasks: TaskTable, meta: TraceMeta, notices: Iterable[Notice], marks: Marks
 ) -> Trace:
+    """The trace of these records; ``marks`` are the other events."""
     calls, losses = calls_of(entries, symbols.names)
     calls.flags[~symbols.resolved[calls.func]] |= np.uint32(Flag.NAME_UNRESOLVED)
     times = [time for time in (entries.time[:1] + entries.time[-1:]) if time >= 0]
@@ -255,10 +193,7 @@ def of_events(trace: Trace, table: Callable[[Addresses, Addresses], tuple[Symbol
     callers, caller = np.unique(parent_ip.values.astype(np.uint64), return_inverse=True)
     symbols, code_of_caller = table(functions, callers)
     rows = ip.rows
-    context = np.zeros(len(rows), np.int64)
-    if flags is not None:
-        bits = flags.values.astype(np.int64)
-        context = np.select([bits & 0x40 != 0, bits & 0x08 != 0, bits & 0x10 != 0], [3, 2, 1], 0)
+    context = np.zeros(len(rows), np.uint8) if flags is None else contexts_of(flags.values)
     losses = trace.losses
     behind = np.searchsorted(marks.time_ns[rows], losses.time_ns)
     behind[losses.time_ns < 0] = len(rows)
@@ -273,7 +208,7 @@ def of_events(trace: Trace, table: Callable[[Addresses, Addresses], tuple[Symbol
     )
     others = np.setdiff1d(np.arange(len(marks)), rows).astype(np.int32)
     rest = [one for one in trace.notices if one.code != "lost-records"]
-    made = _trace(entries, symbols, trace.tasks, trace.meta, rest, _only(marks, others))
+    made = trace_of(entries, symbols, trace.tasks, trace.meta, rest, _only(marks, others))
     if losses.begin_ns is not None:
         order = np.lexsort((losses.n_lost, losses.cpu, behind))
         made = replace(made, losses=replace(made.losses, begin_ns=losses.begin_ns[order]))

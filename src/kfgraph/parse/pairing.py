@@ -206,7 +206,7 @@ class Pairer:
         hit = np.flatnonzero((calls.flags & _HIT) == Flag.INTERRUPT)
         hit = hit[(calls.parent[hit] >= 0) & (calls.duration_ns[hit] > 0)]
         irq_row, irq_ns = np.append(part_row, calls.parent[hit]), np.append(part_ns, calls.duration_ns[hit])
-        calls = calls.with_columns(irq_ns=Sparse.sums(irq_row, irq_ns))
+        calls = calls.with_columns(irq_ns=Sparse.sums(irq_row, irq_ns) or None)
         n_contradictions = _forget_contradictions(calls) if self.lanes.n_back else 0
         marks, losses = self._placed(calls, new_row, n_places, clock_is_ns)
         return Paired(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from kfgraph.errors import Notice, notice
 from kfgraph.model.trace import Trace, TraceMeta
-from kfgraph.parse import function_tracer
+from kfgraph.parse import function_text
 from kfgraph.parse.assemble import assemble
 from kfgraph.parse.input import Input
 from kfgraph.parse.pairing import Pairer
@@ -38,8 +38,8 @@ def load(source: Input | PlainText, *, buffer: str | None = None) -> Trace:
         InputError: not one line is a function_graph record.
         NoMatchError: no line is of that buffer.
     """
-    if function_tracer.is_text(source.head) and isinstance(source, PlainText):
-        return function_tracer.load(source, reader="report")
+    if function_text.is_text(source.head) and isinstance(source, PlainText):
+        return function_text.load(source, reader="report")
     pairer = Pairer(retval=True, caller=True, args=True, untold=UNTOLD)
     scanner = ReportScanner(pairer.feed, buffer=(buffer or "").encode())
     pairer.delays.facts = scanner.facts

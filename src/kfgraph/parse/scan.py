@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from kfgraph.model.names import SIGNS
 from kfgraph.parse.records import RecordBatch
 from kfgraph.parse.scan_pieces import Pieces
 from kfgraph.parse.shapes import LIKELY
@@ -37,7 +38,7 @@ _LOSS = cython.declare(cython.int, 4)
 _UNKNOWN_CONTEXT = cython.declare(cython.int, 255)
 _NO_RETVAL = cython.declare(cython.longlong, -0x7FFFFFFFFFFFFFFF)
 _MAX_DEPTH = cython.declare(cython.int, 32767)
-_NO_LETTERS = b"-+|!#*@;:{}/=\"',%&"
+_SIGNS = SIGNS.encode()
 
 
 class Scanner(Pieces):
@@ -198,7 +199,7 @@ class Scanner(Pieces):
         if code is None:
             if text == b"0":
                 return 0
-            if text[0] in _NO_LETTERS:
+            if text[0] in _SIGNS:
                 return -1
             for c in text.partition(b" [")[0]:
                 if c <= ord(" ") or c == 127:

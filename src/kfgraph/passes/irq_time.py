@@ -59,7 +59,7 @@ def split(calls: CallTable, names: Sequence[str]) -> CallTable:
     rows, ns = calls.parent[found], calls.duration_ns[found]
     if calls.irq_ns is not None:
         rows, ns = np.append(rows, calls.irq_ns.rows), np.append(ns, calls.irq_ns.values)
-    return calls.with_columns(flags=flags, irq_ns=Sparse.sums(rows, ns))
+    return calls.with_columns(flags=flags, irq_ns=Sparse.sums(rows, ns) or None)
 
 
 def _tops(calls: CallTable, level: Array) -> Array:
@@ -89,13 +89,9 @@ def _exit_parts(calls: CallTable, flags: Array, names: Sequence[str]) -> Array:
     switching = [code for code in codes if names[code].split(".", 1)[0] in RESCHEDULING]
     rows = np.flatnonzero(np.isin(calls.func, codes))
     rows = rows[(calls.end[rows] == rows + 1) | ~np.isin(calls.func[rows], switching)]
-    rows = rows[(rows > 0) & ((flags[rows] & np.uint32(Flag.INTERRUPT)) == 0)]
-    before = rows - 1
-    # The elder sibling: the last call before it, or what that stands in.
-    while len(deeper := np.flatnonzero(calls.level[before] > calls.level[rows])):
-        before[deeper] = calls.parent[before[deeper]]
-    sibling = (calls.parent[before] == calls.parent[rows]) & (calls.lane[before] == calls.lane[rows])
-    rows, before = rows[sibling], before[sibling]
+    rows = rows[(flags[rows] & np.uint32(Flag.INTERRUPT)) == 0]
+    before = calls.elder_siblings(rows)
+    rows, before = rows[before >= 0], before[before >= 0]
     found = np.zeros(len(rows), np.bool_)
     while True:
         follows = ((flags[before] & np.uint32(Flag.INTERRUPT)) != 0) | np.isin(before, rows[found])

@@ -2,8 +2,8 @@
 
 When the tracer records the entry or the return of a call, the depth of that call is in use. An interrupt at that time
 is recorded one deeper than the call, behind it or before it: beside it, below its caller. Both the call that it hit and
-their common caller are recorded, so nothing is unknown but what the flag would claim. A part of an interrupt is told by
-the context of its record, or of another part beside it, or by the name of a wrapper.
+their common caller are recorded, so nothing is unknown but what the flag would claim. A part of an interrupt has
+INTERRUPT (:mod:`kfgraph.passes.irq_time`), or stands beside one that has.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.kernel.interrupts import WRAPPERS
-from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
+from kfgraph.model.calls import CallTable, Flag
 
 if TYPE_CHECKING:
     from kfgraph.model.trace import Trace
@@ -30,8 +29,7 @@ def apply(trace: Trace, given: Given) -> Trace:
     rows = np.flatnonzero(calls.has(Flag.DEPTH_JUMP))
     if not len(rows):
         return trace
-    wrapper = np.fromiter((name in WRAPPERS for name in trace.symbols.names), np.bool_, len(trace.symbols.names))
-    beside = rows[_beside_what_they_hit(calls, rows, wrapper)]
+    beside = rows[_beside_what_they_hit(calls, rows)]
     if not len(beside):
         return trace
     flags = calls.flags.copy()
@@ -45,10 +43,10 @@ def apply(trace: Trace, given: Given) -> Trace:
     return replace(trace, calls=calls.with_columns(flags=flags), notices=notices)
 
 
-def _beside_what_they_hit(calls: CallTable, rows: Array, wrapper: Array) -> Array:
+def _beside_what_they_hit(calls: CallTable, rows: Array) -> Array:
     """Which of ``rows``, the calls with DEPTH_JUMP, ascending."""
     parent = calls.parent[rows]
-    before = _elder_sibling(calls, rows)
+    before = calls.elder_siblings(rows)
     jumps = np.zeros(len(calls) + 1, np.bool_)
     jumps[rows] = True
     # Parts of one interrupt stand side by side: each begins a group, or is of that of the one before it.
@@ -57,12 +55,8 @@ def _beside_what_they_hit(calls: CallTable, rows: Array, wrapper: Array) -> Arra
     group = np.arange(len(rows))
     for i in np.flatnonzero((before >= 0) & jumps[before]).tolist():
         group[i] = group[at[before[i]]]
-    around = np.where(parent >= 0, calls.context[parent], 0)
-    context = calls.context[rows]
-    told = (context != UNKNOWN_CONTEXT) & (around != UNKNOWN_CONTEXT) & (context > around)
-    told |= wrapper[calls.func[rows]] | ((calls.flags[rows] & np.uint32(Flag.INTERRUPT)) != 0)
     interrupt = np.zeros(len(rows), np.bool_)
-    np.logical_or.at(interrupt, group, told)
+    np.logical_or.at(interrupt, group, (calls.flags[rows] & np.uint32(Flag.INTERRUPT)) != 0)
     # The call that was hit is one less deep, directly before the group or directly behind it.
     hit = (before >= 0) & ~jumps[before] & (calls.depth[before] == calls.depth[rows] - 1)
     behind = np.where(calls.end[rows] < len(calls), calls.end[rows], -1)
@@ -72,11 +66,3 @@ def _beside_what_they_hit(calls: CallTable, rows: Array, wrapper: Array) -> Arra
     np.logical_or.at(found, group, hit)
     return interrupt[group] & found[group]
 
-
-def _elder_sibling(calls: CallTable, rows: Array) -> Array:
-    """The call before each with the same parent, -1 for none."""
-    before = rows.astype(np.int64) - 1
-    while len(deeper := np.flatnonzero((before >= 0) & (calls.level[before] > calls.level[rows]))):
-        before[deeper] = calls.parent[before[deeper]]
-    same = (before >= 0) & (calls.parent[before] == calls.parent[rows]) & (calls.lane[before] == calls.lane[rows])
-    return np.where(same, before, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -49,6 +50,10 @@ class Facts:
         self.window = window
         self.trace = window.call_tree.trace
         self._standings = Standings(window.tree)
+
+    @cached_property
+    def _wakers(self) -> Wakers | None:
+        return Wakers.of(self.trace)
 
     def of(self, item: int) -> list[Fact]:
         """Those of one item."""
@@ -97,7 +102,7 @@ class Facts:
         yield Fact("total", format_ns(total) if total >= 0 else f"≥ {format_ns(floor)}" if floor else "?")
         yield Fact("self", format_ns(int(tree.self_ns[node])))
         yield from self._off_cpu(tree, node)
-        wakers = Wakers.of(trace)
+        wakers = self._wakers
         for begin, end, waker in (wakers.sleeps(row) if wakers else [])[:_MOST_SLEEPS]:
             by = woken_text(trace, waker)
             yield Fact("", f"  slept {format_ns(end - begin)}{', ' if by else ''}{by}")

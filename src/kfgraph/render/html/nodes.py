@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kfgraph.analyze.bounds import summed_floors
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.forest import Bool, Int32, Int64, floors
+from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.tree import NodeKind, TreeTable
 from kfgraph.render.html.pack import Pack
@@ -70,10 +71,10 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> Int32:
     # What was taken out of a total (kfgraph's own cost, interrupts) did pass: a timeline needs it.
     longer = np.flatnonzero(is_call & (lasted >= 0) & (lasted != tree.total_ns))
     pack.sparse("span", longer, lasted[longer])
-    # An interrupt that may have come after a return is in no bound: the page would add it.
-    summed = floors(tree.parent, tree.level, tree.total_ns, (tree.flags & np.uint32(Flag.IN_TRACER)) == 0)
-    other = np.flatnonzero(summed != tree.floor_ns)
-    pack.sparse("floor", other, tree.floor_ns[other])
+    if tree.has("floor_ns"):
+        # An interrupt that may have come after a return is in no bound: the page would add it.
+        other = np.flatnonzero(summed_floors(tree) != tree.floor_ns)
+        pack.sparse("floor", other, tree.floor_ns[other])
     context = calls.context[row] if len(calls) else np.zeros(n, np.uint8)
     pack.column("context", np.where(is_call, np.where(context == UNKNOWN_CONTEXT, _UNKNOWN_CONTEXT, context), 0))
     pack.column("cpu", np.where(is_call, calls.cpu[row] + 1 if len(calls) else 0, 0))
