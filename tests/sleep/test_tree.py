@@ -16,7 +16,7 @@ from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.parts import PART_COLUMNS
 from kfgraph.analyze.select import select
 from kfgraph.analyze.visibility import FoldOptions
-from kfgraph.analyze.work import functions_off_cpu
+from kfgraph.analyze.waiting_functions import functions_off_cpu
 from kfgraph.errors import UsageError
 from kfgraph.export.callrows import write_rows
 from kfgraph.export.jsonl import write_calls, write_nodes

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import Int32, Int64, by_level, nearest_kept, preorder, same_paths
+from kfgraph.analyze.waiting_functions import functions_off_cpu
 from kfgraph.analyze.weights import Weighted, weighted
-from kfgraph.analyze.work import functions_off_cpu
 from kfgraph.errors import NoMatchError, Notice
 from kfgraph.kernel.interrupts import level_of
 from kfgraph.model.names import split_label

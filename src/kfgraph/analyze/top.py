@@ -16,7 +16,7 @@ from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.hotpath import HotPath, hot_paths
 from kfgraph.analyze.owncost import OwnCost
 from kfgraph.analyze.select import Selection, select
-from kfgraph.analyze.work import waiting_functions
+from kfgraph.analyze.waiting_functions import waiting_functions
 from kfgraph.errors import UsageError
 from kfgraph.model.symbols import UNKNOWN, SymbolTable
 from kfgraph.model.trace import Trace

@@ -20,8 +20,8 @@ from kfgraph.analyze.event_rows import EVENT_ROWS, event_nodes, n_without_place,
 from kfgraph.analyze.fold import Folded, Kind, fold
 from kfgraph.analyze.tree_errors import failed, seems_failed
 from kfgraph.analyze.visibility import FoldOptions, Why, open_root
+from kfgraph.analyze.waiting_functions import waiting_functions
 from kfgraph.analyze.wakers import Wakers
-from kfgraph.analyze.work import waiting_functions
 from kfgraph.errors import UsageError
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag

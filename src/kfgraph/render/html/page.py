@@ -14,8 +14,8 @@ from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.info import info
 from kfgraph.analyze.notice_counts import problems_in
 from kfgraph.analyze.top import Top
+from kfgraph.analyze.waiting_functions import functions_off_cpu
 from kfgraph.analyze.why import Why
-from kfgraph.analyze.work import functions_off_cpu
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import spelt_out
 from kfgraph.render.details import loss_text
