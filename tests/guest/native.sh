@@ -10,6 +10,12 @@ quiet plain2 --no-returns insmod foo.ko fail=19
 quiet ok --root load_module insmod foo.ko
 rmmod foo
 
+# A module that knows its own times.
+cp $share/clocked.ko .
+quiet clocked --sched insmod clocked.ko
+dmesg | sed -n 's/.*clocked: //p' > $share/clocked.told
+rmmod clocked
+
 # A running process, until Ctrl-C.
 sh -c 'while :; do sleep 0.2; done' &
 victim=$!

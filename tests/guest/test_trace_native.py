@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from guest.recordings import companion, load, make_recordings, names, of_command, status
+from kfgraph.analyze.wakers import Wakers
 from kfgraph.analyze.why import why
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.images import KernelImage
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
 from kfgraph.model.calls import Flag
+from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 from why.record import MODULES, blame, build, parameters
 
@@ -22,7 +25,8 @@ from why.record import MODULES, blame, build, parameters
 N_SHORT = int(os.environ.get("KFGRAPH_SHORT_RUNS", "5"))
 # Of tests/why/modules; each fails in a way of its own, the last one by a driver's probe, so that insmod ends with 0.
 FAILING = ("cleanup_same", "err_ptr", "retry", "translate", "chrdev_busy", "sysfs_dup", "param_set", "probe_fails")
-CASES = ("ok", "fail", "plain", "fail2", "plain2", "attach", "pipe", "root", "only", "user", "shorts", *FAILING)
+CASES = ("ok", "fail", "plain", "fail2", "plain2", "clocked", "attach", "pipe", "root", "only", "user")
+CASES += ("shorts", *FAILING)
 LIMIT_S = 3000 + 30 * N_SHORT
 
 # One boot for all of them; the first test pays for it.
@@ -31,7 +35,8 @@ pytestmark = pytest.mark.timeout(LIMIT_S + 100)
 
 @pytest.fixture(scope="module")
 def share(guest_image: KernelImage, foo_ko: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    built = build(tmp_path_factory.mktemp("failing"), guest_image, [MODULES / f"{name}.c" for name in FAILING])
+    sources = [*(MODULES / f"{name}.c" for name in FAILING), Path(__file__).with_name("clocked.c")]
+    built = build(tmp_path_factory.mktemp("built"), guest_image, sources)
     return make_recordings(
         "native.sh",
         tmp_path_factory.mktemp("native"),
@@ -193,6 +198,88 @@ def steady(trace: Trace, name: str, switching: set[str]) -> Counter[str]:
             found["foo's own" if label.startswith(("0x", "foo_")) else label] += 1
         row += 1
     return found
+
+
+def told(share: Path, what: str) -> list[int]:
+    """The numbers that clocked.c wrote for that."""
+    (line,) = (line for line in (share / "clocked.told").read_text().splitlines() if line.split()[0] == what)
+    return [int(word) for word in line.split()[1:]]
+
+
+def clocked(share: Path, function: str) -> tuple[Trace, int]:
+    """The trace, and the row of the only call of that function."""
+    trace = load(share, "clocked")
+    assert (trace.meta.clock, trace.n_lost_marks, max(0, trace.meta.n_overrun)) == ("local", 0, 0)
+    codes = [code for code, name in enumerate(trace.symbols.names) if plain_name(name) == function]
+    (row,) = np.flatnonzero(of_command(trace) & np.isin(trace.calls.func, codes))
+    return trace, int(row)
+
+
+def part(trace: Trace, column: str, rows: slice) -> int:
+    """The sum over these rows of a sparse column."""
+    sparse = getattr(trace.calls, column)
+    inside = (sparse.rows >= rows.start) & (sparse.rows < rows.stop)
+    return int(sparse.values[inside].sum())
+
+
+def test_a_duration_is_between_the_times_read_inside_and_around(share: Path) -> None:
+    inner_ns, outer_ns = told(share, "spin")
+    trace, row = clocked(share, "clocked_spin")
+    assert 20_000_000 <= inner_ns <= trace.calls.duration_ns[row] <= outer_ns
+
+
+def test_time_asleep_is_the_modules(share: Path) -> None:
+    until_woken_ns, off_ns = told(share, "sleep")
+    assert until_woken_ns > 250_000_000
+    trace, row = clocked(share, "clocked_sleep")
+    below = slice(row, int(trace.calls.end[row]))
+    asleep_ns, preempted_ns = part(trace, "asleep_ns", below), part(trace, "preempted_ns", below)
+    # The way into the switch is no sleep: 0.5 ms in an emulated machine.
+    assert 0.98 * until_woken_ns < asleep_ns + preempted_ns < off_ns
+    assert asleep_ns > 50 * preempted_ns
+    labels = [trace.symbols.names[f] for f in trace.calls.func[below]]
+    assert plain_name(labels[0]) == "clocked_sleep"
+    assert trace.calls.self_ns[row] < 0.02 * off_ns
+    assert 0 < trace.calls.self_ns[below][labels.index("schedule")] < 0.02 * off_ns
+
+
+def test_who_ended_the_sleep_is_told(share: Path) -> None:
+    trace, row = clocked(share, "clocked_sleep")
+    wakers = Wakers.of(trace)
+    assert wakers is not None
+    sleeps = [sleep for inner in range(row, int(trace.calls.end[row])) for sleep in wakers.sleeps(inner)]
+    _, asleep_ns, waker = max(sleeps, key=itemgetter(1))
+    assert asleep_ns > 250_000_000
+    # The interrupt hit the idle task, whose functions are not recorded.
+    assert waker.is_interrupt
+    assert trace.tasks[waker.lane].pid == 0
+    assert waker.function == ""
+
+
+def test_interrupts_are_the_time_that_the_module_was_away(share: Path) -> None:
+    inner_ns, outer_ns, n_ticks, in_ticks_ns, away_ns = told(share, "interrupted")
+    trace, row = clocked(share, "clocked_interrupted")
+    assert inner_ns <= trace.calls.duration_ns[row] <= outer_ns
+    below = slice(row, int(trace.calls.end[row]))
+    assert list(trace.calls.func[below]).count(trace.symbols.names.index("clocked_tick")) == n_ticks == 40
+    irq_ns = part(trace, "irq_ns", slice(row, row + 1))
+    assert in_ticks_ns < irq_ns < away_ns
+    assert inner_ns - away_ns <= trace.calls.self_ns[row] <= outer_ns - in_ticks_ns
+
+
+def test_interrupts_of_the_tracer_are_in_no_self_time(share: Path) -> None:
+    inner_ns, outer_ns, n_ticks, in_ticks_ns, n_calls = told(share, "calls")
+    trace, row = clocked(share, "clocked_calls")
+    assert inner_ns <= trace.calls.duration_ns[row] <= outer_ns
+    calls, below = trace.calls, slice(row, int(trace.calls.end[row]))
+    called = np.flatnonzero(calls.func == trace.symbols.names.index("clocked_called"))
+    assert (len(called), n_ticks) == (n_calls, 40)
+    assert set(calls.parent[called].tolist()) == {row}
+    own = [row, *called]
+    assert not calls.has(Flag.IN_TRACER)[below].any()
+    assert in_ticks_ns < sum(part(trace, "irq_ns", slice(i, i + 1)) for i in own)
+    assert calls.self_ns[own].min() >= 0
+    assert calls.self_ns[own].sum() <= outer_ns - in_ticks_ns
 
 
 def test_children_are_followed(share: Path) -> None:
