@@ -125,6 +125,7 @@ LINES = [
     ["errors", "--of", "\x1b[41m", "--json", "evil.dat"], ["syscalls", "evil.dat"],
     ["syscalls", "--task", "\x1b[41mtask", "evil.dat"], ["syscalls", "-e", "\x1b[41m", "evil.dat"],
     ["show", "--module", "\x1b[41m.ko", "evil.dat"],
+    ["top", "--callers", "evil.dat"], ["top", "--callers", "--csv", "evil.dat"],
     ["top", "--csv", "evil.dat"], ["top", "--csv", "report.txt"], ["top", "--json", "evil.dat"],
     ["top", "--group", "module", "evil.dat"], ["top", "--group", "module", "--csv", "evil.dat"],
     ["top", "--by", "\x1b[41m", "evil.dat"], ["top", "--cpu", "9", "evil.dat"], ["top", "--root", "back", "evil.dat"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from kfgraph.analyze.aggregate import nested
 from kfgraph.analyze.bounds import least_totals
 from kfgraph.analyze.calltree import CallTree, merged
 from kfgraph.analyze.filters import Filters
-from kfgraph.analyze.forest import Int32, Int64
+from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.analyze.hotpath import path_hashes
 from kfgraph.analyze.select import Selection, functions_named, select
 from kfgraph.analyze.tree_errors import error_columns
@@ -35,6 +35,10 @@ class CallersTable(TreeTable):
         return self.at("count", nodes)
 
 
+Of = Literal["total", "self"]
+"""Which time of a function's calls is shared out among their callers."""
+
+
 def callers(trace: Trace, function: str | Sequence[str], **filters: Unpack[Filters]) -> CallTree:
     """The callers of ``function`` (one or several names or globs), merged, upside down: the function is a root, its
     callers are below it, the tasks are the leaves (with ``root`` the functions that were named there).
@@ -46,10 +50,18 @@ def callers(trace: Trace, function: str | Sequence[str], **filters: Unpack[Filte
         NoMatchError: nothing matches.
     """
     chosen = select(trace, **filters)
-    calls = trace.calls
-    wanted = functions_named(trace, listed(function), chosen.keep)
-    rows = np.flatnonzero(chosen.keep & wanted[calls.func]).astype(np.int32)
-    groups, first = _by_path(chosen, rows)
+    return callers_in(chosen, functions_named(trace, listed(function), chosen.keep))
+
+
+def callers_in(chosen: Selection, wanted: Bool, *, of: Of = "total") -> CallTree:
+    """The callers of the functions (by code) that are ``wanted``, in a selection.
+
+    ``of`` "self": the totals of the nodes are sums of the own times of the calls, and ``n_unfinished`` counts the calls
+    whose own time is not known.
+    """
+    trace = chosen.trace
+    rows = np.flatnonzero(chosen.keep & wanted[trace.calls.func]).astype(np.int32)
+    groups, first = _by_path(chosen, rows, of)
     parent, level, label, group = _chains(chosen, groups, first)
     n, n_functions = len(parent), len(trace.symbols)
     top = level == 0
@@ -70,7 +82,7 @@ def callers(trace: Trace, function: str | Sequence[str], **filters: Unpack[Filte
     return CallTree(trace, tree, chosen, none, none, False, True, of_callers=True)
 
 
-def _by_path(chosen: Selection, rows: Int32) -> tuple[TreeTable, Int32]:
+def _by_path(chosen: Selection, rows: Int32, of: Of) -> tuple[TreeTable, Int32]:
     """(the calls ``rows`` with those of one path as one node each, the first row of each)."""
     calls = chosen.trace.calls
     kept = np.flatnonzero(chosen.keep)
@@ -79,12 +91,13 @@ def _by_path(chosen: Selection, rows: Int32) -> tuple[TreeTable, Int32]:
     keys = path ^ (calls.lane[rows].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
     _, first, which = np.unique(keys, return_index=True, return_inverse=True)
     n = len(rows)
-    total, floor = chosen.total_ns[rows], _floors(chosen, rows)
+    total = (chosen.self_ns if of == "self" else chosen.total_ns)[rows]
+    floor = np.maximum(total, 0) if of == "self" else _floors(chosen, rows)
     lasted = total.copy()
-    inner = nested(
-        rows, calls.func[rows].astype(np.int32), calls.end[rows], total, np.ones(len(chosen.trace.symbols), np.bool_)
-    )
-    total[inner], floor[inner] = 0, 0
+    if of == "total":
+        func, every = calls.func[rows].astype(np.int32), np.ones(len(chosen.trace.symbols), np.bool_)
+        inner = nested(rows, func, calls.end[rows], total, every)
+        total[inner], floor[inner] = 0, 0
     more: dict[str, Any] = error_columns(chosen.trace, rows)
     if len(chosen.own_cost):
         more["own_cost_ns"] = chosen.own_cost.of(rows)

@@ -150,7 +150,7 @@ def call_tree(
     elif slowest is not None:
         place = place[np.argsort(-tree.floor_ns[tree.roots], kind="stable")[:slowest]]
     if len(place) < len(matches) or slowest is not None:
-        tree = _slices(tree, tree.roots[place - 1])
+        tree = subtrees(tree, tree.roots[place - 1])
     n_hidden = 0
     if hide:
         hidden = matching(hide, tree.labels)[tree.label] & (tree.parent >= 0)
@@ -251,8 +251,8 @@ def _under_tasks(tree: TreeTable, chosen: Selection) -> TreeTable:
     )
 
 
-def _slices(tree: TreeTable, roots: Int32) -> TreeTable:
-    """The subtrees at these roots of ``tree``, in the order given."""
+def subtrees(tree: TreeTable, roots: Int32) -> TreeTable:
+    """The subtrees at these nodes of ``tree``, in the order given, as roots of their own."""
     nodes = ranges(roots, tree.end[roots])
     size = tree.end[roots] - roots
     moved = np.repeat(np.append(0, np.cumsum(size))[:-1] - roots, size).astype(np.int32)

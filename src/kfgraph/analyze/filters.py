@@ -95,3 +95,16 @@ def completed(filters: Mapping[str, Any], names: Sequence[str] = ()) -> dict[str
         if name not in names:
             raise TypeError(f"no filter {name!r} here: there are {', '.join(names)}")
     return {name: filters.get(name, declared()[name].default) for name in names}
+
+
+def as_typed(filters: Mapping[str, Any]) -> list[str]:
+    """The words of a command line that give these filters."""
+    words: list[str] = []
+    for name, one in declared().items():
+        value = filters.get(name, one.default)
+        if one.kind is bool:
+            words += [one.filter.option] if value else []
+        elif value not in (None, ()):
+            several = [value] if isinstance(value, str) or not isinstance(value, Sequence) else value
+            words += [word for each in several for word in (one.filter.option, str(each))]
+    return words

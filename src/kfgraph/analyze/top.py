@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -15,7 +15,7 @@ from kfgraph.analyze.aggregate import Aggregate, aggregate, aggregated_parts, of
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.hotpath import HotPath, hot_paths
 from kfgraph.analyze.owncost import OwnCost
-from kfgraph.analyze.select import Selection, select
+from kfgraph.analyze.select import Selection, functions_named, select
 from kfgraph.analyze.waiting_functions import waiting_functions
 from kfgraph.errors import UsageError
 from kfgraph.model.symbols import UNKNOWN, SymbolTable
@@ -25,6 +25,9 @@ from kfgraph.model.units import format_ns, format_share, plural
 if TYPE_CHECKING:
     import pandas as pd
     from typing_extensions import Unpack
+
+    from kfgraph.analyze.callers import Of
+    from kfgraph.analyze.calltree import CallTree
 
 By = Literal["self", "total", "calls", "errors", "avg", "max", "oncpu", "asleep", "preempted", "irq"]
 Group = Literal["function", "module"]
@@ -127,6 +130,24 @@ class Top:
     def own_cost(self) -> OwnCost:
         """What kfgraph itself took in the selected calls, at most: in no other number here."""
         return self.selection.own_cost
+
+    def callers(self, functions: Sequence[str], *, n_shown: int | None = None, of: Of = "total") -> CallTree:
+        """Who calls these functions (names or globs) in the selection, a root each. ``*`` stands for those of the first
+        ``n_shown`` rows of work (None: of all) and of the rows of waiting. ``of``: see
+        :func:`kfgraph.analyze.callers.callers_in`.
+
+        Raises:
+            NoMatchError: there is no such function.
+        """
+        from kfgraph.analyze.callers import callers_in
+
+        chosen = self.selection
+        wanted = functions_named(chosen.trace, [name for name in functions if name != "*"], chosen.keep)
+        if "*" in functions:
+            shown = set(self.labels[: self.n_work][:n_shown])
+            shown |= {label for label, kind in zip(self.labels, self.kinds, strict=True) if kind == "waiting"}
+            wanted |= np.array([label in shown for label in chosen.trace.symbols.labels], np.bool_)
+        return callers_in(chosen, wanted, of=of)
 
     @property
     def columns(self) -> tuple[str, ...]:

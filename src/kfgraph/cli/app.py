@@ -83,8 +83,10 @@ def _run(argv: Sequence[str]) -> int:
     command = next((c for c in COMMANDS if words[len(own) : len(own) + 1] == [c.name]), None)
     if command is not None and "_KFGRAPH_COMPLETE" not in os.environ:
         from kfgraph.cli import fastparse
+        from kfgraph.cli.declared import with_values
 
         run = importlib.import_module(command.module).run
+        words[len(own) + 1 :] = with_values(run, words[len(own) + 1 :])
         arguments = fastparse.parse(run, words[len(own) + 1 :])
         if arguments is not None:
             status: int | None = run(**arguments, **({"command": tuple(command_line)} if command.takes_command else {}))

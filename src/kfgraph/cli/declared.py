@@ -8,7 +8,7 @@ options in one parameter: the filters of :class:`kfgraph.analyze.filters.Filters
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from types import MappingProxyType, NoneType
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
@@ -22,13 +22,15 @@ _WHICH = "Which calls"
 
 
 class Option(NamedTuple):
-    """An option of a command: ``least`` is the least number that it takes, ``panel`` where help shows it."""
+    """An option of a command: ``least`` is the least number that it takes, ``panel`` where help shows it, ``alone`` its
+    value where none follows it: at the end of the line, before another option or before a file."""
 
     names: tuple[str, ...]
     help: str
     panel: str | None = None
     metavar: str | None = None
     least: int | None = None
+    alone: str | None = None
 
 
 class Operand(NamedTuple):
@@ -169,3 +171,21 @@ def option_name(run: Callable[..., Any], name: str) -> str:
     (declared,) = (one.declared for one in parameters(run) if one.name == name)
     names = declared.names if isinstance(declared, Option) else (declared.metavar,)
     return next((one for one in names if one.startswith("--")), names[0]).partition("/")[0]
+
+
+def with_values(run: Callable[..., Any], words: Sequence[str]) -> list[str]:
+    """The words of a command line with the values of options that stand alone."""
+    declared = [one.declared for one in parameters(run) if isinstance(one.declared, Option)]
+    alone = {name: one.alone for one in declared if one.alone is not None for name in one.names}
+    found: list[str] = []
+    for word, behind in zip(words, [*words[1:], "--"], strict=False):
+        value = alone[word] if word in alone and (behind.startswith("-") or _is_file(behind)) else None
+        found += [word] if value is None else [word, value]
+    return found
+
+
+def _is_file(word: str) -> bool:
+    """Whether it is the path of a file, which no function is called."""
+    from pathlib import Path
+
+    return ("/" in word or "." in word) and Path(word).is_file()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from kfgraph.analyze.filters import as_typed
 from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
 from kfgraph.cli.no_effect import Idle, without_effect
 from kfgraph.errors import UsageError
-from kfgraph.model.spelling import json_text
+
+if TYPE_CHECKING:
+    from kfgraph.analyze.callers import Of
 
 EXAMPLES = """Examples:
 
@@ -18,6 +21,8 @@ kfgraph top examples/insmod-fail19.dat
 kfgraph top examples/insmod-dummy.report.txt.xz --root do_init_module --by total
 
 kfgraph top examples/cat-enoent.dat --group module
+
+kfgraph top examples/cat-enoent.dat --limit 3 --callers
 
 kfgraph top examples/insmod-fail19.dat --csv > functions.csv
 """
@@ -45,6 +50,15 @@ def run(
     paths: Annotated[
         int | None, Option(("--paths",), f"Hot paths to show. Default: {PATHS}.", metavar="N", least=0)
     ] = None,
+    callers: Annotated[
+        list[str] | None,
+        Option(
+            ("--callers",),
+            "Who calls FUNC, with shares, upside down to the roots; without FUNC, each function shown. Repeatable.",
+            metavar="FUNC",
+            alone="*",
+        ),
+    ] = None,
     own_cost: Annotated[
         bool, Option(("--own-cost",), "A last row of what kfgraph itself took: setting return probes.")
     ] = False,
@@ -56,9 +70,12 @@ def run(
     idle = without_effect(run, locals())
     if json_ and csv:
         raise UsageError("--json and --csv are two outputs", "give one of them")
+    if callers and group == "module":
+        raise UsageError("--callers is of functions, not of modules", "leave --group module out")
     loaded = options.open_trace(trace, reading)
     from kfgraph.analyze.top import top
 
+    n_shown = ROWS if limit is None else limit or None
     with progressbar.shown("summing up", quiet=reading.quiet):
         result = top(
             loaded,
@@ -69,19 +86,24 @@ def run(
             own_cost=own_cost,
             **filters,
         )
-    if json_:
-        print(json_text(result.to_dict()))
-    elif csv:
-        from kfgraph.export.csv import write_csv
+        of: Of = "self" if by == "self" and not (json_ or csv) else "total"
+        trees = result.callers(callers, n_shown=n_shown, of=of) if callers else None
+    if json_ or csv:
+        from kfgraph.export.toptable import write_top
 
-        write_csv(result.records(), result.columns, sys.stdout)
+        write_top(result, trees, sys.stdout, form="json" if json_ else "csv")
     else:
         from kfgraph.render.console import stdout_console
         from kfgraph.render.top import TopView
 
-        stdout_console().print(TopView(result, limit=ROWS if limit is None else None))
+        stdout_console().print(TopView(result, limit=n_shown))
+        if trees is not None:
+            from kfgraph.render.callertrees import print_callers
+
+            print_callers(trees, result.labels, of=of, typed=as_typed(filters))
     from kfgraph.analyze.notice_counts import problems_in
 
     notes.tell([*idle, *result.selection.notices], () if reading.strict else problems_in(result.selection))
     if reading.strict:
         notes.refuse_problems(loaded)
+

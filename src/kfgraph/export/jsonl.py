@@ -115,7 +115,15 @@ class _Lines:
 
 
 def write_nodes(call_tree: CallTree, out: TextIO) -> None:
-    """The nodes of a merged tree as one array, in the tree's order.
+    """The nodes of a merged tree as one array, in the tree's order: :func:`node_records`."""
+    out.write("[")
+    for node, record in enumerate(node_records(call_tree)):
+        out.write(("\n" if node == 0 else ",\n") + json_text(record))
+    out.write("\n]\n")
+
+
+def node_records(call_tree: CallTree) -> Iterator[dict[str, Any]]:
+    """The nodes of a merged tree as dictionaries, in the tree's order.
 
     ``node`` and ``parent`` number the nodes; ``task`` is set instead of ``function`` on the nodes above
     the calls of a task. Times are sums over the calls whose value is known, null where none is. ``at_least_ns`` is the
@@ -126,7 +134,6 @@ def write_nodes(call_tree: CallTree, out: TextIO) -> None:
     tree, trace = call_tree.tree, call_tree.trace
     symbols, costs = list(_symbols(call_tree)), bool(tree.own_cost_ns.any())
     at_least = tree.at_least_ns()
-    out.write("[")
     for node in range(len(tree)):
         label = int(tree.label[node])
         record: dict[str, Any] = {"node": node, "parent": _known(tree.parent[node]), "level": int(tree.level[node])}
@@ -156,8 +163,7 @@ def write_nodes(call_tree: CallTree, out: TextIO) -> None:
             record["n_errors"] = int(tree.n_errors[node])
             record["error"] = error_name(error, sure=sure, arch=trace.meta.arch) or None
             record["error_sure"] = sure
-        out.write(("\n" if node == 0 else ",\n") + json_text(record))
-    out.write("\n]\n")
+        yield record
 
 
 def _symbols(call_tree: CallTree) -> Iterator[tuple[str, str, bool]]:

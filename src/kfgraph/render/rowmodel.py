@@ -91,7 +91,8 @@ class RowModel:
     ``options`` says what brings hidden rows back, where that is not OPTION's word, ``opens`` what shows the hidden
     callees of a node, where that is known; ``roots`` what the
     roots are; ``arch`` whose error numbers they are; ``values`` what was asked for beside the names; ``waiting`` of
-    which functions, by label, the own time is no work; ``wakers`` who ended sleeps."""
+    which functions, by label, the own time is no work; ``wakers`` who ended sleeps; ``of`` which time the column
+    ``total`` is of."""
 
     folded: Folded
     layout: Layout
@@ -105,6 +106,7 @@ class RowModel:
     values: RowValues | None = None
     wakers: Wakers | None = None
     waiting: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    of: str = "total"
 
     def __len__(self) -> int:
         return len(self.folded)
@@ -116,7 +118,7 @@ class RowModel:
         start = 0 if self.start_ns is None else blocks.second_width(self.start_ns)
         return {
             "start": ("start s", start),
-            "total": ("total", wide + 2),
+            "total": (self.of, wide + 2),
             "self": ("self", wide),
             "oncpu": ("on CPU", wide),
             "asleep": ("asleep", wide),

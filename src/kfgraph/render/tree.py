@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
+from typing import ClassVar
 
 import numpy as np
 from rich.color import ColorSystem
@@ -99,6 +100,7 @@ class TreeView:
     overview: bool = False
     n_losses_beside: int = 0
     mergeable: bool = True
+    AT_LEAST: ClassVar[str] = "≥ at least: what is known of its callees"
 
     def __len__(self) -> int:
         return len(self.folded)
@@ -271,7 +273,7 @@ class TreeView:
         flags = int(np.bitwise_or.reduce(tree.flags[calls]))
         said = [f"{mark} {self._meaning(flag, meaning)}" for flag, mark, meaning in FLAG_MARKS if flags & flag]
         if flags & Flag.NO_EXIT or bool((tree.total_ns[calls] < 0).any()):
-            said.append("≥ at least: what is known of its callees")
+            said.append(self.AT_LEAST)
         if (folded.kind == Kind.OWN_COST).any():
             said.append("≤ at most: in no time and no share above it")
         if tree.has("error"):
@@ -280,7 +282,7 @@ class TreeView:
                 said.append("= -N NAME the error that the call returned")
             if bool((errors & ~sure).any()):
                 said.append("= -N NAME? or = -N looks like an error: what the function returns is not known")
-        return _filled(scale, self.width) + _filled(said, self.width)
+        return filled(scale, self.width) + filled(said, self.width)
 
     def _meaning(self, flag: Flag, meaning: str) -> str:
         """What a mark means in this trace."""
@@ -477,7 +479,7 @@ def tree_view(
     )  # fmt: skip
 
 
-def _filled(words: list[str], width: int | None) -> list[str]:
+def filled(words: list[str], width: int | None) -> list[str]:
     """The words with two spaces between, broken into lines of at most ``width`` columns."""
     lines: list[str] = []
     for word in words:
