@@ -83,7 +83,7 @@ def test_the_code_on_the_page_of_the_api_runs(
         test.globs = names
         assert doctest.DocTestRunner().run(test, clear_globs=False).failed == 0, capsys.readouterr().out
         sessions += 1
-    assert (sessions, plain) == (2, 3)
+    assert (sessions, plain) == (6, 3)
     # What print(tree) printed.
     printed = capsys.readouterr().out
     assert printed.startswith("1 call merged\n") and "load_module" in printed

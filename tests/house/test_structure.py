@@ -35,7 +35,9 @@ ALLOWED = {
     "__main__": {"cli"},
 }
 # The version is a fact of the package, not of a room; results print themselves through the package's public door.
-FREE_NAMES = {"__version__", "to_html", "to_text"}
+FREE_NAMES = {
+    "__version__", "to_html", "to_rich", "to_text", "CallRows", "ErrorTable", "Filters", "SystemCallTable"
+}  # fmt: skip
 RICH = {"render", "cli"}
 NEVER_AT_IMPORT = {"pandas", "anytree"}
 MAX_LINES = 500

@@ -88,6 +88,11 @@ class CallTree:
 
         return to_text(self)
 
+    def __rich__(self) -> Any:
+        from kfgraph import to_rich
+
+        return to_rich(self)
+
     def _repr_html_(self) -> str:
         from kfgraph import to_html
 

@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kfgraph.analyze.callframe import call_frame
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.errorlist import errors
 from kfgraph.analyze.filters import Filters
-from kfgraph.analyze.parts import part_columns
-from kfgraph.analyze.retval import values_of
+from kfgraph.analyze.listings import ErrorTable, SystemCallTable
 from kfgraph.analyze.select import select
-from kfgraph.analyze.syscalls import chosen_calls, to_dict
-from kfgraph.analyze.tree_errors import error_columns
-from kfgraph.kernel.returns import error_name
-from kfgraph.model.calls import CONTEXTS, Flag
-from kfgraph.model.symbols import UNKNOWN
+from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 
 if TYPE_CHECKING:
@@ -51,66 +46,13 @@ def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
         NoMatchError: a filter leaves nothing.
         UsageError: the trace does not record what a filter needs.
     """
-    import pandas as pd
-
-    selection = select(trace, **filters)
-    rows = np.flatnonzero(selection.keep)
-    calls, symbols, tasks = trace.calls, trace.symbols, trace.tasks.tasks
-
-    def words(codes: Any, of_code: Any) -> pd.Categorical:
-        """``of_code[codes]`` as a categorical, None for an unknown one."""
-        names = list(dict.fromkeys(word for word in of_code if word is not None))
-        place = {name: i for i, name in enumerate(names)}
-        lookup = np.array([place[word] if word is not None else -1 for word in of_code], np.int64)
-        return pd.Categorical.from_codes(lookup[codes] if len(lookup) else codes, categories=pd.Index(names, dtype=str))
-
-    def numbers(values: Any, unknown: Any) -> Any:
-        return pd.Series(values, dtype="Int64", index=rows).mask(unknown)
-
-    func, lane, flags = calls.func[rows], calls.lane[rows], calls.flags[rows]
-    known_module = [
-        module if code != UNKNOWN and symbols.resolved[code] else None for code, module in enumerate(symbols.modules)
-    ]
-    pid = np.array([task.pid for task in tasks], np.int64)[lane] if tasks else lane
-    contexts = np.minimum(calls.context[rows], len(CONTEXTS))
-    columns = {
-        "function": words(func, [name or None for name in symbols.names]),
-        "module": words(func, known_module),
-        "pid": numbers(pid, pid < 0),
-        "comm": words(lane, [task.comm or None for task in tasks]),
-        "cpu": numbers(calls.cpu[rows], calls.cpu[rows] < 0),
-        "start_ns": numbers(calls.start_ns[rows], (flags & Flag.START_UNKNOWN) != 0),
-        "duration_ns": numbers(calls.duration_ns[rows], calls.duration_ns[rows] < 0),
-        "total_ns": numbers(selection.total_ns[rows], selection.total_ns[rows] < 0),
-        "self_ns": numbers(selection.self_ns[rows], selection.self_ns[rows] < 0),
-        "level": calls.level[rows],
-        "parent": numbers(selection.parent[rows], selection.parent[rows] < 0),
-        "context": words(contexts, [*CONTEXTS, None]),
-        "flags": flags,
-    }
-    if calls.retval is not None:
-        values, has = values_of(calls, symbols, rows)
-        columns["retval"] = numbers(values, ~has)
-        registers = pd.Series(calls.retval[rows].astype(np.uint64), dtype="UInt64", index=rows)
-        columns["retval_raw"] = registers.mask((flags & Flag.HAS_RETVAL) == 0)
-    told = error_columns(trace, rows.astype(np.int32))
-    if told:
-        said = 2 * told["error"].astype(np.int64) + told["error_sure"]
-        keys, which = np.unique(said, return_inverse=True)
-        pairs = [divmod(key, 2) for key in keys.tolist()]
-        columns["error"] = words(which, [error_name(e, sure=bool(s), arch=trace.meta.arch) or None for e, s in pairs])
-        columns["error_sure"] = told["error_sure"]
-    columns |= part_columns(selection.parts, rows.astype(np.int32))
-    if len(selection.own_cost):
-        cost_ns = selection.own_cost.of(rows.astype(np.int32))
-        columns["own_cost_ns"] = numbers(cost_ns, cost_ns < 0)
-    return pd.DataFrame(columns, index=pd.Index(rows, name="row"))
+    return call_frame(select(trace, **filters))
 
 
 def errors_to_pandas(
     trace: Trace,
     *,
-    ret: int | Sequence[int] = (),
+    ret: int | str | Sequence[int | str] = (),
     module: str | Sequence[str] = (),
     unsure: bool = False,
     **filters: Unpack[Filters],
@@ -123,11 +65,7 @@ def errors_to_pandas(
     Raises:
         NoMatchError: a name is in no trace.
     """
-    import pandas as pd
-
-    rows = errors(trace, ret=ret, module=module, unsure=unsure, **filters)
-    frame = pd.DataFrame([row.to_dict(trace.meta.arch) for row in rows])
-    return frame.astype({"start_ns": "Int64"} if rows else {})
+    return ErrorTable.of(trace, ret=ret, module=module, unsure=unsure, **filters).to_pandas()
 
 
 def syscalls_to_pandas(
@@ -146,12 +84,7 @@ def syscalls_to_pandas(
     Raises:
         NoMatchError: there is no such task.
     """
-    import pandas as pd
-
-    calls = chosen_calls(trace, names=names, failed=failed, slowest=slowest, **filters)
-    frame = pd.DataFrame([to_dict(trace, call) for call in calls])
-    numbers = ("pid", "start_ns", "duration_ns", "total_ns", "result", "row")
-    return frame.astype(dict.fromkeys(numbers, "Int64") if calls else {})
+    return SystemCallTable.of(trace, names=names, failed=failed, slowest=slowest, **filters).to_pandas()
 
 
 def to_anytree(tree: CallTree, *, max_nodes: int = MAX_NODES) -> tuple[anytree.Node, ...]:

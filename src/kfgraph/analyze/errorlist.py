@@ -13,6 +13,7 @@ from kfgraph.analyze.forest import Bool, Int32
 from kfgraph.analyze.select import select
 from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.errors import NoMatchError
+from kfgraph.kernel.errnos import error_number
 from kfgraph.kernel.returns import error_name
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.names import listed
@@ -56,7 +57,7 @@ class ErrorRow:
 def errors(
     trace: Trace,
     *,
-    ret: int | Sequence[int] = (),
+    ret: int | str | Sequence[int | str] = (),
     module: str | Sequence[str] = (),
     unsure: bool = False,
     **filters: Unpack[Filters],
@@ -67,14 +68,15 @@ def errors(
     or junk (the function's type is not known) are left out where nobody handed them on.
 
     Args:
-        ret: only this error, or these (positive numbers).
+        ret: only this error, or these: numbers or names (``ENOENT``, 2, -2).
         module: only functions of this module, or of these.
         filters: OF_ERRORS, as for :func:`kfgraph.analyze.select.select`.
 
     Raises:
         NoMatchError: the trace holds no return values and no results of system calls, or a filter leaves nothing.
     """
-    ret, module = listed(ret), listed(module)
+    numbers = [error_number(one) for one in ((ret,) if isinstance(ret, int | str) else ret)]
+    module = [name.replace("-", "_") for name in listed(module)]
     calls = trace.calls
     told = error_columns(trace, slice(None))
     if not told:
@@ -97,8 +99,8 @@ def errors(
     if not unsure:
         began_ok = sure[began] | (top != began)
         began, top = began[began_ok], top[began_ok]
-    if ret:
-        chosen = np.isin(-codes[began], list(ret))
+    if numbers:
+        chosen = np.isin(-codes[began], numbers)
         began, top = began[chosen], top[chosen]
     if module:
         owners = trace.symbols.modules

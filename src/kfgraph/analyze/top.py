@@ -225,6 +225,11 @@ class Top:
 
         return to_text(self)
 
+    def __rich__(self) -> Any:
+        from kfgraph import to_rich
+
+        return to_rich(self)
+
     def __repr__(self) -> str:
         rows, calls = plural(self.n_rows, self.group), plural(self.n_calls, "call")
         return f"<Top {rows} by {self.by}, {calls}, self {format_ns(self.self_ns)}>"

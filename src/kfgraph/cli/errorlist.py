@@ -51,15 +51,16 @@ def run(
 ) -> None:
     """List every call that returned an error, how far the error propagated, and who handled it."""
     idle = without_effect(run, locals())
-    numbers = [options.error_number(word) for word in ret or ()]
+    from kfgraph.kernel.errnos import error_number
+
+    numbers = [error_number(word) for word in ret or ()]
     words = reading.module or ()
     names = [word for word in words if _is_name(word)]
     files = [word for word in words if word not in names]
     loaded = options.open_trace(trace, reading._replace(module=files))
     from kfgraph.analyze.errorlist import errors
 
-    owners = [name.replace("-", "_") for name in (*(of or ()), *names)]
-    rows = errors(loaded, ret=numbers, module=owners, unsure=unsure, **filters)
+    rows = errors(loaded, ret=numbers, module=[*(of or ()), *names], unsure=unsure, **filters)
     if not rows:
         raise NoMatchError(f"{trace}: no call returned an error", "" if unsure else "--unsure shows what may be one")
     if json_:

@@ -13,7 +13,7 @@ from kfgraph.analyze.filters import Filters
 from kfgraph.cli import invocation, memory, notes, progressbar
 from kfgraph.cli.declared import Group, Operand, Option
 from kfgraph.cli.no_effect import Idle
-from kfgraph.errors import NoMatchError, UsageError
+from kfgraph.errors import NoMatchError
 from kfgraph.model.spelling import shell_word
 
 if TYPE_CHECKING:
@@ -81,20 +81,6 @@ IDLE = (
     Idle("task", ("all_tasks",)),
     Idle("pid", ("all_tasks",)),
 )
-
-
-def error_number(word: str) -> int:
-    """22 for ``EINVAL``, ``-EINVAL``, ``-22`` and ``22``.
-
-    Raises:
-        UsageError: no error is called so.
-    """
-    from kfgraph.kernel.errnos import errno_number
-
-    number = errno_number(word.lstrip("-"))
-    if number is None:
-        raise UsageError(f"--ret {word}: not an error number or name", "--ret EINVAL")
-    return number
 
 
 def open_trace(

@@ -55,7 +55,9 @@ def run(
     kfgraph why -- COMMAND records the command first, into TRACE, and passes on its exit status.
     """
     idle = without_effect(run, locals())
-    error = options.error_number(ret) if ret is not None else 0
+    from kfgraph.kernel.errnos import error_number
+
+    error = error_number(ret) if ret is not None else 0
     if all_ and (filters.get("root") or error):
         raise UsageError("--all lists system calls: --root and --ret ask for one call", "leave --all out")
     status = None

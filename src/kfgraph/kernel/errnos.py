@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kfgraph.errors import UsageError
+
 # include/uapi/asm-generic/errno-base.h and errno.h, from 1 on; "" where a number has no name.
 _GENERIC = """
 EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT ENOTBLK EBUSY EEXIST EXDEV
@@ -55,3 +57,15 @@ def errno_number(word: str) -> int | None:
     if word.isascii() and word.isdigit():
         return int(word) if 0 < int(word) <= 4095 else None
     return next((number for number, name in _NAMES.items() if name == word.upper()), None)
+
+
+def error_number(word: str | int) -> int:
+    """22 for ``EINVAL``, ``-EINVAL``, ``-22`` and ``22``.
+
+    Raises:
+        UsageError: no error is called so.
+    """
+    number = errno_number(str(word).lstrip("-"))
+    if number is None:
+        raise UsageError(f"--ret {word}: not an error number or name", "--ret EINVAL")
+    return number

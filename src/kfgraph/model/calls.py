@@ -5,16 +5,20 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.errors import UsageError
 from kfgraph.model.args import Args
 from kfgraph.model.sparse import Sparse
 
 if TYPE_CHECKING:
     import pandas as pd
+    from typing_extensions import Unpack
+
+    from kfgraph import CallRows, Filters
 
 UNKNOWN_CONTEXT = 255
 CONTEXTS = ("task", "softirq", "hardirq", "nmi")
@@ -125,6 +129,37 @@ class CallTable:
     asleep_ns: Sparse | None = field(default=None, metadata=_INT64_OF_FEW)
     preempted_ns: Sparse | None = field(default=None, metadata=_INT64_OF_FEW)
     args: Args | None = field(default=None, repr=False)
+    _trace: ClassVar[Any] = None
+    """Of the table of a trace: the trace, around an equal table."""
+
+    @property
+    def has_trace(self) -> bool:
+        """Whether it is the table of a trace."""
+        return self._trace is not None
+
+    def where(
+        self, *, failed: bool = False, ret: int | str | Sequence[int | str] = (), **filters: Unpack[Filters]
+    ) -> CallRows:
+        """The calls that pass every filter, those of ``kfgraph show``: ``trace.calls.where(root="vfs_open", cpu=0)``.
+
+        Args:
+            failed: only calls that returned an error.
+            ret: only calls that returned one of these: ``-2``, ``"ENOENT"``, ``"<0"``.
+            filters: see :func:`kfgraph.analyze.select.select`.
+
+        Raises:
+            NoMatchError: a filter leaves nothing.
+            UsageError: the trace does not record what a filter needs, or this is the table of no trace.
+        """
+        from kfgraph import CallRows
+
+        if self._trace is None:
+            raise UsageError("these calls are the table of no trace: names and tasks are not known", "Trace(calls=...)")
+        if failed:
+            filters["failing"] = True
+        if values := (ret,) if isinstance(ret, int | str) else tuple(ret):
+            filters["returning"] = [str(value) for value in values]
+        return CallRows.of(replace(self._trace), **filters)
 
     @classmethod
     def declared(cls) -> dict[str, ColumnKind]:

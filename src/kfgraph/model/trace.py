@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from kfgraph.model.tasks import TaskTable
 from kfgraph.model.units import plural
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from kfgraph import ErrorTable, Filters, SystemCallTable
     from kfgraph.model.companion import Companion
 
 
@@ -75,6 +79,61 @@ class Trace:
     """Without a companion: the modules in which return probes were hit, as their events tell; "": one that is gone."""
     off_cpu: OffCpu | None = None
     """When its tasks were off the CPU; None where it does not tell (it has no sched_switch)."""
+
+    def __post_init__(self) -> None:
+        # The calls know whose they are, for ``trace.calls.where``. What they know holds a table of its own, so that
+        # there is no circle: a trace that nobody has any more is gone at once.
+        calls = copy(self.calls) if self.calls.has_trace else self.calls
+        known = object.__new__(Trace)
+        vars(known).update(vars(self), calls=replace(calls))
+        vars(calls)["_trace"] = known
+        vars(self)["calls"] = calls
+
+    def errors(
+        self,
+        *,
+        ret: int | str | Sequence[int | str] = (),
+        module: str | Sequence[str] = (),
+        unsure: bool = False,
+        **filters: Unpack[Filters],
+    ) -> ErrorTable:
+        """The errors that began in the selected calls: the rows of ``kfgraph errors``.
+
+        Args:
+            ret: only these errors: names or numbers.
+            module: only functions of these modules.
+            unsure: also values that may be numbers.
+            filters: those of ``kfgraph errors``.
+
+        Raises:
+            NoMatchError: no return value was recorded, or a filter leaves nothing.
+        """
+        from kfgraph import ErrorTable
+
+        return ErrorTable.of(self, ret=ret, module=module, unsure=unsure, **filters)
+
+    def syscalls(
+        self,
+        *,
+        names: str | Sequence[str] = (),
+        failed: bool = False,
+        slowest: int | None = None,
+        **filters: Unpack[Filters],
+    ) -> SystemCallTable:
+        """The system calls: the rows of ``kfgraph syscalls``; its ``sums()`` are those of ``-c``.
+
+        Args:
+            names: only these: names or globs.
+            failed: only those that returned an error.
+            slowest: so many that took longest, slow to fast.
+            filters: those of ``kfgraph syscalls``.
+
+        Raises:
+            NoMatchError: there is no such task.
+        """
+        from kfgraph import SystemCallTable
+
+        return SystemCallTable.of(self, names=names, failed=failed, slowest=slowest, **filters)
 
     @property
     def n_lost_marks(self) -> int:

@@ -8,15 +8,19 @@ from collections.abc import Iterator
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.visibility import ROWS
 from kfgraph.model.spelling import spelt_out
-from kfgraph.render.text import unasked
+from kfgraph.render.text import Listing, to_text, unasked
 from kfgraph.render.tree import TreeView, tree_view
 
 _STYLE = "font-family:monospace;white-space:pre;margin:0;overflow-x:auto;line-height:1.3"
 
 
-def to_html(tree: CallTree, *, max_rows: int | None = ROWS) -> str:
-    """The rows that ``kfgraph show`` prints of ``tree``; each row with rows below it is a ``<details>`` element."""
-    view = tree_view(tree, unasked(tree, max_rows=max_rows))
+def to_html(result: CallTree | Listing, *, max_rows: int | None = ROWS) -> str:
+    """The rows that ``kfgraph show``, ``errors`` or ``syscalls`` prints of ``result``. Of a tree, each row with rows
+    below it is a ``<details>`` element."""
+    if not isinstance(result, CallTree):
+        lines = to_text(result, max_rows=max_rows).splitlines()
+        return f'<div style="{_STYLE}">{"".join(f"<div>{_text(line)}</div>" for line in lines)}</div>'
+    view = tree_view(result, unasked(result, max_rows=max_rows))
     return f'<div style="{_STYLE}">{"".join(_parts(view))}</div>'
 
 

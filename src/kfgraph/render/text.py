@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.listings import CallRows, ErrorTable, SystemCallSums, SystemCallTable
 from kfgraph.analyze.top import Top
 from kfgraph.analyze.visibility import ROWS, FoldOptions
 from kfgraph.render.console import WIDTH_OF_A_FILE
+from kfgraph.render.listingviews import view_of
 from kfgraph.render.top import TopView
 from kfgraph.render.tree import tree_view
 
+Listing = ErrorTable | SystemCallTable | SystemCallSums | CallRows
+Result = CallTree | Top | Listing
+"""What can be shown."""
+
 
 def to_text(
-    result: CallTree | Top,
+    result: Result,
     *,
     width: int | None = None,
     max_rows: int | None = ROWS,
     depth: int | None = None,
     min_ns: int | None = None,
 ) -> str:
-    """What ``kfgraph show`` or ``kfgraph top`` prints of ``result``, without colours; every line ends with a newline.
+    """What ``kfgraph show``, ``top``, ``errors`` or ``syscalls`` prints of ``result``, without colours; every line ends
+    with a newline.
 
     Args:
-        result: what :func:`kfgraph.call_tree` or :func:`kfgraph.top` returned.
+        result: what :func:`kfgraph.call_tree`, :func:`kfgraph.top`, or :meth:`Trace.errors`, :meth:`Trace.syscalls` or
+            :meth:`CallTable.where` of a trace returned.
         width: columns that a line may have; None: a line of a tree is never cut, a table has 160.
         max_rows: of a tree the slowest calls that fit into so many rows, of a table its first rows. None: all.
         depth: of a tree only so many levels below the roots.
@@ -30,8 +40,16 @@ def to_text(
     if isinstance(result, CallTree):
         options = unasked(result, max_rows=max_rows, depth=depth, min_ns=min_ns)
         return "".join(tree_view(result, options, width=width).plain())
-    lines = TopView(result, max_rows).lines(width or WIDTH_OF_A_FILE)
+    view = TopView(result, max_rows) if isinstance(result, Top) else view_of(result, max_rows)
+    lines = view.lines(width or WIDTH_OF_A_FILE)
     return "".join(f"{line.plain.rstrip()}\n" for line in lines)
+
+
+def to_rich(result: Result, *, max_rows: int | None = ROWS) -> Any:
+    """The same for a rich console: in its colours and its width. ``rich.print(result)`` prints it."""
+    if isinstance(result, CallTree):
+        return tree_view(result, unasked(result, max_rows=max_rows))
+    return TopView(result, max_rows) if isinstance(result, Top) else view_of(result, max_rows)
 
 
 def unasked(
