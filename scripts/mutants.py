@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +156,14 @@ def tests_for(learnt: Learnt, file: str, tree: ast.Module, line: int) -> list[st
     return sorted((found | set(more)) & set(learnt["seconds"]), key=lambda test: learnt["seconds"][test])
 
 
-def bounded() -> None:
-    """A mutant that takes all memory does not take the machine's."""
-    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+def bounded(limit_s: int) -> Callable[[], None]:
+    """A mutant that takes all memory does not take the machine's, and one that never ends takes so much of a CPU."""
+
+    def bound() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+        resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s + 10))
+
+    return bound
 
 
 def noticed(copy: Path, tests: list[str], learnt: Learnt) -> str:
@@ -167,11 +173,12 @@ def noticed(copy: Path, tests: list[str], learnt: Learnt) -> str:
             continue
         (copy / "run").write_text(json.dumps(some))
         files = sorted({test.partition("::")[0] for test in some})
-        limit = 60 + 5 * sum(learnt["seconds"][test] for test in some)
+        limit_s = 60 + 5 * int(sum(learnt["seconds"][test] for test in some))
         try:
             done = subprocess.run(
-                [*PYTEST, "-x", *files], cwd=copy, env=environment(copy, MUTANTS_RUN=str(copy / "run")), timeout=limit,
-                capture_output=True, text=True, errors="replace", preexec_fn=bounded,
+                [*PYTEST, "-x", *files], cwd=copy, env=environment(copy, MUTANTS_RUN=str(copy / "run")),
+                timeout=20 * limit_s,  # of a clock: other work may have the CPUs
+                capture_output=True, text=True, errors="replace", preexec_fn=bounded(limit_s),
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return "took too long"
