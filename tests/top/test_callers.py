@@ -122,3 +122,13 @@ def test_an_own_time_that_is_not_known_is_no_part_of_the_sum() -> None:
     tree = callers_in(select(trace), np.array([name == "f" for name in trace.symbols.labels]), of="self").tree
     assert (tree.floor_ns.tolist(), tree.count.tolist(), tree.n_unfinished.tolist()) == ([5] * 3, [2] * 3, [1] * 3)
     assert callers(trace, "f").tree.total_ns.tolist() == [14] * 3
+
+
+def test_what_was_asked_for_by_name_stands_before_the_table() -> None:
+    table = "943 functions, 31,963 calls"
+    code, out, _ = kfgraph("top", TRACE, "--callers", "kfree", "--callers", "vfs_open")
+    assert code == 0
+    assert out.count(table) == 1 and 0 < out.index(" kfree") < out.index(" vfs_open") < out.index(table)
+    assert "calls of kfree, by their callers" in out.splitlines()[0]
+    code, out, _ = kfgraph("top", TRACE, "--limit", "2", "--callers")
+    assert code == 0 and out.startswith(table) and "by their callers" in out

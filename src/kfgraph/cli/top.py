@@ -96,11 +96,14 @@ def run(
         from kfgraph.render.console import stdout_console
         from kfgraph.render.top import TopView
 
-        stdout_console().print(TopView(result, limit=n_shown))
-        if trees is not None:
+        view = TopView(result, limit=n_shown)
+        if trees is None:
+            stdout_console().print(view)
+        else:
             from kfgraph.render.callertrees import print_callers
 
-            print_callers(trees, result.labels, of=of, typed=as_typed(filters))
+            asked_for = "*" not in (callers or ())
+            print_callers(trees, view, of=of, typed=as_typed(filters), before_table=asked_for)
     from kfgraph.analyze.notice_counts import problems_in
 
     notes.tell([*idle, *result.selection.notices], () if reading.strict else problems_in(result.selection))

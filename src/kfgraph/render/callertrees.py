@@ -1,4 +1,4 @@
-"""The callers of functions below another view, a tree for each."""
+"""The callers of functions beside the table of functions, a tree for each."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from kfgraph.model.spelling import shell_line, shell_word
 from kfgraph.model.units import plural
 from kfgraph.render.blocks import SCALE
 from kfgraph.render.rowmodel import RowModel
+from kfgraph.render.top import TopView
 from kfgraph.render.tree import TreeView, filled, open_screen, tree_view
 from kfgraph.render.wrapping import with_command
 
@@ -58,16 +59,18 @@ class CallersView(TreeView):
         return with_command(said, self.command, width=self.width or 10_000) if n else []
 
 
-def print_callers(trees: CallTree, labels: Sequence[str], *, of: Of, typed: Sequence[str]) -> None:
-    """Print the callers of each function, those called ``labels`` first, in that order. ``typed`` are the filters as
-    options."""
+def print_callers(trees: CallTree, table: TopView, *, of: Of, typed: Sequence[str], before_table: bool) -> None:
+    """Print the callers of each function, those of the table first, in its order, and the table: what was asked for by
+    name stands before it. ``typed`` are the filters as options."""
     screen = replace(open_screen(), rows=None)
-    tree = trees.tree
+    tree, labels = trees.tree, table.result.labels
+    if not before_table:
+        screen.console.print(table)
     place = {label: i for i, label in reversed(list(enumerate(labels)))}
     named = [(place.get(tree.labels[tree.label[root]], len(labels)), root) for root in tree.roots.tolist()]
     options = FoldOptions(max_rows=ROWS_OF_ONE if len(named) == 1 else ROWS, max_roots=None)
     said: set[str] = set()
-    for _, root in sorted(named):
+    for at, (_, root) in enumerate(sorted(named)):
         label = tree.labels[tree.label[root]]
         one = replace(trees, tree=subtrees(tree, tree.roots[tree.roots == root]))
         # A name that would be taken for a pattern is not put into a command.
@@ -76,9 +79,13 @@ def print_callers(trees: CallTree, labels: Sequence[str], *, of: Of, typed: Sequ
         base = tree_view(one, options, width=screen.width)
         given = {field.name: getattr(base, field.name) for field in fields(TreeView)}
         view = CallersView(**given, of=of, command=words)
-        screen.console.print()
+        if at or not before_table:
+            screen.console.print()
         screen.show(view)
         said.update(view.marks())
     marks = "".join(mark for _, mark in reversed(SCALE))
     for line in filled(sorted(said, key=lambda word: (marks.find(word[0]) % 99, word)), screen.width):
         screen.console.print(Text(line, style="dim"), soft_wrap=True)
+    if before_table:
+        screen.console.print()
+        screen.console.print(table)
