@@ -136,6 +136,11 @@ NOTICES: dict[str, NoticeKind] = {
         "other trace buffer in the file: {buffers}",
         hint="--buffer-name NAME",
     ),
+    "page-summed": NoticeKind(
+        "note", "calls are in sums, to fit {size}", "call is in a sum", hint="--max-size SIZE"
+    ),
+    "page-left-out": NoticeKind("note", "calls that took least left out", "call left out", hint="--max-size SIZE"),
+    "page-large": NoticeKind("note", "the page is larger than {size}: its program, and calls that failed, stay in it"),
     "export-unfinished": NoticeKind(
         "note",
         "calls without a known end: shown as long as the known time inside them",

@@ -8,11 +8,11 @@ import { layOut, merge } from "../../src/kfgraph/render/html/app/merge.mjs";
 import { Search, nextIn } from "../../src/kfgraph/render/html/app/search.mjs";
 import { lanesOf, stepOf } from "../../src/kfgraph/render/html/app/timeline.mjs";
 import { shape, worth } from "../../src/kfgraph/render/html/app/svg.mjs";
-import { FLAG, calleesOf, pathTo, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
+import { FLAG, calleesOf, callsIn, countOf, pathTo, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
 import { formatCount, formatNs, formatShare, plural } from "../../src/kfgraph/render/html/app/units.mjs";
 
 /** The restored tree of rows [label, level, start, total, flags]; total -1: not known. */
-function treeOf(rows, { errors = [], selves = [] } = {}) {
+function treeOf(rows, { errors = [], selves = [], sums = [] } = {}) {
   const n = rows.length, gap = [], tail = [], pops = [], open = [];
   const callees = rows.map(() => []), roots = [];
   const stack = [];
@@ -42,7 +42,8 @@ function treeOf(rows, { errors = [], selves = [] } = {}) {
     label: rows.map((row) => row[0]), pops, gap, tail, flags: rows.map((row) => row[4] ?? 0), "open.at": steps(open),
     "self.at": steps(selves.map(([at]) => at)), self: selves.map(([, ns]) => ns + 1),
     "error.at": steps(errors.map(([at]) => at)), error: errors.map(([, code, sure]) => -2 * code + (sure ? 1 : 0)),
-    context: [], cpu: [],
+    "count.at": steps(sums.map(([at]) => at)), count: sums.map(([, count]) => count), min: sums.map(([, , min]) => min + 1),
+    max: sums.map(([, , , max]) => max + 1), context: [], cpu: [],
   });
 }
 
@@ -218,6 +219,23 @@ test("calls with the same callers are one frame, and frames fill their caller", 
   assert.deepEqual(callees[0], [3, 1, 4]);
   assert.deepEqual([...x], [0, 0.5, 0.5, 0, 0.75]);
   assert.deepEqual([...width].map((w) => Number(w.toFixed(6))), [1, 0.25, 0.09, 0.5, 0]);
+});
+
+test("nodes that stand for several calls count as many, in rows, frames and searches", () => {
+  const rows = [[9, 0, 0, 900], [1, 1, 0, 60], [2, 2, 2, 4], [1, 1, 70, 50], [1, 1, 130, 40], [1, 1, 180, 700], [2, 2, 181, 30]];
+  const tree = treeOf(rows, { sums: [[5, 100, 2, 39], [6, 250, 1, 3]], errors: [[6, -5, true]] });
+  assert.deepEqual([0, 1, 5, 6].map((node) => callsIn(tree, node)), [7 - 2 + 350, 2, 350, 250]);
+  assert.deepEqual([0, 5, 6].map((node) => countOf(tree, node)), [1, 100, 250]);
+  const seen = new Rows(tree);
+  seen.open(0);
+  const group = seen.special(seen.id(1));
+  assert.deepEqual([group.members, group.count, group.min, group.max, group.total], [[1, 3, 4, 5], 103, 2, 60, 850]);
+  const frames = merge(tree, 10);
+  assert.deepEqual([frames.label, frames.count, frames.calls, frames.failed],
+    [[9, 1, 2], [1, 103, 251], [355, 354, 251], [0, 0, 250]]);
+  assert.equal(new Search("b", ["", "", "b"], tree).n, 251);
+  const whole = treeOf(rows);
+  assert.deepEqual([whole.sums, callsIn(whole, 0), countOf(whole, 5)], [null, 7, 1]);
 });
 
 test("a lane for each task; steps of an axis are round", () => {

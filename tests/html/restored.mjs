@@ -1,7 +1,7 @@
 // node restored.mjs FILE: what the page's program makes of packed columns (gzip), as JSON.
 import { readFileSync } from "node:fs";
 import { gunzip, unpack } from "../../src/kfgraph/render/html/app/decode.mjs";
-import { restore } from "../../src/kfgraph/render/html/app/tree.mjs";
+import { callsIn, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
 
 const { head, columns } = unpack(await gunzip(readFileSync(process.argv[2])));
 const tree = restore(head, columns);
@@ -11,5 +11,11 @@ for (const name of ["parent", "end", "level", "start", "total", "self", "floor",
 }
 found.asleep = Array.from(tree.asleep);
 found.preempted = Array.from(tree.preempted);
+found.callsIn = Array.from(tree.end, (_, node) => callsIn(tree, node));
+found.sums = [];
+for (let i = 0; i < tree.n; i++) {
+  const sum = tree.sums?.get(i);
+  if (sum) found.sums.push([i, sum.count, sum.min, sum.max]);
+}
 found.errors = Array.from(tree.errors.nodes, (node) => [node, tree.errors.at(node).code, tree.errors.at(node).sure]);
 process.stdout.write(JSON.stringify(found));

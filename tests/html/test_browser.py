@@ -270,3 +270,37 @@ def test_a_row_far_down_in_a_new_list_is_in_view(foo: Any) -> None:
     }"""
     rows = foo.page.evaluate(script)
     assert 2_000 in rows and rows == list(range(rows[0], rows[0] + len(rows))) and 15 <= len(rows) <= 20
+
+
+def test_sums_and_what_is_left_out_are_told_everywhere(pages: Callable[..., Path], show: Callable[..., Any]) -> None:
+    seen = show(pages(*FOO, "--max-size", "115K"))
+    said = seen.page.inner_text(".smaller")
+    assert "calls are in sums" in said and "are left out" in said
+    assert seen.current == "foo_read_id [foo] ✗ -ENODEV ← born here"
+    counted = "[...page.tree.label.keys()].reduce((n, i) => n + (page.tree.sums.get(i)?.count ?? 1), 0)"
+    assert seen.page.evaluate(counted) == 5_811 + 1, "a task is one"
+    largest = seen.page.evaluate(
+        "[...page.tree.label.keys()].filter(i => page.tree.sums.get(i) && !page.isRest(i))"
+        ".sort((a, b) => page.tree.sums.get(b).count - page.tree.sums.get(a).count)[0]"
+    )
+    seen.page.evaluate(f"page.grid.goTo({largest})")
+    count = seen.page.evaluate(f"page.tree.sums.get({largest}).count")
+    assert seen.current.endswith(f" × {count:,}") and count > 100
+    facts = seen.page.inner_text("aside.details")
+    assert f"{count:,} of one caller" in facts and "Each" in facts and "are not in this page" in facts
+    assert "CPU" not in facts and "Start" not in facts
+    rest = seen.page.evaluate("[...page.tree.label.keys()].find(i => page.isRest(i))")
+    above = seen.page.evaluate(f"page.nameOf(page.tree.parent[{rest}])")
+    seen.page.evaluate(f"page.grid.goTo({rest})")
+    assert seen.current.startswith("calls left out × ") and "Left out" in seen.page.inner_text("aside.details")
+    assert f"--root {above.split(' ')[0]}" in seen.page.inner_text("aside.details code")
+    seen.page.fill("#search", "/./")
+    assert seen.page.inner_text("output.found") == "5,812 calls"
+    seen.page.click("#tab-timeline")
+    drawn = seen.page.inner_text("#panel-timeline .said")
+    assert re.search(r"[\d,]+ calls in sums are not drawn\.", drawn)
+    assert seen.page.evaluate("page.views.get('timeline').hits.some(h => page.tree.sums.get(h[3]))") is False
+    seen.page.click("#tab-flame")
+    seen.page.wait_for_selector("canvas.flame")
+    assert seen.page.evaluate("page.views.get('flame').frames.calls[0]") == 5_812
+    assert seen.problems == []

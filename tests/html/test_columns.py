@@ -23,7 +23,7 @@ from kfgraph.analyze.why import why
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind
-from kfgraph.render.html.nodes import add_nodes
+from kfgraph.render.html.nodes import add_nodes, nodes_of_rows
 from kfgraph.render.html.pack import Pack, planes_of, zigzag
 from kfgraph.render.html.page import Report, page
 
@@ -100,7 +100,8 @@ def begins(shown: CallTree) -> list[int]:
 def agrees(shown: CallTree) -> None:
     tree, calls = shown.tree, shown.trace.calls
     pack = Pack({})
-    node_of = add_nodes(pack, shown)
+    add_nodes(pack, shown)
+    node_of = nodes_of_rows(shown)
     head, columns = unpacked(pack.compressed())
     assert head["n"] == len(tree)
     labels = [head["names"][label] for label in columns["label"]]

@@ -192,3 +192,46 @@ def test_waiting_functions_are_known_to_the_page_and_no_share_is_of_them() -> No
     work = [ns for ns, waits in zip(functions["self_ns"], functions["waits"], strict=True) if ns > 0 and not waits]
     assert sum(work) == head["self_ns"]
     assert [head["names"][i] for i in head["asleep"]] == ["schedule"], "schedule_timeout calls it"
+
+
+def test_a_page_of_a_size_has_sums_and_says_so() -> None:
+    example = "examples/insmod-foo-fail19.dat"
+    _, whole, err = on_stdout(example)
+    assert "sums" not in err and 'class="smaller"' not in whole and "rests" not in head_of(whole)
+    size = len(whole.encode()) - 1_000
+    code, page, err = on_stdout(example, "--max-size", str(size))
+    assert code == 0 and len(page.encode()) <= size
+    head, text = head_of(page), Shape(page).text
+    said = re.search(r"of each result have rows of their own\. ([\d,]+) calls are in sums", text)
+    assert said is not None and f"{said[1]} calls are in sums, to fit" in err
+    assert "Of more than 10 calls of one function in one call, the slowest 10 " in text
+    assert f"kfgraph html {example} --max-size SIZE has more" in text
+    assert f"kfgraph show {example} --root FUNCTION --all" in text and "left out" not in text
+    assert head["functions"] == head_of(whole)["functions"], "these count every call"
+    assert "rests" not in head
+    assert head["born"] >= 0 and head["open"] == head["born"]
+
+
+def test_the_fastest_calls_are_left_out_of_a_small_page() -> None:
+    example = "examples/insmod-foo-fail19.dat"
+    floor = len(on_stdout(example, "--max-size", "1")[1].encode())
+    size = floor + 2_000
+    code, page, err = on_stdout(example, "--max-size", str(size))
+    assert code == 0 and floor < len(page.encode()) <= size and "larger than" not in err
+    said = re.search(r"([\d,]+) calls in callees of at most [\d.]+ .?s are left out", Shape(page).text)
+    assert said is not None and f"{said[1]} calls that took least left out (--max-size SIZE)" in err
+    head = head_of(page)
+    assert [head["names"][i] for i in head["rests"]] == ["calls left out"]
+    assert head["born"] >= 0, "what failed stays"
+    assert {"foo_read_id [foo]", "foo_probe [foo]", "load_module"} <= set(head["names"])
+
+
+def test_a_page_that_cannot_be_that_small_is_written_and_said_to_be_larger() -> None:
+    code, page, err = on_stdout("examples/cat-enoent.dat", "--max-size", "1K")
+    assert code == 0 and len(page) > 1024 and "the page is larger than 1.0 KiB" in err
+
+
+@pytest.mark.parametrize("size", ["", "8 MM", "-1", "1e6", "99999999G"])
+def test_what_is_no_size_is_refused(size: str) -> None:
+    code, page, err = on_stdout("examples/cat-enoent.dat", f"--max-size={size}")
+    assert code == 2 and page == "" and f"--max-size {size!r} is " in err and "--max-size 8M" in err

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import kfgraph
 from builder.tables import call, deep, trace_of, traces, wide
 from kfgraph.analyze.calltree import CallTree, call_tree
+from kfgraph.analyze.limited import Limiter
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind
@@ -30,7 +33,7 @@ def test_the_modules_pass_their_own_tests(program: Callable[[str, str], str]) ->
     node = program("node", "nodejs")
     done = subprocess.run([node, "--test", str(HERE)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    assert "# pass 16" in done.stdout and "# fail 0" in done.stdout
+    assert "# pass 17" in done.stdout and "# fail 0" in done.stdout
 
 
 def test_planes_are_as_many_as_the_largest_value_needs() -> None:
@@ -130,3 +133,26 @@ def test_time_off_the_cpu_comes_back(tmp_path: Path, program: Callable[[str, str
     trace = kfgraph.load(REPOSITORY / "tests/fixtures/traces/cut/7.2-syscalls.dat")
     assert trace.calls.asleep_ns is not None and len(trace.calls.asleep_ns) == 2
     check(trace, tmp_path, program("node", "nodejs"))
+
+
+@given(trace=traces(), most=st.integers(0, 10))
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_sums_come_back(trace: Trace, most: int, tmp_path: Path, program: Callable[[str, str], str]) -> None:
+    whole = call_tree(trace)
+    tree = Limiter(whole.tree, np.zeros(0, np.int32), single=(1,)).limited(most).tree
+    found = restored(replace(whole, tree=tree), tmp_path, program("node", "nodejs"))
+    is_call = tree.at("kind", slice(None)) != NodeKind.TASK
+    for name in ("parent", "end", "total", "floor"):
+        column = tree.whole(name if name in ("parent", "end") else f"{name}_ns")
+        assert found[name] == column.tolist(), name
+    assert np.array(found["self"])[is_call].tolist() == tree.self_ns[is_call].tolist()
+    sums = np.flatnonzero(is_call & (tree.count != 1))
+    told = zip(*(tree.at(name, sums).tolist() for name in ("count", "min_ns", "max_ns")), strict=True)
+    assert found["sums"] == [[i, *one] for i, one in zip(sums.tolist(), told, strict=True)]
+    calls = np.where(is_call, tree.count, 1)
+    assert found["callsIn"] == [int(calls[i:end].sum()) for i, end in enumerate(tree.end.tolist())]
+    single = is_call & (tree.count == 1) & (tree.row >= 0)
+    start = np.array(found["start"])[single] + found["head"]["origin_ns"]
+    known = trace.calls.start_ns[tree.row[single]] >= 0
+    assert start[known].tolist() == trace.calls.start_ns[tree.row[single]][known].tolist()
+    assert not np.array(found["cpu"])[sums].any(), "a sum was on no CPU of its own"

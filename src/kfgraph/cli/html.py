@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
 from kfgraph.cli.no_effect import without_effect
 from kfgraph.cli.outfile import writing
-from kfgraph.errors import UsageError
+from kfgraph.errors import Notice, UsageError, notice
 from kfgraph.model import steps
+from kfgraph.model.units import format_size, parse_size
+
+if TYPE_CHECKING:
+    from kfgraph.analyze.limited import Limited
 
 EXAMPLES = """Examples:
 
@@ -27,11 +32,21 @@ def run(
     output: Annotated[
         str | None, Option(("-o", "--output"), "Where the page goes (default: stdout).", metavar="FILE")
     ] = None,
+    max_size: Annotated[
+        str,
+        Option(
+            ("--max-size",),
+            "About the size of the page at most (default: 8M): beyond it repeated calls become "
+            "sums, then the fastest are left out.",
+            metavar="SIZE",
+        ),
+    ] = "8M",
     redact: options.Redact = False,
     reading: options.HowRead = options.AS_DETECTED,
 ) -> None:
     """Write one HTML page with the whole trace: the answer, the call tree, the functions."""
     idle = without_effect(run, locals())
+    max_bytes = _size(max_size)
     if output in (None, "-") and sys.stdout.isatty():
         raise UsageError("the output is an HTML page, which a terminal cannot show", "-o out.html")
     with writing(output) as stream:
@@ -40,7 +55,7 @@ def run(
         from kfgraph.analyze.notice_counts import problems_in
         from kfgraph.analyze.top import top
         from kfgraph.analyze.why import why
-        from kfgraph.render.html.page import Report, page
+        from kfgraph.render.html.page import Report, page_within
 
         with progressbar.shown("making the page", quiet=reading.quiet):
             steps.begin(total=4)
@@ -55,8 +70,29 @@ def run(
                 shown = tree.trace
             answer = why(shown)
             steps.advance(1)
-            made = page(Report(tree, functions, answer)).encode()
-        stream.write(made)
-    notes.tell([*idle, *told], () if reading.strict else problems_in(tree.selection))
+            made = page_within(Report(tree, functions, answer), max_bytes)
+        stream.write(written := made.text.encode())
+    notes.tell(
+        [*idle, *told, *_smaller(made.limited, max_bytes, len(written))],
+        () if reading.strict else problems_in(tree.selection),
+    )
     if reading.strict:
         notes.refuse_problems(loaded)
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as problem:
+        raise UsageError(f"--max-size {problem}", "--max-size 8M") from None
+
+
+def _smaller(limited: Limited, max_bytes: int, n_bytes: int) -> Iterator[Notice]:
+    """What is not in the page as single calls."""
+    size = format_size(max_bytes)
+    if limited.n_summed:
+        yield notice("page-summed", limited.n_summed, size=size)
+    if limited.n_left_out:
+        yield notice("page-left-out", limited.n_left_out)
+    if n_bytes > max_bytes:
+        yield notice("page-large", size=size)

@@ -27,6 +27,8 @@ class NodeKind(enum.IntEnum):
     """A task, above its outermost calls."""
     LOOP = 2
     """A sequence of calls that was repeated, above these calls; it counts no call of its own."""
+    REST = 3
+    """Calls that were left out, counted where they were."""
 
 
 class Column(Generic[S]):

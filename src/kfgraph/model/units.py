@@ -90,6 +90,21 @@ def format_share(share: float) -> str:
     return f"{100 * share:.1f}%" if share >= 0 else "?"
 
 
+def parse_size(text: str) -> int:
+    """``8M``, ``512K``, ``1.5G``, ``65536`` -> bytes.
+
+    Raises:
+        ValueError: no size, or more than any file has.
+    """
+    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d+)?)\s*(?:([KMG])(?:I?B)?)?\s*", text, re.IGNORECASE | re.ASCII)
+    if match is None:
+        raise ValueError(f"{text!r} is not a size such as 512K, 8M or 1G")
+    size = int(float(match[1]) * (1 << 10 * " KMG".index((match[2] or " ").upper())))
+    if size > _MOST_BYTES:
+        raise ValueError(f"{text!r} is more than any file has")
+    return size
+
+
 def format_size(n_bytes: int) -> str:
     """Bytes -> ``512 B``, ``1.4 KiB``, ``23.0 MiB``; ``?`` for what no file and no memory has."""
     if not 0 <= n_bytes <= _MOST_BYTES:

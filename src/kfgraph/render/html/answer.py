@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kfgraph.analyze.forest import Int32
+from kfgraph.analyze.limited import Limited
 from kfgraph.analyze.top import Top
 from kfgraph.analyze.why import Step, Why
 from kfgraph.errors import Notice
@@ -133,3 +134,25 @@ def missing(notices: tuple[Notice, ...]) -> str:
     marked = sum(one.n for one in notices if one.flag)
     more = f"<p>The tree marks the calls that are not whole ({format_count(marked)} marks).</p>" if marked else ""
     return f'<section class="losses" aria-label="What is missing">{lines}{more}</section>'
+
+
+def smaller(limited: Limited, trace: Trace) -> str:
+    """What of the tree is not single calls, and what shows those."""
+    if limited.is_whole:
+        return ""
+    n_single, as_typed = format_count(limited.n_single or 0), trace.meta.as_typed
+    said = (
+        f"Of more than {n_single} calls of one function in one call, the slowest {n_single} of each result have rows "
+        f"of their own. {plural(limited.n_summed, 'call')} are in sums, which tell how many, how long in all, the "
+        "shortest and the longest, and have no place on the timeline. Functions counts every call."
+    )
+    if limited.n_left_out:
+        said += (
+            f" {plural(limited.n_left_out, 'call')} in callees of at most {format_ns(limited.least_ns)} are left out; "
+            "a row counts them where they were."
+        )
+    shows = (
+        f"<code>{text(f'kfgraph html {as_typed} --max-size SIZE')}</code> has more of them, "
+        f"<code>{text(f'kfgraph show {as_typed} --root FUNCTION --all')}</code> all below a function."
+    )
+    return f'<section class="smaller" aria-label="What is summed up"><p>{text(said)}</p><p>{shows}</p></section>'

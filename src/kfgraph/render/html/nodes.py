@@ -46,14 +46,12 @@ class Ends:
         return cls(previous, last)
 
 
-def add_nodes(pack: Pack, call_tree: CallTree) -> Int32:
-    """The columns of ``call_tree``, a tree of single calls; their labels into the head.
-
-    Returns the node of each row of the CallTable, -1 where the tree has none.
-    """
+def add_nodes(pack: Pack, call_tree: CallTree) -> None:
+    """The columns of ``call_tree``, a tree of single calls or of these and of sums; their labels into the head."""
     tree, calls = call_tree.tree, call_tree.trace.calls
     n = len(tree)
     is_call = tree.kind == NodeKind.CALL if tree.has("kind") else np.ones(n, np.bool_)
+    is_single = is_call & (tree.count == 1) if tree.has("count") else is_call
     label, names = _labels(tree)
     pack.head.update(n=n, names=names)
     pack.column("label", label)
@@ -65,11 +63,11 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> Int32:
     _add_times(pack, tree, start - origin)
     flags = np.where(is_call, tree.flags & ~np.uint32(_NOT_SHOWN), 0)
     pack.column("flags", flags)
-    _add_selves(pack, tree, is_call)
+    _add_selves(pack, tree, tree.kind != NodeKind.TASK if tree.has("kind") else is_call)
     row = np.where(is_call, tree.row, 0)
     lasted = calls.duration_ns[row] if len(calls) else np.zeros(n, np.int64)
     # What was taken out of a total (kfgraph's own cost, interrupts) did pass: a timeline needs it.
-    longer = np.flatnonzero(is_call & (lasted >= 0) & (lasted != tree.total_ns))
+    longer = np.flatnonzero(is_single & (lasted >= 0) & (lasted != tree.total_ns))
     pack.sparse("span", longer, lasted[longer])
     if tree.has("floor_ns"):
         # An interrupt that may have come after a return is in no bound: the page would add it.
@@ -77,7 +75,7 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> Int32:
         pack.sparse("floor", other, tree.floor_ns[other])
     context = calls.context[row] if len(calls) else np.zeros(n, np.uint8)
     pack.column("context", np.where(is_call, np.where(context == UNKNOWN_CONTEXT, _UNKNOWN_CONTEXT, context), 0))
-    pack.column("cpu", np.where(is_call, calls.cpu[row] + 1 if len(calls) else 0, 0))
+    pack.column("cpu", np.where(is_single, calls.cpu[row] + 1 if len(calls) else 0, 0))
     for kind in ("asleep", "preempted"):
         if tree.has(f"total_{kind}_ns"):
             ns = tree.whole(f"total_{kind}_ns")
@@ -85,8 +83,19 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> Int32:
     if tree.has("error"):
         at = np.flatnonzero(tree.error)
         pack.sparse("error", at, tree.error[at].astype(np.int64) * -2 + tree.at("error_sure", at))
-    node_of = np.full(len(calls), -1, np.int32)
-    node_of[tree.row[is_call]] = np.flatnonzero(is_call)
+    if tree.has("count"):
+        sums = np.flatnonzero((tree.kind != NodeKind.TASK) & (tree.count != 1))
+        pack.sparse("count", sums, tree.count[sums])
+        for name in ("min", "max"):
+            pack.column(name, tree.at(f"{name}_ns", sums) + 1)
+
+
+def nodes_of_rows(shown: CallTree) -> Int32:
+    """The node of each row of the CallTable, -1 where the tree has none."""
+    tree = shown.tree
+    nodes = np.flatnonzero(tree.kind == NodeKind.CALL) if tree.has("kind") else np.arange(len(tree))
+    node_of = np.full(len(shown.trace.calls), -1, np.int32)
+    node_of[tree.row[nodes]] = nodes
     return node_of
 
 
@@ -127,12 +136,12 @@ def _add_times(pack: Pack, tree: TreeTable, start: Int64) -> None:
     pack.column("open.at", np.diff(unknown, prepend=0))
 
 
-def _add_selves(pack: Pack, tree: TreeTable, is_call: Bool) -> None:
+def _add_selves(pack: Pack, tree: TreeTable, has_self: Bool) -> None:
     """The self times that are not the duration less those of the callees."""
     child = np.flatnonzero((tree.parent >= 0) & ((tree.flags & np.uint32(Flag.IN_TRACER)) == 0))
     below, missing = np.zeros(len(tree), np.int64), np.zeros(len(tree), np.bool_)
     np.add.at(below, tree.parent[child], np.maximum(tree.total_ns[child], 0))
     missing[tree.parent[child[tree.total_ns[child] < 0]]] = True
     told = np.where((tree.total_ns >= 0) & ~missing, tree.total_ns - below, -1)
-    other = np.flatnonzero(is_call & (told != tree.self_ns))
+    other = np.flatnonzero(has_self & (told != tree.self_ns))
     pack.sparse("self", other, tree.self_ns[other] + 1)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.event_rows import nodes_of
 from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.info import info
+from kfgraph.analyze.limited import LEFT_OUT, Limited, Limiter, under_one
 from kfgraph.analyze.notice_counts import problems_in
 from kfgraph.analyze.top import Top
 from kfgraph.analyze.waiting_functions import functions_off_cpu
@@ -21,7 +23,7 @@ from kfgraph.model.spelling import spelt_out
 from kfgraph.render.details import loss_text
 from kfgraph.render.html import answer
 from kfgraph.render.html.markup import document, text
-from kfgraph.render.html.nodes import add_nodes
+from kfgraph.render.html.nodes import add_nodes, nodes_of_rows
 from kfgraph.render.html.pack import Pack
 from kfgraph.render.info import InfoView
 
@@ -29,6 +31,13 @@ TABS = (
     ("tree", "Call tree"), ("functions", "Functions"), ("flame", "Flame graph"), ("timeline", "Timeline"),
     ("about", "About this trace"),
 )  # fmt: skip
+
+_BYTES_OF_A_CALL = 5
+"""Somewhat more than a call takes in a page, as it is written there."""
+_TRIES = 6
+_CAUTION = 0.9
+_SLACK = 0.1
+"""A page that is so much smaller than it may be is good enough."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +49,74 @@ class Report:
     why: Why
 
 
+class Page(NamedTuple):
+    """A page, and what of the tree is in it."""
+
+    text: str
+    limited: Limited
+
+
 def page(report: Report) -> str:
-    """The page of ``report``."""
-    tree, trace = report.call_tree, report.call_tree.trace
+    """The page of ``report``, with all calls."""
+    return page_within(report, None).text
+
+
+def page_within(report: Report, max_bytes: int | None) -> Page:
+    """The page of ``report`` with so many bytes at most (None: however many): the tree is made smaller until it fits.
+
+    What failed, and what leads to it, stays: with very much of it the page is larger.
+    """
+    shown, chain = report.call_tree, report.why.chain
+    most = len(shown.tree) if max_bytes is None else max_bytes // _BYTES_OF_A_CALL
+    if not shown.by_task and most < len(shown.tree):
+        shown = replace(shown, tree=under_one(shown.tree, "matches"))
+        report = replace(report, call_tree=shown)
+    node_of = nodes_of_rows(shown)
+    on_way = np.array([step.row for step in chain if 0 <= step.row < len(node_of)], np.int32)
+    limiter = Limiter(shown.tree, node_of[on_way][node_of[on_way] >= 0])
+    best, low, high = None, 0, most
+    for n_tries in itertools.count(1):
+        limited = limiter.limited(most)
+        text, n_data = _written(report, limited, node_of)
+        too_many = 0 if max_bytes is None else len(text.encode()) - max_bytes
+        if too_many <= 0:
+            best, low = Page(text, limited), most
+            if max_bytes is None or n_tries == 1 or -too_many <= max_bytes * _SLACK:
+                return best
+        elif not most:
+            return best or Page(text, limited)
+        else:
+            high = min(most, len(limited.tree))
+        if best and (n_tries >= _TRIES or high - low < 2):
+            return best
+        part = max(1 - too_many / n_data, 0.1) * _CAUTION if n_tries == 1 else (1 + low / high) / 2
+        most = int(high * part) if n_tries < _TRIES else 0
+    raise AssertionError
+
+
+def _written(report: Report, limited: Limited, node_of: Int32) -> tuple[str, int]:
+    """(the page, how much of it are the columns)."""
+    whole, trace = report.call_tree, report.call_tree.trace
+    shown = replace(whole, tree=limited.tree)
+    now = np.append(limited.node_of, np.int32(-1))[node_of]
     pack = Pack({})
-    node_of = add_nodes(pack, tree)
-    pack.head.update(_head(report, pack.head["names"], node_of, pack.head["origin_ns"]))
+    add_nodes(pack, shown)
+    labels = pack.head["names"]
+    if limited.n_left_out:
+        pack.head["rests"] = [i for i, label in enumerate(labels) if limited.tree.labels[label] is LEFT_OUT]
+    pack.head.update(_head(report, shown, labels, now))
+    pack.head["losses"] = _losses(whole, limited, pack.head["origin_ns"])
     pack.head["since_first_ns"] = pack.head["origin_ns"] - max(trace.meta.first_ns, 0)
-    problems = problems_in(tree.selection)
+    problems = problems_in(whole.selection)
     body = [
-        answer.header(trace, report.top), answer.answer(report.why, report.top, node_of), answer.missing(problems),
+        answer.header(trace, report.top), answer.answer(report.why, report.top, now),
+        answer.missing(problems) + answer.smaller(limited, trace),
         '<div class="status" id="status" role="status" aria-live="polite"></div>', _tabs(), "<main>",
         *(_panel(name, report, hidden=i > 0) for i, (name, _) in enumerate(TABS)), "</main>",
         '<noscript><p class="problem">The tree needs JavaScript, which this page brings along.</p></noscript>',
     ]  # fmt: skip
-    return document(title=f"{answer.title_of(trace)} – kfgraph", body="\n".join(body), data=pack.base64())
+    data = pack.base64()
+    return document(title=f"{answer.title_of(trace)} – kfgraph", body="\n".join(body), data=data), len(data)
 
 
 def _tabs() -> str:
@@ -78,18 +140,17 @@ def _about(report: Report) -> str:
     return f'<div class="about"><dl>{"".join(lines)}</dl></div>'
 
 
-def _head(report: Report, labels: Sequence[int], node_of: Int32, origin_ns: int) -> dict[str, Any]:
+def _head(report: Report, shown: CallTree, labels: Sequence[int], node_of: Int32) -> dict[str, Any]:
     """What the page's program must know beside the columns."""
-    tree, trace = report.call_tree.tree, report.call_tree.trace
+    tree, trace = shown.tree, shown.trace
     n_functions, waits = len(trace.symbols), functions_off_cpu(trace)
     chain = [int(node_of[step.row]) for step in report.why.chain if 0 <= step.row < len(node_of)]
     born = report.why.birth
     codes = np.unique(tree.error).tolist() if tree.has("error") else []
     return {
         "names": [spelt_out(tree.labels[label]) for label in labels],
-        "tasks": [i for i, label in enumerate(labels) if label >= n_functions],
+        "tasks": [i for i, label in enumerate(labels) if label >= n_functions and tree.labels[label] is not LEFT_OUT],
         "asleep": [i for i, label in enumerate(labels) if label < n_functions and waits[label]],
-        "losses": _losses(report.call_tree, origin_ns),
         "failed": report.why.has_failed,
         "born": int(node_of[born.step.row]) if born is not None and born.step.row >= 0 else -1,
         "open": chain[-1] if chain else -1,
@@ -106,12 +167,14 @@ def _functions(top: Top) -> dict[str, list[Any]]:
     return {"name": [spelt_out(label) for label in top.labels], "waits": waits, **numbers}
 
 
-def _losses(tree: CallTree, origin_ns: int) -> list[dict[str, Any]]:
+def _losses(tree: CallTree, limited: Limited, origin_ns: int) -> list[dict[str, Any]]:
     """Where records were lost: in which node, before which of those in it (-1: behind all), when, what is said."""
     losses = tree.trace.losses
     if not len(losses):
         return []
     node, first = nodes_of(tree, losses.parent, losses.row, losses.lane)
+    node = np.append(limited.node_of, np.int32(-1))[node]
+    first = np.where(first >= 0, limited.next_kept(first), -1)
     return [
         {"node": at, "before": before, "at": when - origin_ns, "text": loss_text([n], [ns], [cpu])}
         for at, before, when, n, ns, cpu in zip(

@@ -1,6 +1,6 @@
 // What there is to say about one row of the tree, beside it.
 import { el } from "./dom.mjs";
-import { pathTo } from "./tree.mjs";
+import { callsIn, pathTo } from "./tree.mjs";
 import { formatCount, formatNs, formatShare, plural } from "./units.mjs";
 
 const CONTEXTS = ["task", "softirq", "hardirq", "nmi", "not told"];
@@ -11,16 +11,19 @@ export function factsOf(page, id) {
   if (special?.kind === "loss") return [["Lost", special.text]];
   const node = special ? special.members[0] : id;
   if (page.isTask(node)) {
-    const n = tree.end[node] - node - 1;
+    const n = callsIn(tree, node) - 1;
     return [["Task", page.nameOf(node)], ["Calls", formatCount(n)],
       ["Total", tree.total[node] < 0 ? `≥ ${formatNs(tree.floor[node])}` : formatNs(tree.total[node])]];
   }
   const of = special ?? { total: tree.total[node], self: tree.self[node], floor: tree.floor[node], open: tree.total[node] < 0 ? 1 : 0 };
-  const facts = [["Function", page.nameOf(node)]];
-  if (special) {
-    facts.push(["Calls", `${formatCount(special.members.length)} of one caller`]);
-    if (special.max >= 0) facts.push(["Each", `${formatNs(special.min)} to ${formatNs(special.max)}`]);
-  } else {
+  const isRest = page.isRest(node), sum = special ?? tree.sums?.get(node);
+  const facts = isRest ? [] : [["Function", page.nameOf(node)]];
+  if (sum) {
+    facts.push(isRest ? ["Left out", plural(sum.count, "call")] : ["Calls", `${formatCount(sum.count)} of one caller`]);
+    if (sum.max >= 0) facts.push(["Each", `${formatNs(sum.min)} to ${formatNs(sum.max)}${isRest ? ", without what they called" : ""}`]);
+    if (!special && !isRest) facts.push(["Single calls", "are not in this page"]);
+  }
+  if (!special) {
     const error = tree.errors.at(node);
     if (error) facts.push(["Returned", `${page.errorText(error)}${error.sure ? "" : " (it looks like an error)"}`]);
     else if (page.returned?.(node)) facts.push(["Returned", page.returned(node)]);
@@ -32,11 +35,11 @@ export function factsOf(page, id) {
     if (ns > 0) facts.push([title, `${formatNs(ns)} of the total`]);
   }
   if (page.whole > 0) facts.push(["Share", `${formatShare(page.shareOf(of.floor))} of all calls here`]);
-  if (!special) {
+  if (!sum) {
     facts.push(["Start", tree.flags[node] & 1024 ? "not known" : `${((tree.start[node] + page.head.since_first_ns) / 1e9).toFixed(9)} s`]);
     if (tree.cpu[node] > 0) facts.push(["CPU", String(tree.cpu[node] - 1)]);
     if (tree.context[node] !== 4) facts.push(["Context", CONTEXTS[tree.context[node]]]);
-    facts.push(["Below it", plural(tree.end[node] - node - 1, "call")]);
+    facts.push(["Below it", plural(callsIn(tree, node) - 1, "call")]);
     if (page.arguments?.(node)) facts.push(["Arguments", page.arguments(node)]);
   }
   return facts;
@@ -54,7 +57,7 @@ export function standing(page, node) {
 /** The panel of a row. */
 export function showDetails(page, host, id) {
   const special = page.grid.rows.special(id);
-  const node = special ? special.members?.[0] ?? -1 : id;
+  const { tree } = page, node = special ? special.members?.[0] ?? -1 : id;
   const parts = [el("dl", {}, factsOf(page, id).map(([title, text]) => [el("dt", {}, title), el("dd", {}, text)]))];
   if (node >= 0 && !page.isTask(node)) {
     const said = standing(page, node);
@@ -62,7 +65,7 @@ export function showDetails(page, host, id) {
     const path = pathTo(page.tree, node);
     parts.push(el("h3", {}, "Callers"), el("ol", { class: "path" }, path.slice(0, -1).reverse().slice(0, 60).map((step) =>
       el("li", {}, el("button", { type: "button", onclick: () => page.grid.goTo(step) }, page.nameOf(step))))));
-    const command = page.commandFor(node);
+    const command = page.isRest(node) ? page.commandFor(tree.parent[node]) : page.commandFor(node);
     if (command) parts.push(el("h3", {}, "In a terminal"), el("code", {}, command));
   }
   host.replaceChildren(...parts);

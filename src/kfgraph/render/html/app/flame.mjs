@@ -77,7 +77,7 @@ export class FlameGraph {
     if (frame < 0) return "Every path of callers, as wide as the time it took. A click zooms in.";
     const some = page.tasks[frames.label[frame]] ? "" : `, ${plural(frames.count[frame], "call")}`;
     const failed = frames.failed[frame] ? `, ${formatCount(frames.failed[frame])} ✗ returned an error` : "";
-    const part = this.weight === "time" ? page.shareOf(frames.time[frame]) : frames.calls[frame] / page.tree.n;
+    const part = this.weight === "time" ? page.shareOf(frames.time[frame]) : frames.calls[frame] / page.nCalls;
     return `${this.nameOf(frame)}: ${formatNs(frames.time[frame])}, ${formatShare(part)}${some}${failed}`;
   }
 

@@ -1,5 +1,5 @@
 // Which rows of the tree show. Rows are made when their caller is opened, and never for a closed one.
-import { FLAG, calleesOf, pathTo } from "./tree.mjs";
+import { FLAG, calleesOf, countOf, pathTo } from "./tree.mjs";
 
 /** So many siblings of one function become one row. */
 export const MANY = 4;
@@ -8,7 +8,7 @@ export const ORDERS = ["time", "total", "self"];
 /** The rows that show: `id(row)` is a node of the tree, or a special row below 0.
  *
  * Special rows are groups of siblings of one function, and places where records were lost: `special(id)` is
- * {kind: "group", members, label, parent, total, self, open, error} or {kind: "loss", parent, text}.
+ * {kind: "group", members, count, label, parent, total, self, open, error} or {kind: "loss", parent, text}.
  */
 export class Rows {
   constructor(tree, { order = "time", losses = [] } = {}) {
@@ -103,15 +103,17 @@ export class Rows {
   }
 
   groupRow(members, parent) {
-    const { total, self, floor, label, errors } = this.tree;
-    const sum = { total: 0, self: 0, floor: 0, open: 0, min: Infinity, max: -1 };
+    const { total, self, floor, label, errors, sums } = this.tree;
+    const sum = { total: 0, self: 0, floor: 0, open: 0, count: 0, min: Infinity, max: -1 };
     for (const node of members) {
+      const of = sums?.get(node), longest = of ? of.max : total[node];
+      sum.count += countOf(this.tree, node);
       sum.floor += floor[node];
       if (total[node] < 0) sum.open += 1;
-      else {
-        sum.total += total[node];
-        sum.min = Math.min(sum.min, total[node]);
-        sum.max = Math.max(sum.max, total[node]);
+      else sum.total += total[node];
+      if (longest >= 0) {
+        sum.min = Math.min(sum.min, of ? of.min : total[node]);
+        sum.max = Math.max(sum.max, longest);
       }
       if (self[node] > 0) sum.self += self[node];
     }

@@ -6,7 +6,7 @@ import { FlameGraph } from "./flame.mjs";
 import { FunctionTable } from "./functions.mjs";
 import { Search, nextIn } from "./search.mjs";
 import { Timeline } from "./timeline.mjs";
-import { calleesOf, restore } from "./tree.mjs";
+import { calleesOf, callsIn, restore } from "./tree.mjs";
 import { TreeGrid } from "./treegrid.mjs";
 import { formatCount, plural } from "./units.mjs";
 
@@ -16,10 +16,13 @@ class Page {
     this.tree = restore(head, columns);
     this.tasks = new Uint8Array(head.names.length);
     for (const label of head.tasks) this.tasks[label] = 1;
+    this.rests = new Uint8Array(head.names.length);
+    for (const label of head.rests ?? []) this.rests[label] = 1;
     this.asleep = new Uint8Array(head.names.length);
     for (const label of head.asleep) this.asleep[label] = 1;
     this.order = head.failed ? "time" : "total";
     this.whole = calleesOf(this.tree, -1).reduce((sum, root) => sum + this.tree.floor[root], 0);
+    this.nCalls = calleesOf(this.tree, -1).reduce((sum, root) => sum + callsIn(this.tree, root), 0);
     this.search = null;
     this.views = new Map();
     this.status = document.getElementById("status");
@@ -28,6 +31,8 @@ class Page {
 
   nameOf(node) { return this.head.names[this.tree.label[node]]; }
   isTask(node) { return this.tasks[this.tree.label[node]] === 1; }
+  /** Whether a node only counts what was left out. */
+  isRest(node) { return this.rests[this.tree.label[node]] === 1; }
 
   /** What part of all calls of the page takes so long. */
   shareOf(ns) { return this.whole > 0 ? ns / this.whole : -1; }
@@ -138,7 +143,7 @@ class Page {
 
   find(text) {
     this.search = text ? new Search(text, this.head.names, this.tree) : null;
-    this.found.value = !text ? "" : this.search.problem || plural(this.search.nodes.length, "call");
+    this.found.value = !text ? "" : this.search.problem || plural(this.search.n, "call");
     this.grid.refresh();
   }
 
@@ -158,7 +163,7 @@ class Page {
     const nodes = this.search?.nodes ?? [], k = nextIn(nodes, from, step);
     if (k < 0) return;
     this.grid.goTo(nodes[k]);
-    this.found.value = `${formatCount(k + 1)} of ${plural(nodes.length, "call")}`;
+    this.found.value = `${formatCount(k + 1)} of ${plural(nodes.length, this.search.n > nodes.length ? "row" : "call")}`;
   }
 
   nextError(step) {

@@ -1,5 +1,5 @@
 // Calls with the same callers, all the way up, as one frame: what a flame graph shows.
-import { FLAG } from "./tree.mjs";
+import { FLAG, callsIn, countOf } from "./tree.mjs";
 
 /** The frames of a tree, callers before callees.
  *
@@ -30,11 +30,11 @@ export function merge(tree, nLabels) {
     frameOf[i] = frame;
     // An interrupt that hit the tracer is not part of its caller's time, nor drawn inside it.
     if (above < 0 || !(tree.flags[i] & FLAG.IN_TRACER)) time[frame] += tree.floor[i];
-    calls[frame] += tree.end[i] - i;
-    count[frame] += 1;
+    calls[frame] += callsIn(tree, i);
+    count[frame] += countOf(tree, i);
     if (tree.floor[i] > tree.floor[slowest[frame]]) slowest[frame] = i;
   }
-  for (const node of tree.errors.nodes) failed[frameOf[node]] += 1;
+  for (const node of tree.errors.nodes) failed[frameOf[node]] += countOf(tree, node);
   return { n: parent.length, parent, label, level, time, calls, count, failed, slowest, context, frameOf };
 }
 

@@ -1,4 +1,5 @@
 // Which functions a search means, and the calls of them.
+import { countOf } from "./tree.mjs";
 
 /** Functions whose name holds `text`; between slashes it is a regular expression. Null: nothing is searched for. */
 export class Search {
@@ -20,7 +21,9 @@ export class Search {
     }
     this.labels = Uint8Array.from(names, (name) => (test?.(name) ? 1 : 0));
     this.nodes = [];
+    this.n = 0;
     if (test) for (let i = 0; i < tree.n; i++) if (this.labels[tree.label[i]]) this.nodes.push(i);
+    for (const node of this.nodes) this.n += countOf(tree, node);
   }
 
   matches(label) { return this.labels[label] === 1; }

@@ -1,8 +1,8 @@
 // The timeline: a lane for each CPU and each task, calls where they were in time, callees below their callers.
 import { colourOf, cut, prepare, theme } from "./canvas.mjs";
 import { el } from "./dom.mjs";
-import { FLAG, calleesOf } from "./tree.mjs";
-import { formatNs } from "./units.mjs";
+import { FLAG, calleesOf, callsIn } from "./tree.mjs";
+import { formatNs, plural } from "./units.mjs";
 
 const LINE = 16, TITLE = 18, AXIS = 20;
 const MOST_LINES = 14;
@@ -28,6 +28,9 @@ export class Timeline {
     this.tree = page.tree;
     this.lanes = lanesOf(page);
     this.measure();
+    let nSummed = 0;
+    for (let i = 0; i < this.tree.n; i = this.tree.sums?.get(i) ? this.tree.end[i] : i + 1) if (this.tree.sums?.get(i)) nSummed += callsIn(this.tree, i);
+    this.nSummed = nSummed ? ` ${plural(nSummed, "call")} in sums are not drawn.` : "";
     this.said = el("p", { class: "said", "aria-live": "polite" }, "");
     this.canvas = el("canvas", { class: "time", tabindex: "0", role: "img",
       "aria-label": "Timeline. Arrow keys move, plus and minus zoom, 0 shows all; the call tree has the same calls as text." });
@@ -52,7 +55,7 @@ export class Timeline {
       const base = lane.first < lane.stop ? tree.level[lane.first] : 0;
       for (let i = lane.first; i < lane.stop; i++) {
         deepest = Math.max(deepest, tree.level[i] - base + 1);
-        if (tree.level[i] !== base) continue;
+        if (tree.level[i] !== base || tree.sums?.get(i)) continue;
         from = Math.min(from, tree.start[i]);
         to = Math.max(to, tree.start[i] + tree.span[i]);
         if (tree.cpu[i] > 0) {
@@ -81,7 +84,7 @@ export class Timeline {
   say(node) {
     if (node < 0) {
       const [from, to] = this.view;
-      this.said.textContent = `${formatNs(to - from)} from ${((from + this.page.head.since_first_ns) / 1e9).toFixed(6)} s on. A click shows a call in the tree.`;
+      this.said.textContent = `${formatNs(to - from)} from ${((from + this.page.head.since_first_ns) / 1e9).toFixed(6)} s on. A click shows a call in the tree.${this.nSummed}`;
       return;
     }
     const { tree, page } = this, error = tree.errors.at(node);
@@ -188,6 +191,11 @@ export class Timeline {
     const base = lane.first < lane.stop ? tree.level[lane.first] : 0;
     const drawn = new Float64Array(lane.lines).fill(-1);
     for (let i = lane.first; i < lane.stop;) {
+      // Calls that are one sum were at many times.
+      if (tree.sums?.get(i)) {
+        i = tree.end[i];
+        continue;
+      }
       const line = tree.level[i] - base, x = (tree.start[i] - from) * scale, stop = x + tree.span[i] * scale;
       if (line >= lane.lines || tree.start[i] + tree.span[i] < from || tree.start[i] > to) {
         i = tree.end[i];

@@ -65,7 +65,32 @@ export function restore(head, columns) {
   placesOf(columns["span.at"] ?? []).forEach((i, k) => { span[i] = columns.span[k]; });
   placesOf(columns["self.at"]).forEach((i, k) => { self[i] = columns.self[k] - 1; });
   return { n, parent, end, level, start, total, self, floor, span, flags, label: columns.label, context: columns.context,
-    cpu: columns.cpu, errors: errorsOf(columns), asleep: fewOf(columns, "asleep"), preempted: fewOf(columns, "preempted") };
+    cpu: columns.cpu, errors: errorsOf(columns), asleep: fewOf(columns, "asleep"), preempted: fewOf(columns, "preempted"),
+    sums: sumsOf(n, columns) };
+}
+
+/** Nodes that stand for several calls: node -> {count, min, max} (-1: not known); null where there are none.
+ *
+ * `before` holds how many calls stand before each node.
+ */
+function sumsOf(n, columns) {
+  const at = placesOf(columns["count.at"] ?? []), found = new Map();
+  if (!at.length) return null;
+  const before = new Float64Array(n + 1).fill(1, 1);
+  at.forEach((node, k) => {
+    found.set(node, { count: columns.count[k], min: columns.min[k] - 1, max: columns.max[k] - 1 });
+    before[node + 1] = columns.count[k];
+  });
+  for (let i = 0; i < n; i++) before[i + 1] += before[i];
+  return { get: (node) => found.get(node), before };
+}
+
+/** How many calls a node stands for; of a task 1. */
+export function countOf(tree, node) { return tree.sums?.get(node)?.count ?? 1; }
+
+/** How many calls a node and all below it stand for, a task as 1. */
+export function callsIn(tree, node) {
+  return tree.sums ? tree.sums.before[tree.end[node]] - tree.sums.before[node] : tree.end[node] - node;
 }
 
 /** Node -> value of a column that few nodes have: how long of their totals they were off the CPU. */

@@ -1,7 +1,7 @@
 // The call tree: a WAI-ARIA treegrid of the rows that fold.mjs says show. The grid has the focus, a row is current.
 import { el, VirtualRows } from "./dom.mjs";
 import { Rows } from "./fold.mjs";
-import { FLAG } from "./tree.mjs";
+import { FLAG, countOf } from "./tree.mjs";
 import { formatCount, formatNs, formatShare, plural } from "./units.mjs";
 
 const CONTEXTS = ["", "softirq", "hardirq", "nmi", ""];
@@ -71,9 +71,9 @@ export class TreeGrid {
     const error = isTask ? null : tree.errors.at(node);
     return {
       node,
-      kind: isTask ? "task" : isGroup ? "group" : "call",
+      kind: isTask ? "task" : page.isRest(node) ? "rest" : isGroup ? "group" : "call",
       name: page.nameOf(node),
-      times: isGroup ? special.members.length : 1,
+      times: isGroup ? special.count : countOf(tree, id),
       total: exact ? formatNs(of.floor) : of.floor > 0 ? `≥ ${formatNs(of.floor)}` : "?",
       self: isTask ? "" : formatNs(of.self),
       share: exact || of.floor > 0 ? page.shareOf(of.floor) : -1,
