@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet
 import pytest
 
 from export.oracle import stack_times
+from kfgraph.export.exporters import export
 from kfgraph.model.calls import Flag
 from kfgraph.parse import load
 from running import kfgraph
@@ -84,3 +87,25 @@ def test_parquet_without_pyarrow_says_what_to_install(monkeypatch, tmp_path) -> 
 def test_min_is_a_time_too(least, drawn) -> None:
     out = kfgraph("export", EXAMPLE, "-f", "mermaid", "--min", least)[1]
     assert ("load_module" in out) is drawn
+
+
+def fill_free_memory(byte: int) -> None:
+    """What Arrow allocates next holds this byte, for the most part."""
+    sizes = [1 << k for k in range(6, 22)] + [40_000, 100_000]
+    held = [pyarrow.allocate_buffer(size) for size in sizes for _ in range(20 if size < 1 << 17 else 4)]
+    for buffer in held:
+        np.frombuffer(buffer, np.uint8)[:] = byte
+
+
+@pytest.mark.parametrize("file", [EXAMPLE, EXAMPLE.parent / "failing/param_set.dat"])
+def test_parquet_writes_nothing_that_was_left_in_memory(file) -> None:
+    """Of a dictionary that holds a name twice, Arrow writes more than it fills."""
+    trace = load(file)
+    assert len(set(trace.symbols.modules)) < len(trace.symbols.modules)
+    written = set()
+    for byte in (0, 0xA5, 0x5A):
+        fill_free_memory(byte)
+        stream = io.BytesIO()
+        export(trace, "parquet", stream)
+        written.add(stream.getvalue())
+    assert len(written) == 1

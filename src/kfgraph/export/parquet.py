@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import IO, Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from kfgraph.export.tracks import chunks
 from kfgraph.export.values import details_of
 from kfgraph.model.calls import CONTEXTS
 from kfgraph.model.spelling import spelt_out
+
+Int32 = npt.NDArray[np.int32]
 
 _ROWS = 1 << 17
 
@@ -31,8 +34,16 @@ def write_parquet(selection: Selection, out: IO[bytes]) -> tuple[Notice, ...]:
         raise MachineError("Parquet needs pyarrow, which is not installed", "pip install kfgraph[parquet]") from None
     trace, calls = selection.trace, selection.trace.calls
     symbols, tasks = trace.symbols, trace.tasks.tasks
-    functions, modules = (pa.array(list(map(spelt_out, texts))) for texts in (symbols.names, symbols.modules))
-    comms, contexts = pa.array([spelt_out(task.comm) for task in tasks]), pa.array([*CONTEXTS])
+
+    def unique(texts: Iterable[str]) -> tuple[Any, Int32]:
+        """(the texts, each once; which of these each is). Of a dictionary with a text twice Arrow writes memory that
+        nothing was written to."""
+        code: dict[str, int] = {}
+        which = [code.setdefault(spelt_out(text), len(code)) for text in texts]
+        return pa.array(list(code), pa.string()), np.array(which, np.int32)
+
+    functions, modules = unique(symbols.names), unique(symbols.modules)
+    comms, contexts = unique(task.comm for task in tasks), unique(CONTEXTS)
     pids = np.array([task.pid for task in tasks], np.int32)
     recorded = calls.retval is not None or calls.args is not None
     details = details_of(trace)
@@ -50,8 +61,10 @@ def write_parquet(selection: Selection, out: IO[bytes]) -> tuple[Notice, ...]:
     def known(column: npt.NDArray[Any]) -> Any:
         return pa.array(column, mask=column < 0)
 
-    def named(codes: npt.NDArray[Any], names: Any, unknown: npt.NDArray[np.bool_] | None = None) -> Any:
-        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=unknown), names)
+    def named(codes: npt.NDArray[Any], names: tuple[Any, Int32], unknown: npt.NDArray[np.bool_] | None = None) -> Any:
+        texts, which = names
+        known_codes = codes if unknown is None else np.where(unknown, 0, codes)
+        return pa.DictionaryArray.from_arrays(pa.array(which[known_codes], mask=unknown), texts)
 
     with pq.ParquetWriter(out, schema, compression="zstd") as writer:
         for part in chunks(len(selection.keep), _ROWS):
