@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import kfgraph
 from builder.tables import NAMES, call, deep, trace_of, traces, wide
 from kfgraph.analyze import paths
-from kfgraph.analyze.calltree import CallTree, call_tree, merged
+from kfgraph.analyze.calltree import CallTree, call_tree
+from kfgraph.analyze.merged import merged
 from kfgraph.analyze.select import select
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model import tree as tree_model

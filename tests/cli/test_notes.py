@@ -192,8 +192,9 @@ VALUES = {
 }  # fmt: skip
 MODES = [[], ["--json"], ["--merge"], ["--merge", "--json"], ["--csv"], ["--all"]]
 NEEDS_DATA = {
-    "--no-irq": "interrupts", "--pre-exec": "a companion", "--all-tasks": "a companion", "--strict": "an exit code",
-    "--debug": "a bug", "--fix": "a tracer", "--event": "events", "--expand": "a fold", "--max-rows": "many rows",
+    "--no-irq": "interrupts", "--open-irq": "interrupts", "--pre-exec": "a companion",
+    "--all-tasks": "a companion", "--strict": "an exit code", "--debug": "a bug",
+    "--fix": "a tracer", "--event": "events", "--expand": "a fold", "--max-rows": "many rows",
     "--verbose": "a screen", "--own-cost": "return probes", "--quiet": "a terminal",
 }  # fmt: skip
 """Whose effect these options have on: the trace of this test has none, so their silence says nothing."""

@@ -32,10 +32,11 @@ OPTIONS = [
     "--merge --max-rows 15", "--calls-to '*alloc*'", "--calls-to '*lock*' --max-rows 30", "--calls-to '*' --depth 3",
     "--errors", "--failed", "--all --min 1ms", "--all --depth 2", "--expand 'vfs_*'", "--with args,returns",
     "--with cpu --max-rows 12", "--start", "-e '*'", "--root '*' --slowest 30", "--root '*' --nth 1 --max-rows 5",
+    "--open-irq",
 ]  # fmt: skip
 HINT = re.compile(
     r"(--[a-z-]+(?: (?:'[^']*'|[^\s,'-][^\s,']*))?(?: --[a-z-]+(?: (?:'[^']*'|[^\s,'-][^\s,']*))?)*)"
-    r" (?:shows? them|shows more|lists all|sums? (?:it|them) up|goes deeper)"
+    r" (?:shows? them|shows more|lists all|sums? (?:it|them) up|goes deeper|opens interrupts)"
 )
 COUNT = re.compile(r"([\d,]+) of ([\d,]+) ((?:failed )?calls? of .*?|calls?|rows?) not shown: ")
 

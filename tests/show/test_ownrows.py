@@ -16,9 +16,9 @@ from rich.console import Console
 import kfgraph
 from builder.tables import Call, call, calls, trace_of
 from kfgraph.analyze.calltree import call_tree
-from kfgraph.analyze.fold import Kind
 from kfgraph.analyze.owncost import LABEL
 from kfgraph.analyze.select import select
+from kfgraph.analyze.tree_rows import Kind
 from kfgraph.analyze.visibility import FoldOptions
 from kfgraph.model.companion import Companion, ReturnProbe
 from kfgraph.model.trace import Trace

@@ -22,7 +22,7 @@ import kfgraph
 from builder.busy import busy
 from builder.tables import call, deep, trace_of, traces, wide
 from kfgraph.analyze.calltree import call_tree
-from kfgraph.analyze.fold import Kind, LossDetail
+from kfgraph.analyze.tree_rows import Kind, LossDetail
 from kfgraph.analyze.visibility import FoldOptions
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_ns

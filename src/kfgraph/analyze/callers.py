@@ -9,10 +9,11 @@ import numpy as np
 
 from kfgraph.analyze.aggregate import nested
 from kfgraph.analyze.bounds import least_totals
-from kfgraph.analyze.calltree import CallTree, merged
+from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.analyze.hotpath import path_hashes
+from kfgraph.analyze.merged import merged
 from kfgraph.analyze.select import Selection, functions_named, select
 from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.model.merging import Array

@@ -10,23 +10,14 @@ import numpy as np
 
 from kfgraph.analyze.bounds import least_totals
 from kfgraph.analyze.filters import Filters
-from kfgraph.analyze.forest import (
-    Bool,
-    Int16,
-    Int32,
-    Int64,
-    covered,
-    nearest_kept,
-    preorder,
-    ranges,
-)  # fmt: skip
+from kfgraph.analyze.forest import Bool, Int16, Int32, covered, nearest_kept, ranges
+from kfgraph.analyze.interrupt_rows import interrupts_of, with_interrupts
+from kfgraph.analyze.merged import merged
 from kfgraph.analyze.parts import part_columns
-from kfgraph.analyze.paths import same_paths
 from kfgraph.analyze.select import Selection, select
-from kfgraph.analyze.tree_errors import error_columns, merged_columns
+from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.calls import Flag
-from kfgraph.model.merging import SUM
 from kfgraph.model.names import listed, matching
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind, TreeTable
@@ -113,6 +104,7 @@ def call_tree(
     nth: int | None = None,
     slowest: int | None = None,
     hide: str | Sequence[str] = (),
+    group_interrupts: bool = False,
     **filters: Unpack[Filters],
 ) -> CallTree:
     """The call tree below the functions ``root``, or of every task.
@@ -125,6 +117,8 @@ def call_tree(
         slowest: this many of the matches, the slowest ones.
         hide: one or several names or globs of functions to take out; their children take their place, their own
             time is added to their caller's. A root stays.
+        group_interrupts: a node above the calls of each interrupt (``NodeKind.INTERRUPT``), unless ``irq`` asks for
+            interrupts alone.
         filters: which calls, as for :func:`kfgraph.analyze.select.select`: ``root``, one or several names or globs, of
             which a match is an outermost call; ``task``, ``pid``, ``cpu``, ``from_s``, ``to_s``, ``no_irq``,
             ``all_tasks``, ``pre_exec``.
@@ -161,8 +155,11 @@ def call_tree(
         hidden = matching(hide, tree.labels)[tree.label] & (tree.parent >= 0)
         n_hidden = int(hidden.sum())
         tree = without(tree, hidden)
+    found = interrupts_of(tree, trace) if group_interrupts and not filters.get("irq") else None
     if merge:
-        tree, place = merged(tree), place[:0]
+        tree, place = merged(tree, found), place[:0]
+    elif found:
+        tree = with_interrupts(tree, found)
     return CallTree(trace, tree, chosen, matches, place, not chosen.named, merge, n_hidden)
 
 
@@ -310,37 +307,3 @@ def without(tree: TreeTable, hidden: Bool) -> TreeTable:
         **{**moved_up, "self_ns": self_ns},
     )
     return moved.take(keep)
-
-
-def merged(tree: TreeTable) -> TreeTable:
-    """The nodes of ``tree`` that have the same path from a root as one node each.
-
-    Siblings go from the largest total to the smallest, equal ones in the order of first sight.
-    """
-    return merged_paths(tree)[0]
-
-
-def merged_paths(tree: TreeTable) -> tuple[TreeTable, Int64]:
-    """(``tree`` merged, the first node of ``tree`` that is part of each of its nodes)."""
-    n = len(tree)
-    if not n:
-        return tree, np.zeros(0, np.int64)
-    node, parent, level, first = same_paths(tree.end, tree.level, tree.label, tree.parent)
-    n_nodes = len(first)
-    floor_ns = SUM.into(np.zeros(n_nodes, np.int64), tree.floor_ns, node)
-    order, size = preorder(parent, level, floor_ns, first)
-    new = np.empty(n_nodes, np.int32)
-    new[order] = np.arange(n_nodes, dtype=np.int32)
-    is_rest = np.ones(n, np.bool_)
-    is_rest[first] = False
-    table = tree.join(
-        first[order],
-        np.flatnonzero(is_rest).astype(np.int32),
-        new[node[is_rest]],
-        parent=np.where(parent < 0, -1, new[parent])[order].astype(np.int32),
-        end=(np.arange(n_nodes) + size[order]).astype(np.int32),
-        level=level[order].astype(np.int16),
-        row=np.full(n_nodes, -1, np.int32),
-        **{name: column[order] for name, column in merged_columns(tree, node, n_nodes).items()},
-    )
-    return table, first[order]

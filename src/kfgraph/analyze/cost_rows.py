@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kfgraph.analyze.event_rows import Extra, inserted
-from kfgraph.analyze.fold import Folded, Kind, OwnCostDetail
+from kfgraph.analyze.tree_rows import Folded, Kind, OwnCostDetail
 from kfgraph.analyze.visibility import FoldOptions, Why
 
 _FOLDED = (Why.SHOWN, Why.TIME, Why.MIN, Why.ROWS)

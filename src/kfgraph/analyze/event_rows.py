@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.fold import Detail, EventDetail, Folded, Kind, LossDetail, MoreEventsDetail
 from kfgraph.analyze.forest import Bool, Int32, Int64
+from kfgraph.analyze.tree_rows import Detail, EventDetail, Folded, Kind, LossDetail, MoreEventsDetail
 from kfgraph.errors import NoMatchError
 from kfgraph.model.arrays import distinct
 from kfgraph.model.marks import Losses, Marks
@@ -203,9 +203,9 @@ def _folded(folded: Folded, node: Int32, first: Int32) -> tuple[Int32, Int32]:
     after = np.where(later >= 0, folded.next_kept(np.maximum(later, 0)), len(folded.tree))
     tree = folded.tree
     if tree.has("kind"):
-        # Between the repetitions of a sequence: before all of them.
+        # Between the repetitions of a sequence, or before the first part of an interrupt: before all of them.
         parent, n = np.append(tree.parent, np.int32(-1)), len(tree)
-        loop = np.append(tree.kind == NodeKind.LOOP, False)
+        loop = np.append(np.isin(tree.kind, (NodeKind.LOOP, NodeKind.INTERRUPT)), False)
         while (inside := (after < n) & loop[parent[after]] & (parent[after] != now)).any():
             after[inside] = parent[after[inside]]
     return now, np.where(in_sum, after, np.minimum(after, end[now])).astype(np.int32)

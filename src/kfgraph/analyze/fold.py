@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, covered, numbered
-from kfgraph.analyze.named_calls import NONE_NAMED, Named, named_in
+from kfgraph.analyze.forest import Bool, Int32, Int64, covered, numbered
+from kfgraph.analyze.named_calls import NONE_NAMED, named_in
 from kfgraph.analyze.repeats import Repeats, fold_repeats, unfolded
 from kfgraph.analyze.row_budget import Fit, children_of
 from kfgraph.analyze.sibling_groups import Gathered, gather
 from kfgraph.analyze.tree_errors import failed, failures, unsure_failures
-from kfgraph.analyze.visibility import READABLE, FoldOptions, Why, asked_for, ends_of, open_ways, reasons, root_of
+from kfgraph.analyze.tree_rows import Folded, Kind
+from kfgraph.analyze.visibility import (
+    READABLE,
+    FoldOptions,
+    Why,
+    asked_for,
+    close_interrupts,
+    ends_of,
+    interrupts,
+    open_ways,
+    open_what_shows,
+    reasons,
+    root_of,
+)
 from kfgraph.model.arrays import distinct
 from kfgraph.model.tree import NodeKind, TreeTable
 
@@ -35,135 +47,17 @@ _COST_ROWS = 6
 """Room for rows of kfgraph's own cost, where there may be no more rows than asked for."""
 
 
-class Kind(enum.IntEnum):
-    """What a row is."""
-
-    CALL = 0
-    REST = 1
-    """The hidden children of the node above it."""
-    LOSS = 2
-    EVENT = 3
-    """Another event of the trace, see :mod:`kfgraph.analyze.event_rows`."""
-    OWN_COST = 4
-    """kfgraph's own cost, see :mod:`kfgraph.analyze.cost_rows`."""
-
-
-class LossDetail(NamedTuple):
-    """Lost records at one place: how many each loss was (-1: not counted), how long from the last record of its CPU
-    before it to the first after it (-1: not known), on which CPU."""
-
-    counts: tuple[int, ...]
-    lasted_ns: tuple[int, ...] = ()
-    cpus: tuple[int, ...] = ()
-
-
-class EventDetail(NamedTuple):
-    """One event."""
-
-    name: str
-    text: str
-
-
-class MoreEventsDetail(NamedTuple):
-    """``n`` further events at one place, which get no rows. ``name`` is "" where they have different names."""
-
-    n: int
-    name: str
-
-
-class OwnCostDetail(NamedTuple):
-    """kfgraph's own cost; ``function`` is the call that includes it where that is not the row above ("": it is)."""
-
-    function: str
-    label: str
-
-
-Detail = LossDetail | EventDetail | MoreEventsDetail | OwnCostDetail
-"""What a row that is no call stands for."""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Folded:
-    """The rows to show, top to bottom, as equal-length columns; and what they leave out.
-
-    ``tree`` has its runs folded: ``times[i]`` members are in node i's run. Nodes that ``is_sum`` stand for calls of
-    one function that do not stand together, behind the other callees of their caller. A CALL row shows ``node``; a
-    REST row stands for the hidden children of ``node`` (-1: for hidden roots), at their ``level``. ``hidden_calls``,
-    ``hidden_ns``, ``hidden_losses`` and ``hidden_events`` are, for a REST row, what it stands for; for a CALL row,
-    what of its children is hidden without a REST row. ``why`` is the first reason of it. ``share`` is of the root's
-    total; ``hot`` a parent's slowest child, ``hot_path`` those reached from the root through hot ones only.
-    LOSS, EVENT and OWN_COST rows are inside the call ``node`` and show ``details[detail]``;
-    ``hidden_ns`` of an OWN_COST row is the cost (-1: not known). ``n_errors_hidden`` calls failed and
-    are on no row, ``n_unsure_hidden`` others seem to have; ``readable_ns`` is a least time with which a few screens
-    would show all (0: whatever it is). ``gathers_much``: calls were summed up since much of the time was hidden else.
-    ``named`` counts what was asked for by name. ``first_repeats`` are the runs that were found at first.
-    """
-
-    tree: TreeTable
-    times: Int64
-    is_sum: Bool
-    repeats: Repeats
-    gathered: Gathered | None
-    visible: Bool
-    n_errors_hidden: int
-    n_unsure_hidden: int
-    readable_ns: int
-    kind: npt.NDArray[np.uint8]
-    node: Int32
-    level: Int16
-    hidden_calls: Int64
-    hidden_ns: Int64
-    hidden_losses: Int64
-    hidden_events: Int64
-    why: npt.NDArray[np.uint8]
-    share: npt.NDArray[np.float64]
-    hot: Bool
-    hot_path: Bool
-    detail: npt.NDArray[np.int32]
-    details: tuple[Detail, ...] = ()
-    gathers_much: bool = False
-    named: Named = NONE_NAMED
-    first_repeats: Repeats | None = None
-
-    ROW_COLUMNS: ClassVar[tuple[str, ...]] = (
-        "kind", "node", "level", "hidden_calls", "hidden_ns", "hidden_losses", "hidden_events", "why", "share", "hot",
-        "hot_path", "detail",
-    )  # fmt: skip
-
-    def __len__(self) -> int:
-        return len(self.kind)
-
-    @property
-    def node_of(self) -> Int32:
-        """The node that each node of the tree before is part of."""
-        of = self.repeats.node_of
-        return of if self.gathered is None else self.gathered.node_of[of]
-
-    def next_kept(self, nodes: Int32) -> Int32:
-        """For each of these nodes of the tree before, the first at or after it that is no sum (len(tree): none)."""
-        now = self.repeats.node_of[nodes]
-        return now if self.gathered is None else self.gathered.next_kept(now)
-
-    @property
-    def n_hidden(self) -> int:
-        """Calls that are not shown."""
-        return int(self.hidden_calls.sum())
-
-    @property
-    def n_shown(self) -> int:
-        """Calls that are."""
-        return int(self.tree.at("count", self.node[self.kind == Kind.CALL]).sum())
-
-
 @dataclass(eq=False, repr=False)
 class _Choice:
-    """What is shown of ``tree``: the reason that hides each node, and the least time of a row of hidden ones."""
+    """What is shown of ``tree``: the reason that hides each node, and the least time of a row of hidden ones; whether
+    interrupts are open."""
 
     tree: TreeTable
     times: Int64
     is_sum: Bool
     why: npt.NDArray[np.uint8]
     least_ns: Int64
+    opens: bool
 
     def visible(self) -> Bool:
         """The nodes that show: neither hidden nor below a hidden one."""
@@ -202,9 +96,12 @@ def _folded(tree: TreeTable, repeats: Repeats, options: FoldOptions, places: Int
     n_errors = int(failures(tree).sum())
     tree, made, named = repeats.tree, None, NONE_NAMED
     why, asked_ns = reasons(tree, options)
+    closed = close_interrupts(tree, options, why)
     at = np.zeros(0, np.int32) if places is None else repeats.node_of[places]
     asked = asked_for(tree, options, why, at)
-    choice = _Choice(tree, repeats.times, np.zeros(len(tree), np.bool_), why, asked_ns)
+    open_what_shows(tree, closed, why)
+    opens = options.open_irq or bool(options.calls_to) or options.errors
+    choice = _Choice(tree, repeats.times, np.zeros(len(tree), np.bool_), why, asked_ns, opens)
     limit, fit = options.max_rows, None
     reason = Why.ROWS if options.limit_asked else Why.TIME
     free = choice.visible()
@@ -216,6 +113,8 @@ def _folded(tree: TreeTable, repeats: Repeats, options: FoldOptions, places: Int
         fit = Fit(tree, free, asked.forced, most=limit)
         _fill(choice, fit, limit, reason, asked_ns)
     visible = choice.visible()
+    if options.open_irq and len(closed):
+        visible = _opened(choice, visible, closed, limit, reason)
     gathers_much = False
     if options.repeats:
         much = _much_hidden(choice, visible)
@@ -260,6 +159,21 @@ def _folded(tree: TreeTable, repeats: Repeats, options: FoldOptions, places: Int
     readable_ns = _readable_ns(tree, fit)
     shown = _rows(choice, repeats, made, visible, n_errors=(n_errors, n_unsure), readable_ns=readable_ns)
     return replace(shown, gathers_much=gathers_much, named=named)
+
+
+def _opened(choice: _Choice, visible: Bool, closed: Int64, limit: int | None, reason: Why) -> Bool:
+    """Show also what the interrupts among the ``visible`` nodes are made of, which is ``closed``: the slowest of it, in
+    rows besides the ``limit``. All nodes that are visible then."""
+    tree, why = choice.tree, choice.why
+    why[closed[why[closed] == Why.INTERRUPT]] = Why.SHOWN
+    opened = choice.visible()
+    if limit is not None:
+        fit = Fit(tree, opened, visible, most=limit)
+        chosen, _ = fit.choose(2 * fit.n_forced + limit // 2)
+        why[fit.candidates] = reason
+        why[chosen] = Why.SHOWN
+        opened = choice.visible()
+    return opened
 
 
 def _fill(choice: _Choice, fit: Fit, limit: int, reason: Why, asked_ns: Int64, *, least_share: float = 0) -> None:
@@ -355,9 +269,16 @@ def _gathered(
         holds[made.node_of[wanted]] = True
         n_before = np.append(0, np.cumsum(holds))
         holds = n_before[new.end] > n_before[:-1]
+    of_groups = interrupts(new)
+    of_groups = of_groups[made.is_group[of_groups]]
+    inside = (covered(of_groups + np.int32(1), new.end[of_groups], n_new) > 0) & ~holds
     groups = np.flatnonzero(made.is_group)
     ends = ends_of(new, holds & made.is_group)
-    order = groups[np.lexsort((groups, -new.floor_ns[groups], ~ends[groups]))]
+    order = groups[np.lexsort((groups, -new.floor_ns[groups], ~ends[groups], inside[groups]))]
+    if not choice.opens:
+        parts = children_of(new, of_groups)
+        why[parts[~holds[parts]]] = Why.INTERRUPT
+        order = order[~inside[order]]
     room = _GROUPS
     if limit is not None:
         # What is hidden has a row where something of the same caller shows, and where groups come.
@@ -367,18 +288,21 @@ def _gathered(
         room = limit - int(visible.sum()) - int((some & (hidden > 0) & (hidden >= choice.least_ns)).sum())
     shown = np.zeros(n_new, np.bool_)
     shown[kept] = True
-    n_shown = 0
+    n_shown, n_inside = 0, 0
     for node in order.tolist():
         # What was asked for shows with all that leads to it, or not at all.
         way = [node]
         while ends[node] and not shown[new.parent[way[-1]]]:
             way.append(int(new.parent[way[-1]]))
         most = n_wanted_groups if ends[node] else room
+        if inside[node]:
+            # Interrupts that are opened have rows besides.
+            most, n_inside = n_shown + 1 if n_inside < _GROUPS else 0, n_inside + 1
         if n_shown < most and shown[new.parent[way[-1]]] and not (holds[node] and not ends[node]):
             shown[way] = True
             n_shown += len(way)
     why[groups[shown[groups]]] = Why.SHOWN
-    return _Choice(new, times, made.is_group, why, least_ns), made
+    return _Choice(new, times, made.is_group, why, least_ns, choice.opens), made
 
 
 def _rows(
@@ -470,6 +394,8 @@ def _hot(tree: TreeTable, shown: Int32) -> tuple[Bool, Bool]:
     """
     n = len(tree)
     child = children_of(tree, tree.parent[shown])
+    # An interrupt is no callee.
+    child = child[tree.at("kind", child) != NodeKind.INTERRUPT]
     parent, floor_ns = tree.parent[child], tree.floor_ns[child]
     most = np.zeros(n, np.int64)
     np.maximum.at(most, parent, floor_ns)

@@ -6,8 +6,8 @@ import numpy as np
 
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.event_rows import loss_detail, nodes_of
-from kfgraph.analyze.fold import Detail, OwnCostDetail
 from kfgraph.analyze.open_rows import Beside
+from kfgraph.analyze.tree_rows import Detail, OwnCostDetail
 
 
 def rows_beside(call_tree: CallTree) -> tuple[list[Beside], list[Detail], list[int]]:

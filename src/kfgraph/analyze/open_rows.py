@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.calltree import merged
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, covered
+from kfgraph.analyze.merged import merged
 from kfgraph.model.tree import NodeKind, TreeTable
 
 _HOPS = 32

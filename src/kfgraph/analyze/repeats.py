@@ -11,7 +11,7 @@ from kfgraph.analyze.forest import Bool, Int32, Int64, counted, outermost, range
 from kfgraph.analyze.loops import LONGEST, Loops, find_loops, least_alike
 from kfgraph.model.calls import Flag
 from kfgraph.model.names import split_label
-from kfgraph.model.tree import NodeKind, TreeTable
+from kfgraph.model.tree import INTERRUPT_MARK, NodeKind, TreeTable
 
 _KEPT_APART = Flag.NO_ENTRY | Flag.NO_EXIT | Flag.CUT_BY_LOSS | Flag.IN_TRACER
 """Calls that differ in these are never folded into one row."""
@@ -345,6 +345,7 @@ def _named(
     np.minimum.at(starts, owner, node)
     for i, g in zip(node.tolist(), owner.tolist(), strict=True):
         name = split_label(tree.labels[tree.label[i]])[0]
+        name = f"{INTERRUPT_MARK}{name}" if tree.at("kind", i) == NodeKind.INTERRUPT else name
         parts[g].append((i, f"{name} × {times[i]:,}" if times[i] > 1 else name))
     names = [""] * len(parts)
     outer = dict(zip(inner.tolist(), owner_of_inner.tolist(), strict=True))

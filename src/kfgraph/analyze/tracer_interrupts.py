@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from kfgraph.analyze.bounds import summed_floors
-from kfgraph.analyze.calltree import CallTree, call_tree, merged_paths
+from kfgraph.analyze.calltree import CallTree, call_tree
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import Bool, by_level, nearest_kept
+from kfgraph.analyze.merged import merged_paths
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind, TreeTable

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered
-from kfgraph.analyze.row_budget import within
+from kfgraph.analyze.row_budget import children_of, within
 from kfgraph.analyze.tree_errors import chains, failed, seems_failed
 from kfgraph.errors import NoMatchError
 from kfgraph.model.names import matching
@@ -46,6 +46,8 @@ class Why(enum.IntEnum):
     MORE_ROOTS = 7
     OFF_PATH = 8
     """It does not lead to the function asked for."""
+    INTERRUPT = 9
+    """It is in an interrupt, which is one row."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class FoldOptions:
     less; ``depth`` counts from the root (0). The globs are names of functions: ``expand`` shows all
     children of those, ``collapse`` none, ``calls_to`` only what leads to one; ``errors`` only what leads to
     a call that failed; both only what leads to a call of one that failed. ``open_roots`` "one" opens one root alone,
-    see :func:`open_root`.
+    see :func:`open_root`. An interrupt is one row, unless ``open_irq`` opens all, something must show in it, nothing is
+    folded (not ``repeats``), or all rows lead to what was asked for (``calls_to``, ``errors``).
     """
 
     max_rows: int | None = ROWS
@@ -74,6 +77,7 @@ class FoldOptions:
     errors: bool = False
     repeats: bool = True
     open_roots: str = "all"
+    open_irq: bool = False
 
 
 def roots_for(max_rows: int | None) -> int:
@@ -98,7 +102,7 @@ def reasons(tree: TreeTable, options: FoldOptions) -> tuple[npt.NDArray[np.uint8
     if options.min_ns or options.min_share is not None:
         why[(tree.floor_ns < least_ns) & ~top] = Why.MIN
     if options.depth is not None:
-        why[tree.level - _n_loops_around(tree) > options.depth] = Why.DEPTH
+        why[tree.level - _n_added_around(tree) > options.depth] = Why.DEPTH
     if options.collapse:
         collapsed = _asked(tree, options.collapse, "--collapse")
         why[~top & collapsed[tree.parent]] = Why.COLLAPSED
@@ -116,6 +120,26 @@ def reasons(tree: TreeTable, options: FoldOptions) -> tuple[npt.NDArray[np.uint8
         why[first[options.max_roots :]] = Why.MORE_ROOTS
     why[off_path] = Why.OFF_PATH
     return why, least_ns
+
+
+def close_interrupts(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8]) -> Int64:
+    """Hide what interrupts are made of, where nothing else does; gives these nodes. None where nothing is folded, or
+    all that shows leads to what was asked for."""
+    if not (tree.has("n_interrupts") and options.repeats) or options.calls_to or options.errors:
+        return np.zeros(0, np.int64)
+    parts: Int64 = children_of(tree, interrupts(tree))
+    parts = parts[why[parts] == Why.SHOWN]
+    why[parts] = Why.INTERRUPT
+    return parts
+
+
+def open_what_shows(tree: TreeTable, closed: Int64, why: npt.NDArray[np.uint8]) -> None:
+    """Open the interrupts, made of ``closed``, of which something shows."""
+    shown = closed[why[closed] == Why.SHOWN]
+    if len(shown):
+        opened = np.zeros(len(tree), np.bool_)
+        opened[tree.parent[shown]] = True
+        why[closed[opened[tree.parent[closed]]]] = Why.SHOWN
 
 
 def open_root(tree: TreeTable) -> int:
@@ -203,7 +227,11 @@ def asked_for(tree: TreeTable, options: FoldOptions, why: npt.NDArray[np.uint8],
     most = READABLE if options.errors and limit and not options.limit_asked else limit
     # A chain shows from its system call down to its origin, or not at all.
     force(np.concatenate((origins, np.flatnonzero(single & ~chain))), most=most)
-    force(places[reached[places]].astype(np.int64))
+    if len(places):
+        # What happened in an interrupt is shown on its row.
+        outside = is_firm.copy()
+        outside[Why.INTERRUPT] = True
+        force(places[open_ways(tree, ~outside[why])[places]].astype(np.int64))
     named = leads_to if options.calls_to else None
     return Asked(forced & (why == Why.SHOWN), wanted, named, chain, origins)
 
@@ -250,21 +278,26 @@ def _asked(tree: TreeTable, patterns: Sequence[str], option: str) -> Bool:
 
 def _with_loops(tree: TreeTable, opened: Bool) -> Bool:
     """The nodes, and the loops that are directly below them: what repeats there are their callees too."""
-    loops = _loops(tree)
+    loops = _of_kinds(tree, NodeKind.LOOP)
     while len(new := loops[opened[tree.parent[loops]] & ~opened[loops]]):
         opened[new] = True
     return opened
 
 
-def _n_loops_around(tree: TreeTable) -> Int32 | int:
-    """In how many loops each node is: these are no levels of calls."""
-    loops = _loops(tree)
-    return covered(loops + np.int32(1), tree.end[loops], len(tree)) if len(loops) else 0
+def _n_added_around(tree: TreeTable) -> Int32 | int:
+    """In how many loops and interrupts each node is: these are no levels of calls."""
+    added = _of_kinds(tree, NodeKind.LOOP, NodeKind.INTERRUPT)
+    return covered(added + np.int32(1), tree.end[added], len(tree)) if len(added) else 0
 
 
-def _loops(tree: TreeTable) -> Int32:
-    none = np.zeros(0, np.int32)
-    return np.flatnonzero(tree.kind == NodeKind.LOOP).astype(np.int32) if tree.has("kind") else none
+def interrupts(tree: TreeTable) -> Int32:
+    """The nodes that are interrupts."""
+    return _of_kinds(tree, NodeKind.INTERRUPT)
+
+
+def _of_kinds(tree: TreeTable, *kinds: NodeKind) -> Int32:
+    some = np.isin(tree.kind, kinds) if tree.has("kind") else np.zeros(0, np.bool_)
+    return np.flatnonzero(some).astype(np.int32)
 
 
 def _leads_to(tree: TreeTable, options: FoldOptions) -> Bool | None:

@@ -42,6 +42,7 @@ def run(
     max_rows: own.MaxRows = None,
     expand: own.Expand = None,
     collapse: own.Collapse = None,
+    open_irq: own.OpenIrq = False,
     hide: own.Hide = None,
     calls_to: own.CallsTo = None,
     errors: own.Errors = False,
@@ -87,12 +88,15 @@ def run(
         collapse=collapse or (),
         calls_to=calls_to or (),
         errors=errors,
+        open_irq=open_irq,
     )
     if callers:
         tree = callers_of(loaded, callers, **filters)
     else:
         hidden = () if json_ else hide or ()
-        tree = call_tree(loaded, merge=merge, nth=nth, slowest=slowest, hide=hidden, **filters)
+        tree = call_tree(
+            loaded, merge=merge, nth=nth, slowest=slowest, hide=hidden, group_interrupts=not json_, **filters
+        )
     if json_:
         from kfgraph.export.jsonl import write_calls, write_nodes
 

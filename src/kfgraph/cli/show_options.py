@@ -54,6 +54,10 @@ Collapse = Annotated[
     list[str] | None,
     Option(("--collapse",), "Show no callees of these; repeatable.", _ROWS, "GLOB"),
 ]
+OpenIrq = Annotated[
+    bool,
+    Option(("--open-irq",), "Show also what interrupts are made of; else each is one row.", _ROWS),
+]  # fmt: skip
 Hide = Annotated[
     list[str] | None,
     Option(("--hide",), "Remove these; their callees and time move to the caller; repeatable.", _ROWS, "GLOB"),
@@ -96,19 +100,20 @@ IDLE = (
     Idle(
         "interactive",
         (
-            "nth", "slowest", "merge", "calls", "all_", "depth", "min_", "max_rows", "expand", "collapse", "hide",
-            "calls_to", "errors", "event", "start", "with_", "json_", "strict",
+            "nth", "slowest", "merge", "calls", "all_", "depth", "min_", "max_rows", "expand", "collapse", "open_irq",
+            "hide", "calls_to", "errors", "event", "start", "with_", "json_", "strict",
         ),
     ),
     Idle(
         "json_",
         (
-            "all_", "depth", "min_", "max_rows", "expand", "collapse", "hide", "calls_to", "errors", "event", "start",
-            "with_",
+            "all_", "depth", "min_", "max_rows", "expand", "collapse", "open_irq", "hide", "calls_to", "errors",
+            "event", "start", "with_",
         ),
     ),
     # These ask for single calls themselves.
     *(Idle(one, ("calls",)) for one in (*_OF_CALLS, *_OF_SINGLE_CALLS[1:])),
+    *(Idle(one, ("open_irq",)) for one in ("all_", "callers", "irq", "no_irq")),
     # Nothing is folded then; but below a depth or a least time there is something to expand.
     Idle("all_", ("expand",), unless=("depth", "min_")),
 )
@@ -142,6 +147,7 @@ def fold_options(
     collapse: Sequence[str],
     calls_to: Sequence[str],
     errors: bool = False,
+    open_irq: bool = False,
 ) -> FoldOptions:
     """What to show. Asked for neither all, nor a depth, nor a least time: two screens of the slowest."""
     from kfgraph.analyze.visibility import ROWS, FoldOptions, roots_for
@@ -153,7 +159,7 @@ def fold_options(
     return FoldOptions(
         max_rows=default if max_rows is None else max_rows or None,
         limit_asked=bool(max_rows),
-        no_more=overview and limited and max_rows is None and not expand,
+        no_more=overview and limited and max_rows is None and not expand and not open_irq,
         max_roots=None if all_ or max_rows == 0 else roots_for(max_rows),
         min_ns=least.ns if least else None,
         min_share=least.share if least else None,
@@ -163,6 +169,7 @@ def fold_options(
         calls_to=calls_to,
         errors=errors,
         repeats=not all_,
+        open_irq=open_irq,
         open_roots="one" if several and not all_ else "all",
     )
 

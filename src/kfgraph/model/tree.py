@@ -15,6 +15,8 @@ from kfgraph.model.merging import BOUND, FIRST, KNOWN_SUM, LEAST, MOST, OR, SUM,
 S = TypeVar("S", bound=np.generic)
 Nodes = Array | slice | int
 """Which nodes: their numbers, a mask, a slice, or one."""
+INTERRUPT_MARK = "⚡ "
+"""Before the name of an interrupt, wherever it is shown."""
 _PART = 1 << 18
 
 
@@ -29,6 +31,9 @@ class NodeKind(enum.IntEnum):
     """A sequence of calls that was repeated, above these calls; it counts no call of its own."""
     REST = 3
     """Calls that were left out, counted where they were."""
+    INTERRUPT = 4
+    """An interrupt, or several of one kind in a row, above the calls that it is made of; it counts no call of its
+    own."""
 
 
 class Column(Generic[S]):
@@ -116,7 +121,8 @@ class TreeTable:
     cost in the node itself, which no total and no self time holds: 0 none, an upper bound, or below 0 where it is
     not known: -1 - the part that is. ``asleep_ns`` and ``preempted_ns`` are how long the calls themselves were off the
     CPU, ``irq_ns`` what interrupts that hit them took; ``total_asleep_ns``, ``total_preempted_ns`` and ``total_irq_ns``
-    how much of their totals that is; not stored where the trace does not tell. The columns of errors are those of
+    how much of their totals that is; not stored where the trace does not tell. ``n_interrupts`` is how many a
+    ``NodeKind.INTERRUPT`` stands for. The columns of errors are those of
     :mod:`kfgraph.analyze.tree_errors`.
 
     A tree of single calls stores no counts, no least and no longest time. ``tree.count`` makes the whole column, and
@@ -150,6 +156,7 @@ class TreeTable:
     total_irq_ns = Column(np.int64, SUM, lacking=_always(np.int64(0)))
     total_asleep_ns = Column(np.int64, SUM, lacking=_always(np.int64(0)))
     total_preempted_ns = Column(np.int64, SUM, lacking=_always(np.int64(0)))
+    n_interrupts = Column(np.int32, SUM, lacking=_always(np.int32(0)))
     errors_differ = Column(np.bool_, OR, of_one_call=True, lacking=_always(np.False_))
 
     __slots__ = ("_made", "_stored", "labels")
@@ -287,7 +294,8 @@ class TreeTable:
         return type(self)(labels, **filled)
 
     def inserted(self, at: Array, labels: tuple[str, ...], place: Array, **given: Array) -> TreeTable:
-        """New nodes that count no call, at ``at`` (ascending) of the new tree; the others stand at ``place``.
+        """New nodes that count no call, at ``at`` (ascending) of the new tree; the others stand at ``place``, which are
+        their numbers or a mask.
 
         ``given`` are values of the new nodes, for ``parent``, ``end`` and ``level`` those of all nodes; what is not
         given is blank.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kfgraph.analyze.cost_rows import UnseenCost
-from kfgraph.analyze.fold import Detail, EventDetail, LossDetail, MoreEventsDetail
+from kfgraph.analyze.tree_rows import Detail, EventDetail, LossDetail, MoreEventsDetail
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, plural
 

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from rich.cells import cell_len
 
-from kfgraph.analyze.fold import Folded, Kind
+from kfgraph.analyze.tree_rows import Folded, Kind
 from kfgraph.analyze.visibility import Why
 from kfgraph.analyze.wakers import Wakers
 from kfgraph.kernel.returns import error_name
+from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
-from kfgraph.model.tree import NodeKind
+from kfgraph.model.tree import INTERRUPT_MARK, NodeKind
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import blocks
 from kfgraph.render.blocks import BLANK, UNKNOWN
@@ -45,6 +46,7 @@ OPTION = {
     Why.OTHER_MATCH: "--nth",
     Why.MORE_ROOTS: "--max-rows 0",
     Why.OFF_PATH: "--calls-to",
+    Why.INTERRUPT: "--open-irq",
 }
 """What brings back what is hidden for a reason."""
 _LEAST_ARGS = 8
@@ -159,6 +161,9 @@ class RowModel:
 
         floor = of_node(tree.floor_ns, folded.hidden_ns[rows])
         unknown = is_call & ((tree.total_ns[node] < 0) | (tree.at("n_unfinished", node) > 0))
+        is_irq = tree.at("kind", node) == NodeKind.INTERRUPT
+        # Of several, some may have an end.
+        unknown |= is_irq & is_call & ((tree.flags[node] & np.uint32(Flag.NO_EXIT)) != 0)
         total = np.where(unknown & (floor == 0), UNKNOWN, floor)
         is_cost = kind == Kind.OWN_COST
         parts: list[blocks.Block] = []
@@ -183,8 +188,9 @@ class RowModel:
                 parts.append(blocks.time_block(self._off_cpu(name, node, is_call, unknown), layout.digits, width))
             elif name == "avg":
                 finished = np.where(is_call, tree.at("count", node) - tree.at("n_unfinished", node), BLANK)
+                finished = np.where(is_irq & ~unknown, tree.at("n_interrupts", node), finished)
                 average = np.where(finished > 0, of_node(tree.total_ns) // np.maximum(finished, 1), UNKNOWN)
-                average[~is_call | (tree.at("kind", node) != NodeKind.CALL)] = BLANK
+                average[~is_call | ((tree.at("kind", node) != NodeKind.CALL) & ~is_irq)] = BLANK
                 parts.append(blocks.time_block(average, layout.digits, width))
             elif name == "share":
                 parts.append(blocks.share_block(np.where(is_call | is_rest, folded.share[rows], -1.0)))
@@ -213,7 +219,8 @@ class RowModel:
         if kind is Kind.CALL:
             tree = folded.tree
             name = self.before.get(node, "") + self._names[tree.label[node]]
-            times = "" if folded.times[node] == 1 else f" × {folded.times[node]:,}"
+            n_times = int(tree.at("n_interrupts", node) or folded.times[node])
+            times = "" if n_times == 1 else f" × {n_times:,}"
             average = self._average(node) if times else ""
             error = self.error(node)
             marks = self._said_of(int(tree.label[node])) + _flag_marks(int(tree.flags[node]))
@@ -258,6 +265,8 @@ class RowModel:
         node = folded.node[rows]
         plain = (folded.kind[rows] == Kind.CALL) & (folded.hidden_calls[rows] == 0) & (folded.hidden_losses[rows] == 0)
         plain &= (folded.times[node] == 1) & (folded.hidden_events[rows] == 0)
+        if tree.has("n_interrupts"):
+            plain &= tree.n_interrupts[node] < 2
         if tree.has("error"):
             plain &= tree.error[node] == 0
         if tree.has("asleep_ns"):
@@ -317,6 +326,8 @@ class RowModel:
         finished = int(tree.at("count", node) - tree.at("n_unfinished", node))
         if tree.at("kind", node) == NodeKind.LOOP:
             finished = self._repetitions(node)
+        elif tree.at("kind", node) == NodeKind.INTERRUPT and not tree.flags[node] & Flag.NO_EXIT:
+            finished = int(tree.n_interrupts[node])
         if "avg" in self.layout.names or finished <= 0 or tree.total_ns[node] < 0:
             return ""
         return f"  avg {format_ns(int(tree.total_ns[node]) // finished, digits=1)}"
@@ -348,7 +359,12 @@ class RowModel:
 
     @cached_property
     def _names(self) -> list[str]:
-        return [spelt_out(label) for label in self.folded.tree.labels]
+        tree = self.folded.tree
+        names = [spelt_out(label) for label in tree.labels]
+        if tree.has("n_interrupts"):
+            for label in distinct(tree.label[tree.n_interrupts > 0]).tolist():
+                names[label] = INTERRUPT_MARK + names[label]
+        return names
 
     def _said_of(self, label: int) -> str:
         """What is said of a function behind its name."""

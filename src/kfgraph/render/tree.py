@@ -18,8 +18,9 @@ from rich.style import Style
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.cost_rows import UnseenCost, with_own_cost
 from kfgraph.analyze.event_rows import EVENT_ROWS, event_nodes, n_without_place, with_events, with_losses
-from kfgraph.analyze.fold import Folded, Kind, fold
+from kfgraph.analyze.fold import fold
 from kfgraph.analyze.tree_errors import failed, seems_failed
+from kfgraph.analyze.tree_rows import Folded, Kind
 from kfgraph.analyze.visibility import FoldOptions, Why, open_root
 from kfgraph.analyze.waiting_functions import waiting_functions
 from kfgraph.analyze.wakers import Wakers

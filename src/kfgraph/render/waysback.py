@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from kfgraph.analyze.calltree import CallTree, merged
-from kfgraph.analyze.fold import Folded, Kind, fold
+from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.fold import fold
+from kfgraph.analyze.merged import merged
+from kfgraph.analyze.tree_rows import Folded, Kind
 from kfgraph.analyze.visibility import READABLE, ROWS, FoldOptions, Why, roots_for
 from kfgraph.model.arrays import distinct
 from kfgraph.model.names import split_label
 from kfgraph.model.spelling import shell_word
 from kfgraph.model.units import parse_ns, plural
 
+_FEW_NODES = 16 * READABLE
 _UNITS = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns"))
 
 
@@ -33,6 +36,11 @@ def ways_back(
     if not call_tree.of_callers:
         further += ", --root FUNC goes there"
     by_time = all_ if few else sums
+    said = set(distinct(folded.why[folded.hidden_calls > 0]).tolist())
+    if Why.TIME in said and by_time == ("--merge", "sums them up") and len(tree) <= _FEW_NODES:
+        # Where hardly two paths are alike, that hides no less.
+        whole = fold(merged(call_tree.tree), replace(options, open_roots="all"))
+        by_time = by_time if whole.n_hidden < folded.n_hidden else more
     deeper = (options.depth or 0) + 1
     shallow = int((tree.level <= deeper).sum()) <= READABLE or not may_merge
     n_roots = len(tree.roots)
@@ -41,7 +49,6 @@ def ways_back(
     all_roots = ("--max-rows 0", "lists all") if few else (f"--max-rows {room}", "lists all")
     one_root = ("--task COMM", "shows one") if call_tree.by_task else ("--nth N", "shows one")
     on_path = [name for name, given in (("--calls-to", options.calls_to), ("--errors", options.errors)) if given]
-    said = set(distinct(folded.why[folded.hidden_calls > 0]).tolist())
     return {
         Why.TIME: (by_time[0], f"{by_time[1]}, {further}"),
         Why.MIN: _shorter(call_tree, folded, options, may_merge=may_merge) if Why.MIN in said else all_,
@@ -51,6 +58,7 @@ def ways_back(
         Why.OTHER_MATCH: ("--nth N", "opens another match"),
         Why.MORE_ROOTS: all_roots if n_roots <= READABLE else sums if may_merge else one_root,
         Why.OFF_PATH: (" and ".join(on_path), "left them out"),
+        Why.INTERRUPT: ("--open-irq", "opens interrupts"),
     }
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.fold import Detail, Folded, Kind, OwnCostDetail
 from kfgraph.analyze.open_event_rows import rows_beside
 from kfgraph.analyze.open_rows import Beside, Group, OpenRows
 from kfgraph.analyze.repeats import unfolded
+from kfgraph.analyze.tree_rows import Detail, Folded, Kind, OwnCostDetail
 from kfgraph.analyze.visibility import Why
 from kfgraph.model.arrays import distinct
 from kfgraph.model.spelling import spelt_out
