@@ -76,8 +76,10 @@ static noinline u64 clocked_sleep(u64 ns, u64 *until_woken)
 
 static noinline u64 clocked_interrupted(u64 *away)
 {
-	u64 begin = trace_clock_local(), last = begin, now;
+	u64 begin, last, now;
 
+	start(clocked_tick, TICK_NS);
+	last = begin = trace_clock_local();
 	while (READ_ONCE(n_ticks) < N_TICKS) {
 		now = trace_clock_local();
 		if (now - last > AWAY_NS)
@@ -98,6 +100,7 @@ static noinline u64 clocked_calls(void)
 {
 	u64 begin = trace_clock_local();
 
+	start(clocked_tick, TICK_NS);
 	while (READ_ONCE(n_ticks) < N_TICKS)
 		clocked_called();
 	return trace_clock_local() - begin;
@@ -119,7 +122,6 @@ static int __init clocked_init(void)
 
 	told = 0;
 	preempt_disable();
-	start(clocked_tick, TICK_NS);
 	begin = trace_clock_local();
 	inner = clocked_interrupted(&told);
 	outer = trace_clock_local() - begin;
@@ -129,7 +131,6 @@ static int __init clocked_init(void)
 	n_ticks = 0;
 	in_ticks = 0;
 	preempt_disable();
-	start(clocked_tick, TICK_NS);
 	begin = trace_clock_local();
 	inner = clocked_calls();
 	outer = trace_clock_local() - begin;
