@@ -14,7 +14,7 @@ from kfgraph.analyze import filters
 from kfgraph.cli import fastparse, typed
 from kfgraph.cli.commands import COMMANDS
 from kfgraph.cli.declared import Option, gathered, option_name, parameters
-from kfgraph.cli.options import Reading
+from kfgraph.cli.options import Linking, Reading
 
 RUN = {command.name: importlib.import_module(command.module).run for command in COMMANDS}
 PLAIN = (
@@ -40,6 +40,7 @@ PLAIN = (
     "show --slowest 3 --nth -1",
     "top --by total --group=module --limit 0 --csv t.dat",
     "top t.dat --by self --paths 1 --paths 2",
+    "top --source a --source=b --debuginfo v --link 'http://x/{function}' --no-links t.dat",
     "errors --ret ENOENT --ret=-22 --of foo --unsure --cpu 3 --no-irq t.dat",
     "syscalls -e openat --name read -c --failed --slowest 2 --pid 1 t.dat",
     "why t.dat --all --ret EINVAL --text --guest --root f --task insmod",
@@ -118,7 +119,7 @@ def test_what_a_plain_line_says_is_what_run_gets() -> None:
     words = shlex.split("--cpu 1 --limit 7 t.dat --cpu 0 --from 500ms --no-irq --by max")
     assert fastparse.parse(RUN["top"], words) == {
         "trace": "t.dat", "limit": 7, "by": "max", "filters": {"cpu": [1, 0], "from_s": 0.5, "no_irq": True},
-        "reading": Reading(),
+        "linking": Linking(), "reading": Reading(),
     }  # fmt: skip
     assert fastparse.parse(RUN["why"], []) == {"filters": {}, "reading": Reading()}
     assert fastparse.parse(RUN["info"], ["-q", "--btf", "a", "--btf=b", "--reader", "report"]) == {

@@ -111,8 +111,10 @@ def test_the_readme_shows_what_the_commands_print() -> None:
 
 def test_no_file_names_a_host_to_download_from() -> None:
     """Where packages come from is a machine's own matter: debootstrap, apt and pip have their defaults."""
-    # The name of a namespace is no place to load anything from.
-    url = re.compile(rb"(?:https?|ftp|git|ssh)://(?!host\b|HOST\b|\*|www\.w3\.org/2000/svg\b)([\w.-]+)")
+    # The name of a namespace is no place to load anything from; nor is what a link leads to.
+    known = rb"host\b|HOST\b|\*|www\.w3\.org/2000/svg\b"
+    leads_to = rb"elixir\\?\.bootlin\\?\.com/|(?:[xy]|evil|cross\.reference)[/\\x'\"\]]"
+    url = re.compile(rb"(?:https?|ftp|git|ssh)://(?!" + known + b"|" + leads_to + rb")([\w.-]+)")
     host = re.compile(rb"(?i)\b((?:[\w-]+\.)*(?:deb|debian|ubuntu|pypi|pythonhosted|mirrors?|archive|registry|crates)"
                       rb"(?:\.[\w-]+)*\.(?:org|com|net|io|dev))\b")  # fmt: skip
     assert host.findall(b"deb.debian.org x.pythonhosted.org mirror.a.net MIRRORS.A.com archive.ubuntu.com the.archive")

@@ -24,6 +24,7 @@ import pytest
 
 from builder.tables import call, trace_of
 from kfgraph.analyze.calltree import call_tree
+from kfgraph.analyze.sourcelinks import SourceLinks
 from kfgraph.analyze.top import top
 from kfgraph.analyze.why import why
 from kfgraph.cli.app import main
@@ -111,6 +112,72 @@ def test_nothing_is_loaded_and_only_the_pages_own_script_runs() -> None:
     assert page.index("Content-Security-Policy") < page.index("<style>") < page.index("<script")
     assert not {"src", "href", "style", "srcset", "action"} & {name for _, names in shape.elements for name in names}
     assert not re.search(r"https?://|@import|url\(|\bfetch\(|XMLHttpRequest|innerHTML|document\.write|\beval\(", page)
+
+
+def links_of(*args: str) -> dict[str, str]:
+    """Function -> the address of its source, in the page that ``kfgraph html`` makes."""
+    code, made, err = on_stdout(*args)
+    assert code == 0, err
+    head = head_of(made)
+    if not head["links"]:
+        return {}
+    begin, rest = head["links"]
+    assert len(rest) == len(head["names"])
+    return {name: begin + more for name, more in zip(head["names"], rest, strict=True) if more != 0}
+
+
+def test_functions_lead_to_their_source(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    foo, elixir = "examples/insmod-foo-fail19.dat", "https://elixir.bootlin.com/linux/v6.1/A/ident"
+    found = links_of(foo)
+    assert found["load_module"] == f"{elixir}/load_module" and found["kernfs_put.part.0"] == f"{elixir}/kernfs_put"
+    assert not [name for name in found if name.endswith("[foo]") or name.startswith("insmod")] and len(found) > 400
+    tree = links_of(foo, "--source", "examples/foo")
+    assert tree["foo_probe [foo]"].startswith(f"file://{repository}/examples/foo/foo.c#L")
+    # A page for others says nothing of the files here.
+    assert links_of(foo, "--source", "examples/foo", "--redact") == found
+    assert links_of(foo, "--no-links") == {}
+    assert links_of(foo, "--link", "http://x/{function}")["load_module"] == "http://x/load_module"
+    # The text does not tell the kernel's version.
+    assert links_of("examples/insmod-dummy.report.txt.xz") == {}
+    monkeypatch.setenv("KFGRAPH_LINK", "")
+    assert links_of(foo) == {}
+
+
+def test_the_panel_links_to_the_source_and_asks_for_nothing(tmp_path: Path, show: Callable[..., Any]) -> None:
+    path = tmp_path / "page.html"
+    assert on_stdout("examples/insmod-foo-fail19.dat", "--source", "examples/foo", "-o", str(path))[0] == 0
+    seen = show(path)
+
+    def link_at(name: str) -> tuple[str, str] | None:
+        seen.page.evaluate(
+            "name => { const { tree, head } = page, at = head.names.indexOf(name);"
+            " page.grid.goTo(tree.label.indexOf(at)); }", name
+        )  # fmt: skip
+        link = seen.page.query_selector("dd a")
+        if link is None:
+            return None
+        assert (link.get_attribute("target"), link.get_attribute("rel")) == ("_blank", "noopener noreferrer")
+        return link.get_attribute("href"), link.inner_text()
+
+    assert link_at("load_module") == ("https://elixir.bootlin.com/linux/v6.1/A/ident/load_module", "elixir.bootlin.com")
+    href, text = link_at("foo_probe [foo]") or ("", "")
+    assert href.startswith("file:///") and re.search(r"/examples/foo/foo\.c:\d+$", text)
+    assert link_at("insmod-116") is None
+    assert seen.problems == [] and [url for url in seen.requests if not url.endswith("page.html")] == []
+
+
+def test_hostile_links_stay_links(show: Callable[..., Any], tmp_path: Path) -> None:
+    class Links(SourceLinks):
+        def of(self, label: str) -> str:
+            return f"https://x/'\"><img src=x onerror=alert(1)>{label}"
+
+    trace = trace_of([call("f", 1_000)], tasks=[Task(1, "t")])
+    path = tmp_path / "page.html"
+    path.write_text(page(Report(call_tree(trace), top(trace), why(trace), Links(trace))))
+    seen = show(path)
+    seen.page.evaluate("page.grid.openAll(), page.grid.goTo(1)")
+    assert seen.page.query_selector("dd a") is not None
+    assert seen.page.evaluate("document.querySelectorAll('img').length") == 0 and seen.problems == []
 
 
 def test_the_program_is_small_and_all_of_it_is_there(repository: Path) -> None:

@@ -19,14 +19,17 @@ from textual import events
 
 import kfgraph
 from builder.tables import call, trace_of
+from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.lookup import _largest
+from kfgraph.analyze.sourcelinks import SourceLinks
 from kfgraph.cli.explore import _write, _write_lines
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 from kfgraph.render.explorer import surface
 from kfgraph.render.explorer.explorer import Explorer
-from kfgraph.render.explorer.facts import FLAG_WORDS
+from kfgraph.render.explorer.facts import FLAG_WORDS, Facts
 from kfgraph.render.explorer.keys import KEYS
+from kfgraph.render.explorer.window import Window
 from kfgraph.render.rowmodel import FLAG_MARKS
 from running import kfgraph as run_kfgraph
 
@@ -103,6 +106,22 @@ def test_it_opens_on_where_the_error_was_born() -> None:
     # The panel is about the row at the cursor.
     assert any(line.rstrip().endswith("foo_read_id [foo]") for line in lines[4:6])
     assert any("returned" in line and "-19 ENODEV" in line for line in lines)
+
+
+def test_the_panel_tells_where_the_source_is() -> None:
+    trace = kfgraph.load(EXAMPLES / "insmod-foo-fail19.dat")
+    ours = SourceLinks(trace, trees=[EXAMPLES / "foo"])
+    (shown,) = screens(trace, links=ours, size=(160, 60))
+    assert any(re.search(r"│ source    foo\.c:\d+$", line.rstrip()) for line in shown)
+    (shown,) = screens(trace, links=SourceLinks(trace), size=(160, 60))
+    assert not any("source " in line for line in shown)
+    (shown,) = screens("cat-enoent.dat", links=SourceLinks(kfgraph.load(EXAMPLES / "cat-enoent.dat")), size=(200, 60))
+    told = "".join(line.rpartition("│")[2].strip() for line in shown).replace(" ", "")
+    assert re.search(r"sourcehttps://elixir\.bootlin\.com/linux/v7\.2\.13/A/ident/[a-z_]+", told)
+    facts = Facts(Window(call_tree(trace)), ours)
+    node = int(np.flatnonzero(facts.window.tree.label == trace.symbols.labels.index("foo_probe [foo]"))[0])
+    (line,) = [line for line in facts.lines(node, 60) if line.plain.startswith("source")]
+    assert [span.style.link for span in line.spans if getattr(span.style, "link", None)] == [ours.of("foo_probe [foo]")]
 
 
 def test_a_closed_call_opens_and_closes() -> None:

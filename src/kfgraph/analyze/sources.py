@@ -27,7 +27,7 @@ def with_sources(answer: Why, *, debug_info: Sequence[str | Path] = (), trees: S
     """
     steps = [*answer.chain, *answer.candidates, *([answer.birth.step] if answer.birth is not None else [])]
     functions = list(dict.fromkeys((step.symbol, step.module) for step in steps))
-    given = [_fitting(DebugInfo(path), answer.trace) for path in debug_info]
+    given = [fitting(DebugInfo(path), answer.trace) for path in debug_info]
     known = {info.module for info in given}
     modules = {module for _, module in functions} - known
     given += _in_their_places(answer.trace, modules)
@@ -64,7 +64,7 @@ class _Known:
         return {}
 
 
-def _fitting(info: DebugInfo, trace: Trace) -> DebugInfo:
+def fitting(info: DebugInfo, trace: Trace) -> DebugInfo:
     """``info``, if nothing says that it is another kernel's."""
     if not info.module and info.release and trace.meta.kernel and info.release != trace.meta.kernel:
         raise InputError(f"{info.path}: debug info of {info.release}; the trace is of {trace.meta.kernel}")

@@ -173,7 +173,7 @@ class Why:
         return {
             "function": step.function, "symbol": step.symbol, "module": step.module, "row": step.row,
             "value": step.value, "error": errno_name(-step.error, arch=self.trace.meta.arch) or None,
-            "source": None if source is None else source._asdict(),
+            "source": None if source is None else source.to_dict(),
         }  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kfgraph.cli import options
+from kfgraph.cli import options, progressbar
+from kfgraph.cli.linking import links
 from kfgraph.errors import MachineError, UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _LARGE = 8 << 20
 _BAR_AFTER_S = 0.3
 
 
-def explore(path: str, filters: Filters, reading: options.Reading) -> int:
+def explore(path: str, filters: Filters, reading: options.Reading, linking: options.Linking) -> int:
     """The explorer on a trace; its exit code."""
     if importlib.util.find_spec("textual") is None:
         raise MachineError("the explorer needs Textual, which is not installed", "pip install 'kfgraph[ui]'")
@@ -35,7 +36,11 @@ def explore(path: str, filters: Filters, reading: options.Reading) -> int:
     def export(path: str, filters: Filters) -> str:
         return _write(loaded, path, filters)
 
-    app = Explorer(loaded, filters, export=export, export_text=_write_lines)
+    shown = links(loaded, linking)
+    if shown is not None and (linking.source or linking.debuginfo):
+        with progressbar.shown("looking for sources", quiet=reading.quiet):
+            shown.look_for(loaded.symbols.labels)
+    app = Explorer(loaded, filters, export=export, export_text=_write_lines, links=shown)
     take_keys()
     # What is there stays: the collector need not look through it between two keys.
     gc.freeze()

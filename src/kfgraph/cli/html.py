@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
+from kfgraph.cli.linking import links
 from kfgraph.cli.no_effect import without_effect
 from kfgraph.cli.outfile import writing
 from kfgraph.errors import Notice, UsageError, notice
@@ -42,6 +43,7 @@ def run(
         ),
     ] = "8M",
     redact: options.Redact = False,
+    linking: options.HowLinked = options.AS_KNOWN,
     reading: options.HowRead = options.AS_DETECTED,
 ) -> None:
     """Write one HTML page with the whole trace: the answer, the call tree, the functions."""
@@ -70,7 +72,7 @@ def run(
                 shown = tree.trace
             answer = why(shown)
             steps.advance(1)
-            made = page_within(Report(tree, functions, answer), max_bytes)
+            made = page_within(Report(tree, functions, answer, links(loaded, linking, local=not redact)), max_bytes)
         stream.write(written := made.text.encode())
     notes.tell(
         [*idle, *told, *_smaller(made.limited, max_bytes, len(written))],

@@ -70,6 +70,38 @@ SourceTrees = Annotated[
     list[str] | None,
     Option(("--source",), "File and line of functions from the C files below DIR; repeatable.", metavar="DIR"),
 ]
+_LINKS = "Links to sources"
+
+
+class Linking(NamedTuple):
+    """Where the names of functions lead: for commands that show them."""
+
+    source: Annotated[
+        list[str] | None,
+        Option(("--source",), "Link functions to the C files below DIR; repeatable.", _LINKS, "DIR"),
+    ] = None
+    debuginfo: Annotated[
+        list[str] | None,
+        Option(
+            ("--debuginfo",), "Link functions to file and line, from debug info of a vmlinux or .ko; repeatable.",
+            _LINKS, "FILE",
+        ),
+    ] = None
+    link: Annotated[
+        list[str] | None,
+        Option(
+            ("--link",),
+            "Addresses of other links: {version}, {function}; {path}, {line} of files here. "
+            "Default: KFGRAPH_LINK, else elixir.bootlin.com. Repeatable.",
+            _LINKS, "URL",
+        ),
+    ] = None
+    no_links: Annotated[bool, Option(("--no-links",), "No links.", _LINKS)] = False
+
+
+LINKED = ("source", "debuginfo", "link")
+HowLinked = Annotated[Linking, Group()]
+AS_KNOWN = Linking()
 Redact = Annotated[
     bool,
     Option(("--redact",), "Without the names of tasks, files, the host and the command, arguments, texts of events."),
@@ -80,6 +112,7 @@ IDLE = (
     # A task that is asked for is shown, whoever's it is.
     Idle("task", ("all_tasks",)),
     Idle("pid", ("all_tasks",)),
+    Idle("no_links", LINKED),
 )
 
 

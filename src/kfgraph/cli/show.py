@@ -6,7 +6,8 @@ import sys
 
 from kfgraph.cli import notes, options
 from kfgraph.cli import show_options as own
-from kfgraph.cli.no_effect import without_effect
+from kfgraph.cli.linking import links_on_terminal
+from kfgraph.cli.no_effect import Idle, without_effect
 
 EXAMPLES = """Examples:
 
@@ -24,7 +25,7 @@ kfgraph show examples/insmod-foo-fail19.dat --root foo_probe --with returns,cpu
 
 kfgraph show examples/insmod-fail19.dat --root load_module --json | jq -r .function
 """
-IDLE = (*own.IDLE, *options.IDLE)
+IDLE = (*own.IDLE, Idle("json_", options.LINKED), *options.IDLE)
 
 
 def run(
@@ -50,6 +51,7 @@ def run(
     start: own.Start = False,
     with_: own.With = None,
     json_: options.Json = False,
+    linking: options.HowLinked = options.AS_KNOWN,
     reading: options.HowRead = options.AS_DETECTED,
 ) -> int:
     """Show the call tree below a function, or of every task, with the time of each call."""
@@ -58,7 +60,7 @@ def run(
     if interactive:
         from kfgraph.cli.explore import explore
 
-        code = explore(trace, filters, reading)
+        code = explore(trace, filters, reading, linking)
         notes.tell(idle)
         return code
     least = own.least(min_, all_=all_, max_rows=max_rows)
@@ -77,19 +79,10 @@ def run(
     several = bool(filters.get("root")) and nth is None and slowest is None and not merge
     screen = open_screen()
     folding = own.fold_options(
-        several=several,
-        overview=overview,
-        screen_rows=screen.rows,
-        all_=all_,
-        depth=depth,
-        least=least,
-        max_rows=max_rows,
-        expand=expand or (),
-        collapse=collapse or (),
-        calls_to=calls_to or (),
-        errors=errors,
+        several=several, overview=overview, screen_rows=screen.rows, all_=all_, depth=depth, least=least,
+        max_rows=max_rows, expand=expand or (), collapse=collapse or (), calls_to=calls_to or (), errors=errors,
         open_irq=open_irq,
-    )
+    )  # fmt: skip
     if callers:
         tree = callers_of(loaded, callers, **filters)
     else:
@@ -104,7 +97,7 @@ def run(
     else:
         view = tree_view(
             tree, folding, events=event or (), width=screen.width, start=start, beside=beside, overview=overview,
-            mergeable=not (calls or slowest or nth),
+            mergeable=not (calls or slowest or nth), links=links_on_terminal(loaded, linking),
         )  # fmt: skip
         screen.show(view)
     notes.tell([*idle, *tree.selection.notices], () if reading.strict else problems_in(tree.selection, tree.shown_rows))

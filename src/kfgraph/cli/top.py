@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from kfgraph.analyze.filters import as_typed
 from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
+from kfgraph.cli.linking import links_on_terminal
 from kfgraph.cli.no_effect import Idle, without_effect
 from kfgraph.errors import UsageError
 
@@ -28,7 +29,7 @@ kfgraph top examples/insmod-fail19.dat --csv > functions.csv
 """
 ROWS = 20
 PATHS = 5
-IDLE = (Idle("csv", ("paths",)), *options.IDLE)
+IDLE = (Idle("csv", ("paths", *options.LINKED)), Idle("json_", options.LINKED), *options.IDLE)
 
 
 def run(
@@ -55,8 +56,7 @@ def run(
         Option(
             ("--callers",),
             "Who calls FUNC, with shares, upside down to the roots; without FUNC, each function shown. Repeatable.",
-            metavar="FUNC",
-            alone="*",
+            metavar="FUNC", alone="*",
         ),
     ] = None,
     own_cost: Annotated[
@@ -64,6 +64,7 @@ def run(
     ] = False,
     json_: options.Json = False,
     csv: Annotated[bool, Option(("--csv",), "The table as comma-separated values.")] = False,
+    linking: options.HowLinked = options.AS_KNOWN,
     reading: options.HowRead = options.AS_DETECTED,
 ) -> None:
     """Show which functions took the time: calls, self and total time, percentiles, hot paths."""
@@ -78,14 +79,9 @@ def run(
     n_shown = ROWS if limit is None else limit or None
     with progressbar.shown("summing up", quiet=reading.quiet):
         result = top(
-            loaded,
-            by=by,
-            group=group,
-            limit=limit or None,
-            n_paths=PATHS if paths is None else paths,
-            own_cost=own_cost,
-            **filters,
-        )
+            loaded, by=by, group=group, limit=limit or None, n_paths=PATHS if paths is None else paths,
+            own_cost=own_cost, **filters,
+        )  # fmt: skip
         of: Of = "self" if by == "self" and not (json_ or csv) else "total"
         trees = result.callers(callers, n_shown=n_shown, of=of) if callers else None
     if json_ or csv:
@@ -96,7 +92,7 @@ def run(
         from kfgraph.render.console import stdout_console
         from kfgraph.render.top import TopView
 
-        view = TopView(result, limit=n_shown)
+        view = TopView(result, n_shown, links_on_terminal(loaded, linking))
         if trees is None:
             stdout_console().print(view)
         else:

@@ -22,12 +22,13 @@ IDLE = options.IDLE
 def run(
     filters: options.AnyCalls,
     trace: options.TraceArgument = options.DEFAULT_TRACE,
+    linking: options.HowLinked = options.AS_KNOWN,
     reading: Annotated[options.Reading, Group(("reader", "buffer", "module", "btf", "quiet"))] = options.AS_DETECTED,
 ) -> int:
     """Explore a trace on the terminal: open and close calls, search, follow errors; ? lists the keys."""
     idle = without_effect(run, locals())
     from kfgraph.cli.explore import explore
 
-    code = explore(trace, filters, reading)
+    code = explore(trace, filters, reading, linking)
     notes.tell(idle)
     return code

@@ -9,8 +9,9 @@ import lzma
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,12 +29,19 @@ _BEFORE_BODY = re.compile(rb"(?:\s|/\*.*?\*/|//[^\n]*\n|__\w+(?:\([^)]*\))?)*([{
 """Comments and attributes, and what comes then."""
 
 
-class SourceLine(NamedTuple):
-    """A function's definition. ``origin`` is ``debug info`` or ``source tree``."""
+@dataclass(frozen=True)
+class SourceLine:
+    """A function's definition. ``origin`` is ``debug info`` or ``source tree``; ``folder`` is where ``file`` lies:
+    where it was compiled, or the tree."""
 
     file: str
     line: int
     origin: str
+    folder: str = field(default="", compare=False)
+
+    def to_dict(self) -> dict[str, str | int]:
+        """What ``kfgraph why --json`` prints."""
+        return {"file": self.file, "line": self.line, "origin": self.origin}
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
@@ -147,11 +155,11 @@ class DebugInfo:
                 yield name, die
 
     def _line(self, unit: Any, die: Any) -> SourceLine:
-        file = self._file(unit, unit.get_top_DIE(), die.attributes["DW_AT_decl_file"].value)
-        return SourceLine(file, int(die.attributes["DW_AT_decl_line"].value), "debug info")
+        file, folder = self._file(unit, unit.get_top_DIE(), die.attributes["DW_AT_decl_file"].value)
+        return SourceLine(file, int(die.attributes["DW_AT_decl_line"].value), "debug info", folder)
 
-    def _file(self, unit: Any, top: Any, number: int) -> str:
-        """The path of a unit's file, from where it was compiled where it lies below that."""
+    def _file(self, unit: Any, top: Any, number: int) -> tuple[str, str]:
+        """The path of a unit's file, from where it was compiled where it lies below that; and where that is."""
         program = self._dwarf.line_program_for_CU(unit)
         first = 0 if program["version"] >= 5 else 1
         entry = program["file_entry"][number - first]
@@ -161,7 +169,8 @@ class DebugInfo:
         compiled_in = top.attributes.get("DW_AT_comp_dir")
         root = compiled_in.value.decode("utf-8", "replace") if compiled_in else ""
         path = os.path.normpath(str(Path(root, folder, entry.name.decode("utf-8", "replace"))))
-        return os.path.relpath(path, root) if root and path.startswith(root.rstrip("/") + "/") else path
+        inside = root and path.startswith(root.rstrip("/") + "/")
+        return os.path.relpath(path, root) if inside else path, root
 
 
 def find_in_tree(folder: str | Path, functions: Collection[str]) -> dict[str, SourceLine]:
@@ -195,7 +204,7 @@ def find_in_tree(folder: str | Path, functions: Collection[str]) -> dict[str, So
             if match[1] and not _is_definition(text, match.end()):
                 continue
             line = text.count(b"\n", 0, match.start(1 if match[1] else 2)) + 1
-            place = SourceLine(os.path.relpath(path, root), line, "source tree")
+            place = SourceLine(os.path.relpath(path, root), line, "source tree", str(root))
             for name in [word] if match[1] else calls[word]:
                 found.setdefault(name, set()).add(place)
     return {name: lines.pop() for name, lines in found.items() if len(lines) == 1}

@@ -17,8 +17,8 @@ from kfgraph.model.units import plural
 from kfgraph.render.blocks import SCALE
 from kfgraph.render.rowmodel import RowModel
 from kfgraph.render.top import TopView
-from kfgraph.render.tree import TreeView, filled, open_screen, tree_view
-from kfgraph.render.wrapping import with_command
+from kfgraph.render.tree import TreeView, open_screen, tree_view
+from kfgraph.render.wrapping import filled, with_command
 
 ROWS = 12
 """So many rows of callers for a function where there are several."""
@@ -76,7 +76,7 @@ def print_callers(trees: CallTree, table: TopView, *, of: Of, typed: Sequence[st
         # A name that would be taken for a pattern is not put into a command.
         name = "FUNC" if set(split_label(label)[0]) & set("*?[") else shell_word(label)
         words = f"kfgraph show {trees.trace.meta.as_typed} --callers {name} {shell_line([*typed, '--min', '0'])}"
-        base = tree_view(one, options, width=screen.width)
+        base = tree_view(one, options, width=screen.width, links=table.links)
         given = {field.name: getattr(base, field.name) for field in fields(TreeView)}
         view = CallersView(**given, of=of, command=words)
         if at or not before_table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ from typing import IO
 ASCII = str.maketrans({"│": "|", "├": "|", "▸": ">", "…": "~", "×": "x", "≥": ">", "·": "-"})
 """What stands for a drawn character where the output's encoding has none."""
 
+_LESS_WITH_LINKS = 566
+
 
 def pager_argv(environment: Mapping[str, str]) -> list[str]:
     """The pager's command line: KFGRAPH_PAGER, PAGER, less, more. [] for none (``cat``, or set to nothing)."""
@@ -23,6 +26,21 @@ def pager_argv(environment: Mapping[str, str]) -> list[str]:
             return [] if argv in ([], ["cat"]) else argv
     found = next((path for path in map(shutil.which, ("less", "more")) if path), None)
     return [found] if found else []
+
+
+def passes_links() -> bool:
+    """Whether the pager passes links on (OSC 8): less does from version 566 on; others print them. None does too."""
+    argv = pager_argv(os.environ)
+    if not argv:
+        return True
+    if not argv[0].endswith("less"):
+        return False
+    try:
+        told = subprocess.run([argv[0], "--version"], capture_output=True, timeout=2, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    version = re.match(rb"less (\d+)", told)
+    return version is not None and int(version[1]) >= _LESS_WITH_LINKS
 
 
 def write(pieces: Iterable[str], out: IO[str], *, page_after: int | None = None) -> None:

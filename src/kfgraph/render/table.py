@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.style import Style
 from rich.text import Text
 
 from kfgraph.model.spelling import spelt_out
@@ -39,7 +40,7 @@ class Column:
 class Table:
     """Numbers on the left, the name of each row on the right, one line a row, never wrapped.
 
-    ``how_to_see`` says what to do about columns that are left out.
+    ``how_to_see`` says what to do about columns that are left out. ``links`` are where the names lead ("": nowhere).
     """
 
     columns: Sequence[Column]
@@ -47,6 +48,7 @@ class Table:
     names: Sequence[str]
     how_to_see: str = ""
     row_styles: Sequence[str] = ()
+    links: Sequence[str] = ()
 
     def fitting(self, width: int) -> list[Column]:
         """The columns that are shown at ``width``, in the table's order."""
@@ -74,7 +76,8 @@ class Table:
             for column, wide in zip(shown, widths, strict=True):
                 cell = column.cells[row]
                 line.append(" " * (wide - cell_len(cell)) + cell + gap, style=column.style)
-            style = self.row_styles[row] if self.row_styles else ""
+            style = Style.parse(self.row_styles[row] if self.row_styles else "")
+            style += Style(link=self.links[row]) if self.links and self.links[row] else Style.null()
             yield line.append(cut_middle(spelt_out(name), room), style=style)
         hidden = [column.head for column in self.columns if column.head and column not in shown]
         if hidden:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ from kfgraph.model.units import format_ns, format_share, plural
 from kfgraph.render.blocks import BLANK, count_block, count_width, joined, share_block, time_block, time_width
 from kfgraph.render.cells import bar, cut_middle
 from kfgraph.render.table import Column, Table
+
+if TYPE_CHECKING:
+    from kfgraph.analyze.sourcelinks import SourceLinks
 
 _DIGITS = 3
 _ARROW = " → "
@@ -34,10 +38,11 @@ _PARTS = {
 
 @dataclass(frozen=True)
 class TopView:
-    """The first ``limit`` rows of ``result`` (None: all of them) and its hot paths."""
+    """The first ``limit`` rows of ``result`` (None: all of them) and its hot paths; ``links``: where names lead."""
 
     result: Top
     limit: int | None = None
+    links: SourceLinks | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from self.lines(options.max_width)
@@ -107,12 +112,15 @@ class TopView:
         if (numbers.n_errors > 0).any():
             cells = [f"{n:,}" if n > 0 else "" for n in numbers.n_errors[rows].tolist()]
             columns.insert(1, Column("errors", cells, ranks["errors"], "red"))
-        names = [result.labels[i] for i in rows.tolist()]
+        names, links = [result.labels[i] for i in rows.tolist()], []
         if result.group == "function":
+            if self.links is not None:
+                self.links.look_for(names)
+                links = [self.links.of(name) for name in names]
             said = {"waiting": " (waiting)"}
             names = [name + said.get(kind, "") for name, kind in zip(names, kinds, strict=True)]
         styles = ["" if kind == "work" else "dim" for kind in kinds]
-        return Table(columns, result.group, names, how_to_see="--csv, --json", row_styles=styles)
+        return Table(columns, result.group, names, how_to_see="--csv, --json", row_styles=styles, links=links)
 
     def _said_below(self, n: int) -> Iterator[Text]:
         """What the rows above leave out."""

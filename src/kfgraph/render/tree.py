@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from rich.color import ColorSystem
@@ -28,15 +28,20 @@ from kfgraph.errors import UsageError
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
+from kfgraph.model.tree import NodeKind
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import blocks
 from kfgraph.render.console import stdout_console
 from kfgraph.render.details import unseen_cost_text
-from kfgraph.render.pager import write
+from kfgraph.render.linked import Linked, on_a_terminal
+from kfgraph.render.pager import passes_links, write
 from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, NAME_WANTED, Layout, Line, RowModel
 from kfgraph.render.rowvalues import TIMES, RowValues
 from kfgraph.render.waysback import not_shown, opening, ways_back
-from kfgraph.render.wrapping import in_cells, with_command, wrapped
+from kfgraph.render.wrapping import filled, in_cells, with_command, wrapped
+
+if TYPE_CHECKING:
+    from kfgraph.analyze.sourcelinks import SourceLinks
 
 _CHUNK = 32_768
 _ANY_WIDTH = 10_000
@@ -87,6 +92,7 @@ class TreeView:
     are not shown; ``options`` are what the rows were folded by; ``unseen_cost`` is kfgraph's own that has no row.
     ``beside`` are what stands beside the names (``rowvalues.WORDS``). ``overview``: it is merged unasked;
     ``n_losses_beside`` places where records were lost have none in it. Not ``mergeable``: single calls were asked for.
+    ``links``: where the names of functions lead, on a terminal.
     """
 
     call_tree: CallTree
@@ -101,6 +107,7 @@ class TreeView:
     overview: bool = False
     n_losses_beside: int = 0
     mergeable: bool = True
+    links: SourceLinks | None = None
     AT_LEAST: ClassVar[str] = "≥ at least: what is known of its callees"
 
     def __len__(self) -> int:
@@ -366,7 +373,11 @@ class TreeView:
         pieces = [(numbers[:first], "dim"), (numbers[first:last], scale), (numbers[last:calls], "")]
         pieces.append((numbers[calls:], "dim" if folded.tree.at("count", node) <= 1 else ""))
         failed = bool(folded.tree.at("error_sure", node))
-        return pieces + self._name(line, bool(folded.hot_path[index]), int(folded.tree.flags[node]), failed)
+        named = self._name(line, bool(folded.hot_path[index]), int(folded.tree.flags[node]), failed)
+        if self.links is not None and int(folded.tree.at("kind", node)) == NodeKind.CALL:
+            text, style = named[2]
+            named[2] = (Linked.to(self.links.of(folded.tree.labels[folded.tree.label[node]]), text), style)
+        return pieces + named
 
     def _name(self, line: Line, on_path: bool, flags: int, failed: bool) -> Pieces:
         name, bracket, module = line.name.partition(" [")
@@ -409,8 +420,12 @@ class TreeView:
             shown = style.without_color if console.no_color else style
             before, _, after = shown.render("\0", color_system=system).partition("\0")
             around[name] = (before, after)
+        if self.links is not None:
+            shown = distinct(self.folded.tree.label[self.folded.node[self.folded.kind == Kind.CALL]]).tolist()
+            self.links.look_for(self.folded.tree.labels[label] for label in shown)
         for pieces in self.lines():
-            yield "".join([around[style][0] + text + around[style][1] for text, style in pieces if text]) + "\n"
+            styled = [around[style][0] + on_a_terminal(text) + around[style][1] for text, style in pieces if text]
+            yield "".join(styled) + "\n"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for pieces in replace(self, width=options.max_width).lines():
@@ -430,6 +445,8 @@ class Screen:
     def show(self, view: TreeView) -> None:
         """Print it; on a terminal in colours, and through the pager if it is longer than the screen."""
         if self.console.is_terminal:
+            if view.links is not None and self.rows and len(view) >= self.rows and not passes_links():
+                view = replace(view, links=None)
             write(view.styled(self.console), self.console.file, page_after=self.rows and self.rows - 1)
         else:
             write(view.plain(), self.console.file)
@@ -453,11 +470,12 @@ def tree_view(
     beside: Sequence[str] = (),
     overview: bool = False,
     mergeable: bool = True,
+    links: SourceLinks | None = None,
 ) -> TreeView:
     """``call_tree`` folded as asked, with the losses and the ``events`` (globs) in their places.
 
     ``overview``: it is merged unasked, and says what single calls would show. Not ``mergeable``: single calls were
-    asked for, so that no hint says ``--merge``.
+    asked for, so that no hint says ``--merge``. ``links``: where names lead.
 
     Raises:
         NoMatchError: a glob of ``options`` or ``events`` names nothing.
@@ -476,16 +494,5 @@ def tree_view(
         n_losses, n_events_hidden = n_without_place(call_tree)
     return TreeView(
         call_tree, folded, width, start, tuple(events), n_events_hidden, options, unseen, tuple(beside), overview,
-        n_losses, mergeable,
+        n_losses, mergeable, links,
     )  # fmt: skip
-
-
-def filled(words: list[str], width: int | None) -> list[str]:
-    """The words with two spaces between, broken into lines of at most ``width`` columns."""
-    lines: list[str] = []
-    for word in words:
-        if lines and (width is None or len(lines[-1]) + 2 + len(word) <= width):
-            lines[-1] += f"  {word}"
-        else:
-            lines += wrapped(word, width) if width else [word]
-    return lines

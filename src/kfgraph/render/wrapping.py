@@ -31,6 +31,17 @@ def wrapped(text: str, width: int, *, commands: bool = False, options: bool = Fa
     return [line.replace(_GLUE, " ") for line in lines]
 
 
+def filled(words: list[str], width: int | None) -> list[str]:
+    """The words with two spaces between, broken into lines of at most ``width`` columns."""
+    lines: list[str] = []
+    for word in words:
+        if lines and (width is None or len(lines[-1]) + 2 + len(word) <= width):
+            lines[-1] += f"  {word}"
+        else:
+            lines += wrapped(word, width) if width else [word]
+    return lines
+
+
 def in_cells(line: str, width: int) -> list[str]:
     """``line`` in pieces of ``width`` columns, wherever they end."""
     return [line] if cell_len(line) <= width else chop_cells(line, width)

@@ -7,11 +7,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from rich.style import Style
 from rich.text import Text
 
 from kfgraph.analyze.lookup import Standing, Standings
 from kfgraph.analyze.open_rows import Beside, Group
 from kfgraph.analyze.retval import returned_type, value_text, values_of
+from kfgraph.analyze.sourcelinks import SourceLinks
 from kfgraph.analyze.wakers import Wakers, woken_text
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import CONTEXTS, UNKNOWN_CONTEXT, Flag
@@ -41,13 +43,14 @@ class Fact(NamedTuple):
     name: str
     text: str
     style: str = ""
+    link: str = ""
 
 
 class Facts:
-    """Makes the facts of any row of ``window``."""
+    """Makes the facts of any row of ``window``; ``links`` lead to the sources."""
 
-    def __init__(self, window: Window) -> None:
-        self.window = window
+    def __init__(self, window: Window, links: SourceLinks | None = None) -> None:
+        self.window, self._links = window, links
         self.trace = window.call_tree.trace
         self._standings = Standings(window.tree)
 
@@ -82,7 +85,8 @@ class Facts:
                 if len(text) > room and " " in part[room // 2 :]:
                     part = part[: part.rindex(" ") + 1]
                 line = Text(f"{fact.name:<{indent}}" if first else " " * indent, "dim", no_wrap=True)
-                lines.append(line.append(part.rstrip(), fact.style or "not dim"))
+                style = Style.parse(fact.style or "not dim") + (Style(link=fact.link) if fact.link else Style.null())
+                lines.append(line.append(part.rstrip(), style))
                 text, first = text[len(part) :], False
         return lines
 
@@ -124,6 +128,14 @@ class Facts:
         yield from self._standing(self._standings.of(node))
         yield Fact("", "")
         yield from self._callers(node)
+        yield from self._source(tree.labels[tree.label[node]])
+
+    def _source(self, label: str) -> Iterator[Fact]:
+        """Where the function stands, as text and as a link."""
+        url = self._links.of(label) if self._links is not None else ""
+        if self._links is not None and url:
+            yield Fact("", "")
+            yield Fact("source", self._links.place(label) or url, "", url)
 
     def _off_cpu(self, tree: TreeTable, node: int) -> Iterator[Fact]:
         """The part of a total in which the task was off the CPU, and how much of that is the calls' own."""
@@ -212,6 +224,7 @@ class Facts:
         for flag, words in FLAG_WORDS.items():
             if flags & flag:
                 yield Fact("note", f"of some: {words}", "red")
+        yield from self._source(tree.labels[tree.label[node]])
 
     def _task(self, node: int) -> Iterator[Fact]:
         tree = self.window.tree

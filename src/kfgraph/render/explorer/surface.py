@@ -20,6 +20,7 @@ from textual.widgets import Input, Static
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.lookup import expression, node_of_call
+from kfgraph.analyze.sourcelinks import SourceLinks
 from kfgraph.analyze.visibility import open_root
 from kfgraph.analyze.why import Why
 from kfgraph.errors import KfgraphError
@@ -68,10 +69,16 @@ class Surface(App[int]):
     ]
 
     def __init__(
-        self, trace: Trace, filters: Filters, *, export: Export | None = None, export_text: ExportText | None = None
+        self,
+        trace: Trace,
+        filters: Filters,
+        *,
+        export: Export | None = None,
+        export_text: ExportText | None = None,
+        links: SourceLinks | None = None,
     ) -> None:
         super().__init__()
-        self.trace, self.filters = trace, filters
+        self.trace, self.filters, self._links = trace, filters, links
         self._export, self._export_text = export, export_text
         self._path = spelt_out(trace.meta.path or "trace")
         self._window = Window(call_tree(trace, **filters))
@@ -109,7 +116,7 @@ class Surface(App[int]):
 
     def _tree_rows(self, name: str, window: Window, *, id: str = "") -> TreeRows:
         rows = TreeRows(window, id=id or f"view-{name}")
-        self._views[name], self._facts[name] = rows, Facts(window)
+        self._views[name], self._facts[name] = rows, Facts(window, self._links)
         return rows
 
     async def on_mount(self) -> None:

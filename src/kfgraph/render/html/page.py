@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from os.path import commonprefix
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.info import info
 from kfgraph.analyze.limited import LEFT_OUT, Limited, Limiter, under_one
 from kfgraph.analyze.notice_counts import problems_in
+from kfgraph.analyze.sourcelinks import SourceLinks
 from kfgraph.analyze.top import Top
 from kfgraph.analyze.waiting_functions import functions_off_cpu
 from kfgraph.analyze.why import Why
@@ -42,11 +44,12 @@ _SLACK = 0.1
 
 @dataclass(frozen=True)
 class Report:
-    """What a page shows: the tree of single calls, the functions, and why it failed."""
+    """What a page shows: the tree of single calls, the functions, and why it failed; ``links`` to the sources."""
 
     call_tree: CallTree
     top: Top
     why: Why
+    links: SourceLinks | None = None
 
 
 class Page(NamedTuple):
@@ -157,8 +160,19 @@ def _head(report: Report, shown: CallTree, labels: Sequence[int], node_of: Int32
         "errors": {-code: errno_name(-code, arch=trace.meta.arch) for code in codes if code},
         "show": f"kfgraph show {trace.meta.as_typed}",
         "self_ns": report.top.self_ns,
+        "links": _links(report.links, [tree.labels[label] if label < n_functions else "" for label in labels]),
         "functions": _functions(report.top),
     }
+
+
+def _links(links: SourceLinks | None, labels: Sequence[str]) -> list[Any]:
+    """[what all addresses begin with, the rest of each function's address (0: it has none)]."""
+    if links is None:
+        return []
+    links.look_for(label for label in labels if label)
+    urls = [links.of(label) if label else "" for label in labels]
+    begin = commonprefix([url for url in urls if url])  # noqa: RUF071 (by letters, not by folders)
+    return [begin, [url[len(begin) :] if url else 0 for url in urls]]
 
 
 def _functions(top: Top) -> dict[str, list[Any]]:

@@ -18,6 +18,8 @@ export function factsOf(page, id) {
   const of = special ?? { total: tree.total[node], self: tree.self[node], floor: tree.floor[node], open: tree.total[node] < 0 ? 1 : 0 };
   const isRest = page.isRest(node), sum = special ?? tree.sums?.get(node);
   const facts = isRest ? [] : [["Function", page.nameOf(node)]];
+  const source = isRest ? "" : sourceOf(page, node);
+  if (source) facts.push(["Source", el("a", { href: source, target: "_blank", rel: "noopener noreferrer" }, shownAddress(source))]);
   if (sum) {
     facts.push(isRest ? ["Left out", plural(sum.count, "call")] : ["Calls", `${formatCount(sum.count)} of one caller`]);
     if (sum.max >= 0) facts.push(["Each", `${formatNs(sum.min)} to ${formatNs(sum.max)}${isRest ? ", without what they called" : ""}`]);
@@ -43,6 +45,19 @@ export function factsOf(page, id) {
     if (page.arguments?.(node)) facts.push(["Arguments", page.arguments(node)]);
   }
   return facts;
+}
+
+/** Where the source of a node's function is, "" if that is not known. */
+export function sourceOf(page, node) {
+  const [begin, rest] = page.head.links, at = rest?.[page.tree.label[node]];
+  return typeof at === "string" ? begin + at : "";
+}
+
+/** An address as it is read: a file here by its path, a page by its host. */
+function shownAddress(address) {
+  if (!address.startsWith("file://")) return address.replace(/^[a-z]+:\/\/([^/]*).*$/, "$1");
+  const path = address.slice(7).replace("#L", ":");
+  try { return decodeURIComponent(path); } catch { return path; }
 }
 
 /** All calls of the same function, in a sentence. */

@@ -1,0 +1,44 @@
+"""Links to the source of functions, as the options ask for them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from kfgraph.cli.messages import say
+from kfgraph.cli.options import Linking
+
+if TYPE_CHECKING:
+    from kfgraph.analyze.sourcelinks import SourceLinks
+    from kfgraph.model.trace import Trace
+
+
+def links(trace: Trace, linking: Linking, *, local: bool = True) -> SourceLinks | None:
+    """The links for a page or a panel; None: none are wanted. ``local``: files may be named."""
+    templates = linking.link or _of_environment()
+    if linking.no_links or templates == [""]:
+        return None
+    from kfgraph.analyze.sourcelinks import SourceLinks
+
+    return SourceLinks(
+        trace, templates=templates, debug_info=linking.debuginfo or (), trees=linking.source or (), local=local
+    )
+
+
+def links_on_terminal(trace: Trace, linking: Linking) -> SourceLinks | None:
+    """The links for stdout; None where that is no terminal that opens them."""
+    from kfgraph.render.linked import can_link
+
+    if can_link(os.environ):
+        return links(trace, linking)
+    asked = [f"--{name}" for name in ("source", "debuginfo", "link") if getattr(linking, name)]
+    if asked and not linking.no_links:
+        known = "this terminal is not known to open them (FORCE_HYPERLINK=1 says that it does)"
+        say(f"{', '.join(asked)}: no links, {known if os.isatty(1) else 'stdout is not a terminal'}")
+    return None
+
+
+def _of_environment() -> list[str]:
+    """``KFGRAPH_LINK``: templates with blanks between; set to nothing, there are no links."""
+    given = os.environ.get("KFGRAPH_LINK")
+    return [] if given is None else given.split() or [""]
