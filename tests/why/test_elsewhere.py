@@ -11,6 +11,7 @@ from builder.tables import Call, call, trace_of
 from kfgraph.analyze.why import summary, why
 from kfgraph.model.fields import EventField
 from kfgraph.model.marks import Marks
+from kfgraph.model.offcpu import OffCpu
 from kfgraph.model.tasks import Task
 
 INSMOD, WORKER, THREAD = Task(100, "insmod"), Task(7, "kworker/0:1"), Task(101, "foo_thread")
@@ -70,13 +71,54 @@ def test_a_worker_that_returned_no_such_error_is_said() -> None:
 def test_where_only_the_command_was_recorded_it_is_said_how_to_record_the_others() -> None:
     found = why(trace_of([waiting()], tasks=[INSMOD]), root="foo_init")
     assert found.next.startswith("sudo trace-cmd record -p function_graph -O funcgraph-retval -O funcgraph-args -e ")
-    assert found.next.endswith(" COMMAND && kfgraph why trace.dat")
+    assert found.next.endswith(" -e workqueue -e sched_kthread_stop COMMAND && kfgraph why trace.dat")
+    found = why(trace_of([waiting(args=False)], tasks=[INSMOD]), root="foo_init")
+    assert "-O funcgraph-args" not in found.next and " -e sched_switch -e sched_waking COMMAND && " in found.next
 
 
 def test_who_woke_the_waiter_is_followed_where_the_work_item_has_another_name() -> None:
     found = why(trace_of([waiting(work=OTHER_WORK)], worker(), tasks=[INSMOD, WORKER]), root="foo_init")
     assert found.birth.step.function == "foo_transfer"
     assert "kworker/0:1-7 woke wait_for_completion" in found.doubts[0]
+
+
+def slept(waker: str, *inner: str, after: int = 0):
+    """A wait without arguments, and a worker whose ``waker`` ended it, by sched_switch and sched_waking."""
+    wake = call(waker, 50)
+    for name in reversed(inner):
+        wake = call(name, 60, wake)
+    transfer = call("foo_transfer [foo]", 500, retval=error(121))
+    run = call("foo_run [foo]", 200, *((wake, transfer) if after else (transfer, wake)))
+    wait = call("wait_for_completion", 50, call("schedule", 50_000))
+    tree = call("foo_init [foo]", 1_000, wait, retval=error(121))
+    trace = trace_of([tree], [call("process_one_work", 300, run)], tasks=[INSMOD, WORKER])
+    row = {trace.symbols.names[code]: at for at, code in enumerate(trace.calls.func.tolist())}
+    begin = int(trace.calls.start_ns[row["schedule"]])
+    column = {"lane": 0, "row": row["schedule"], "waker_lane": 1, "waker_row": row[waker]}
+    int32 = {name: np.array([value], np.int32) for name, value in column.items()}
+    off = OffCpu(
+        begin_ns=np.array([begin]), end_ns=np.array([begin + 50_000]), asleep=np.array([True]),
+        waker_context=np.zeros(1, np.uint8), **int32,
+    )  # fmt: skip
+    return replace(trace, off_cpu=off)
+
+
+@pytest.mark.parametrize("inner", [("complete",), ("__wake_up", "__wake_up_common"), ("complete", "swake_up_locked")])
+def test_who_ended_the_sleep_is_followed_where_no_arguments_were_recorded(inner) -> None:
+    found = why(slept("try_to_wake_up", *inner), root="foo_init")
+    assert names(found) == ["foo_init", "process_one_work", "foo_run", "foo_transfer"]
+    assert (found.birth.step.function, found.birth.sure) == ("foo_transfer", False)
+    woke = f"kworker/0:1-7 woke insmod-100 from its sleep in schedule by {inner[0]}"
+    assert found.doubts == (f"foo_transfer returned the same error in kworker/0:1-7, and {woke}",)
+
+
+@pytest.mark.parametrize("inner", [("mutex_unlock", "wake_up_q"), ("up_write", "rwsem_wake", "wake_up_q"), ()])
+def test_who_let_a_lock_go_is_not_followed(inner) -> None:
+    assert names(why(slept("try_to_wake_up", *inner), root="foo_init")) == ["foo_init"]
+
+
+def test_what_the_waker_returned_later_came_too_late() -> None:
+    assert names(why(slept("try_to_wake_up", "complete", after=1), root="foo_init")) == ["foo_init"]
 
 
 @pytest.mark.parametrize("context", [1, 2])

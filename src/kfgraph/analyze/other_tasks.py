@@ -1,8 +1,8 @@
 """An error that another task or an interrupt made, and that was handed over in memory: which call returned it there.
 
 The waiter and who ran meanwhile are joined by what both name: the work item that one queued and a worker ran, the
-completion or wait queue that one waited on and the other woke, the thread that one created or stopped. Times alone
-join nothing; they only make a candidate.
+completion or wait queue that one waited on and the other woke, the thread that one created or stopped; and by the
+event that tells who ended a sleep. Times alone join nothing; they only make a candidate.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from kfgraph.analyze.blame import Link, blame
 from kfgraph.analyze.outcomes import Kind, Outcomes
 from kfgraph.kernel import unwinding
+from kfgraph.kernel.waking import PASSING_ON
 from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 
@@ -130,6 +131,7 @@ class _Search:
         yield from self._works()
         yield from self._work_events()
         yield from self._woken()
+        yield from self._ended_sleeps()
         yield from self._created()
 
     def _others(self, row: int) -> bool:
@@ -245,6 +247,32 @@ class _Search:
             what = "an interrupt" if calls.context[waker] else self.task(waker)
             how = f"{what} woke {plain_name(self.seen.name(waited[on]))}"
             yield _Run(top, int(calls.end[top]), self.begin(waker), how)
+
+    def _ended_sleeps(self) -> Iterator[_Run]:
+        """The same by sched_switch and sched_waking: where arguments were not recorded. Who lets a lock go hands no
+        error over."""
+        off, calls = self.trace.off_cpu, self.trace.calls
+        if off is None:
+            return
+        inside = off.asleep & (off.waker_row >= 0) & (off.lane == calls.lane[self.born])
+        inside &= (off.begin_ns >= self.begin(self.scope)) & (off.end_ns <= self.over(self.born))
+        for at in np.flatnonzero(inside)[:_MOST].tolist():
+            waker = self._waking(int(off.waker_row[at]))
+            if waker < 0 or not self._others(waker):
+                continue
+            top = self.top(waker)
+            what = "an interrupt" if calls.context[waker] else self.task(waker)
+            slept = f" from its sleep in {plain_name(self.seen.name(int(off.row[at])))}" if off.row[at] >= 0 else ""
+            how = f"{what} woke {self.task(self.born)}{slept} by {plain_name(self.seen.name(waker))}"
+            yield _Run(top, int(calls.end[top]), self.begin(waker), how)
+
+    def _waking(self, row: int) -> int:
+        """The outermost call of _WAKES that ``row``, in which a task was woken, is the inside of; -1 for none."""
+        found = -1
+        while row >= 0 and (name := plain_name(self.seen.name(row))) in PASSING_ON | _WAKES.keys():
+            found = row if name in _WAKES else found
+            row = int(self.trace.calls.parent[row])
+        return found
 
     def failing(self, run: _Run) -> int:
         """The last outermost call of this stretch that returned the error before it was told; -1 for none."""

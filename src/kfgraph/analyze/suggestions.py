@@ -17,7 +17,9 @@ def record_all_tasks(trace: Trace) -> str:
         for option, has in (("funcgraph-retval", trace.calls.retval), ("funcgraph-args", trace.calls.args))
         if has is not None and not (companion is not None and companion.probes)
     )
-    record = f"sudo trace-cmd record -p function_graph{options} -e workqueue -e sched_kthread_stop"
+    # Without arguments only the wakings tell who ended a wait.
+    events = "".join(f" -e {event}" for event in ("sched_switch", "sched_waking") if trace.calls.args is None)
+    record = f"sudo trace-cmd record -p function_graph{options} -e workqueue -e sched_kthread_stop{events}"
     task = f" --task {shell_word(PurePosixPath(argv[0]).name[:15])}" if argv else ""
     return f"{record} {shell_line(argv) if argv else 'COMMAND'} && kfgraph why trace.dat{task}"
 
