@@ -135,7 +135,7 @@ def flame(
     """
     if by not in BY:
         raise ValueError(f"by is one of {', '.join(BY)}")
-    found, left_out = weighted(trace, **filters)
+    found, left_out = weighted(trace, selves=by == "self", **filters)
     tree = found.tree
     frames = _Frames(
         tree.parent.astype(np.int64), tree.level.astype(np.int64), tree.label.astype(np.int64), _own(found, by),

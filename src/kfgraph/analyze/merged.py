@@ -6,7 +6,7 @@ import numpy as np
 
 from kfgraph.analyze.forest import Int32, Int64, preorder
 from kfgraph.analyze.interrupt_rows import Interrupts, with_kinds, with_merged
-from kfgraph.analyze.paths import same_paths
+from kfgraph.analyze.paths import parts, same_paths
 from kfgraph.analyze.tree_errors import merged_columns
 from kfgraph.model.merging import SUM
 from kfgraph.model.tree import TreeTable
@@ -38,10 +38,13 @@ def merged_paths(tree: TreeTable, interrupts: Interrupts | None = None) -> tuple
     new[order] = np.arange(n_nodes, dtype=np.int32)
     is_rest = np.ones(n, np.bool_)
     is_rest[first] = False
+    rest, into = np.arange(n, dtype=np.int32)[is_rest], node[is_rest]
+    for part in parts(len(into)):
+        into[part] = new[into[part]]
     table = tree.join(
         first[order],
-        np.flatnonzero(is_rest).astype(np.int32),
-        new[node[is_rest]],
+        rest,
+        into,
         parent=np.where(parent < 0, -1, new[parent])[order].astype(np.int32),
         end=(np.arange(n_nodes) + size[order]).astype(np.int32),
         level=level[order].astype(np.int16),

@@ -33,9 +33,10 @@ class Weighted:
     notices: tuple[Notice, ...]
 
 
-def weighted(trace: Trace, **filters: Unpack[Filters]) -> tuple[Weighted, tuple[Notice, ...]]:
-    """(the weighted tree of the selected calls, what the selection left out)."""
-    merged, in_interrupt, n_beside = stacks(trace, **filters)
+def weighted(trace: Trace, *, selves: bool = False, **filters: Unpack[Filters]) -> tuple[Weighted, tuple[Notice, ...]]:
+    """(the weighted tree of the selected calls, with the ``selves`` of its nodes or without; what the selection left
+    out)."""
+    merged, in_interrupt, n_beside = stacks(trace, selves=selves, **filters)
     tree = merged.tree
     own = tree.floor_ns.astype(np.int64, copy=True)
     child = np.flatnonzero(tree.parent >= 0)
