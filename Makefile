@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 HOT := $(shell sed -n 's/.*"\(src\/.*\.py\)".*/\1/p' setup.py)
 export PYTHON
 
-.PHONY: help demo test test-kernels lint bench mutants distributions transcript notices packages venv clean
+.PHONY: help demo test test-kernels lint bench mutants distributions transcript docs-pictures notices packages venv clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -39,6 +39,9 @@ distributions:  ## build wheel and sdist; use them in empty environments, with t
 transcript: venv  ## make the transcripts in README.md anew, by a run in a guest
 	scripts/packages.sh guest
 	$(BIN)/python scripts/transcript.py
+
+docs-pictures: venv  ## make the pictures of docs/ anew, from the traces in examples/ (needs chromium)
+	$(BIN)/python scripts/pictures.py
 
 notices: venv  ## write the tables of docs/notices.md from the table in errors.py
 	$(BIN)/python scripts/notices.py

@@ -67,8 +67,10 @@ def extensions():
 
 
 def readme(url):
-    """README.md as PyPI is to show it: links to files lead below ``url``; without one they are text."""
+    """README.md as PyPI is to show it: links to files lead below ``url``; without one they are text, and there are no
+    pictures."""
     text = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+    text = re.sub(r"!\[([^]]*)\]\((?!\w+:)([^)]+)\)\n+", rf"![\1]({url}/raw/main/\2)\n\n" if url else "", text)
     target = rf"[\1]({url}/blob/main/\2)" if url else r"\1"
     return re.sub(r"\[((?:`[^`]*`|[^][`])+)\]\((?!\w+:)([^)]+)\)", target, text)
 

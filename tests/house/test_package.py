@@ -46,14 +46,16 @@ def test_links_on_pypi_lead_to_the_repository_or_are_text(told: Told) -> None:
     here = told(url)[0]
     text = here.get_payload()
     assert isinstance(text, str) and here["Description-Content-Type"] == "text/markdown"
-    assert links(text) == [f"{url}/blob/main/{link}" for link in ours]
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (REPOSITORY / "README.md").read_text())
+    assert len(pictures) == 2 and ours[:2] == pictures, "README opens with two pictures"
+    assert links(text) == [f"{url}/{'raw' if link in pictures else 'blob'}/main/{link}" for link in ours]
     assert set(here.get_all("Project-URL") or []) == {
         f"Source, {url}", f"Documentation, {url}/tree/main/docs", f"Changelog, {url}/blob/main/CHANGELOG.md",
         f"Issues, {url}/issues",
     }  # fmt: skip
     nowhere = told("")[0]
     text = nowhere.get_payload()
-    assert isinstance(text, str) and links(text) == [] and "`kfgraph why [TRACE]`" in text
+    assert isinstance(text, str) and links(text) == [] and "![" not in text and "`kfgraph why [TRACE]`" in text
     assert nowhere.get_all("Project-URL") is None
 
 
