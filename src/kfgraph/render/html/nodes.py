@@ -63,7 +63,8 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> None:
     _add_times(pack, tree, start - origin)
     flags = np.where(is_call, tree.flags & ~np.uint32(_NOT_SHOWN), 0)
     pack.column("flags", flags)
-    _add_selves(pack, tree, tree.kind != NodeKind.TASK if tree.has("kind") else is_call)
+    has_self = np.isin(tree.kind, (NodeKind.CALL, NodeKind.REST)) if tree.has("kind") else is_call
+    _add_selves(pack, tree, has_self)
     row = np.where(is_call, tree.row, 0)
     lasted = calls.duration_ns[row] if len(calls) else np.zeros(n, np.int64)
     # What was taken out of a total (kfgraph's own cost, interrupts) did pass: a timeline needs it.
@@ -84,7 +85,7 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> None:
         at = np.flatnonzero(tree.error)
         pack.sparse("error", at, tree.error[at].astype(np.int64) * -2 + tree.at("error_sure", at))
     if tree.has("count"):
-        sums = np.flatnonzero((tree.kind != NodeKind.TASK) & (tree.count != 1))
+        sums = np.flatnonzero(np.isin(tree.kind, (NodeKind.CALL, NodeKind.REST)) & (tree.count != 1))
         pack.sparse("count", sums, tree.count[sums])
         for name in ("min", "max"):
             pack.column(name, tree.at(f"{name}_ns", sums) + 1)
