@@ -44,8 +44,8 @@ TERMINAL = {
     "export": f"kfgraph export {FOO} --root foo_init --no-irq --format folded",
     "flame-terminal": f"kfgraph flame {FOO} --root load_module",
 }
-# From another host would be loaded: a page of docs shows what a terminal's own font does.
-_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+# Fonts would be loaded from another host; a terminal has its own.
+_FROM_ELSEWHERE = re.compile(r"@font-face \{.*?\}\s*|<!--.*?-->\s*", re.DOTALL)
 
 
 def on_terminal(command: str) -> str:
@@ -81,7 +81,7 @@ def terminal_svg(name: str, command: str, shown: Text) -> str:
     console = Console(width=width, record=True, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(typed, Text(""), shown, sep="\n", soft_wrap=True)
     svg = console.export_svg(title=command.split(" -", 1)[0], theme=MONOKAI, unique_id=f"kfgraph-{name}")
-    return _FONTS.sub("", svg)
+    return _FROM_ELSEWHERE.sub("", svg)
 
 
 async def explorer_svg() -> str:
@@ -92,7 +92,7 @@ async def explorer_svg() -> str:
     app = Explorer(kfgraph.load(FOO), {})
     async with app.run_test(size=(120, 34)) as pilot:
         await pilot.pause(3)
-        return _FONTS.sub("", app.export_screenshot(title=f"kfgraph ui {FOO}"))
+        return _FROM_ELSEWHERE.sub("", app.export_screenshot(title=f"kfgraph ui {FOO}"))
 
 
 def in_browser(folder: Path) -> None:
