@@ -301,7 +301,9 @@ def test_the_repository_stays_small() -> None:
     n_bytes = {name: (REPOSITORY / name).stat().st_size for name in names}
     recordings = sum(size for name, size in n_bytes.items() if name.startswith("examples/") or "/fixtures/" in name)
     assert recordings < 15 << 20
-    assert sum(n_bytes.values()) - recordings < 5_000_000
+    pictures = sum(size for name, size in n_bytes.items() if name.startswith("docs/pictures/"))
+    assert pictures < 1.5 * (1 << 20)
+    assert sum(n_bytes.values()) - recordings - pictures < 5_000_000
 
 
 def test_python_is_parsed_as_python_3_10() -> None:
