@@ -69,7 +69,7 @@ def test_the_json_has_every_number() -> None:
             {"pid": 42, "comm": "insmod", "cpu": None, "n_calls": 4, "n_roots": 2, "root_ns": 25, "of_command": True},
             {"pid": 0, "comm": None, "cpu": 1, "n_calls": 1, "n_roots": 1, "root_ns": 100, "of_command": False},
         ],
-        "events": {"sys_enter": 2, "sched_switch": 1}, "waits": [], "details": {},
+        "events": {"sys_enter": 2, "sched_switch": 1}, "waits": [], "tracing": None, "details": {},
         "notices": [{
             "code": "unmatched-exit", "severity": "incomplete", "text": "exits without an entry", "n": 4,
             "hint": "a bigger buffer", "details": {},

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.analyze.compensation import TRACER_COLUMNS
 from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns
@@ -119,6 +120,23 @@ def aggregated_parts(selection: Selection, key: Int32, n_keys: int, total_ns: In
         found |= {name: sums, f"total_{name}": inclusive}
         left -= np.where(total_ns >= 0, inclusive, 0)
     return {**found, "oncpu_ns": left} if "asleep_ns" in found else found
+
+
+def aggregated_tracer(selection: Selection, key: Int32, n_keys: int) -> dict[str, Int64]:
+    """Of each key the sums of TRACER_COLUMNS: of its calls, and in its total; none where times are as recorded."""
+    if selection.tracer is None:
+        return {}
+    calls = selection.trace.calls
+    rows = np.flatnonzero(selection.keep).astype(np.int32)
+    finished = selection.total_ns[rows] >= 0
+    finished[nested(rows, key[rows], calls.end[rows], selection.total_ns[rows], np.ones(n_keys, np.bool_))] = False
+    outermost = rows[finished]
+    found = {}
+    for name in TRACER_COLUMNS:
+        some = outermost if name.startswith("total_") else rows
+        found[name] = np.zeros(n_keys, np.int64)
+        np.add.at(found[name], key[some], selection.tracer.columns(some)[name])
+    return found
 
 
 def of_one_key(times_ns: Int64) -> Aggregate:

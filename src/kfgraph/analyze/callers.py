@@ -40,17 +40,20 @@ Of = Literal["total", "self"]
 """Which time of a function's calls is shared out among their callers."""
 
 
-def callers(trace: Trace, function: str | Sequence[str], **filters: Unpack[Filters]) -> CallTree:
+def callers(
+    trace: Trace, function: str | Sequence[str], *, compensate: bool = False, **filters: Unpack[Filters]
+) -> CallTree:
     """The callers of ``function`` (one or several names or globs), merged, upside down: the function is a root, its
     callers are below it, the tasks are the leaves (with ``root`` the functions that were named there).
 
     The total of a node is that of the outermost calls of the function that came that way, so that the totals of the
-    callers of a node are its total; counts count all calls, in a recursion the inner ones too.
+    callers of a node are its total; counts count all calls, in a recursion the inner ones too. ``compensate``: all
+    times less what tracing took, by an estimate.
 
     Raises:
         NoMatchError: nothing matches.
     """
-    chosen = select(trace, **filters)
+    chosen = select(trace, compensate=compensate, **filters)
     return callers_in(chosen, functions_named(trace, listed(function), chosen.keep))
 
 
@@ -95,6 +98,7 @@ def _by_path(chosen: Selection, rows: Int32, of: Of) -> tuple[TreeTable, Int32]:
     total = (chosen.self_ns if of == "self" else chosen.total_ns)[rows]
     floor = np.maximum(total, 0) if of == "self" else _floors(chosen, rows)
     lasted = total.copy()
+    inner = np.zeros(0, np.intp)
     if of == "total":
         func, every = calls.func[rows].astype(np.int32), np.ones(len(chosen.trace.symbols), np.bool_)
         inner = nested(rows, func, calls.end[rows], total, every)
@@ -102,6 +106,11 @@ def _by_path(chosen: Selection, rows: Int32, of: Of) -> tuple[TreeTable, Int32]:
     more: dict[str, Any] = error_columns(chosen.trace, rows)
     if len(chosen.own_cost):
         more["own_cost_ns"] = chosen.own_cost.of(rows)
+    if chosen.tracer is not None:
+        more |= chosen.tracer.columns(rows)
+        for name in ("tracer_ns", "uncertain_ns"):
+            more[f"total_{name}"] = more[name].copy() if of == "self" else more[f"total_{name}"]
+            more[f"total_{name}"][inner] = 0
     each = TreeTable(
         ("",) * len(first), parent=np.full(n, -1, np.int32), end=np.arange(1, n + 1, dtype=np.int32),
         level=np.zeros(n, np.int16), label=which.astype(np.int32), total_ns=total, self_ns=chosen.self_ns[rows],

@@ -105,6 +105,7 @@ def call_tree(
     slowest: int | None = None,
     hide: str | Sequence[str] = (),
     group_interrupts: bool = False,
+    compensate: bool = False,
     **filters: Unpack[Filters],
 ) -> CallTree:
     """The call tree below the functions ``root``, or of every task.
@@ -119,6 +120,7 @@ def call_tree(
             time is added to their caller's. A root stays.
         group_interrupts: a node above the calls of each interrupt (``NodeKind.INTERRUPT``), unless ``irq`` asks for
             interrupts alone.
+        compensate: all times less what tracing took, by an estimate.
         filters: which calls, as for :func:`kfgraph.analyze.select.select`: ``root``, one or several names or globs, of
             which a match is an outermost call; ``task``, ``pid``, ``cpu``, ``from_s``, ``to_s``, ``no_irq``,
             ``all_tasks``, ``pre_exec``.
@@ -135,7 +137,7 @@ def call_tree(
     for name, value in (("--nth", nth), ("--slowest", slowest)):
         if value is not None and value < 1:
             raise UsageError(f"{name} {value}: it counts from 1", f"{name} 1")
-    chosen = select(trace, **filters)
+    chosen = select(trace, compensate=compensate, **filters)
     matches = chosen.roots if chosen.named else np.zeros(0, np.int32)
     tree = _tree_of(chosen)
     place = np.arange(1, len(matches) + 1, dtype=np.int32)
@@ -212,6 +214,8 @@ def _table(
     if len(chosen.own_cost):
         more["own_cost_ns"] = chosen.own_cost.of(rows)
     more |= part_columns(chosen.parts, rows)
+    if chosen.tracer is not None:
+        more |= chosen.tracer.columns(taken)
     return TreeTable.of_calls(
         calls,
         taken,
@@ -240,9 +244,7 @@ def _under_tasks(tree: TreeTable, chosen: Selection) -> TreeTable:
     np.add.at(total, above, tree.floor_ns[tops])
     unknown[above[tree.total_ns[tops] < 0]] = True
     sums = {"floor_ns": total} if unknown.any() or tree.has("floor_ns") else {}
-    for name in chosen.parts:
-        sums[f"total_{name}"] = np.zeros(len(first), np.int64)
-        np.add.at(sums[f"total_{name}"], above, tree.at(f"total_{name}", tops))
+    sums |= tree.parts_below(tops, above, len(first))
     return tree.under(
         first,
         tree.labels + tuple(task.label for task in trace.tasks.tasks),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kfgraph.analyze.select import less_own_cost
+from kfgraph.analyze.tracercost import TracerShare, tracer_share
 from kfgraph.analyze.wakers import Wait, waiter_to_dict, waits
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import CONTEXTS, UNKNOWN_CONTEXT, Flag
@@ -35,6 +36,7 @@ class Info:
 
     ``contexts`` counts calls by context ("task", "softirq", ..., "unknown"), ``flags`` by flag.
     ``waits`` says who slept until whom, the longest first; empty where the trace does not tell.
+    ``tracing`` estimates what tracing took; None where the trace does not tell.
     ``n_functions`` counts the functions called, ``n_unresolved`` those among them without a name.
     """
 
@@ -52,6 +54,7 @@ class Info:
     contexts: dict[str, int]
     flags: dict[str, int]
     waits: tuple[Wait, ...] = ()
+    tracing: TracerShare | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """What ``kfgraph info --json`` writes: plain values, None where unknown."""
@@ -100,6 +103,7 @@ class Info:
             ],
             "events": self.events,
             "waits": [waiter_to_dict(trace, one) for one in self.waits],
+            "tracing": None if self.tracing is None else self.tracing.to_dict(),
             "details": dict(meta.details),
             "notices": [
                 {
@@ -121,7 +125,7 @@ def info(trace: Trace) -> Info:
     calls = trace.calls
     n_lanes = len(trace.tasks)
     roots = calls.roots
-    total_ns, _ = less_own_cost(trace)
+    total_ns, self_ns = less_own_cost(trace)
     finished = roots[total_ns[roots] >= 0]
     n_calls = np.bincount(calls.lane, minlength=n_lanes)
     n_roots = np.bincount(calls.lane[roots], minlength=n_lanes)
@@ -161,6 +165,7 @@ def info(trace: Trace) -> Info:
         contexts={name: n for name, n in contexts.items() if n},
         flags={name: n for name, n in flags.items() if n},
         waits=waits(trace),
+        tracing=tracer_share(trace, self_ns),
     )
 
 

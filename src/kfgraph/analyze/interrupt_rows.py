@@ -214,10 +214,7 @@ def _inserted(
     np.add.at(floor, node, tree.floor_ns[tops])
     unknown[node[(tree.total_ns[tops] < 0) | (tree.at("n_unfinished", tops) > 0)]] = True
     sums = {"floor_ns": floor} if tree.has("floor_ns") else {}
-    for name in ("total_irq_ns", "total_asleep_ns", "total_preempted_ns"):
-        if tree.has(name):
-            sums[name] = np.zeros(len(at), np.int64)
-            np.add.at(sums[name], node, tree.at(name, tops))
+    sums |= tree.parts_below(tops, node, len(at))
     return tree.inserted(
         at, tree.labels + tuple(names), old, parent=parent, end=end, level=level,
         kind=np.full(len(at), NodeKind.INTERRUPT, np.uint8), label=len(tree.labels) + kind,

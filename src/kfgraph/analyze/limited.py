@@ -58,9 +58,7 @@ def under_one(tree: TreeTable, label: str) -> TreeTable:
     roots = tree.roots
     floor_ns = int(tree.floor_ns[roots].sum())
     given: dict[str, Any] = {"floor_ns": floor_ns} if tree.has("floor_ns") else {}
-    for name in ("irq", "asleep", "preempted"):
-        if tree.has(f"total_{name}_ns"):
-            given[f"total_{name}_ns"] = tree.whole(f"total_{name}_ns")[roots].sum()
+    given |= {name: sums[0] for name, sums in tree.parts_below(roots, np.zeros(len(roots), np.int64), 1).items()}
     known = bool((tree.total_ns[roots] >= 0).all())
     given |= {"kind": NodeKind.TASK, "label": len(tree.labels), "total_ns": floor_ns if known else -1}
     return tree.under(np.zeros(1, np.int32), (*tree.labels, label), **given)

@@ -44,11 +44,11 @@ def parts_of(calls: CallTable, left_out: Bool | None = None, *, irq: bool = True
         own = getattr(calls, name)
         if own is not None and (irq or name != "irq_ns"):
             own = own if left_out is None else own.where(~left_out)
-            found[name] = Part(own, _of_durations(calls, own))
+            found[name] = Part(own, of_durations(calls, own))
     return found
 
 
-def _of_durations(calls: CallTable, own: Sparse) -> Sparse:
+def of_durations(calls: CallTable, own: Sparse) -> Sparse:
     """What is in the duration of each call: its own, and what its callees hold but for interrupts that hit it."""
     part, parts = own, [own]
     while len(part):

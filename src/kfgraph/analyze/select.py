@@ -25,6 +25,8 @@ from kfgraph.model.units import MOST_SECONDS, plural
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from kfgraph.analyze.compensation import Compensation
+
 _NS = 1_000_000_000
 
 
@@ -40,7 +42,8 @@ class Selection:
     :mod:`kfgraph.analyze.owncost`; where it is unknown, so are the totals that hold it.
     ``parts`` are what is in these totals and no work, see :mod:`kfgraph.analyze.parts`; empty where the trace does not
     tell. ``notices`` say what was left out without being asked for. ``n_seem_failed`` calls were left out by
-    ``failing`` that returned what looks like an error.
+    ``failing`` that returned what looks like an error. ``tracer`` is what was taken out of totals, self times and parts
+    because tracing took it, an estimate; None where they are as recorded.
     """
 
     trace: Trace
@@ -54,6 +57,7 @@ class Selection:
     named: bool
     notices: tuple[Notice, ...]
     n_seem_failed: int = 0
+    tracer: Compensation | None = None
 
     @property
     def lanes(self) -> Int32:
@@ -64,10 +68,11 @@ class Selection:
         return int(self.keep.sum())
 
 
-def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
+def select(trace: Trace, *, compensate: bool = False, **filters: Unpack[Filters]) -> Selection:
     """The calls of ``trace`` that pass every filter given.
 
     Args:
+        compensate: all times less what tracing took, by an estimate (:mod:`kfgraph.analyze.compensation`).
         root: names or globs (see :func:`kfgraph.model.names.matching`); a match is an outermost
             call, everything below it belongs to it. Without it: every call.
         task: names of tasks (globs) or ``comm-pid``; with ``pid``, tasks that match either.
@@ -83,7 +88,7 @@ def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
 
     Raises:
         NoMatchError: a filter leaves nothing, with the nearest names as the hint.
-        UsageError: the trace does not record what a filter needs, or from_s is not before to_s.
+        UsageError: the trace does not record what a filter, or an estimate, needs, or from_s is not before to_s.
     """
     given = completed(filters)
     root, task, pid, cpu = (listed(given[name]) for name in ("root", "task", "pid", "cpu"))
@@ -130,6 +135,7 @@ def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
         self_ns = cost.without(self_ns)
     if n and not keep.any():
         raise NoMatchError("no call is left after these filters", "leave one of them out; kfgraph info shows the tasks")
+    total_ns, self_ns, parts, tracer = _compensated(trace, total_ns, self_ns, parts, gone if compensate else None)
 
     parent = nearest_kept(calls.parent, keep)
     if root:
@@ -152,7 +158,19 @@ def select(trace: Trace, **filters: Unpack[Filters]) -> Selection:
         roots = np.flatnonzero(keep & (parent < 0)).astype(np.int32)
     roots = roots[np.argsort(calls.start_ns[roots], kind="stable")]
     cost = cost.only(keep) if len(cost) else cost
-    return Selection(trace, keep, parent, roots, total_ns, self_ns, cost, parts, bool(root), tuple(notices), n_seem)
+    return Selection(
+        trace, keep, parent, roots, total_ns, self_ns, cost, parts, bool(root), tuple(notices), n_seem, tracer
+    )
+
+
+def _compensated(
+    trace: Trace, total_ns: Int64, self_ns: Int64, parts: Mapping[str, Part], gone: Bool | None
+) -> tuple[Int64, Int64, Mapping[str, Part], Compensation | None]:
+    if gone is None:
+        return total_ns, self_ns, parts, None
+    from kfgraph.analyze.compensation import compensated
+
+    return compensated(trace, total_ns, self_ns, parts, gone)
 
 
 def less_own_cost(trace: Trace) -> tuple[Int64, Int64]:

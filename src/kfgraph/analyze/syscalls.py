@@ -13,7 +13,7 @@ import numpy as np
 from kfgraph.analyze.filters import OF_SYSTEM_CALLS, Filters, completed
 from kfgraph.analyze.forest import Int32, Int64
 from kfgraph.analyze.retval import MAX_ERRNO, errors_of
-from kfgraph.analyze.select import lanes_of, less_own_cost
+from kfgraph.analyze.select import lanes_of, less_own_cost, select
 from kfgraph.analyze.sysevents import SystemCallEvents, arguments_of, system_call_events
 from kfgraph.analyze.sysexits import exits_of, handlers
 from kfgraph.kernel.errnos import errno_name
@@ -42,7 +42,8 @@ class SystemCall:
     it comes from: ``return value``, ``system call result`` or "". ``paths`` are the files that it names, where
     recorded (rename has two); ``text`` its arguments as the trace has them, ``arch`` whose numbers these are.
     ``duration_ns`` is as recorded, without a handler from event to event; ``total_ns`` is less kfgraph's own cost
-    (:mod:`kfgraph.analyze.owncost`). Times in ns of the trace clock, -1 unknown.
+    (:mod:`kfgraph.analyze.owncost`). Times in ns of the trace clock, -1 unknown. Where ``total_ns`` is an estimate, it
+    is also less ``tracer_ns``, which tracing took, and within ``uncertain_ns`` of the truth.
     """
 
     name: str
@@ -58,6 +59,8 @@ class SystemCall:
     text: str
     paths: tuple[str, ...] = ()
     arch: str = ""
+    tracer_ns: int = 0
+    uncertain_ns: int = 0
 
     @property
     def path(self) -> str | None:
@@ -110,6 +113,14 @@ class SystemCallSum:
     hottest_share: float
 
 
+@dataclass(frozen=True)
+class EstimatedSum(SystemCallSum):
+    """The same where times are estimates: the sums of what tracing took, and of its uncertainties."""
+
+    tracer_ns: int
+    uncertain_ns: int
+
+
 def _quote(path: str) -> str:
     return f'"{path}"'
 
@@ -137,14 +148,17 @@ def chosen_calls(
     names: str | Sequence[str] = (),
     failed: bool = False,
     slowest: int | None = None,
+    compensate: bool = False,
     **filters: Unpack[Filters],
 ) -> list[SystemCall]:
     """The system calls that pass every filter, in time order; with ``slowest`` the N slowest, slow to fast.
 
-    Of the filters there are ``task``, ``pid`` and ``all_tasks``.
+    Of the filters there are ``task``, ``pid`` and ``all_tasks``. ``compensate``: the totals of those whose handler was
+    recorded are less what tracing took, by an estimate.
 
     Raises:
         NoMatchError: there is no such task.
+        UsageError: the trace does not tell what tracing took.
     """
     names = listed(names)
     lanes = lanes_of(trace, completed(filters, OF_SYSTEM_CALLS))
@@ -153,24 +167,44 @@ def chosen_calls(
         for call in system_calls(trace, lanes)
         if (not failed or call.error) and (not names or any(fnmatchcase(call.name, glob) for glob in names))
     ]
+    if compensate:
+        calls = _estimated(trace, calls)
     if slowest is not None:
         return sorted(calls, key=lambda call: -call.total_ns)[:slowest]
     return sorted(calls, key=lambda call: (call.start_ns, call.lane, call.row))
 
 
-def summed(trace: Trace, calls: Sequence[SystemCall]) -> list[SystemCallSum]:
-    """One sum for each system call, the one that took most time first."""
+def _estimated(trace: Trace, calls: Sequence[SystemCall]) -> list[SystemCall]:
+    chosen = select(trace, all_tasks=True, pre_exec=True, compensate=True)
+    assert chosen.tracer is not None
+    rows = np.array([call.row for call in calls], np.int32)
+    taken = chosen.tracer.columns(rows)
+    columns = (chosen.total_ns[rows], taken["total_tracer_ns"], taken["total_uncertain_ns"])
+    return [
+        call if call.row < 0 or total < 0 else replace(call, total_ns=total, tracer_ns=tracer, uncertain_ns=uncertain)
+        for call, total, tracer, uncertain in zip(calls, *(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def summed(trace: Trace, calls: Sequence[SystemCall], *, compensate: bool = False) -> list[SystemCallSum]:
+    """One sum for each system call, the one that took most time first; ``compensate`` as the calls were chosen."""
     _, self_ns = less_own_cost(trace)
+    if compensate:
+        self_ns = select(trace, all_tasks=True, pre_exec=True, compensate=True).self_ns
     of_name: dict[str, list[SystemCall]] = {}
     for call in calls:
         of_name.setdefault(call.name, []).append(call)
-    sums = []
+    sums: list[SystemCallSum] = []
     for name, same in of_name.items():
         finished = [call.total_ns for call in same if call.total_ns >= 0]
         hottest, share = _hottest(trace, self_ns, [call.row for call in same if call.row >= 0])
         n_errors = sum(bool(call.error) for call in same)
         total, most = sum(finished), max(finished, default=-1)
-        sums.append(SystemCallSum(name, len(same), len(finished), n_errors, total, most, hottest, share))
+        one = SystemCallSum(name, len(same), len(finished), n_errors, total, most, hottest, share)
+        if compensate:
+            taken = (sum(call.tracer_ns for call in same), sum(call.uncertain_ns for call in same))
+            one = EstimatedSum(**vars(one), tracer_ns=taken[0], uncertain_ns=taken[1])
+        sums.append(one)
     return sorted(sums, key=lambda one: (-one.total_ns, one.name))
 
 
@@ -183,8 +217,8 @@ def _hottest(trace: Trace, self_ns: Int64, rows: Sequence[int]) -> tuple[str, fl
     return (trace.symbols.labels[int(own.argmax())], float(own.max() / own.sum())) if own.sum() > 0 else ("", 0.0)
 
 
-def to_dict(trace: Trace, call: SystemCall) -> dict[str, object]:
-    """What ``kfgraph syscalls --json`` prints of a call."""
+def to_dict(trace: Trace, call: SystemCall, *, compensate: bool = False) -> dict[str, object]:
+    """What ``kfgraph syscalls --json`` prints of a call; ``compensate``: with what tracing took."""
     task = trace.tasks[call.lane]
     return {
         "system_call": call.name, "pid": task.pid if task.pid >= 0 else None, "comm": task.comm or None,
@@ -193,6 +227,7 @@ def to_dict(trace: Trace, call: SystemCall) -> dict[str, object]:
         "total_ns": call.total_ns if call.total_ns >= 0 else None,
         "result": call.result, "error": errno_name(-call.error, arch=trace.meta.arch) or None if call.error else None,
         "path": call.path, "arguments": call.arguments or None, "row": call.row if call.row >= 0 else None,
+        **({"tracer_ns": call.tracer_ns, "uncertain_ns": call.uncertain_ns} if compensate else {}),
     }  # fmt: skip
 
 

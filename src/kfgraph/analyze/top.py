@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.aggregate import UNKNOWN as NOT_KNOWN
-from kfgraph.analyze.aggregate import Aggregate, aggregate, aggregated_parts, of_one_key
+from kfgraph.analyze.aggregate import Aggregate, aggregate, aggregated_parts, aggregated_tracer, of_one_key
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.hotpath import HotPath, hot_paths
 from kfgraph.analyze.owncost import OwnCost
@@ -82,7 +82,8 @@ class Top:
 
     Where the trace has sched_switch, ``parts`` are more columns: ``asleep_ns`` and ``preempted_ns``, how long the
     calls of a row were off the CPU themselves, ``total_asleep_ns`` and ``total_preempted_ns``, how much of ``total_ns``
-    that is, and ``oncpu_ns``, the rest of it. ``off_ns`` are the sums of the first two, and ``asleep_paths`` the chains
+    that is, and ``oncpu_ns``, the rest of it. With ``compensate`` there are TRACER_COLUMNS
+    (:mod:`kfgraph.analyze.compensation`). ``off_ns`` are the sums of the first two, and ``asleep_paths`` the chains
     whose last functions slept most. None of it is in self times. Else all three are empty.
     """
 
@@ -154,6 +155,15 @@ class Top:
         """The keys of each of ``records``, in order."""
         return (*(("function",) if self.group == "function" else ()), "module", "kind", *self.values())
 
+    @property
+    def tracer_ns(self) -> tuple[int, int]:
+        """(what tracing took of the calls' own time, its uncertainty), where times are estimates; else zeros."""
+        taken = self.selection.tracer
+        if taken is None:
+            return 0, 0
+        keep = self.selection.keep
+        return int(taken.own_ns[keep].sum()), int(taken.own_error_ns[keep].sum())
+
     def values(self) -> dict[str, npt.NDArray[np.int64]]:
         """The columns of numbers: times in ns, -1 where unknown."""
         return {**{name: getattr(self.numbers, name) for name in NUMBERS}, **self.parts}
@@ -185,6 +195,7 @@ class Top:
                 "n_unknown": self.own_cost.n_unknown,
                 "at_most_ns": self.own_cost.known_ns,
             },
+            **({} if self.selection.tracer is None else {"tracer": self.selection.tracer.to_dict(self.selection.keep)}),
             f"{self.group}s": self.records(),
             "hot_paths": [
                 {"path": list(p.path), "n_calls": p.n_calls, "self_ns": p.self_ns, "self_share": round(p.self_share, 6)}
@@ -246,6 +257,7 @@ def top(
     limit: int | None = None,
     n_paths: int = 5,
     own_cost: bool = False,
+    compensate: bool = False,
     **filters: Unpack[Filters],
 ) -> Top:
     """Sum up calls by function or module; the heaviest first.
@@ -258,6 +270,7 @@ def top(
         limit: keep this many rows; ``n_rows`` still tells how many there were.
         n_paths: how many hot paths to find.
         own_cost: a last row, beyond ``limit``, of what kfgraph itself took in these calls, if it did.
+        compensate: all times less what tracing took, by an estimate; how much that is, is in more columns.
         filters: which calls, as for :func:`kfgraph.analyze.select.select`: ``root=["load_module"]``,
             ``task``, ``pid``, ``cpu``, ``from_s``, ``to_s``, ``no_irq``, ``all_tasks``, ``pre_exec``.
 
@@ -268,7 +281,7 @@ def top(
     """
     if by not in BY or group not in GROUPS:
         raise ValueError(f"by is one of {', '.join(BY)}; group is one of {', '.join(GROUPS)}")
-    selection = select(trace, **filters)
+    selection = select(trace, compensate=compensate, **filters)
     by_part = COLUMNS[by] not in NUMBERS
     if by == "irq" and "irq_ns" not in selection.parts:
         raise UsageError("--by irq: no interrupt hit these calls, or this trace does not tell", "leave it out")
@@ -284,7 +297,7 @@ def top(
         key, codes = _keys(selection, label_of)
     labels = [label_of(code) for code in codes]
     sums = aggregate(selection, key, len(codes))
-    parts = aggregated_parts(selection, key, len(codes), sums.total_ns)
+    parts = aggregated_parts(selection, key, len(codes), sums.total_ns) | aggregated_tracer(selection, key, len(codes))
     is_apart = waits[codes]
     ranked = parts[COLUMNS[by]] if by_part else getattr(sums, COLUMNS[by])
     order = np.lexsort((np.array(labels, str), -sums.n_calls, -sums.self_ns, -ranked))

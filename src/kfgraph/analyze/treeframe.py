@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kfgraph.analyze.compensation import TRACER_COLUMNS
 from kfgraph.analyze.parts import PART_COLUMNS
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.symbols import UNKNOWN
@@ -55,7 +56,7 @@ def tree_frame(tree: TreeTable, trace: Trace) -> pd.DataFrame:
     }
     if (at_least := tree.at_least_ns()) is not None:
         columns["at_least_ns"] = numbers(at_least)
-    columns |= {name: tree.whole(name) for name in PART_COLUMNS if tree.has(name)}
+    columns |= {name: tree.whole(name) for name in (*PART_COLUMNS, *TRACER_COLUMNS) if tree.has(name)}
     if tree.own_cost_ns.any():
         columns["own_cost_ns"] = numbers(tree.own_cost_ns)
     if tree.has("error_sure"):

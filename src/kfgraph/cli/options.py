@@ -106,6 +106,9 @@ Redact = Annotated[
     bool,
     Option(("--redact",), "Without the names of tasks, files, the host and the command, arguments, texts of events."),
 ]
+Compensate = Annotated[
+    bool, Option(("--compensate",), "All times less what the tracing of the calls took: estimates, marked ≈.")
+]
 Json = Annotated[bool, Option(("--json",), "Machine-readable output.")]
 
 IDLE = (

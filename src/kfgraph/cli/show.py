@@ -50,6 +50,7 @@ def run(
     event: own.Events = None,
     start: own.Start = False,
     with_: own.With = None,
+    compensate: options.Compensate = False,
     json_: options.Json = False,
     linking: options.HowLinked = options.AS_KNOWN,
     reading: options.HowRead = options.AS_DETECTED,
@@ -84,11 +85,12 @@ def run(
         open_irq=open_irq,
     )  # fmt: skip
     if callers:
-        tree = callers_of(loaded, callers, **filters)
+        tree = callers_of(loaded, callers, compensate=compensate, **filters)
     else:
         hidden = () if json_ else hide or ()
         tree = call_tree(
-            loaded, merge=merge, nth=nth, slowest=slowest, hide=hidden, group_interrupts=not json_, **filters
+            loaded, merge=merge, nth=nth, slowest=slowest, hide=hidden, group_interrupts=not json_,
+            compensate=compensate, **filters
         )
     if json_:
         from kfgraph.export.jsonl import write_calls, write_nodes

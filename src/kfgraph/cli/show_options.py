@@ -101,7 +101,8 @@ IDLE = (
         "interactive",
         (
             "nth", "slowest", "merge", "calls", "all_", "depth", "min_", "max_rows", "expand", "collapse", "open_irq",
-            "hide", "calls_to", "errors", "event", "start", "with_", "json_", "strict",
+            "hide", "calls_to", "errors", "event", "start", "with_", "compensate", "json_",
+            "strict",
         ),
     ),
     Idle(

@@ -38,6 +38,7 @@ def run(
     limit: Annotated[
         int | None, Option(("--limit",), f"Rows to show; 0: all. Default: {ROWS}.", metavar="N", least=0)
     ] = None,
+    compensate: options.Compensate = False,
     json_: options.Json = False,
     reading: options.HowRead = options.AS_DETECTED,
 ) -> None:
@@ -48,23 +49,25 @@ def run(
     loaded = options.open_trace(trace, reading)
     from kfgraph.analyze.syscalls import chosen_calls, summed, to_dict
 
-    calls = chosen_calls(loaded, names=name or (), failed=failed, slowest=slowest, **filters)
+    calls = chosen_calls(loaded, names=name or (), failed=failed, slowest=slowest, compensate=compensate, **filters)
     if not calls:
         hint = "kfgraph trace records them; leave out --root and --only" if not (name or failed) else "leave one out"
         raise NoMatchError(f"{trace}: no {'failed ' if failed else ''}system call was recorded", hint)
-    sums = summed(loaded, calls) if count else ()
+    sums = summed(loaded, calls, compensate=compensate) if count else ()
     if json_:
-        for record in [vars(one) for one in sums] if count else [to_dict(loaded, call) for call in calls]:
+        for record in (
+            [vars(one) for one in sums] if count else [to_dict(loaded, call, compensate=compensate) for call in calls]
+        ):
             print(json_text(record))
     else:
         from kfgraph.render.console import stdout_console
-        from kfgraph.render.syscalls import SystemCallsView, own_cost_line, sums_table
+        from kfgraph.render.syscalls import SystemCallsView, lines_below, sums_table
 
         shown = ROWS if limit is None else limit or None
         if count:
             total = sum(one.total_ns for one in sums)
             table = sums_table(sums[:shown] if shown else sums, total)
-            stdout_console().print(table, *own_cost_line(calls, loaded), sep="")
+            stdout_console().print(table, *lines_below(calls, loaded), sep="")
         else:
             stdout_console().print(SystemCallsView(loaded, calls, shown))
     notes.tell(idle, () if reading.strict else notes.damage_in(loaded, filters))

@@ -62,6 +62,7 @@ def run(
     own_cost: Annotated[
         bool, Option(("--own-cost",), "A last row of what kfgraph itself took: setting return probes.")
     ] = False,
+    compensate: options.Compensate = False,
     json_: options.Json = False,
     csv: Annotated[bool, Option(("--csv",), "The table as comma-separated values.")] = False,
     linking: options.HowLinked = options.AS_KNOWN,
@@ -80,7 +81,7 @@ def run(
     with progressbar.shown("summing up", quiet=reading.quiet):
         result = top(
             loaded, by=by, group=group, limit=limit or None, n_paths=PATHS if paths is None else paths,
-            own_cost=own_cost, **filters,
+            own_cost=own_cost, compensate=compensate, **filters,
         )  # fmt: skip
         of: Of = "self" if by == "self" and not (json_ or csv) else "total"
         trees = result.callers(callers, n_shown=n_shown, of=of) if callers else None
@@ -99,7 +100,8 @@ def run(
             from kfgraph.render.callertrees import print_callers
 
             asked_for = "*" not in (callers or ())
-            print_callers(trees, view, of=of, typed=as_typed(filters), before_table=asked_for)
+            typed = [*as_typed(filters), *(["--compensate"] if compensate else [])]
+            print_callers(trees, view, of=of, typed=typed, before_table=asked_for)
     from kfgraph.analyze.notice_counts import problems_in
 
     notes.tell([*idle, *result.selection.notices], () if reading.strict else problems_in(result.selection))

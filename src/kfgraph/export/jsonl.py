@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.calltree import CallTree
+from kfgraph.analyze.compensation import TRACER_COLUMNS
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64
 from kfgraph.analyze.parts import PART_COLUMNS, part_columns
 from kfgraph.analyze.retval import values_of
@@ -37,7 +38,7 @@ def write_calls(call_tree: CallTree, out: TextIO) -> None:
     counts, ``self_ns`` is less kfgraph's own cost; what is unknown is null. ``retval`` (the value by the function's
     type), ``retval_raw`` (the register), ``error`` (its name), ``error_sure``, and ``args`` are there if the trace
     recorded any (an error also where only the exit event of a system call tells it), ``own_cost_ns`` if there is any
-    in the selection.
+    in the selection, TRACER_COLUMNS if ``total_ns`` and ``self_ns`` are estimates.
     """
     tree = call_tree.tree
     is_call = tree.row >= 0
@@ -155,7 +156,7 @@ def node_records(call_tree: CallTree) -> Iterator[dict[str, Any]]:
             "max_ns": _known(tree.max_ns[node]),
             "flags": _names(int(tree.flags[node])),
         }
-        record |= {name: int(tree.whole(name)[node]) for name in PART_COLUMNS if tree.has(name)}
+        record |= {name: int(tree.whole(name)[node]) for name in (*PART_COLUMNS, *TRACER_COLUMNS) if tree.has(name)}
         if costs:
             record["own_cost_ns"] = _known(tree.own_cost_ns[node])
         if tree.has("n_errors"):
@@ -205,7 +206,10 @@ def _recorded(
         if len(cost):
             costs = _nullable(cost.of(rows[part]))
             more = [f'{also}, "own_cost_ns": {value}' for also, value in zip(more, costs, strict=True)]
-        for name, column in part_columns(selection.parts, rows[part]).items():
+        columns_of = dict(part_columns(selection.parts, rows[part]))
+        if selection.tracer is not None:
+            columns_of |= selection.tracer.columns(rows[part])
+        for name, column in columns_of.items():
             more = [f'{also}, "{name}": {ns}' for also, ns in zip(more, column.tolist(), strict=True)]
         if wakers is not None and "asleep_ns" in selection.parts:
             slept = selection.parts["asleep_ns"].own.at(rows[part])

@@ -122,8 +122,9 @@ class TreeTable:
     not known: -1 - the part that is. ``asleep_ns`` and ``preempted_ns`` are how long the calls themselves were off the
     CPU, ``irq_ns`` what interrupts that hit them took; ``total_asleep_ns``, ``total_preempted_ns`` and ``total_irq_ns``
     how much of their totals that is; not stored where the trace does not tell. ``n_interrupts`` is how many a
-    ``NodeKind.INTERRUPT`` stands for. The columns of errors are those of
-    :mod:`kfgraph.analyze.tree_errors`.
+    ``NodeKind.INTERRUPT`` stands for. ``tracer_ns`` and ``total_tracer_ns`` are what was taken out of self and total
+    because tracing took it, an estimate, ``uncertain_ns`` and ``total_uncertain_ns`` its uncertainty; stored where that
+    was asked for. The columns of errors are those of :mod:`kfgraph.analyze.tree_errors`.
 
     A tree of single calls stores no counts, no least and no longest time. ``tree.count`` makes the whole column, and
     keeps it; ``tree.at("count", nodes)`` makes what is asked for.
@@ -157,6 +158,10 @@ class TreeTable:
     total_asleep_ns = Column(np.int64, SUM, lacking=_always(np.int64(0)))
     total_preempted_ns = Column(np.int64, SUM, lacking=_always(np.int64(0)))
     n_interrupts = Column(np.int32, SUM, lacking=_always(np.int32(0)))
+    tracer_ns = Column(np.int64, SUM, own=True, to_caller=True, lacking=_always(np.int64(0)))
+    uncertain_ns = Column(np.int64, SUM, own=True, to_caller=True, lacking=_always(np.int64(0)))
+    total_tracer_ns = Column(np.int64, SUM, lacking=_always(np.int64(0)))
+    total_uncertain_ns = Column(np.int64, SUM, lacking=_always(np.int64(0)))
     errors_differ = Column(np.bool_, OR, of_one_call=True, lacking=_always(np.False_))
 
     __slots__ = ("_made", "_stored", "labels")
@@ -209,6 +214,16 @@ class TreeTable:
             stored = self.at(name, slice(None))
             self._made[name] = stored
         return stored
+
+    def parts_below(self, tops: Array, above: Array, n: int) -> dict[str, npt.NDArray[np.int64]]:
+        """For ``n`` new nodes, ``above[k]`` of which stands above ``tops[k]``: how much of their totals is what, in all
+        columns that tell this and are stored."""
+        found = {}
+        for name in self._stored:
+            if name.startswith("total_") and name != "total_ns":
+                found[name] = np.zeros(n, np.int64)
+                np.add.at(found[name], above, self.at(name, tops))
+        return found
 
     def merging(self) -> Iterator[tuple[Column[Any], Rule]]:
         """The columns, but for the structure, that a tree of sums of this one's nodes must store."""

@@ -56,6 +56,10 @@ class InfoView:
         yield "calls", self._calls(), ""
         yield "recorded", self._recorded(), ""
         yield self._losses()
+        if info.tracing is not None:
+            taken, error = (ns / info.tracing.work_ns for ns in (info.tracing.ns, info.tracing.error_ns))
+            said = f"≈ {format_share(taken)} ± {format_share(error)} of the time at work went into tracing: "
+            yield "tracing", f"{said}≈ {info.tracing.cost} (--compensate)", ""
         yield from self._tasks()
         yield from self._waits()
         yield from self._events()

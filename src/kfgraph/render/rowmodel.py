@@ -24,6 +24,7 @@ from kfgraph.render import blocks
 from kfgraph.render.blocks import BLANK, UNKNOWN
 from kfgraph.render.cells import cut_middle
 from kfgraph.render.details import detail_text
+from kfgraph.render.estimates import ESTIMATE
 from kfgraph.render.rowvalues import TIMES, RowValues
 
 FLAG_MARKS = (
@@ -121,15 +122,20 @@ class RowModel:
         return {
             "start": ("start s", start),
             "total": (self.of, wide + 2),
-            "self": ("self", wide),
+            "uncertain": ("±", wide),
+            "self": (f"{ESTIMATE}self" if self._estimated else "self", wide),
             "oncpu": ("on CPU", wide),
             "asleep": ("asleep", wide),
             "preempted": ("preempted", wide),
             "irq": ("irq", wide),
-            "avg": ("average", wide),
+            "avg": (f"{ESTIMATE}average" if self._estimated else "average", wide),
             "share": ("share", 6),
             "calls": ("calls", self.layout.count_width),
         }
+
+    @cached_property
+    def _estimated(self) -> bool:
+        return self.folded.tree.has("tracer_ns")
 
     @property
     def head(self) -> str:
@@ -177,6 +183,8 @@ class RowModel:
                 parts.append(blocks.scale_block(total))
                 bounds = blocks.mark_block(unknown & (total >= 0), "≥")
                 bounds[is_cost] = ord("≤")
+                if self._estimated:
+                    bounds[(total >= 0) & (bounds[:, 0] == ord(" "))] = ord(ESTIMATE)
                 parts.append(bounds)
                 shown = np.where(is_cost, folded.hidden_ns[rows], total)
                 parts.append(blocks.time_block(shown, layout.digits, width - 2))
@@ -184,6 +192,8 @@ class RowModel:
                 own = of_node(tree.self_ns)
                 own[is_call & (tree.at("kind", node) != NodeKind.CALL) & (own == 0)] = BLANK
                 parts.append(blocks.time_block(own, layout.digits, width))
+            elif name == "uncertain":
+                parts.append(blocks.time_block(of_node(tree.total_uncertain_ns), layout.digits, width))
             elif name in TIMES:
                 parts.append(blocks.time_block(self._off_cpu(name, node, is_call, unknown), layout.digits, width))
             elif name == "avg":

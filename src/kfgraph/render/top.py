@@ -17,6 +17,7 @@ from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, format_share, plural
 from kfgraph.render.blocks import BLANK, count_block, count_width, joined, share_block, time_block, time_width
 from kfgraph.render.cells import bar, cut_middle
+from kfgraph.render.estimates import ESTIMATE, took
 from kfgraph.render.table import Column, Table
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class TopView:
             self_time += f"; {format_ns(result.waiting_ns)} waiting"
         if result.n_calls and result.n_self_unknown == result.n_calls:
             self_time = "self times unknown" + (" (--by total sorts by what is known)" if result.by == "self" else "")
+        if result.selection.tracer is not None:
+            self_time += f" (estimates: {took(*result.tracer_ns)} more, {result.selection.tracer.cost})"
         n_rows = result.n_rows + (result.kinds.count("waiting") if result.group == "function" else 0)
         yield Text(f"{plural(n_rows, result.group)}, {plural(result.n_calls, 'call')}, {self_time}", style="dim")
         n = min(result.n_work, result.n_rows if self.limit is None else self.limit)
@@ -88,18 +91,21 @@ class TopView:
         def times(ns: npt.NDArray[np.int64], own_cost: str = "") -> list[str]:
             return time_cells(ns[rows[: len(rows) - n_own]]) + [own_cost] * n_own
 
+        mark = ESTIMATE if result.selection.tracer is not None else ""
         columns = [
             Column("calls", count_cells(numbers.n_calls[rows]), ranks["calls"]),
-            Column("self", times(numbers.self_ns, result.own_cost.at_most), ranks["self"], "bold"),
+            Column(f"{mark}self", times(numbers.self_ns, result.own_cost.at_most), ranks["self"], "bold"),
             Column("share", joined([share_block(shares)]), 2),
             Column("", [bar(max(share, 0.0) / longest, _BAR_WIDTH) for share in shares.tolist()], 7, "green"),
-            Column("total", times(numbers.total_ns), ranks["total"]),
-            Column("avg", times(numbers.avg_ns), ranks["avg"]),
-            Column("p50", times(numbers.p50_ns), 8),
-            Column("p95", times(numbers.p95_ns), 9),
-            Column("p99", times(numbers.p99_ns), 10),
-            Column("max", times(numbers.max_ns), ranks["max"]),
+            Column(f"{mark}total", times(numbers.total_ns), ranks["total"]),
+            Column(f"{mark}avg", times(numbers.avg_ns), ranks["avg"]),
+            Column(f"{mark}p50", times(numbers.p50_ns), 8),
+            Column(f"{mark}p95", times(numbers.p95_ns), 9),
+            Column(f"{mark}p99", times(numbers.p99_ns), 10),
+            Column(f"{mark}max", times(numbers.max_ns), ranks["max"]),
         ]
+        if mark:
+            columns.insert(2, Column("±", times(result.parts["uncertain_ns"]), 2))
         for name, (title, rank) in _PARTS.items():
             asked = COLUMNS[result.by] == name
             if name in result.parts and (asked or (rank and result.parts[name].any())):

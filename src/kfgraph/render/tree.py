@@ -13,7 +13,6 @@ import numpy as np
 from rich.color import ColorSystem
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
-from rich.style import Style
 
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.cost_rows import UnseenCost, with_own_cost
@@ -33,10 +32,12 @@ from kfgraph.model.units import format_ns, plural
 from kfgraph.render import blocks
 from kfgraph.render.console import stdout_console
 from kfgraph.render.details import unseen_cost_text
+from kfgraph.render.estimates import ESTIMATE, estimate_lines
 from kfgraph.render.linked import Linked, on_a_terminal
 from kfgraph.render.pager import passes_links, write
 from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, NAME_WANTED, Layout, Line, RowModel
 from kfgraph.render.rowvalues import TIMES, RowValues
+from kfgraph.render.styles import STYLES
 from kfgraph.render.waysback import not_shown, opening, ways_back
 from kfgraph.render.wrapping import filled, in_cells, with_command, wrapped
 
@@ -61,25 +62,6 @@ _DEEPEST = 100
 Pieces = list[tuple[str, str]]
 """(text, name of a style) one after another: one line."""
 
-STYLES = {
-    "": Style.null(),
-    "title": Style(bold=True),
-    "head": Style(underline=True),
-    "dim": Style(dim=True),
-    "path": Style(bold=True),
-    "module": Style(color="green"),
-    "loss": Style(color="red", bold=True),
-    "event": Style(color="cyan"),
-    "flag": Style(color="red"),
-    "scale0": Style(dim=True),
-    "scale1": Style.null(),
-    "scale2": Style(color="cyan"),
-    "scale3": Style(color="magenta"),
-    "scale4": Style(color="red"),
-    "scale5": Style(color="red", bold=True),
-    "scale6": Style(color="red", bold=True, reverse=True),
-}
-"""Colours of the 16-colour palette that read on dark and on light ground; the scale has its marks besides."""
 _SYSTEMS = {"standard": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT, "truecolor": ColorSystem.TRUECOLOR}
 
 
@@ -165,11 +147,13 @@ class TreeView:
         own = [] if self.call_tree.of_callers else ["self"]
         told = {name: tree.has("irq_ns" if name == "irq" else "asleep_ns") for name in TIMES}
         columns = [name for name in TIMES if name in self.beside and told[name]]
-        names += ["total", *own, *columns, *(["avg"] if self.call_tree.merged else []), "share", "calls"]
+        estimated = ["uncertain"] if tree.has("tracer_ns") else []
+        names += ["total", *estimated, *own, *columns, *(["avg"] if self.call_tree.merged else []), "share", "calls"]
         widths = {"start": 0 if start_ns is None else blocks.second_width(start_ns), "share": 6, "calls": count_width}
 
         def room(names: list[str], time_width: int) -> int:
-            wide = {**widths, "total": time_width + 2, **dict.fromkeys(("self", "avg", *TIMES), time_width)}
+            times = dict.fromkeys(("uncertain", "self", "avg", *TIMES), time_width)
+            wide = {**widths, "total": time_width + 2, **times}
             return (self.width or 0) - sum(wide[name] + 1 for name in names) - (1 if names else 2)
 
         digits, longest = 3, np.array([tree.floor_ns.max(initial=0), self.folded.hidden_ns.max(initial=0)], np.int64)
@@ -182,7 +166,7 @@ class TreeView:
         less_than_a_name: tuple[str, ...] = _LESS_THAN_A_NAME
         if self.overview:
             spare, less_than_a_name = [("avg", _AVERAGE_ROOM), ("calls", 32), ("self", 24)], ("avg", *_LESS_THAN_A_NAME)
-        for name, least in spare:
+        for name, least in [*spare, ("uncertain", 16)]:
             if name in names and room(names, time_width) < least:
                 names.remove(name)
         # Where that helps, columns of numbers go and guides get narrow for whole names of what failed.
@@ -195,7 +179,7 @@ class TreeView:
                 names.remove(name)
         # An error stays where the name is cut, and then where columns of numbers are left out.
         beside_error = self._widest_error() + NAME_LEAST
-        for name in ("calls", "avg", "share", "self", "start", "total"):
+        for name in ("calls", "avg", "share", "uncertain", "self", "start", "total"):
             if name in names and beside_error > NAME_LEAST and room(names, time_width) < beside_error + _LEAST_GUIDES:
                 names.remove(name)
         left = max(room(names, time_width), 8)
@@ -282,6 +266,8 @@ class TreeView:
         said = [f"{mark} {self._meaning(flag, meaning)}" for flag, mark, meaning in FLAG_MARKS if flags & flag]
         if flags & Flag.NO_EXIT or bool((tree.total_ns[calls] < 0).any()):
             said.append(self.AT_LEAST)
+        if tree.has("tracer_ns"):
+            said.append(f"{ESTIMATE} estimate, within ±: less what tracing took")
         if (folded.kind == Kind.OWN_COST).any():
             said.append("≤ at most: in no time and no share above it")
         if tree.has("error"):
@@ -327,11 +313,11 @@ class TreeView:
         if self.n_events_hidden:
             after.append(f"{plural(self.n_events_hidden, 'other event')} not shown: -e '*' shows them")
         width = self.width or _ANY_WIDTH
-        above, below = (
+        estimated, above, below = (
             [line for words in part for line in wrapped(spelt_out(words), width, options=True)]
-            for part in (said, after)
+            for part in (estimate_lines(self.call_tree), said, after)
         )
-        return [*above, *self._more_failed(width), *below]
+        return [*estimated, *above, *self._more_failed(width), *below]
 
     def _more_failed(self, width: int) -> list[str]:
         """How many calls that failed, or seem to have, are on no row, and what lists them."""

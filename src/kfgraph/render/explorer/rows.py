@@ -17,7 +17,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from kfgraph.render.explorer.window import Window
-from kfgraph.render.tree import STYLES
+from kfgraph.render.styles import STYLES
 
 _CURSOR = Style(reverse=True)
 PLAIN = Style()
