@@ -15,6 +15,7 @@ from kfgraph.cli.completing import READING, RECORDING, words
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INSMOD = str(REPOSITORY / "examples" / "insmod-fail19.dat")
+FOO = str(REPOSITORY / "examples" / "insmod-foo-fail19.dat")
 SYSTEM = str(REPOSITORY / "tests" / "fixtures" / "traces" / "cut" / "6.1-syscalls.dat")
 # As pip's script calls it: typer asks the name.
 SCRIPT = "import sys; sys.argv[0] = 'kfgraph'; from kfgraph.__main__ import entry_point; sys.exit(entry_point())"
@@ -51,6 +52,9 @@ def test_the_trace_that_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("GLOB", INSMOD, "vfs_op", ["vfs_open"]),
         ("FUNC", INSMOD, "no_such", []),
         ("FUNC", INSMOD, "load.module", []),  # letters, not a pattern
+        # The module is gone, and the kernel forgot its functions: the file beside the trace has them.
+        ("FUNC", FOO, "foo_p", ["foo_probe", "foo_probe_slot"]),
+        ("MODULE", FOO, "fo", ["foo"]),
         ("COMM", INSMOD, "ins", ["insmod"]),
         ("COMM", INSMOD, "<", []),
         ("MODULE", SYSTEM, "virtio_", ["virtio_pci", "virtio_ring"]),
@@ -74,6 +78,21 @@ def test_what_is_no_trace_dat_offers_nothing(content, tmp_path: Path) -> None:
         path.write_bytes(content)
     for completer in READING.values():
         assert words(completer, str(path), "") == []
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        "", "{}", "[]", '{"modules": 3}', '{"modules": [{"name": "foo"}]}', '{"modules": [null]}', "[" * 100_000,
+        '{"modules": [{"name": "foo", "functions": [{"name": "foo_p\\n\\u001b[41m"}, {"name": "foo_p x"}]}]}',
+    ],
+)  # fmt: skip
+def test_a_damaged_file_beside_a_trace_offers_nothing_more(beside, tmp_path: Path) -> None:
+    trace = tmp_path / "t.dat"
+    trace.symlink_to(FOO)
+    Path(f"{trace}.kfgraph.json").write_text(beside)
+    assert words(READING["FUNC"], str(trace), "foo_p") == []
+    assert words(READING["FUNC"], str(trace), "do_init_m") == ["do_init_module"]
 
 
 def test_a_damaged_trace_offers_nothing_or_names(tmp_path: Path) -> None:

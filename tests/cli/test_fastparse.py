@@ -121,7 +121,7 @@ def test_what_a_plain_line_says_is_what_run_gets() -> None:
         "trace": "t.dat", "limit": 7, "by": "max", "filters": {"cpu": [1, 0], "from_s": 0.5, "no_irq": True},
         "linking": Linking(), "reading": Reading(),
     }  # fmt: skip
-    assert fastparse.parse(RUN["why"], []) == {"filters": {}, "reading": Reading()}
+    assert fastparse.parse(RUN["why"], []) == {"filters": {}, "linking": Linking(), "reading": Reading()}
     assert fastparse.parse(RUN["info"], ["-q", "--btf", "a", "--btf=b", "--reader", "report"]) == {
         "reading": Reading(quiet=True, btf=["a", "b"], reader="report")
     }

@@ -82,6 +82,22 @@ def test_names_in_a_table_and_its_callers_lead_to_their_source() -> None:
     assert "\x1b]8" not in on_terminal("top", FOO, "--group", "module")
 
 
+def test_names_on_the_path_of_an_error_lead_to_their_source() -> None:
+    elixir = "https://elixir.bootlin.com/linux/v6.1/A/ident"
+    for words, more in ((("why", FOO), set()), (("errors", FOO, "--unsure"), {"foo_read_id [foo]"})):
+        shown = on_terminal(*words, "--source", "examples/foo")
+        plain = on_terminal(*words, "--no-links", *(("--source", "examples/foo") if words[0] == "why" else ()))
+        assert "\x1b]8" not in plain and without(shown) == without(plain)
+        found = links_in(shown)
+        assert re.fullmatch(rf"file://{REPOSITORY}/examples/foo/foo.c#L\d+", found["foo_read_id [foo]"])
+        assert more <= set(found) and not [name for name in found if name.startswith(" ")]
+        without_source = links_in(on_terminal(*words))
+        assert "foo_read_id [foo]" not in without_source
+    found = links_in(on_terminal("why", FOO))
+    assert found == {name: f"{elixir}/{name}" for name in ("load_module", "do_init_module", "do_one_initcall")}
+    assert "\x1b]8" not in on_terminal("why", FOO, "--text")
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [

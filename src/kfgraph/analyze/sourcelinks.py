@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from kfgraph.analyze.sources import fitting
 from kfgraph.errors import InputError
@@ -27,7 +28,8 @@ class SourceLinks:
 
     A file that is on this machine goes first: as debug info tells it, or found in a source tree. Else it is a page of a
     cross-reference, for the kernel's own functions and those of its modules, where the kernel's version is known. What
-    is known of neither has none. ``local``: whether files may be named; they tell where they lie.
+    is known of neither has none. ``local``: whether files may be named; they tell where they lie. ``known`` lines of
+    functions are not looked for.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class SourceLinks:
         debug_info: Sequence[str | Path] = (),
         trees: Sequence[str | Path] = (),
         local: bool = True,
+        known: Mapping[tuple[str, str], SourceLine] = MappingProxyType({}),
     ) -> None:
         """
         Raises:
@@ -55,7 +58,9 @@ class SourceLinks:
         for tree in self._trees:
             if not tree.is_dir():
                 raise InputError(f"{tree}: not a directory of sources")
-        self._lines: dict[str, SourceLine | None] = {}
+        self._lines: dict[str, SourceLine | None] = {
+            f"{name} [{module}]" if module else name: line for (name, module), line in known.items()
+        }
         self._known: dict[str, str] = {}
 
     def look_for(self, labels: Iterable[str]) -> None:

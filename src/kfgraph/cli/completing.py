@@ -30,7 +30,9 @@ def of_trace(table: str) -> Completer:
 
         with contextlib.closing(read_contents(path)) as contents:
             find: Any = getattr(nametables, f"{table}_names")
-            return list(find(contents, begins))
+            names = list(find(contents, begins))
+        beside = {"function": nametables.module_functions, "module": nametables.loaded_modules}.get(table)
+        return sorted({*names, *beside(path, begins)}) if beside else names
 
     return complete
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from kfgraph.analyze.filters import OF_ERRORS, Filters
 from kfgraph.cli import notes, options
 from kfgraph.cli.declared import Group, Option
+from kfgraph.cli.linking import links_on_terminal
 from kfgraph.cli.no_effect import Idle, without_effect
 from kfgraph.errors import NoMatchError
 from kfgraph.model.spelling import json_text
@@ -22,7 +23,7 @@ kfgraph errors examples/insmod-foo-fail19.dat --module foo
 kfgraph errors examples/cat-enoent.dat --ret ENOENT --json
 """
 ROWS = 20
-IDLE = (*options.IDLE, Idle("json_", ("limit",)))
+IDLE = (*options.NO_LINKS, Idle("json_", ("limit", *options.LINKED)))
 MODULE = Option(
     ("--module",),
     "A module's name: as --of. Or its file (.ko, .xz, .zst, .gz, a directory): it names functions of a module "
@@ -47,6 +48,7 @@ def run(
         int | None, Option(("--limit",), f"Rows to show; 0: all. Default: {ROWS}.", metavar="N", least=0)
     ] = None,
     json_: options.Json = False,
+    linking: options.HowLinked = options.AS_KNOWN,
     reading: Annotated[options.Reading, Group(instead={"module": MODULE})] = options.AS_DETECTED,
 ) -> None:
     """List every call that returned an error, how far the error propagated, and who handled it."""
@@ -70,7 +72,8 @@ def run(
         from kfgraph.render.console import stdout_console
         from kfgraph.render.errorlist import ErrorsView
 
-        stdout_console().print(ErrorsView(loaded, rows, ROWS if limit is None else limit or None))
+        shown = ROWS if limit is None else limit or None
+        stdout_console().print(ErrorsView(loaded, rows, shown, links_on_terminal(loaded, linking)))
     notes.tell(idle, () if reading.strict else notes.damage_in(loaded, filters))
     if reading.strict:
         notes.refuse_problems(loaded)

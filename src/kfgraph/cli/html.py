@@ -24,7 +24,7 @@ kfgraph html examples/insmod-foo-fail19.dat -o failed.html
 
 kfgraph html examples/cat-enoent.dat --root do_sys_openat2 > open.html
 """
-IDLE = options.IDLE
+IDLE = options.NO_LINKS
 
 
 def run(

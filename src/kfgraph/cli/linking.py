@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from kfgraph.cli.messages import say
@@ -10,31 +12,39 @@ from kfgraph.cli.options import Linking
 
 if TYPE_CHECKING:
     from kfgraph.analyze.sourcelinks import SourceLinks
+    from kfgraph.kernel.sourcelines import SourceLine
     from kfgraph.model.trace import Trace
 
+NONE_KNOWN: Mapping[tuple[str, str], SourceLine] = MappingProxyType({})
 
-def links(trace: Trace, linking: Linking, *, local: bool = True) -> SourceLinks | None:
-    """The links for a page or a panel; None: none are wanted. ``local``: files may be named."""
+
+def links(
+    trace: Trace, linking: Linking, *, local: bool = True, known: Mapping[tuple[str, str], SourceLine] = NONE_KNOWN
+) -> SourceLinks | None:
+    """The links for a page or a panel; None: none are wanted. ``local``: files may be named; ``known``: see there."""
     templates = linking.link or _of_environment()
     if linking.no_links or templates == [""]:
         return None
     from kfgraph.analyze.sourcelinks import SourceLinks
 
     return SourceLinks(
-        trace, templates=templates, debug_info=linking.debuginfo or (), trees=linking.source or (), local=local
-    )
+        trace, templates=templates, debug_info=linking.debuginfo or (), trees=linking.source or (), local=local,
+        known=known,
+    )  # fmt: skip
 
 
-def links_on_terminal(trace: Trace, linking: Linking) -> SourceLinks | None:
+def links_on_terminal(
+    trace: Trace, linking: Linking, *, known: Mapping[tuple[str, str], SourceLine] = NONE_KNOWN
+) -> SourceLinks | None:
     """The links for stdout; None where that is no terminal that opens them."""
     from kfgraph.render.linked import can_link
 
     if can_link(os.environ):
-        return links(trace, linking)
+        return links(trace, linking, known=known)
     asked = [f"--{name}" for name in ("source", "debuginfo", "link") if getattr(linking, name)]
     if asked and not linking.no_links:
-        known = "this terminal is not known to open them (FORCE_HYPERLINK=1 says that it does)"
-        say(f"{', '.join(asked)}: no links, {known if os.isatty(1) else 'stdout is not a terminal'}")
+        unable = "this terminal is not known to open them (FORCE_HYPERLINK=1 says that it does)"
+        say(f"{', '.join(asked)}: no links, {unable if os.isatty(1) else 'stdout is not a terminal'}")
     return None
 
 

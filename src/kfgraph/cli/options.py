@@ -115,8 +115,8 @@ IDLE = (
     # A task that is asked for is shown, whoever's it is.
     Idle("task", ("all_tasks",)),
     Idle("pid", ("all_tasks",)),
-    Idle("no_links", LINKED),
 )
+NO_LINKS = (Idle("no_links", LINKED), *IDLE)
 
 
 def open_trace(

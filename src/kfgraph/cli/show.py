@@ -25,7 +25,7 @@ kfgraph show examples/insmod-foo-fail19.dat --root foo_probe --with returns,cpu
 
 kfgraph show examples/insmod-fail19.dat --root load_module --json | jq -r .function
 """
-IDLE = (*own.IDLE, Idle("json_", options.LINKED), *options.IDLE)
+IDLE = (*own.IDLE, Idle("json_", options.LINKED), *options.NO_LINKS)
 
 
 def run(

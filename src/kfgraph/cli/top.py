@@ -29,7 +29,7 @@ kfgraph top examples/insmod-fail19.dat --csv > functions.csv
 """
 ROWS = 20
 PATHS = 5
-IDLE = (Idle("csv", ("paths", *options.LINKED)), Idle("json_", options.LINKED), *options.IDLE)
+IDLE = (Idle("csv", ("paths", *options.LINKED)), Idle("json_", options.LINKED), *options.NO_LINKS)
 
 
 def run(

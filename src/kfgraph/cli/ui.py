@@ -16,7 +16,7 @@ kfgraph ui examples/insmod-fail19.dat --root load_module
 
 kfgraph ui - < trace.dat
 """
-IDLE = options.IDLE
+IDLE = options.NO_LINKS
 
 
 def run(

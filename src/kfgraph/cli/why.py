@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from kfgraph.analyze.filters import OF_WHY, Filters
 from kfgraph.cli import inputs, notes, options, progressbar
 from kfgraph.cli.declared import Group, Option
+from kfgraph.cli.linking import links_on_terminal
 from kfgraph.cli.no_effect import Idle, without_effect
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.spelling import json_text
@@ -30,7 +31,8 @@ kfgraph why examples/insmod-foo-fail19.dat --source examples/foo
 sudo kfgraph why --again -- cat /nonexistent
 """
 
-IDLE = (*options.IDLE, Idle("json_", ("text", "all_")), Idle("all_", ("text", "debuginfo", "source")))
+NO_LINKS = [Idle(one, ("link",)) for one in ("json_", "all_", "text", "no_links")]
+IDLE = (*options.IDLE, Idle("json_", ("text", "all_")), Idle("all_", ("text", "debuginfo", "source")), *NO_LINKS)
 
 
 def run(
@@ -47,6 +49,7 @@ def run(
     reading: options.HowRead = options.AS_DETECTED,
     debuginfo: options.DebugInfo = None,
     source: options.SourceTrees = None,
+    linking: Annotated[options.Linking, Group(("link", "no_links"))] = options.AS_KNOWN,
     *,
     command: tuple[str, ...] = (),
 ) -> int:
@@ -99,9 +102,9 @@ def run(
         if all_ and not answer.failed:
             hint = "kfgraph trace --syscalls records system calls"
             raise NoMatchError(f"{trace}: no failed system call was recorded", hint)
-        console.print(FailedView(answer.failed, answer) if all_ else WhyView(answer), soft_wrap=not all_)
+        links = None if text else links_on_terminal(answer.trace, linking, known=answer.sources)
+        console.print(FailedView(answer.failed, answer) if all_ else WhyView(answer, links), soft_wrap=not all_)
     notes.tell(idle, () if reading.strict else notes.damage_in(answer.trace, filters))
     if reading.strict:
         notes.refuse_problems(answer.trace)
-    own = 0 if all_ else answer.exit_code
-    return own if status is None else status
+    return status if status is not None else 0 if all_ else answer.exit_code

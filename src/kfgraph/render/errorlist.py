@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -15,6 +16,10 @@ from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
 from kfgraph.render.cells import cut_middle
+from kfgraph.render.linked import link_style
+
+if TYPE_CHECKING:
+    from kfgraph.analyze.sourcelinks import SourceLinks
 
 _NUMBERS = 37
 """Columns before the names."""
@@ -24,11 +29,13 @@ _NARROW = 100
 
 @dataclass(frozen=True)
 class ErrorsView:
-    """One line for each function and error, in the order of first sight; ``limit`` lines (None: all)."""
+    """One line for each function and error, in the order of first sight; ``limit`` lines (None: all); ``links``: where
+    names lead."""
 
     trace: Trace
     rows: Sequence[ErrorRow]
     limit: int | None = None
+    links: SourceLinks | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from self.lines(options.max_width)
@@ -41,6 +48,8 @@ class ErrorsView:
         heading = f"{'time s':>11}  {'calls':>7}  {'error':>13}  began in, and what became of it"
         yield Text(heading if len(heading) <= width else heading.partition(",")[0], "bold")
         first = self.trace.meta.first_ns
+        if self.links is not None:
+            self.links.look_for(row.function for row in shown)
         for row in shown:
             at = f"{(row.start_ns - first) / 1e9:.6f}" if row.start_ns >= first >= 0 else "?"
             name = error_name(row.error, sure=row.sure, arch=self.trace.meta.arch)
@@ -48,7 +57,7 @@ class ErrorsView:
             line = Text(f"{at:>11}  {row.n_calls:>7,}  ", no_wrap=True)
             line.append(f"{value:>13}  ", "red" if row.sure else "")
             label = cut_middle(spelt_out(row.function), max(width - _NUMBERS, 16))
-            line.append(label, "bold")
+            line.append(label, link_style("bold", self.links.of(row.function) if self.links is not None else ""))
             became = spelt_out(_became(row))
             beside = line.cell_len + 2 + cell_len(became) <= width
             yield line.append(f"  {became}") if beside else line

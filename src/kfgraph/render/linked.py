@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from rich.style import Style
+
 _VTE_WITH_LINKS = 5000
 _PROGRAMS_WITH_LINKS = ("iTerm.app", "WezTerm", "vscode", "ghostty", "Hyper", "mintty", "rio", "Tabby", "WarpTerminal")
 _TERMS_WITH_LINKS = ("xterm-kitty", "xterm-ghostty", "foot", "alacritty", "contour", "wezterm", "rio")
@@ -24,6 +26,11 @@ class Linked(str):
         made = cls(text)
         made.url = url
         return made
+
+
+def link_style(style: str, url: str) -> Style:
+    """``style``, with a link to ``url`` ("": without)."""
+    return Style.parse(style) + (Style(link=url) if url else Style.null())
 
 
 def on_a_terminal(text: str) -> str:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.style import Style
 from rich.text import Text
 
 from kfgraph.model.spelling import spelt_out
 from kfgraph.render.cells import cut_middle
+from kfgraph.render.linked import link_style
 
 _GAP = 2
 _NAME_WIDTH = 24
@@ -76,8 +76,7 @@ class Table:
             for column, wide in zip(shown, widths, strict=True):
                 cell = column.cells[row]
                 line.append(" " * (wide - cell_len(cell)) + cell + gap, style=column.style)
-            style = Style.parse(self.row_styles[row] if self.row_styles else "")
-            style += Style(link=self.links[row]) if self.links and self.links[row] else Style.null()
+            style = link_style(self.row_styles[row] if self.row_styles else "", self.links[row] if self.links else "")
             yield line.append(cut_middle(spelt_out(name), room), style=style)
         hidden = [column.head for column in self.columns if column.head and column not in shown]
         if hidden:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
@@ -14,7 +15,11 @@ from kfgraph.analyze.why import Step, Why, path_of, summary
 from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.units import plural
 from kfgraph.render.cells import cut_middle
+from kfgraph.render.linked import link_style
 from kfgraph.render.wrapping import with_command
+
+if TYPE_CHECKING:
+    from kfgraph.analyze.sourcelinks import SourceLinks
 
 _ERROR = "bold red"
 _MOST_LEVELS = 12
@@ -33,10 +38,11 @@ def answer_lines(answer: Why, *, width: int | None = None) -> list[Text]:
 
 
 class WhyView:
-    """The whole story of ``answer``, to be printed with ``soft_wrap``: a command longer than a line stays whole."""
+    """The whole story of ``answer``, to be printed with ``soft_wrap``: a command longer than a line stays whole.
+    ``links``: where names lead."""
 
-    def __init__(self, answer: Why) -> None:
-        self.answer = answer
+    def __init__(self, answer: Why, links: SourceLinks | None = None) -> None:
+        self.answer, self._links = answer, links
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from self.lines(options.max_width)
@@ -92,7 +98,12 @@ class WhyView:
             born = " ← born here" if level == len(chain) - 1 else ""
             room = width - wide - 4 - at - len(born)
             name = spelt_out(label_of(step))
-            line.append(" " * at + cut_middle(name, max(room, 12)), "bold" if born else "")
+            label = f"{step.symbol} [{step.module}]" if step.module else step.symbol
+            url = self._links.of(label) if self._links is not None else ""
+            shown_name = cut_middle(name, max(room, 12))
+            line.append(" " * at + shown_name, "bold" if born else "")
+            if url:
+                line.stylize(link_style("", url), len(line) - len(shown_name))
             line.append(born, _ERROR)
             if len(name) + len(note) <= room:
                 line.append(note, "dim")

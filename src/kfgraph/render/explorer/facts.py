@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from rich.style import Style
 from rich.text import Text
 
 from kfgraph.analyze.lookup import Standing, Standings
@@ -22,6 +21,7 @@ from kfgraph.model.tree import NodeKind, TreeTable
 from kfgraph.model.units import format_ns, format_share, plural
 from kfgraph.render.details import detail_text
 from kfgraph.render.explorer.window import Window
+from kfgraph.render.linked import link_style
 from kfgraph.render.rowmodel import FLAG_MARKS
 
 FLAG_WORDS = {flag: words for flag, _, words in FLAG_MARKS} | {
@@ -85,8 +85,7 @@ class Facts:
                 if len(text) > room and " " in part[room // 2 :]:
                     part = part[: part.rindex(" ") + 1]
                 line = Text(f"{fact.name:<{indent}}" if first else " " * indent, "dim", no_wrap=True)
-                style = Style.parse(fact.style or "not dim") + (Style(link=fact.link) if fact.link else Style.null())
-                lines.append(line.append(part.rstrip(), style))
+                lines.append(line.append(part.rstrip(), link_style(fact.style or "not dim", fact.link)))
                 text, first = text[len(part) :], False
         return lines
 
