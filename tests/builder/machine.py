@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from builder.tracedat import Cpu, Extra, Kernel, trace_dat
 
-SWITCH, WAKING = 300, 301
+SWITCH, WAKING, FORK, EXEC, QUEUE, RUN = 300, 301, 302, 303, 304, 305
 FUNCTIONS = {name: 0xFFFFFFFF81000000 + 0x100 * k for k, name in enumerate((
     "f", "g", "schedule", "switch_mm_irqs_off", "finish_task_switch", "complete", "try_to_wake_up", "hrtimer_wakeup",
     "__traceiter_sched_switch", "pipe_write", "pipe_read", "load_module", "blocking_notifier_call_chain",
+    "kernel_clone", "ksys_read", "queue_work_on", "drain_work_fn", "process_one_work",
 ))}  # fmt: skip
 PREEMPTED, SLEEPING, UNINTERRUPTIBLE, RUNNING = 256, 1, 2, 0
 _COMM = ("char", "comm[16]", 16)
@@ -24,6 +25,18 @@ EVENTS = (
         ("char", "comm[16]", 16), ("pid_t", "pid", 4), ("int", "prio", 4), ("int", "success", 4),
         ("int", "target_cpu", 4),
     ]),
+    ("sched", "sched_process_fork", FORK, [
+        ("char", "parent_comm[16]", 16), ("pid_t", "parent_pid", 4), ("char", "child_comm[16]", 16),
+        ("pid_t", "child_pid", 4),
+    ]),
+    ("sched", "sched_process_exec", EXEC, [
+        ("__data_loc char[]", "filename", 4), ("pid_t", "pid", 4), ("pid_t", "old_pid", 4),
+    ]),
+    ("workqueue", "workqueue_queue_work", QUEUE, [
+        ("void *", "work", 8), ("void *", "function", 8), ("__data_loc char[]", "workqueue", 4), ("int", "req_cpu", 4),
+        ("int", "cpu", 4),
+    ]),
+    ("workqueue", "workqueue_execute_start", RUN, [("void *", "work", 8), ("void *", "function", 8)]),
 )  # fmt: skip
 
 
@@ -128,6 +141,29 @@ class Machine:
     def wake(self, cpu: int, task: int, *, flags: int = 0) -> None:
         data = bytes(16) + self.kernel.pack("iiii", task, 120, 1, 0)
         self.cpus[cpu].event(self.now, max(self.running[cpu], 0), WAKING, data, flags=flags)
+
+    def fork(self, cpu: int, child: int, comm: str = "sh") -> None:
+        """``sched_process_fork`` in what runs on the CPU."""
+        task = self.running[cpu]
+        name = comm.encode().ljust(16, b"\0")
+        data = name + self.kernel.pack("i", task) + name + self.kernel.pack("i", child)
+        self.cpus[cpu].event(self.now, task, FORK, data)
+
+    def exec(self, cpu: int, filename: str) -> None:
+        """``sched_process_exec`` in what runs on the CPU."""
+        task, name = self.running[cpu], filename.encode() + b"\0"
+        data = self.kernel.pack("Iii", len(name) << 16 | 20, task, task) + name
+        self.cpus[cpu].event(self.now, task, EXEC, data)
+
+    def queue(self, cpu: int, work: int, function: str) -> None:
+        """``workqueue_queue_work``."""
+        data = self.kernel.pack("QQIii", work, FUNCTIONS[function], 4 << 16 | 36, -1, 0) + b"wq\0\0"
+        self.cpus[cpu].event(self.now, max(self.running[cpu], 0), QUEUE, data)
+
+    def work(self, cpu: int, work: int, function: str) -> None:
+        """``workqueue_execute_start``."""
+        data = self.kernel.pack("QQ", work, FUNCTIONS[function])
+        self.cpus[cpu].event(self.now, max(self.running[cpu], 0), RUN, data)
 
     def dat(self, *, waking: str = "sched_waking") -> bytes:
         """The file; ``waking`` is what its event is called."""

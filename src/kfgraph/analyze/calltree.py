@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kfgraph.analyze.bounds import least_totals
 from kfgraph.analyze.filters import Filters
-from kfgraph.analyze.forest import Bool, Int16, Int32, covered, nearest_kept, ranges
+from kfgraph.analyze.forest import Bool, Int16, Int32, covered, nearest_kept, outermost, ranges
 from kfgraph.analyze.interrupt_rows import interrupts_of, with_interrupts
+from kfgraph.analyze.made import followed
 from kfgraph.analyze.merged import merged
 from kfgraph.analyze.parts import part_columns
 from kfgraph.analyze.select import Selection, select
@@ -36,7 +37,8 @@ class CallTree:
     count no call of their own. ``matches`` are the rows of all matches in time order, ``nth`` the
     1-based place in it of each root of ``tree`` (empty for tasks and merged trees). ``n_hidden``
     calls were taken out by ``hide``, their children and their time are still there. ``of_callers``: it is upside down,
-    see :mod:`kfgraph.analyze.callers`.
+    see :mod:`kfgraph.analyze.callers`. ``n_makers_unknown``: tasks stand below the calls that made them, but for so
+    many of which nothing tells; None: each task is a root.
     """
 
     trace: Trace
@@ -48,6 +50,7 @@ class CallTree:
     merged: bool
     n_hidden: int = 0
     of_callers: bool = False
+    n_makers_unknown: int | None = None
 
     @property
     def shown_rows(self) -> Int32 | None:
@@ -106,6 +109,7 @@ def call_tree(
     hide: str | Sequence[str] = (),
     group_interrupts: bool = False,
     compensate: bool = False,
+    follow_tree: bool = False,
     **filters: Unpack[Filters],
 ) -> CallTree:
     """The call tree below the functions ``root``, or of every task.
@@ -121,6 +125,8 @@ def call_tree(
         group_interrupts: a node above the calls of each interrupt (``NodeKind.INTERRUPT``), unless ``irq`` asks for
             interrupts alone.
         compensate: all times less what tracing took, by an estimate.
+        follow_tree: each task below the call that made it (:mod:`kfgraph.analyze.made`), with ``root`` too. Its time is
+            in no total above it.
         filters: which calls, as for :func:`kfgraph.analyze.select.select`: ``root``, one or several names or globs, of
             which a match is an outermost call; ``task``, ``pid``, ``cpu``, ``from_s``, ``to_s``, ``no_irq``,
             ``all_tasks``, ``pre_exec``.
@@ -138,8 +144,12 @@ def call_tree(
         if value is not None and value < 1:
             raise UsageError(f"{name} {value}: it counts from 1", f"{name} 1")
     chosen = select(trace, compensate=compensate, **filters)
+    n_makers_unknown = None
+    if follow_tree:
+        tree, chosen, n_makers_unknown = _followed(chosen, compensate=compensate, filters=filters)
+    else:
+        tree = _tree_of(chosen)
     matches = chosen.roots if chosen.named else np.zeros(0, np.int32)
-    tree = _tree_of(chosen)
     place = np.arange(1, len(matches) + 1, dtype=np.int32)
     if nth is not None:
         if nth > len(matches):
@@ -162,7 +172,23 @@ def call_tree(
         tree, place = merged(tree, found), place[:0]
     elif found:
         tree = with_interrupts(tree, found)
-    return CallTree(trace, tree, chosen, matches, place, not chosen.named, merge, n_hidden)
+    by_task = not chosen.named
+    return CallTree(trace, tree, chosen, matches, place, by_task, merge, n_hidden, n_makers_unknown=n_makers_unknown)
+
+
+def _followed(chosen: Selection, *, compensate: bool, filters: Filters) -> tuple[TreeTable, Selection, int]:
+    """(the tree with tasks below the calls that made them; the selection that it is of; of how many tasks nothing tells
+    who made them). Of matches in one another, also of other tasks, the outermost ones."""
+    trace = chosen.trace
+    if not chosen.named:
+        found = followed(_tree_of(chosen), trace)
+        return found.tree, chosen, found.n_unknown
+    rest: Any = {name: value for name, value in filters.items() if name != "root"}
+    whole = select(trace, compensate=compensate, **rest)
+    tree = followed(_tree_of(whole), trace).tree
+    nodes = outermost(np.flatnonzero(np.isin(tree.row, chosen.roots)).astype(np.int32), tree.end)
+    nodes = nodes[np.argsort(trace.calls.start_ns[tree.row[nodes]], kind="stable")]
+    return subtrees(tree, nodes), replace(whole, named=True, roots=tree.row[nodes]), 0
 
 
 def _tree_of(chosen: Selection) -> TreeTable:
@@ -262,7 +288,8 @@ def subtrees(tree: TreeTable, roots: Int32) -> TreeTable:
     moved = np.repeat(np.append(0, np.cumsum(size))[:-1] - roots, size).astype(np.int32)
     parent = tree.parent[nodes]
     parent = np.where(parent < 0, -1, parent + moved).astype(np.int32)
-    return tree.take(nodes, end=tree.end[nodes] + moved, parent=parent)
+    level = (tree.level[nodes] - np.repeat(tree.level[roots], size)).astype(np.int16)
+    return tree.take(nodes, end=tree.end[nodes] + moved, parent=parent, level=level)
 
 
 def without(tree: TreeTable, hidden: Bool) -> TreeTable:

@@ -132,7 +132,7 @@ def n_without_place(call_tree: CallTree) -> tuple[int, int]:
     n = len(keep)
     kept = np.append(keep, [False, False])
     wanted = np.zeros(len(trace.tasks) + 1, np.bool_)
-    wanted[call_tree.task_lanes(call_tree.tree.roots)] = True
+    wanted[call_tree.task_lanes(np.append(call_tree.tree.roots, call_tree.tree.tasks_below))] = True
 
     def inside(places: Losses | Marks) -> int:
         # Before a call or behind one.
@@ -177,9 +177,9 @@ def nodes_of(call_tree: CallTree, parent: Int32, row: Int32, lane: Int32) -> tup
         up = calls.parent[above[outside]]
         above[outside] = np.where(up < 0, n_calls, up)
     node = node_at[above]
-    if call_tree.by_task:
+    tops = np.append(tree.roots if call_tree.by_task else tree.roots[:0], tree.tasks_below)
+    if len(tops):
         task_of = np.full(len(call_tree.trace.tasks) + 1, -1, np.int32)
-        tops = tree.roots
         task_of[call_tree.task_lanes(tops)] = tops
         node = np.where((above == n_calls) & (lane >= 0), task_of[lane], node)
     # The first node at or after the row: nodes of one subtree stand in row order.

@@ -27,6 +27,7 @@ from kfgraph.analyze.visibility import (
     open_what_shows,
     reasons,
     root_of,
+    wholes_of,
 )
 from kfgraph.model.arrays import distinct
 from kfgraph.model.tree import NodeKind, TreeTable
@@ -181,7 +182,7 @@ def _fill(choice: _Choice, fit: Fit, limit: int, reason: Why, asked_ns: Int64, *
     chosen, fastest_ns = fit.choose(limit)
     if least_share and len(chosen):
         tree = choice.tree
-        of_root = tree.floor_ns[tree.roots][root_of(tree, chosen)] * least_share
+        of_root = wholes_of(tree, chosen) * least_share
         chosen = chosen[tree.floor_ns[chosen] >= of_root]
     choice.why[fit.candidates] = reason
     choice.why[chosen] = Why.SHOWN
@@ -249,7 +250,7 @@ def _gathered(
     never = np.iinfo(np.int64).max
     if not len(cut):
         return None
-    little = (tree.floor_ns[tree.roots][root_of(tree, parent)] * _LITTLE).astype(np.int64)
+    little = (wholes_of(tree, parent) * _LITTLE).astype(np.int64)
     least = np.where(much[parent], np.maximum(choice.least_ns[parent], little), never)
     made = gather(tree, cut, wanted, least)
     if made is None:
@@ -346,9 +347,9 @@ def _rows(
     where = np.concatenate((shown, end))
     # Before the node at the same place, the deepest first.
     order = np.lexsort((-level, ~is_rest, where)) if len(rest) else np.arange(len(shown))
-    floor = np.append(np.maximum(tree.floor_ns[tree.roots], 0), 0)
     shown_ns = np.concatenate((tree.floor_ns[shown], hidden_ns[rest]))
-    whole_ns = floor[np.where(node < 0, -1, root_of(tree, node))]
+    whole_ns = np.zeros(len(node), np.int64)
+    whole_ns[node >= 0] = np.maximum(wholes_of(tree, node[node >= 0]), 0)
     share = np.where(whole_ns > 0, shown_ns / np.maximum(whole_ns, 1), -1.0)
     hot, hot_path = _hot(tree, shown)
     no_heat = np.zeros(len(rest), np.bool_)
@@ -394,8 +395,8 @@ def _hot(tree: TreeTable, shown: Int32) -> tuple[Bool, Bool]:
     """
     n = len(tree)
     child = children_of(tree, tree.parent[shown])
-    # An interrupt is no callee.
-    child = child[tree.at("kind", child) != NodeKind.INTERRUPT]
+    # An interrupt is no callee, nor is a task.
+    child = child[~np.isin(tree.at("kind", child), (NodeKind.INTERRUPT, NodeKind.MADE))]
     parent, floor_ns = tree.parent[child], tree.floor_ns[child]
     most = np.zeros(n, np.int64)
     np.maximum.at(most, parent, floor_ns)

@@ -129,7 +129,8 @@ def chains(tree: TreeTable) -> Bool:
     parent = tree.parent[nodes]
     labels, inverse = np.unique(tree.label[nodes], return_inverse=True)
     handles = np.fromiter((bool(system_call_of(tree.labels[code])) for code in labels.tolist()), np.bool_, len(labels))
-    top = (parent < 0) | (sure[nodes] & ((tree.at("kind", np.maximum(parent, 0)) == NodeKind.TASK) | handles[inverse]))
+    of_task = np.isin(tree.at("kind", np.maximum(parent, 0)), (NodeKind.TASK, NodeKind.MADE))
+    top = (parent < 0) | (sure[nodes] & (of_task | handles[inverse]))
     chain[nodes[top]] = True
     counts = sure[nodes] | (((error[nodes] != error[parent]) | ~sure[parent]) & (error[nodes] < -1))
     nodes, parent = nodes[counts & ~top], parent[counts & ~top]

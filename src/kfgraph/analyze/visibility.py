@@ -334,6 +334,20 @@ def root_of(tree: TreeTable, nodes: npt.NDArray[Any]) -> Int64:
     return ordinal
 
 
+def wholes_of(tree: TreeTable, nodes: npt.NDArray[Any]) -> Int64:
+    """Of what each of the nodes is a share: the time of its root, or of a task below a call that it is in."""
+    below = tree.tasks_below
+    if not len(below):
+        whole_ns: Int64 = tree.floor_ns[tree.roots][root_of(tree, nodes)]
+        return whole_ns
+    heads = np.sort(np.append(tree.roots, below))
+    at = np.searchsorted(heads, nodes, side="right") - 1
+    while len(past := np.flatnonzero(tree.end[heads[at]] <= nodes)):
+        at[past] -= 1
+    found: Int64 = tree.floor_ns[heads[at]]
+    return found
+
+
 def open_ways(tree: TreeTable, opened: Bool) -> Bool:
     """The nodes that are ``opened``, and so are all above them."""
     n, n_opened = len(tree), np.count_nonzero(opened)

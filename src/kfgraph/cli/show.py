@@ -50,6 +50,7 @@ def run(
     event: own.Events = None,
     start: own.Start = False,
     with_: own.With = None,
+    follow_tree: own.FollowTree = False,
     compensate: options.Compensate = False,
     json_: options.Json = False,
     linking: options.HowLinked = options.AS_KNOWN,
@@ -90,7 +91,7 @@ def run(
         hidden = () if json_ else hide or ()
         tree = call_tree(
             loaded, merge=merge, nth=nth, slowest=slowest, hide=hidden, group_interrupts=not json_,
-            compensate=compensate, **filters
+            compensate=compensate, follow_tree=follow_tree, **filters
         )
     if json_:
         from kfgraph.export.jsonl import write_calls, write_nodes

@@ -33,6 +33,9 @@ Callers = Annotated[
         "FUNC",
     ),
 ]  # fmt: skip
+FollowTree = Annotated[
+    bool, Option(("--follow-tree",), "Each task below the call that made it; its time is in no total above.", _ROWS)
+]
 All = Annotated[bool, Option(("--all", "-a"), "Show every call, without folding.", _ROWS)]
 Depth = Annotated[
     int | None,
@@ -94,15 +97,15 @@ _OF_SINGLE_CALLS = ("calls", "all_", "calls_to", "errors", "event", "start", "wi
 IDLE = (
     Idle(
         "callers",
-        ("nth", "slowest", "merge", "calls", "hide", "event", "start", "with_", "calls_to", "errors"),
+        ("nth", "slowest", "merge", "calls", "follow_tree", "hide", "event", "start", "with_", "calls_to", "errors"),
     ),
     # The explorer has keys for what these ask for.
     Idle(
         "interactive",
         (
             "nth", "slowest", "merge", "calls", "all_", "depth", "min_", "max_rows", "expand", "collapse", "open_irq",
-            "hide", "calls_to", "errors", "event", "start", "with_", "compensate", "json_",
-            "strict",
+            "hide", "calls_to", "errors", "event", "start", "with_", "compensate", "follow_tree",
+            "json_", "strict",
         ),
     ),
     Idle(
@@ -112,6 +115,7 @@ IDLE = (
             "event", "start", "with_",
         ),
     ),
+    Idle("json_", ("follow_tree",), unless=("merge",)),
     # These ask for single calls themselves.
     *(Idle(one, ("calls",)) for one in (*_OF_CALLS, *_OF_SINGLE_CALLS[1:])),
     *(Idle(one, ("open_irq",)) for one in ("all_", "callers", "irq", "no_irq")),

@@ -34,6 +34,8 @@ class NodeKind(enum.IntEnum):
     INTERRUPT = 4
     """An interrupt, or several of one kind in a row, above the calls that it is made of; it counts no call of its
     own."""
+    MADE = 5
+    """A task below the call that made it: its time is in no total above it."""
 
 
 class Column(Generic[S]):
@@ -248,6 +250,13 @@ class TreeTable:
     def roots(self) -> npt.NDArray[np.int32]:
         """The nodes without parent, ascending."""
         return np.flatnonzero(self.parent < 0).astype(np.int32)
+
+    @property
+    def tasks_below(self) -> npt.NDArray[np.int32]:
+        """The nodes that are tasks below a call, or another task, that made them."""
+        if not self.has("kind"):
+            return np.zeros(0, np.int32)
+        return np.flatnonzero(self.kind == NodeKind.MADE).astype(np.int32)
 
     def with_columns(self, **columns: Array) -> TreeTable:
         """The same tree with some columns replaced, or more of them."""

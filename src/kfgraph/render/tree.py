@@ -124,8 +124,9 @@ class TreeView:
         """What stands before and behind the names of several matches: their number and task."""
         shown, nth = self.call_tree, self.call_tree.nth
         tree = self.folded.tree
+        tasks = dict.fromkeys(tree.tasks_below.tolist(), "task ")
         if len(nth) < 2:
-            return {}, {}
+            return tasks, {}
         lanes = shown.trace.calls.lane[tree.row[tree.roots]]
         several = len(distinct(lanes)) > 1
         width = len(str(int(nth.max())))
@@ -135,7 +136,7 @@ class TreeView:
             for root, lane in zip(tree.roots, lanes, strict=True)
             if several
         }
-        return before, after
+        return tasks | before, after
 
     def _layout(self, start_ns: np.typing.NDArray[np.int64] | None) -> Layout:
         tree = self.folded.tree
@@ -308,6 +309,8 @@ class TreeView:
             after.append(f"no {' or '.join(self.events)} event happened in these calls")
         if self._values is not None and self._values.missing:
             after.append(f"nothing of {', '.join(self._values.missing)} was recorded in this trace")
+        if n := self.call_tree.n_makers_unknown:
+            after.append(f"nothing tells which call made {plural(n, 'task')}: below no call")
         if self.overview:
             after.append("calls of one path are one row: --calls shows single calls, in the order of time")
         if self.n_events_hidden:
@@ -470,8 +473,8 @@ def tree_view(
     if call_tree.merged and (events or start or set(beside) - set(TIMES)):
         hint = "leave one of them out"
         raise UsageError("--merge: a merged tree has no calls for --event, --start or --with", hint)
-    places = event_nodes(call_tree, events) if events else None
-    folded = with_losses(fold(call_tree.tree, options, places=places), call_tree)
+    places = np.append(call_tree.tree.tasks_below, event_nodes(call_tree, events) if events else np.zeros(0, np.int32))
+    folded = with_losses(fold(call_tree.tree, options, places=places if len(places) else None), call_tree)
     limit = EVENT_ROWS if options.repeats else None
     folded, n_events_hidden = with_events(folded, call_tree, events, limit=limit)
     folded, unseen = with_own_cost(folded, options, call_tree.selection.own_cost.label)
