@@ -21,6 +21,7 @@ from kfgraph.export.callrows import write_rows
 from kfgraph.export.jsonl import write_calls
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.trace import Trace
+from kfgraph.render.top import TopView
 from kfgraph.render.tree import tree_view
 
 HERE = Path(__file__).parents[2]
@@ -30,6 +31,9 @@ REAL = (
     HERE / "tests" / "fixtures" / "traces" / "s390x-true.dat",
     HERE / "tests" / "fixtures" / "cases" / "irq_in_self.dat",
 )
+
+
+KINDS = {"interrupt": {"irq": True}, "work": {"no_irq": True}}
 
 
 @pytest.fixture(scope="module", params=REAL, ids=lambda path: path.stem)
@@ -100,8 +104,22 @@ def test_the_sums_of_top_are_those_of_the_calls(trace: Trace) -> None:
     by_irq = top(trace, by="irq", **options)
     values = by_irq.values()["total_irq_ns"][: by_irq.n_work].tolist()
     assert values == sorted(values, reverse=True) and values[0] > 0
-    row_of = dict(zip(by_irq.labels, by_irq.values()["irq_ns"].tolist(), strict=True))
-    assert sum(row_of.values()) == int(trace.calls.irq_ns.values.sum())
+    assert int(by_irq.values()["irq_ns"].sum()) == int(trace.calls.irq_ns.values.sum())
+    # The rows of interrupts are those of interrupts alone, the others those without.
+    for group in ("function", "module"):
+        apart = {kind: top(trace, group=group, **options, **more) for kind, more in KINDS.items()}
+        rows = top(trace, group=group, **options).records()
+        interrupts = [row for row in rows if row["kind"] == "interrupt"]
+        assert interrupts == apart["interrupt"].records()
+        same = ("kind", "module", *(["function"] if group == "function" else []), "n_calls", "self_ns", "n_unfinished")
+        told = [tuple(row[name] for name in same) for row in rows if row["kind"] != "interrupt"]
+        assert told == [tuple(row[name] for name in same) for row in apart["work"].records()]
+    assert everything.interrupt_ns == alone.self_ns == alone.interrupt_ns
+    assert without.interrupt_ns == 0
+    assert everything.hot_paths and [(path.path, path.self_ns) for path in everything.hot_paths] == [
+        (path.path, path.self_ns) for path in without.hot_paths
+    ]
+    assert abs(everything.self_share[everything.self_share >= 0].sum() - 1) < 1e-9
 
 
 def test_a_column_of_the_tree_on_request() -> None:
@@ -136,3 +154,52 @@ def test_what_contradicts_or_is_not_told_is_refused() -> None:
         top(trace_of([call("read", 9)]), by="irq")
     named = trace_of([call("read", 9, call("irq_exit_rcu", 2, context=UNKNOWN_CONTEXT), context=UNKNOWN_CONTEXT)])
     assert len(select(named, no_irq=True)) == 1
+
+
+def test_top_lists_interrupts_apart_a_function_that_both_call_has_two_rows() -> None:
+    vector = call("__sysvec_apic_timer_interrupt", 30, call("_raw_spin_lock", 40, context=2), context=2)
+    trace = trace_of([
+        call("read", 100, call("_raw_spin_lock", 10), call("_raw_spin_lock", 7, vector), call("schedule", 500))
+    ])  # fmt: skip
+    result = top(trace)
+    assert [(row["function"], row["kind"], row["n_calls"], row["self_ns"]) for row in result.records()] == [
+        ("read", "work", 1, 100), ("_raw_spin_lock", "work", 2, 17), ("schedule", "waiting", 1, 500),
+        ("_raw_spin_lock", "interrupt", 1, 40), ("__sysvec_apic_timer_interrupt", "interrupt", 1, 30),
+    ]  # fmt: skip
+    assert (result.self_ns, result.interrupt_ns, result.waiting_ns) == (187, 70, 500)
+    assert (result.n_work, result.n_rows, result.n_interrupt_rows, result.n_names) == (2, 2, 2, 4)
+    assert [round(share, 3) for share in result.self_share.tolist()] == [0.535, 0.091, -1.0, 0.214, 0.16]
+    # One in the other is no recursion: each row has its own.
+    assert result.numbers.total_ns.tolist() == [687, 87, 500, 40, 70]
+    assert [path.path for path in result.hot_paths] == [("read",), ("read", "_raw_spin_lock")]
+    lines = [line.plain for line in TopView(result, 20).lines(120)]
+    assert lines[0] == (
+        "4 functions, 6 calls, 187 ns of self time, by self, 70 ns of it in interrupts (⚡); 500 ns waiting"
+    )
+    assert [line.split("  ")[-1] for line in lines[2:7]] == [
+        "read", "_raw_spin_lock", "schedule (waiting)", "⚡ _raw_spin_lock", "⚡ __sysvec_apic_timer_interrupt",
+    ]  # fmt: skip
+
+
+def test_what_is_not_shown_of_both_is_counted_with_its_share() -> None:
+    hits = [call(f"vector{i}", 100 - i, context=2) for i in range(12)]
+    trace = trace_of([call("read", 1_000, *[call(f"f{i}", 50 + i) for i in range(30)], *hits)])
+    lines = [line.plain for line in TopView(top(trace, limit=8), 8).lines(120)]
+    assert sum("⚡ vector" in line for line in lines) == 2
+    # Of work 24 of 31 are on no row, the slower ones are; of interrupts 10 of 12, 935 of 1,134 ns.
+    work, everything = sum(50 + i for i in range(23)), 1_000 + sum(50 + i for i in range(30)) + 1_134
+    assert [line for line in lines if line.startswith("…")] == [
+        f"… 23 more functions, {work / everything:.1%} of the self time (--limit 0)",
+        f"… 10 more functions in interrupts, {935 / everything:.1%} of the self time (--limit 0)",
+    ]
+    assert len(top(trace, limit=8)) == 10
+    lines = [line.plain for line in TopView(top(trace)).lines(120)]
+    assert sum("⚡ vector" in line for line in lines) == 12 and not any(line.startswith("…") for line in lines)
+
+
+def test_interrupts_alone_are_the_table() -> None:
+    result = top(hit(), irq=True)
+    assert set(result.kinds) == {"interrupt"} and result.n_work == len(result) == result.n_rows
+    assert result.n_interrupt_rows == 0 and result.hot_paths and result.interrupt_ns == result.self_ns
+    assert not any("⚡" in line.plain for line in TopView(result).lines(120))
+    assert top(hit(), no_irq=True).interrupt_ns == 0

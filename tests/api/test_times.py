@@ -105,7 +105,11 @@ def agree(trace: Trace, **filters: Any) -> None:
 
     top = kfgraph.top(trace, **filters)
     assert top.self_ns + top.waiting_ns == selfs.total()
-    single = {(row["function"], row["module"]): row["total_ns"] for row in top.records() if row["n_calls"] == 1}
+    n_calls: Counter[Any] = Counter()
+    for row in top.records():
+        n_calls[row["function"], row["module"]] += row["n_calls"]
+    rows_of = {(row["function"], row["module"]): row["total_ns"] for row in top.records()}
+    single = {function: rows_of[function] for function, n in n_calls.items() if n == 1}
     for line in lines.values():
         function = line["function"], line["module"]
         assert single.get(function, line["total_ns"]) == line["total_ns"]

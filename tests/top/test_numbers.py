@@ -23,6 +23,7 @@ from kfgraph.analyze.select import select
 from kfgraph.analyze.top import BY, COLUMNS, CORE_KERNEL, NUMBERS, UNKNOWN_MODULE, WAITING_ROW, Top, top
 from kfgraph.errors import NoMatchError
 from kfgraph.kernel.waiting import AROUND_SWITCHING, SWITCHING
+from kfgraph.model.calls import Flag
 from kfgraph.model.companion import Companion, ReturnProbe
 from kfgraph.model.trace import Trace
 
@@ -45,12 +46,28 @@ def ancestors(trace: Trace, row: int) -> list[int]:
     return found
 
 
-def slow_twin(trace: Trace, group: str = "function") -> dict[str, dict[str, int]]:
-    """What each row of top must say, one call at a time."""
-    calls = trace.calls
+def interrupts_apart(trace: Trace) -> set[int]:
+    """The calls in interrupts, where others are not."""
+    hit = trace.calls.has(Flag.INTERRUPT)
+    found = {row for row in range(len(trace.calls)) if any(hit[r] for r in (row, *ancestors(trace, row)))}
+    return found if len(found) < len(trace.calls) else set()
+
+
+Key = str | tuple[str, str]
+
+
+def slow_twin(trace: Trace, group: str = "function") -> dict[Key, dict[str, int]]:
+    """What each row of top must say, one call at a time: of a function, in interrupts or not."""
+    calls, apart = trace.calls, interrupts_apart(trace)
+
+    def key_of(row: int) -> Key:
+        label = label_of(trace, row, group)
+        # No interrupt waits.
+        return ("interrupt", CORE_KERNEL if label == WAITING_ROW else label) if row in apart else label
+
     rows = defaultdict(list)
     for row in range(len(calls)):
-        rows[label_of(trace, row, group)].append(row)
+        rows[key_of(row)].append(row)
     expected = {}
     for label, mine in rows.items():
         own = [int(calls.self_ns[r]) for r in mine if calls.self_ns[r] >= 0]
@@ -59,7 +76,7 @@ def slow_twin(trace: Trace, group: str = "function") -> dict[str, dict[str, int]
             int(calls.duration_ns[r])
             for r in mine
             if calls.duration_ns[r] >= 0
-            and not any(label_of(trace, a, group) == label and calls.duration_ns[a] >= 0 for a in ancestors(trace, r))
+            and not any(key_of(a) == label and calls.duration_ns[a] >= 0 for a in ancestors(trace, r))
         ]
         n = len(durations)
         expected[label] = {
@@ -75,10 +92,12 @@ def slow_twin(trace: Trace, group: str = "function") -> dict[str, dict[str, int]
     return expected
 
 
-def numbers(result: Top) -> dict[str, dict[str, int]]:
+def numbers(result: Top) -> dict[Key, dict[str, int]]:
     return {
-        label: {name: int(getattr(result.numbers, name)[i]) for name in NUMBERS}
-        for i, label in enumerate(result.labels)
+        (("interrupt", label) if i >= result.n_work and kind == "interrupt" else label): {
+            name: int(getattr(result.numbers, name)[i]) for name in NUMBERS
+        }
+        for i, (label, kind) in enumerate(zip(result.labels, result.kinds, strict=True))
     }
 
 
@@ -115,7 +134,8 @@ def test_a_selection_taken_in_pieces_has_the_same_paths(trace, piece) -> None:
     with patch.object(path_numbers, "_PART", piece), patch.object(hotpath, "_LEAST_BITS", 1):
         pieces = top(trace, root=named, n_paths=10_000)
     assert pieces.hot_paths == whole.hot_paths
-    assert sum(path.self_ns for path in pieces.hot_paths) == pieces.self_ns
+    apart = pieces.interrupt_ns if pieces.n_interrupt_rows else 0
+    assert sum(path.self_ns for path in pieces.hot_paths) == pieces.self_ns - apart
 
 
 def test_large_real_traces_count_every_call(shared_traces) -> None:
@@ -125,13 +145,17 @@ def test_large_real_traces_count_every_call(shared_traces) -> None:
         trace = replace(kfgraph.load(path), probed=frozenset())
         result = top(trace, all_tasks=True, pre_exec=True)
         counted = Counter(trace.symbols.label(code) for code in trace.calls.func.tolist())
-        assert dict(zip(result.labels, result.numbers.n_calls.tolist(), strict=True)) == counted, path
+        n_calls: Counter[str] = Counter()
+        for label, n in zip(result.labels, result.numbers.n_calls.tolist(), strict=True):
+            n_calls[label] += n
+        assert n_calls == counted, path
         known = trace.calls.self_ns[trace.calls.self_ns > 0]
         assert result.self_ns + result.waiting_ns == int(known.sum()), path
         shares = result.self_share
         assert float(shares[shares > 0].sum()) == pytest.approx(1 if result.self_ns else 0), path
         paths = top(trace, n_paths=1 << 20, all_tasks=True, pre_exec=True)
-        assert sum(p.self_ns for p in paths.hot_paths) == result.self_ns, path
+        apart = result.interrupt_ns if result.n_interrupt_rows else 0
+        assert sum(p.self_ns for p in paths.hot_paths) == result.self_ns - apart, path
         assert sum(p.self_ns for p in paths.waiting_paths) == result.waiting_ns, path
 
 
@@ -157,7 +181,7 @@ def test_what_is_conserved(trace) -> None:
 def test_hot_paths_equal_the_slow_twins(trace, limit) -> None:
     calls = trace.calls
     sums: dict[tuple[str, ...], list[int]] = {}
-    for row in range(len(calls)):
+    for row in sorted(set(range(len(calls))) - interrupts_apart(trace)):
         chain_of = tuple(label_of(trace, r, "function") for r in (*reversed(ancestors(trace, row)), row))
         entry = sums.setdefault(chain_of, [0, 0])
         entry[0] += 1

@@ -226,8 +226,8 @@ def test_a_search_goes_round_and_says_what_it_does_not_see() -> None:
         f"/foo_read: {i} of 3 matches" for i in (1, 2, 3, 1, 3)
     ]
     assert zoomed[-2].startswith("/foo_read: 1 of 1 match, 2 more not in what is shown (n, N)")
-    assert listed[-2].startswith("/kfree: 1 of 2 lines (n, N)") and " top" in listed[0]
-    assert more[-2].startswith("/kfree: 2 of 2 lines (n, N)")
+    assert listed[-2].startswith("/kfree: 1 of 3 lines (n, N)") and " top" in listed[0]
+    assert more[-2].startswith("/kfree: 2 of 3 lines (n, N)")
     assert "no regular expression" in bad[-2]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfgraph.analyze.filters import Filters, completed
-from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, nearest_kept, outermost
+from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, nearest_kept, outermost, ranges
 from kfgraph.analyze.owncost import OwnCost, own_cost
 from kfgraph.analyze.parts import Part, parts_of
 from kfgraph.errors import NoMatchError, Notice, UsageError, notice
@@ -259,6 +259,12 @@ def in_interrupts(calls: CallTable) -> Bool:
     """The calls of interrupts, with all that they called."""
     top = np.flatnonzero(calls.has(Flag.INTERRUPT)).astype(np.int32)
     return covered(top, calls.end[top], len(calls)) > 0
+
+
+def rows_in_interrupts(calls: CallTable) -> Int32:
+    """The same as rows, ascending."""
+    top = outermost(np.flatnonzero(calls.has(Flag.INTERRUPT)).astype(np.int32), calls.end)
+    return ranges(top, calls.end[top])
 
 
 def _interrupts(trace: Trace, keep: Bool, given: Mapping[str, Any]) -> Bool | None:

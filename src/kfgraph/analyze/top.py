@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -15,7 +15,7 @@ from kfgraph.analyze.aggregate import Aggregate, aggregate, aggregated_parts, ag
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.hotpath import HotPath, hot_paths
 from kfgraph.analyze.owncost import OwnCost
-from kfgraph.analyze.select import Selection, functions_named, select
+from kfgraph.analyze.select import Selection, functions_named, rows_in_interrupts, select
 from kfgraph.analyze.waiting_functions import waiting_functions
 from kfgraph.errors import UsageError
 from kfgraph.model.symbols import UNKNOWN, SymbolTable
@@ -47,8 +47,8 @@ CORE_KERNEL = "[kernel]"
 UNKNOWN_MODULE = "[unknown]"
 WAITING_ROW = "[waiting]"
 """In a table of modules: the functions in which a task waited."""
-Kind = Literal["work", "waiting", "kfgraph"]
-"""What a row is of: work; waiting (:mod:`kfgraph.kernel.waiting`); kfgraph's own cost."""
+Kind = Literal["work", "waiting", "interrupt", "kfgraph"]
+"""What a row is of: work of tasks; waiting (:mod:`kfgraph.kernel.waiting`); calls in interrupts; kfgraph's own cost."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,11 @@ class Path:
 class Top:
     """One row per function (or module) that was called, sorted by ``by``, the largest first.
 
-    ``kinds`` says what each row is of. The rows of functions that wait come after all others, beyond the limit:
-    their self time, ``waiting_ns`` in all, is no work, and in no share. ``waiting_paths`` are the hot paths to it.
+    ``kinds`` says what each row is of. The first ``n_work`` are of work. The rows of functions that wait come after
+    them, beyond the limit: their self time, ``waiting_ns`` in all, is no work, and in no share. ``waiting_paths`` are
+    the hot paths to it. Then come those of calls in interrupts, a quarter as many at most: a function that tasks call
+    too has two rows. ``interrupt_ns`` of ``self_ns`` is theirs, and ``n_interrupt_rows`` is how many there were. No
+    hot path is to them. If all calls are in interrupts, theirs are the first rows, and they have the hot paths.
 
     ``functions`` holds the rows' function names ("" in a table of modules, and for calls whose
     function the trace does not tell), ``modules`` their modules: "" for the core kernel, None where
@@ -78,6 +81,7 @@ class Top:
     :class:`kfgraph.analyze.aggregate.Aggregate`). ``self_ns`` is the sum of all known self times of
     the selection but for waiting, which shares are shares of; ``n_calls`` counts its calls, ``n_self_unknown`` those
     without a known self time. ``n_rows`` is the number of rows of work before ``limit`` cut them.
+    ``n_names`` is the number of different functions (or modules) in them.
     kfgraph's own cost is in no row, share or sum, but in the last row where it was asked for.
 
     Where the trace has sched_switch, ``parts`` are more columns: ``asleep_ns`` and ``preempted_ns``, how long the
@@ -103,17 +107,16 @@ class Top:
     n_self_unknown: int
     self_ns: int
     waiting_ns: int
+    interrupt_ns: int
     off_ns: Mapping[str, int]
+    n_work: int
     n_rows: int
+    n_interrupt_rows: int
+    n_names: int
     selection: Selection = field(repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.labels)
-
-    @property
-    def n_work(self) -> int:
-        """The rows of work: the first ones."""
-        return self.kinds.count("work")
 
     @property
     def has_own_cost(self) -> bool:
@@ -122,9 +125,10 @@ class Top:
 
     @property
     def self_share(self) -> npt.NDArray[np.float64]:
-        """Each row's part of the known self time at work, 0..1; -1 where it is not known, and for what is no work."""
+        """Each row's part of the known self time at work and in interrupts, 0..1; -1 where it is not known, and for
+        what is no work."""
         known = self.numbers.self_ns.copy()
-        known[self.n_work :] = -1
+        known[[kind not in ("work", "interrupt") for kind in self.kinds]] = -1
         return np.where((known >= 0) & (self.self_ns > 0), known / max(self.self_ns, 1), -1.0)
 
     @property
@@ -132,10 +136,20 @@ class Top:
         """What kfgraph itself took in the selected calls, at most: in no other number here."""
         return self.selection.own_cost
 
+    def shown(self, limit: int | None) -> npt.NDArray[np.bool_]:
+        """Which rows a screen shows: the first ``limit`` of work (None: all), a quarter as many of interrupts, and all
+        others."""
+        shown = np.ones(len(self), np.bool_)
+        if limit is not None:
+            shown[limit : self.n_work] = False
+            apart = [i for i in range(self.n_work, len(self)) if self.kinds[i] == "interrupt"]
+            shown[apart[_of_interrupts(limit) :]] = False
+        return shown
+
     def callers(self, functions: Sequence[str], *, n_shown: int | None = None, of: Of = "total") -> CallTree:
-        """Who calls these functions (names or globs) in the selection, a root each. ``*`` stands for those of the first
-        ``n_shown`` rows of work (None: of all) and of the rows of waiting. ``of``: see
-        :func:`kfgraph.analyze.callers.callers_in`.
+        """Who calls these functions (names or globs) in the selection, a root each. ``*`` stands for those of the rows
+        that are ``shown`` with a limit of ``n_shown``. A root's calls are all of its function, in tasks and in
+        interrupts. ``of``: see :func:`kfgraph.analyze.callers.callers_in`.
 
         Raises:
             NoMatchError: there is no such function.
@@ -145,8 +159,7 @@ class Top:
         chosen = self.selection
         wanted = functions_named(chosen.trace, [name for name in functions if name != "*"], chosen.keep)
         if "*" in functions:
-            shown = set(self.labels[: self.n_work][:n_shown])
-            shown |= {label for label, kind in zip(self.labels, self.kinds, strict=True) if kind == "waiting"}
+            shown = {self.labels[i] for i in np.flatnonzero(self.shown(n_shown)).tolist()}
             wanted |= np.array([label in shown for label in chosen.trace.symbols.labels], np.bool_)
         return callers_in(chosen, wanted, of=of)
 
@@ -189,6 +202,7 @@ class Top:
             "n_self_unknown": self.n_self_unknown,
             "self_ns": self.self_ns,
             "waiting_ns": self.waiting_ns,
+            "interrupt_ns": self.interrupt_ns,
             **self.off_ns,
             "own_cost": {
                 "n_calls": len(self.own_cost),
@@ -267,7 +281,8 @@ def top(
         by: the column to sort by. Rows where it is unknown come last; ties are broken by self time,
             number of calls and name.
         group: one row per function, or per module.
-        limit: keep this many rows; ``n_rows`` still tells how many there were.
+        limit: keep this many rows of work, and a quarter as many of interrupts; ``n_rows`` and ``n_interrupt_rows``
+            still tell how many there were.
         n_paths: how many hot paths to find.
         own_cost: a last row, beyond ``limit``, of what kfgraph itself took in these calls, if it did.
         compensate: all times less what tracing took, by an estimate; how much that is, is in more columns.
@@ -295,15 +310,19 @@ def top(
     if group == "module":
         label_of = partial(_module_label, symbols, waits)
         key, codes = _keys(selection, label_of)
+    in_irq = _interrupts_apart(selection, key, codes)
     labels = [label_of(code) for code in codes]
     sums = aggregate(selection, key, len(codes))
     parts = aggregated_parts(selection, key, len(codes), sums.total_ns) | aggregated_tracer(selection, key, len(codes))
-    is_apart = waits[codes]
+    all_irq = in_irq is None
+    is_irq = np.zeros(len(codes), np.bool_)
+    is_irq[len(codes) - (in_irq or 0) :] = True
+    is_apart = waits[codes] & ~is_irq
     ranked = parts[COLUMNS[by]] if by_part else getattr(sums, COLUMNS[by])
     order = np.lexsort((np.array(labels, str), -sums.n_calls, -sums.self_ns, -ranked))
     order = order[sums.n_calls[order] > 0]
-    work, apart = order[~is_apart[order]], order[is_apart[order]]
-    kept = np.append(work[:limit], apart)
+    work, apart, irq = (order[some[order]] for some in (~is_apart & ~is_irq, is_apart, is_irq))
+    kept = np.concatenate((work[:limit], apart, irq[: _of_interrupts(limit)]))
     known_ns = np.maximum(sums.self_ns, 0)
     self_ns, waiting_ns = int(known_ns[~is_apart].sum()), int(known_ns[is_apart].sum())
     n_calls = int(sums.n_calls.sum())
@@ -312,7 +331,9 @@ def top(
     names = [labels[i] for i in kept]
     functions_of = [symbols.names[codes[i]] if is_function else "" for i in kept]
     modules = [_module(symbols, codes[i]) if is_function or not is_apart[i] else WAITING_ROW for i in kept]
-    kinds: list[Kind] = ["waiting" if is_apart[i] else "work" for i in kept]
+    kinds: list[Kind] = [
+        "waiting" if is_apart[i] else "interrupt" if all_irq or is_irq[i] else "work" for i in kept
+    ]
     numbers = {name: column[kept] for name, column in vars(sums).items()}
     off_ns = {name: int(parts[name].sum()) for name in selection.parts if name != "irq_ns"}
     parts = {name: column[kept] for name, column in parts.items()}
@@ -332,9 +353,14 @@ def top(
             for one in found
         )
 
+    at_work_only = selection
+    if is_irq.any():
+        own_ns = selection.self_ns.copy()
+        own_ns[rows_in_interrupts(trace.calls)] = 0
+        at_work_only = replace(selection, self_ns=own_ns)
     slept = selection.parts["asleep_ns"].own if "asleep_ns" in selection.parts else None
     at_work, waited, asleep = hot_paths(
-        selection, by_function, apart=waits[functions], beside=slept, limit=n_paths
+        at_work_only, by_function, apart=waits[functions], beside=slept, limit=n_paths
     )
     return Top(
         by=by,
@@ -353,8 +379,12 @@ def top(
         n_self_unknown=n_self_unknown,
         self_ns=self_ns,
         waiting_ns=waiting_ns,
+        interrupt_ns=self_ns if all_irq else int(known_ns[is_irq].sum()),
         off_ns=off_ns,
+        n_work=len(work[:limit]),
         n_rows=len(work),
+        n_interrupt_rows=len(irq),
+        n_names=len({labels[i] for i in order if is_function or not is_apart[i]}),
         selection=selection,
     )
 
@@ -370,6 +400,28 @@ def _keys(selection: Selection, label_of: Callable[[int], str]) -> tuple[npt.NDA
         if number[code] == len(codes):
             codes.append(code)
     return number[func], codes
+
+
+def _of_interrupts(limit: int | None) -> int | None:
+    """How many rows of interrupts there are beside so many of work (None: all)."""
+    return None if limit is None else max(limit // 4, 1)
+
+
+def _interrupts_apart(selection: Selection, key: npt.NDArray[np.int32], codes: list[int]) -> int | None:
+    """Give the calls in interrupts keys of their own, in ``key``, behind the others; adds their codes. How many these
+    are; None: all calls that are looked at are in interrupts, and keep their keys."""
+    rows = rows_in_interrupts(selection.trace.calls)
+    rows = rows[selection.keep[rows]]
+    if not len(rows):
+        return 0
+    if len(rows) == len(selection):
+        return None
+    used = np.flatnonzero(np.bincount(key[rows]))
+    number = np.zeros(len(codes), np.int32)
+    number[used] = len(codes) + np.arange(len(used), dtype=np.int32)
+    key[rows] = number[key[rows]]
+    codes += [codes[i] for i in used.tolist()]
+    return len(used)
 
 
 def _module(symbols: SymbolTable, code: int) -> str | None:

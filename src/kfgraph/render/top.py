@@ -14,6 +14,7 @@ from rich.text import Text
 
 from kfgraph.analyze.top import COLUMNS, Path, Top
 from kfgraph.model.spelling import spelt_out
+from kfgraph.model.tree import INTERRUPT_MARK
 from kfgraph.model.units import format_ns, format_share, plural
 from kfgraph.render.blocks import BLANK, count_block, count_width, joined, share_block, time_block, time_width
 from kfgraph.render.cells import bar, cut_middle
@@ -53,6 +54,8 @@ class TopView:
         result = self.result
         on_cpu = " on the CPU" if result.off_ns else ""
         self_time = f"{format_ns(result.self_ns)} of self time{on_cpu}, by {result.by}"
+        if result.interrupt_ns and result.n_interrupt_rows:
+            self_time += f", {format_ns(result.interrupt_ns)} of it in interrupts ({INTERRUPT_MARK.strip()})"
         off = [f"{format_ns(ns)} {name.removesuffix('_ns')}" for name, ns in result.off_ns.items() if ns]
         self_time += f"; {', '.join(off)}" if off else ""
         if result.waiting_ns:
@@ -61,11 +64,11 @@ class TopView:
             self_time = "self times unknown" + (" (--by total sorts by what is known)" if result.by == "self" else "")
         if result.selection.tracer is not None:
             self_time += f" (estimates: {took(*result.tracer_ns)} more, {result.selection.tracer.cost})"
-        n_rows = result.n_rows + (result.kinds.count("waiting") if result.group == "function" else 0)
-        yield Text(f"{plural(n_rows, result.group)}, {plural(result.n_calls, 'call')}, {self_time}", style="dim")
-        n = min(result.n_work, result.n_rows if self.limit is None else self.limit)
-        yield from self._table(n).lines(width)
-        yield from self._said_below(n)
+        said = plural(result.n_names, result.group), plural(result.n_calls, "call"), self_time
+        yield Text(", ".join(said), style="dim")
+        shown = result.shown(self.limit)
+        yield from self._table(shown).lines(width)
+        yield from self._said_below(shown)
         if result.hot_paths:
             yield Text()
             yield Text("Hot paths, by the self time of their last function", style="bold")
@@ -79,9 +82,9 @@ class TopView:
             yield Text("Where it waited, by the self time of the last function", style="bold")
             yield from _path_lines(result.waiting_paths[:_WAITING_PATHS], width)
 
-    def _table(self, n: int) -> Table:
+    def _table(self, shown: npt.NDArray[np.bool_]) -> Table:
         result = self.result
-        rows = np.append(np.arange(n), np.arange(result.n_work, len(result))).astype(np.intp)
+        rows = np.flatnonzero(shown)
         n_own = int(result.has_own_cost)
         kinds = [result.kinds[i] for i in rows.tolist()]
         numbers, shares = result.numbers, result.self_share[rows]
@@ -119,23 +122,32 @@ class TopView:
             cells = [f"{n:,}" if n > 0 else "" for n in numbers.n_errors[rows].tolist()]
             columns.insert(1, Column("errors", cells, ranks["errors"], "red"))
         names, links = [result.labels[i] for i in rows.tolist()], []
+        apart = [kind if row >= result.n_work else "" for row, kind in zip(rows.tolist(), kinds, strict=True)]
+        if result.group == "function" and self.links is not None:
+            self.links.look_for(names)
+            links = [self.links.of(name) for name in names]
+        names = [INTERRUPT_MARK * (kind == "interrupt") + name for name, kind in zip(names, apart, strict=True)]
         if result.group == "function":
-            if self.links is not None:
-                self.links.look_for(names)
-                links = [self.links.of(name) for name in names]
-            said = {"waiting": " (waiting)"}
-            names = [name + said.get(kind, "") for name, kind in zip(names, kinds, strict=True)]
-        styles = ["" if kind == "work" else "dim" for kind in kinds]
+            names = [name + " (waiting)" * (kind == "waiting") for name, kind in zip(names, apart, strict=True)]
+        styles = ["" if row < result.n_work else "dim" for row in rows.tolist()]
         return Table(columns, result.group, names, how_to_see="--csv, --json", row_styles=styles, links=links)
 
-    def _said_below(self, n: int) -> Iterator[Text]:
+    def _said_below(self, shown: npt.NDArray[np.bool_]) -> Iterator[Text]:
         """What the rows above leave out."""
-        result = self.result
-        if n < result.n_rows:
-            shares = result.self_share[:n]
-            rest = 1 - float(shares[shares > 0].sum())
-            share = f", {format_share(max(rest, 0.0))} of the self time" if result.self_ns else ""
-            yield Text(f"… {plural(result.n_rows - n, f'more {result.group}')}{share} (--limit 0)", style="dim")
+        result, places = self.result, np.arange(len(self.result))
+        apart = max(result.self_ns - (result.interrupt_ns if result.n_interrupt_rows else 0), 0)
+        of_irq = (places >= result.n_work) & (result.self_share >= 0)
+        for what, n_rows, of_ns, rows in (
+            (f"more {result.group}", result.n_rows, apart, places < result.n_work),
+            (f"more {result.group}", result.n_interrupt_rows, result.self_ns - apart, of_irq),
+        ):
+            n_more = n_rows - int((shown & rows).sum())
+            if n_more:
+                known = result.numbers.self_ns[shown & rows]
+                rest = max(of_ns - int(known[known > 0].sum()), 0) / max(result.self_ns, 1)
+                share = f", {format_share(rest)} of the self time" if result.self_ns else ""
+                where = " in interrupts" if rows is of_irq else ""
+                yield Text(f"… {plural(n_more, what)}{where}{share} (--limit 0)", style="dim")
         cost = result.own_cost
         if len(cost) and not result.has_own_cost:
             yield Text(f"{cost}, in no row and no share (--own-cost)", style="dim")

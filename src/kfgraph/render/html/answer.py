@@ -33,7 +33,7 @@ def header(trace: Trace, top: Top) -> str:
     facts = [meta.path if companion is not None and companion.argv else "", meta.kernel, meta.arch]
     facts += [meta.host and f"host {meta.host}"]
     facts += [f"{format_ns(meta.last_ns - meta.first_ns)} long" if 0 <= meta.first_ns <= meta.last_ns else ""]
-    facts += [plural(top.n_calls, "call"), plural(len(top), "function")]
+    facts += [plural(top.n_calls, "call"), plural(top.n_names, "function")]
     return (
         f'<header class="head"><h1>{text(title_of(trace))}{ended}</h1>'
         '<button type="button" id="theme" title="Dark or light">◐ Theme</button>'

@@ -178,7 +178,8 @@ def _links(links: SourceLinks | None, labels: Sequence[str]) -> list[Any]:
 def _functions(top: Top) -> dict[str, list[Any]]:
     numbers = {name: column.tolist() for name, column in top.values().items()}
     waits = [kind == "waiting" for kind in top.kinds]
-    return {"name": [spelt_out(label) for label in top.labels], "waits": waits, **numbers}
+    irq = [i >= top.n_work and kind == "interrupt" for i, kind in enumerate(top.kinds)]
+    return {"name": [spelt_out(label) for label in top.labels], "waits": waits, "irq": irq, **numbers}
 
 
 def _losses(tree: CallTree, limited: Limited, origin_ns: int) -> list[dict[str, Any]]:

@@ -11,20 +11,22 @@ export const COLUMNS = [
   ["n_errors", "Failed", COUNT], ["name", "Function", String],
 ];
 
-/** The rows in order of a column: numbers from the largest, unknown ones last, names from A; behind all work, waiting. */
+/** The rows in order of a column: numbers from the largest, unknown ones last, names from A; behind all work, waiting,
+ *  and calls in interrupts. */
 export function sortedBy(functions, column, reversed = false) {
   const values = functions[column];
   const order = Array.from(values.keys());
   const compare = column === "name"
     ? (a, b) => (values[a] < values[b] ? -1 : values[a] > values[b] ? 1 : 0)
     : (a, b) => values[b] - values[a];
-  const waits = column === "name" ? [] : functions.waits ?? [];
-  const apart = (a, b) => Number(waits[a] ?? 0) - Number(waits[b] ?? 0);
+  const { waits = [], irq = [] } = column === "name" ? {} : functions;
+  const place = (i) => Number(waits[i] ?? 0) + 2 * Number(irq[i] ?? 0);
+  const apart = (a, b) => place(a) - place(b);
   order.sort((a, b) => apart(a, b) || (reversed ? compare(b, a) : compare(a, b)) || a - b);
   return order;
 }
 
-/** Each row's part of the self time at work; -1 where it is not known, and of waiting. */
+/** Each row's part of the self time at work and in interrupts; -1 where it is not known, and of waiting. */
 export function shares(functions, selfNs) {
   return functions.self_ns.map((ns, i) => (ns < 0 || functions.waits[i] ? -1 : ns / Math.max(selfNs, 1)));
 }
@@ -96,7 +98,7 @@ export class FunctionTable {
     element.replaceChildren(...this.columns.map(([name, , format]) => {
       const text = format(this.functions[name][at]);
       if (name === "name") {
-        const button = el("button", { type: "button", class: "name", tabindex: "-1", title: "show its calls in the tree" }, text);
+        const button = el("button", { type: "button", class: "name", tabindex: "-1", title: "show its calls in the tree" }, this.functions.irq[at] ? `⚡ ${text}` : text);
         return el("div", { role: "gridcell", class: "cell name" }, button, this.functions.waits[at] ? " (waiting)" : "");
       }
       const cell = el("div", { role: "gridcell", class: `cell ${name}` });
