@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("textual", reason="extra: Textual is not installed")
 
 from textual import events
+from textual.widgets import Static
 
 import kfgraph
 from builder.tables import call, trace_of
@@ -596,3 +597,32 @@ def test_a_zoom_is_written_no_further_than_the_filter_goes() -> None:
             filters={"to_s": to_s}, export_text=_write_lines,
         )  # fmt: skip
         assert given[-1]["to_s"] == pytest.approx(expected), given[-1]
+
+
+def test_what_says_the_same_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[str, bool]] = []
+    update = Static.update
+
+    def counted(self: Static, content: Any = "", *, layout: bool = True) -> None:
+        drawn.append((self.id or "", layout))
+        update(self, content, layout=layout)
+
+    monkeypatch.setattr(Static, "update", counted)
+
+    async def go() -> None:
+        app = Explorer(kfgraph.load(EXAMPLES / "insmod-foo-fail19.dat"), {})
+        async with app.run_test(size=(100, 30)) as pilot:
+            await pilot.pause(1)
+            assert {name for name, _ in drawn} >= {"title", "head", "keys", "status"}
+            for key, told in (("j", {"title"}), ("j", {"title"}), ("G", {"title"})):
+                drawn.clear()
+                await pilot.press(key)
+                await pilot.pause()
+                assert {name for name, _ in drawn} - {"status", "answer"} == told, key
+                assert not any(layout for name, layout in drawn if name != "answer"), "nothing moves"
+            drawn.clear()
+            await pilot.press("G")
+            await pilot.pause()
+            assert drawn == []
+
+    asyncio.run(go())

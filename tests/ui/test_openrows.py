@@ -6,9 +6,11 @@ import random
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kfgraph.analyze import open_rows
 from kfgraph.analyze.lookup import Standings, named, next_of, slow
 from kfgraph.analyze.open_rows import Beside, OpenRows
 from kfgraph.model.tree import TreeTable
@@ -77,9 +79,16 @@ class Plain:
         return found
 
 
+@pytest.mark.parametrize("many", [1, 4_096])
+def test_opening_and_closing_is_what_a_plain_model_does(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``many``: of so many siblings the order by time is kept."""
+    monkeypatch.setattr(open_rows, "_MANY", many)
+    steps_agree()
+
+
 @settings(max_examples=150, deadline=None)
 @given(trees(), st.integers(0, 10**9), st.booleans())
-def test_opening_and_closing_is_what_a_plain_model_does(tree: TreeTable, seed: int, lossy: bool) -> None:
+def steps_agree(tree: TreeTable, seed: int, lossy: bool) -> None:
     rng = random.Random(seed)
     beside = []
     for i in range(3 if lossy else 0):

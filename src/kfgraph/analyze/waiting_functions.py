@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 
 from kfgraph.analyze.forest import Bool
 from kfgraph.kernel.waiting import CLASSES, SWITCHING
 from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
+
+_KNOWN: WeakKeyDictionary[Trace, Bool] = WeakKeyDictionary()
 
 
 def functions_off_cpu(trace: Trace) -> Bool:
@@ -26,11 +30,18 @@ def functions_off_cpu(trace: Trace) -> Bool:
 
 
 def waiting_functions(trace: Trace) -> Bool:
-    """For each code of the SymbolTable whether the function is one in which a task waits.
+    """For each code of the SymbolTable whether the function is one in which a task waits. It is looked for once.
 
     A function that calls those waits only where the trace has no call of them: then the time is in its own. Where the
     trace tells how long each call was off the CPU, that is in no self time: only those wait in which the CPU halts.
     """
+    if trace not in _KNOWN:
+        found = _KNOWN[trace] = _waiting_functions(trace)
+        found.flags.writeable = False
+    return _KNOWN[trace]
+
+
+def _waiting_functions(trace: Trace) -> Bool:
     symbols, found = trace.symbols, np.zeros(len(trace.symbols), np.bool_)
     names = ["" if module else plain_name(name) for name, module in zip(symbols.names, symbols.modules, strict=True)]
     for inner, around in CLASSES:

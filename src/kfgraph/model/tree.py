@@ -18,6 +18,7 @@ Nodes = Array | slice | int
 INTERRUPT_MARK = "⚡ "
 """Before the name of an interrupt, wherever it is shown."""
 _PART = 1 << 18
+_NO_CALLS = "nodes that are no calls"
 
 
 class NodeKind(enum.IntEnum):
@@ -239,7 +240,9 @@ class TreeTable:
         if not self.has("count"):
             n_calls: Array = (end - nodes).astype(np.int64)
             if self.has("kind"):
-                others = np.flatnonzero(self.kind != NodeKind.CALL)
+                others = self._made.get(_NO_CALLS)
+                if others is None:
+                    others = self._made[_NO_CALLS] = np.flatnonzero(self.kind != NodeKind.CALL)
                 n_calls -= np.searchsorted(others, end) - np.searchsorted(others, nodes)
             return n_calls
         before = np.zeros(len(self) + 1, np.int64)

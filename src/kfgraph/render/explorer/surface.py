@@ -94,6 +94,7 @@ class Surface(App[int]):
         self._cached: dict[tuple[str, str], Any] = {}
         self._panel: bool | None = None
         self._answer: Why | None = None
+        self._texts: dict[Static, Text] = {}
         self._said = ""
         self._touched = False
         self.theme = "ansi-dark"
@@ -203,7 +204,14 @@ class Surface(App[int]):
         text = Text(text) if isinstance(text, str) else text
         text.no_wrap = True
         text.truncate(width, overflow="ellipsis")
-        self.query_one(f"#{name}", Static).update(text)
+        self._update(name, text)
+
+    def _update(self, name: str, text: Text) -> None:
+        """Put a text into a widget. What it says already is not drawn again; with as many lines nothing moves."""
+        widget = self.query_one(f"#{name}", Static)
+        before, self._texts[widget] = self._texts.get(widget), text
+        if before is None or (before, before.style) != (text, text.style):
+            widget.update(text, layout=before is None or before.plain.count("\n") != text.plain.count("\n"))
 
     def _say(self) -> None:
         """All that stands around the rows."""
@@ -215,13 +223,13 @@ class Surface(App[int]):
         self.query_one("#head").display = tree is not None
         lines = self._first_lines()
         self.query_one("#answer").display = bool(lines)
-        self.query_one("#answer", Static).update(Text("\n").join(lines))
+        self._update("answer", Text("\n").join(lines))
         self._put("status", self._status())
         self._put("keys", self._keys())
         side = self.query_one("#side")
         if side.display and tree is not None and tree.n_rows():
             text = Text("\n").join(self._facts[self._view].lines(tree.item, _PANEL - 4))
-            self.query_one("#facts", Static).update(text)
+            self._update("facts", text)
 
     def _keys(self) -> Text:
         """The keys that have room, those that leave and list them first to be kept."""

@@ -58,6 +58,7 @@ class Window:
         self.hidden: list[tuple[int, int]] = []
         """Labels whose calls are hidden, with how many each has, the last one hidden last."""
         self._layouts: dict[tuple[int, bool, int], Layout] = {}
+        self._heads: dict[int, str] = {}
         self._hottest: dict[int, int] = {}
         self._on_path: dict[int, bool] = {}
         tree = self.tree
@@ -85,7 +86,10 @@ class Window:
     @property
     def head(self) -> str:
         """The titles above the columns."""
-        return self._view(0, 0).model.head
+        layout = self.layout()
+        if id(layout) not in self._heads:
+            self._heads[id(layout)] = self._view(0, 0).model.head
+        return self._heads[id(layout)]
 
     def lines(self, first: int, last: int) -> list[Pieces]:
         """The rows ``first:last``, each as (text, name of a style)."""
