@@ -17,7 +17,7 @@ from builder.tables import call, trace_of
 from kfgraph.analyze import sourcelinks
 from kfgraph.analyze.sourcelinks import SourceLinks
 from kfgraph.errors import InputError, UsageError
-from kfgraph.kernel import weblinks
+from kfgraph.kernel import sourcelines, weblinks
 from kfgraph.kernel.weblinks import checked, filled, modules_of_the_kernel, source_name, version_of
 from kfgraph.model.companion import Companion, ModuleImage
 from kfgraph.model.trace import Trace
@@ -108,8 +108,8 @@ def test_a_source_tree_goes_first() -> None:
 
 def test_a_tree_is_searched_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     searched = []
-    real = sourcelinks.source_lines
-    monkeypatch.setattr(sourcelinks, "source_lines", lambda *args: searched.append(1) or real(*args))
+    real = sourcelines.source_lines
+    monkeypatch.setattr(sourcelines, "source_lines", lambda *args: searched.append(1) or real(*args))
     links = SourceLinks(of_kernel("6.1"), trees=[FOO])
     labels = ["foo_probe [foo]", "foo_init [foo]", "vfs_open", "0xffffffffc0b08014"]
     links.look_for(labels)

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+import kfgraph as kfgraph_api
 from builder.tables import call, trace_of
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.sourcelinks import SourceLinks
+from kfgraph.kernel import sourcelines
 from kfgraph.render import linked, pager
+from kfgraph.render.errorlist import ErrorsView
 from kfgraph.render.linked import can_link
 from kfgraph.render.text import unasked
 from kfgraph.render.tree import tree_view
@@ -165,6 +168,27 @@ def test_an_old_pager_gets_none(says, passes, monkeypatch: pytest.MonkeyPatch, t
     assert not pager.passes_links()
     monkeypatch.setenv("KFGRAPH_PAGER", "cat")
     assert pager.passes_links()
+
+
+@pytest.mark.parametrize(("name", "links"), [("less", True), ("pages", False)])
+def test_what_is_paged_has_links_if_the_pager_passes_them_on(name, links, tmp_path: Path) -> None:
+    script = tmp_path / name
+    script.write_text("#!/bin/sh\n[ \"$1\" = --version ] && echo 'less 590' || cat\n")
+    script.chmod(0o755)
+    for rows in ("--max-rows", "40"), ("--max-rows", "4"):
+        shown = on_terminal("show", FOO, "--root", "load_module", *rows, KFGRAPH_PAGER=str(script), LINES="20")
+        # What fits the screen is not paged.
+        assert bool(links_in(shown)) == (links or rows[1] == "4") and "do_init_module" in shown
+
+
+def test_a_list_of_errors_looks_for_its_sources_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = kfgraph_api.load(REPOSITORY / "examples" / "cat-enoent.dat")
+    searched = []
+    real = sourcelines.source_lines
+    monkeypatch.setattr(sourcelines, "source_lines", lambda *args: searched.append(1) or real(*args))
+    links = SourceLinks(trace, trees=[REPOSITORY / "examples" / "foo"])
+    rows = trace.errors(unsure=True).rows
+    assert len(list(ErrorsView(trace, rows, None, links).lines(100))) > len(rows) > 5 and searched == [1]
 
 
 def test_a_hostile_name_is_no_address() -> None:

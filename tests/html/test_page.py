@@ -163,6 +163,10 @@ def test_the_panel_links_to_the_source_and_asks_for_nothing(tmp_path: Path, show
     href, text = link_at("foo_probe [foo]") or ("", "")
     assert href.startswith("file:///") and re.search(r"/examples/foo/foo\.c:\d+$", text)
     assert link_at("insmod-116") is None
+    assert on_stdout("examples/insmod-foo-fail19.dat", "-o", str(path))[0] == 0
+    seen.page.reload()
+    seen.page.wait_for_selector("body[data-ready]", timeout=20_000)
+    assert link_at("foo_probe [foo]") is None and link_at("load_module") is not None
     assert seen.problems == [] and [url for url in seen.requests if not url.endswith("page.html")] == []
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from kfgraph.analyze.sources import fitting
 from kfgraph.errors import InputError
-from kfgraph.kernel.sourcelines import DebugInfo, SourceLine, source_lines
 from kfgraph.kernel.weblinks import (
     LOCAL,
     WEB,
@@ -21,6 +20,9 @@ from kfgraph.kernel.weblinks import (
 )
 from kfgraph.model.names import split_label
 from kfgraph.model.trace import Trace
+
+if TYPE_CHECKING:
+    from kfgraph.kernel.sourcelines import DebugInfo, SourceLine
 
 
 class SourceLinks:
@@ -53,7 +55,7 @@ class SourceLinks:
         self._version = version_of(trace.meta.kernel)
         images = trace.companion.modules if trace.companion is not None else ()
         self._paths = {image.name: image.path for image in images}
-        self._infos = [fitting(DebugInfo(path), trace) for path in debug_info] if local else []
+        self._infos = _read(debug_info, trace) if local and debug_info else []
         self._trees = [Path(tree) for tree in trees] if local else []
         for tree in self._trees:
             if not tree.is_dir():
@@ -68,6 +70,9 @@ class SourceLinks:
         wanted = {label: split_label(label) for label in labels if label not in self._lines}
         if not wanted or not (self._infos or self._trees):
             return
+        # Most links are to the web: a terminal that gets those does not wait for what reads files.
+        from kfgraph.kernel.sourcelines import source_lines
+
         functions = [(name, module) for name, module in wanted.values() if source_name(name)]
         found = source_lines(functions, self._infos, self._trees)
         self._lines.update({label: found.get(key) for label, key in wanted.items()})
@@ -113,3 +118,10 @@ class SourceLinks:
         if module in self._paths:
             return is_of_the_kernel(self._paths[module])
         return module in modules_of_the_kernel()
+
+
+def _read(debug_info: Sequence[str | Path], trace: Trace) -> list[DebugInfo]:
+    from kfgraph.analyze.sources import fitting
+    from kfgraph.kernel.sourcelines import DebugInfo
+
+    return [fitting(DebugInfo(path), trace) for path in debug_info]
