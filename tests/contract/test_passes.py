@@ -83,14 +83,17 @@ def test_passes_run_in_their_order_and_only_where_needed(monkeypatch: pytest.Mon
     told = replace(plain, companion=COMPANION)
     assert {"return_probes", "command"} <= passes(told) - passes(plain) and passes(plain) <= passes(told)
     assert passes(plain, modules=("foo.ko",)) == passes(plain) | {"module_names"}
-    others = {"probed_modules", "sleep", "jumps"}
+    others = {"probed_modules", "sleep", "jumps", "comms"}
     assert passes(told, modules=("foo.ko",), btf=("types",)) == {each.name for each in PASSES} - others
     assert ran.index("return_probes") < ran.index("module_names")
     described = replace(plain, meta=replace(plain.meta, details={"probes": "kfgraph"}))
     assert passes(described) == passes(plain) | {"probed_modules"}
     assert passes(replace(described, companion=COMPANION)) == passes(told)
     switching = replace(plain, marks=replace(plain.marks, names=("sched_switch",)))
-    assert passes(switching) == passes(plain) | {"sleep"}
+    assert passes(switching) == passes(plain) | {"sleep", "comms"}
+    for event in ("sched_process_exec", "sched_process_fork", "sched_process_exit"):
+        told = replace(plain, marks=replace(plain.marks, names=("sys_enter", event)))
+        assert passes(told) == passes(plain) | {"comms"}
 
 
 def test_a_pass_that_does_not_say_when_runs_on_every_trace() -> None:

@@ -208,14 +208,14 @@ def test_the_screen_shows_made_tasks_whatever_their_makers_took(tmp_path: Path) 
     trace = loaded(shell(), path)
     text = "".join(tree_view(call_tree(trace, follow_tree=True), FoldOptions(max_rows=6)).plain())
     rows = [line.split("  ", 3)[-1] for line in text.splitlines()]
-    assert any("├ task cat-12" in row for row in rows) and any("task wc-13" in row for row in rows)
+    assert any("├ task sh → cat-12" in row for row in rows) and any("task cat → wc-13" in row for row in rows)
     # It is no callee, and so not the slowest one.
     assert "▸task" not in text
     assert "nothing tells which call made 1 task: below no call" in text
     code, out, err = run("show", path, "--follow-tree")
-    assert (code, "task cat-12" in out) == (0, True), err
+    assert (code, "task sh → cat-12" in out) == (0, True), err
     code, out, err = run("show", path, "--follow-tree", "--root", "kernel_clone", "--nth", "2")
-    assert (code, "task wc-13" in out) == (0, True), err
+    assert (code, "task cat → wc-13" in out) == (0, True), err
     code, out, err = run("show", path, "--follow-tree", "--json")
     assert code == 0 and "--follow-tree does nothing with --json" in err
     assert {json.loads(line)["function"] for line in out.splitlines()} >= {"kernel_clone", "pipe_read"}

@@ -28,6 +28,7 @@ class TaskInfo:
     n_roots: int
     root_ns: int
     of_command: bool | None
+    formerly: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Info:
                     "n_roots": task.n_roots,
                     "root_ns": _known(task.root_ns),
                     "of_command": task.of_command,
+                    **({"formerly": list(task.formerly)} if task.formerly else {}),
                 }
                 for task in self.tasks
             ],
@@ -138,6 +140,7 @@ def info(trace: Trace) -> Info:
             comm=task.comm,
             cpu=task.cpu,
             label=task.label,
+            formerly=task.formerly,
             n_calls=int(n_calls[lane]),
             n_roots=int(n_roots[lane]),
             root_ns=int(root_ns[lane]),

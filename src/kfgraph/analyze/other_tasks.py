@@ -15,6 +15,7 @@ import numpy as np
 
 from kfgraph.analyze.blame import Link, blame
 from kfgraph.analyze.outcomes import Kind, Outcomes
+from kfgraph.analyze.works import told
 from kfgraph.kernel import unwinding
 from kfgraph.kernel.waking import PASSING_ON
 from kfgraph.model.spelling import plain_name
@@ -169,7 +170,7 @@ class _Search:
                 why = f"{self.task(run)} is the thread that {plain_name(self.seen.name(row))} ended"
                 yield _Run(run, int(calls.end[run]), 1 << 62, why, value)
         marks = self.trace.marks
-        for at, pid in self._told("sched_kthread_stop", "pid"):
+        for at, pid in told(self.trace, "sched_kthread_stop", "pid"):
             if marks.lane[at] != calls.lane[self.born] or not began <= marks.time_ns[at] <= self.over(self.born):
                 continue
             lanes = [n for n, task in enumerate(self.trace.tasks.tasks) if task.pid == pid]
@@ -204,11 +205,11 @@ class _Search:
         first, last = self.begin(self.scope), self.over(self.born)
         queued = {
             work
-            for at, work in self._told("workqueue_queue_work", "work")
+            for at, work in told(self.trace, "workqueue_queue_work", "work")
             if marks.lane[at] == calls.lane[self.born] and first <= marks.time_ns[at] <= last
         }
-        ends = [(int(at), work) for at, work in self._told("workqueue_execute_end", "work")]
-        for at, work in self._told("workqueue_execute_start", "work") if queued else ():
+        ends = [(int(at), work) for at, work in told(self.trace, "workqueue_execute_end", "work")]
+        for at, work in told(self.trace, "workqueue_execute_start", "work") if queued else ():
             if work not in queued or marks.lane[at] == calls.lane[self.born] or not first <= marks.time_ns[at] <= last:
                 continue
             end = next((e for e, other in ends if e > at and other == work and marks.lane[e] == marks.lane[at]), -1)
@@ -216,22 +217,6 @@ class _Search:
             stop = int(marks.row[end]) if end >= 0 else int(np.searchsorted(calls.lane, marks.lane[at] + 1))
             if row < stop:
                 yield _Run(row, stop, last, f"{self.task(row)} ran the work that was queued")
-
-    def _told(self, event: str, name: str) -> list[tuple[int, int]]:
-        """(mark, value) of a field that holds a number, or an address as text."""
-        column = self.trace.marks.field(event, name)
-        if column is None:
-            return []
-        values = column.values.tolist() if column.is_number else list(column.values)
-        found = []
-        for mark, value, known in zip(column.rows.tolist(), values, column.known.tolist(), strict=True):
-            try:
-                number = value if isinstance(value, int) else int(str(value).removeprefix("0x"), 16)
-            except ValueError:
-                continue
-            if known:
-                found.append((mark, number & (1 << 64) - 1))
-        return found
 
     def _woken(self) -> Iterator[_Run]:
         calls = self.trace.calls

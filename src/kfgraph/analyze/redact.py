@@ -58,7 +58,7 @@ def redacted(trace: Trace) -> Trace:
     ``task1``, ``task2``, those of one name alike.
     """
     names: dict[str, str] = {}
-    tasks = tuple(replace(task, comm=_comm(task, names)) for task in trace.tasks.tasks)
+    tasks = tuple(replace(task, comm=_comm(task, names), formerly=()) for task in trace.tasks.tasks)
     meta = replace(trace.meta, path="", again="", host="", buffers=(), details={})
     return replace(
         trace,

@@ -19,6 +19,7 @@ from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.names import listed, matching
+from kfgraph.model.tasks import Task
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import MOST_SECONDS, plural
 
@@ -209,7 +210,7 @@ def lanes_asked_for(trace: Trace, names: Sequence[str], pids: Sequence[int]) -> 
     """
     tasks = trace.tasks.tasks
     for name in names:
-        if not any(_is_task(task.comm, task.label, name) for task in tasks):
+        if not any(_is_task(task, name) for task in tasks):
             hint = _nearest(name, {task.comm for task in tasks if task.comm})
             raise NoMatchError(f"no task {name!r} in this trace", hint or "kfgraph info shows the tasks")
     for pid in pids:
@@ -219,12 +220,13 @@ def lanes_asked_for(trace: Trace, names: Sequence[str], pids: Sequence[int]) -> 
     return [
         lane
         for lane, task in enumerate(tasks)
-        if task.pid in pids or any(_is_task(task.comm, task.label, name) for name in names)
+        if task.pid in pids or any(_is_task(task, name) for name in names)
     ]
 
 
-def _is_task(comm: str, label: str, pattern: str) -> bool:
-    return pattern in (comm, label) or fnmatchcase(comm, pattern) or fnmatchcase(label, pattern)
+def _is_task(task: Task, pattern: str) -> bool:
+    called = [task.comm, task.label, *(name for comm in task.formerly for name in (comm, f"{comm}-{task.pid}"))]
+    return pattern in called or any(fnmatchcase(name, pattern) for name in called)
 
 
 def _one_of_the_cpus(calls: CallTable, cpus: Sequence[int]) -> None:

@@ -16,6 +16,7 @@ from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.analyze.wakers import Wakers, sleeps_to_dicts
+from kfgraph.analyze.works import Works
 from kfgraph.errors import Notice
 from kfgraph.export.tracks import chunks
 from kfgraph.kernel.returns import error_name
@@ -71,6 +72,7 @@ class _Lines:
         symbols = trace.symbols
         named = zip(symbols.names, symbols.modules, symbols.resolved.tolist(), strict=True)
         self.selection, self.out, self.wakers = selection, out, Wakers.of(trace)
+        self.works = Works.of(trace)
         self.functions = [_function(name, module, known) for name, module, known in named]
         self.tasks = [
             f'"pid": {_or_null(task.pid)}, "comm": {json_text(task.comm) if task.comm else "null"}'
@@ -83,7 +85,7 @@ class _Lines:
         """``parents``, ``total_ns`` and ``errors`` are those of ``rows``."""
         calls, self_ns = self.selection.trace.calls, self.selection.self_ns
         functions, tasks, contexts, flag_names = self.functions, self.tasks, self.contexts, self.flag_names
-        recorded = _recorded(self.selection, rows, errors, self.wakers)
+        recorded = _recorded(self.selection, rows, errors, self.wakers, self.works)
         for first in range(0, len(rows), _CHUNK):
             part = rows[first : first + _CHUNK]
             columns = zip(
@@ -178,7 +180,7 @@ def _function(name: str, module: str, known: bool) -> str:
 
 
 def _recorded(
-    selection: Selection, rows: Int32, told: _Errors | None, wakers: Wakers | None
+    selection: Selection, rows: Int32, told: _Errors | None, wakers: Wakers | None, works: Works | None
 ) -> Callable[[int, int], list[str]]:
     """(first, last) -> ``, "retval": ..., "args": ...`` of those ``rows``, as far as there are such columns."""
     trace, calls = selection.trace, selection.trace.calls
@@ -216,6 +218,9 @@ def _recorded(
             for at in np.flatnonzero(slept).tolist():
                 sleeps = sleeps_to_dicts(trace, wakers.sleeps(int(rows[first + at])))
                 more[at] += f', "sleeps": {json_text(sleeps)}'
+        if works is not None:
+            for at in np.flatnonzero(np.isin(rows[part], works.rows)).tolist():
+                more[at] += f', "works": {json_text(works.to_dicts(int(rows[first + at])))}'
         if calls.args is not None:
             args = map(calls.args.text, rows[part].tolist())
             more = [f'{also}, "args": {json_text(text)}' for also, text in zip(more, args, strict=True)]

@@ -14,12 +14,19 @@ class Task:
 
     An idle task (pid 0) is called ``<idle>``, whatever a trace calls it. ``pid`` is -1 where the text does not tell
     (then the lane is a CPU's). ``cpu`` is set for the lanes that belong to a CPU (idle tasks, unknown pids) and -1
-    otherwise. ``comm`` is "" where it is unknown (``<...>``).
+    otherwise. ``comm`` is "" where it is unknown (``<...>``); ``formerly`` are the names that the task had before, each
+    until an exec, or the task itself, gave it another one, as far as the trace tells.
     """
 
     pid: int
     comm: str = ""
     cpu: int = -1
+    formerly: tuple[str, ...] = ()
+
+    @property
+    def history(self) -> str:
+        """``sh → ``: what stands before the label where the task had other names; "" where it had none."""
+        return "".join(f"{comm} → " for comm in self.formerly)
 
     @property
     def label(self) -> str:

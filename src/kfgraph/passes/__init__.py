@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["PASSES", "Given", "Pass", "apply"]
 
 
+_TELL_COMMS = {"sched_process_exec", "sched_process_fork", "sched_switch", "sched_process_exit"}
+
+
 def _always(trace: Trace, given: Given) -> bool:
     return True
 
@@ -44,6 +47,10 @@ def _with_switches(trace: Trace, given: Given) -> bool:
     return "sched_switch" in trace.marks.names
 
 
+def _with_names(trace: Trace, given: Given) -> bool:
+    return not _TELL_COMMS.isdisjoint(trace.marks.names)
+
+
 def _with_jumps(trace: Trace, given: Given) -> bool:
     return any(notice.code == "depth-jump" for notice in trace.notices)
 
@@ -61,6 +68,7 @@ PASSES = (
     Pass("jumps", _with_jumps),
     Pass("return_probes", _with_companion),
     Pass("command", _with_companion),
+    Pass("comms", _with_names),
     Pass("probed_modules", _without_companion),
     Pass("module_names", _with_modules),
     Pass("return_types", _with_companion),

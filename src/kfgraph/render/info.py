@@ -166,7 +166,8 @@ class InfoView:
 def _task(task: TaskInfo) -> str:
     mark = {True: ", the command's", False: ", not the command's", None: ""}[task.of_command]
     time = format_ns(task.root_ns) if task.root_ns >= 0 else "unknown time"
-    return f"{task.label}: {plural(task.n_calls, 'call')}, {time} in outermost calls{mark}"
+    label = "".join(f"{comm} → " for comm in task.formerly) + task.label
+    return f"{label}: {plural(task.n_calls, 'call')}, {time} in outermost calls{mark}"
 
 
 def _recording(companion: Companion, cost: OwnCost) -> Iterator[tuple[str, str, str]]:

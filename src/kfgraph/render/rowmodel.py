@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from kfgraph.analyze.tree_rows import Folded, Kind
 from kfgraph.analyze.visibility import Why
 from kfgraph.analyze.wakers import Wakers
+from kfgraph.analyze.works import Works
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag
@@ -92,7 +93,7 @@ class RowModel:
     """The rows of ``folded``. ``start_ns`` (one per node of its tree, from the start of the trace) is
     needed for the column ``start`` only; ``before`` and ``after`` put words around the names of nodes;
     ``options`` says what brings hidden rows back, where that is not OPTION's word, ``opens`` what shows the hidden
-    callees of a node, where that is known; ``roots`` what the
+    callees of a node, where that is known; ``works`` what calls gave to workers; ``roots`` what the
     roots are; ``arch`` whose error numbers they are; ``values`` what was asked for beside the names; ``waiting`` of
     which functions, by label, the own time is no work; ``wakers`` who ended sleeps; ``of`` which time the column
     ``total`` is of."""
@@ -110,6 +111,7 @@ class RowModel:
     wakers: Wakers | None = None
     waiting: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     of: str = "total"
+    works: Works | None = None
 
     def __len__(self) -> int:
         return len(self.folded)
@@ -241,7 +243,7 @@ class RowModel:
             marks += self._slept(node)
             note = times + marks + error
             rest = self._origin(node) + self.after.get(node, "")
-            more = self._woken(node) + rest
+            more = self._woken(node) + self._given(node) + rest
             hidden = self._hidden(row)
             ends = [f" … {hidden}", f" …{hidden.split()[0]}"] if hidden else [""]
             tails = [times + average + marks + error + more + ends[0]] if average else []
@@ -281,6 +283,8 @@ class RowModel:
             plain &= tree.error[node] == 0
         if tree.has("asleep_ns"):
             plain &= (tree.at("asleep_ns", node) == 0) & (tree.at("preempted_ns", node) == 0)
+        if self.works is not None:
+            plain &= ~np.isin(tree.row[node], self.works.rows)
         if self.values is not None:
             plain[:] = False
         if self.before or self.after:
@@ -329,6 +333,13 @@ class RowModel:
             return ""
         was_off = int(tree.at("asleep_ns", node) + tree.at("preempted_ns", node)) > 0
         return spelt_out(self.wakers.said(int(tree.row[node]))) if was_off else ""
+
+    def _given(self, node: int) -> str:
+        """``  → work foo_fn in kworker/0:1-22 after 12.3 us`` of a single call that queued work itself."""
+        tree = self.folded.tree
+        if self.works is None or int(tree.at("count", node)) != 1 or tree.row[node] < 0:
+            return ""
+        return self.works.said(int(tree.row[node]))
 
     def _average(self, node: int) -> str:
         """``  avg 1.2 us`` of calls in one row; a merged tree has a column for it."""

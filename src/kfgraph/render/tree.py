@@ -23,6 +23,7 @@ from kfgraph.analyze.tree_rows import Folded, Kind
 from kfgraph.analyze.visibility import FoldOptions, Why, open_root
 from kfgraph.analyze.waiting_functions import waiting_functions
 from kfgraph.analyze.wakers import Wakers
+from kfgraph.analyze.works import Works
 from kfgraph.errors import UsageError
 from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag
@@ -111,6 +112,7 @@ class TreeView:
         return RowModel(
             folded, self._layout(start_ns), start_ns, before, after, options, opening(self.call_tree, folded),
             root_noun, trace.meta.arch, self._values, Wakers.of(trace), waiting_functions(trace),
+            works=None if self.call_tree.merged else Works.of(trace),
         )  # fmt: skip
 
     @cached_property
@@ -124,7 +126,7 @@ class TreeView:
         """What stands before and behind the names of several matches: their number and task."""
         shown, nth = self.call_tree, self.call_tree.nth
         tree = self.folded.tree
-        tasks = dict.fromkeys(tree.tasks_below.tolist(), "task ")
+        tasks = self._before_tasks()
         if len(nth) < 2:
             return tasks, {}
         lanes = shown.trace.calls.lane[tree.row[tree.roots]]
@@ -137,6 +139,16 @@ class TreeView:
             if several
         }
         return tasks | before, after
+
+    def _before_tasks(self) -> dict[int, str]:
+        """What stands before the names of tasks: the names that they had before, and what they are below calls."""
+        tree, tasks = self.folded.tree, self.call_tree.trace.tasks
+        found = dict.fromkeys(tree.tasks_below.tolist(), "task ")
+        if any(task.formerly for task in tasks.tasks) and tree.has("kind"):
+            for node in np.flatnonzero(np.isin(tree.kind, (NodeKind.TASK, NodeKind.MADE))).tolist():
+                history = tasks[int(tree.label[node]) - len(self.call_tree.trace.symbols)].history
+                found |= {node: found.get(node, "") + spelt_out(history)} if history else {}
+        return found
 
     def _layout(self, start_ns: np.typing.NDArray[np.int64] | None) -> Layout:
         tree = self.folded.tree
@@ -230,7 +242,8 @@ class TreeView:
         if len(shown.matches) == 1 or len(shown.nth) == 1:
             root = int(tree.roots[0])
             row = int(tree.row[root])
-            words = [trace.tasks[int(trace.calls.lane[row])].label]
+            task = trace.tasks[int(trace.calls.lane[row])]
+            words = [task.history + task.label]
             if trace.calls.cpu[row] >= 0:
                 words.append(f"CPU {trace.calls.cpu[row]}")
             if trace.calls.start_ns[row] >= 0 and trace.meta.first_ns >= 0:
