@@ -26,6 +26,7 @@ from kfgraph.analyze.sourcelinks import SourceLinks
 from kfgraph.cli.explore import _write, _write_lines
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
+from kfgraph.model.tree import TreeTable
 from kfgraph.render.explorer import surface
 from kfgraph.render.explorer.explorer import Explorer
 from kfgraph.render.explorer.facts import FLAG_WORDS, Facts
@@ -626,3 +627,14 @@ def test_what_says_the_same_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) 
             assert drawn == []
 
     asyncio.run(go())
+
+
+@pytest.mark.parametrize("name", ["insmod-foo-fail19.dat", "cat-enoent.dat", "failing/retry.dat"])
+def test_the_rows_tell_no_more_than_the_trace_does(name: str) -> None:
+    """A column that a tree stores says that there is something to tell: an estimate, time asleep, an error."""
+    window = Window(call_tree(kfgraph.load(EXAMPLES / name)))
+    folded = window._view(0, 20).folded.tree
+    always = {"count", "n_unfinished", "min_ns", "max_ns"}
+    told = {column for column in TreeTable.COLUMNS if window.tree.has(column)}
+    assert {column for column in TreeTable.COLUMNS if folded.has(column)} - always == told - always
+    assert "tracer_ns" not in told and "±" not in window.head and "≈" not in window.head

@@ -303,12 +303,14 @@ def _some(
 ) -> TreeTable:
     """These nodes, each a tree of its own, with the ``sums`` in their places."""
     n = len(nodes)
-    columns = {}
-    for name in TreeTable.COLUMNS:
-        if name in ("parent", "end", "level"):
+    columns, sums = {}, sums or {}
+    stored = [tree, *(group.sums for group in sums.values())]
+    for name, column in TreeTable.COLUMNS.items():
+        # That a column is stored says that the trace tells of it.
+        if column.merge is None or not (column.of_single or any(one.has(name) for one in stored)):
             continue
         values = np.array(tree.at(name, nodes))
-        for at, group in (sums or {}).items():
+        for at, group in sums.items():
             values[at] = group.sums.at(name, np.array([group.index]))[0]
         columns[name] = values
     parent, end = np.full(n, -1, np.int32), np.arange(1, n + 1, dtype=np.int32)
