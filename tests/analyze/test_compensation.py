@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import kfgraph
 from builder.tables import Call, call, trace_of, traces
-from kfgraph.analyze import compensation
+from kfgraph.analyze import compensation, tracercost
 from kfgraph.analyze.callers import callers
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.compensation import TRACER_COLUMNS
@@ -233,7 +233,10 @@ def test_every_view_has_the_estimates_and_what_was_taken() -> None:
     assert result.self_ns + result.waiting_ns + result.tracer_ns[0] == plain.self_ns + plain.waiting_ns + int(
         taken.own_ns[keep & (chosen.self_ns < 0)].sum()
     )
-    row = next(record for record in result.records() if record["function"] == "kmem_cache_free")
+    # Calls in interrupts have a row of their own.
+    same = [record for record in result.records() if record["function"] == "kmem_cache_free"]
+    assert {record["kind"] for record in same} == {"work", "interrupt"}
+    row = {name: sum(record[name] for record in same) for name in ("self_ns", "total_ns", *TRACER_COLUMNS)}
     code = trace.symbols.names.index("kmem_cache_free")
     of_it = np.flatnonzero((trace.calls.func == code) & keep)
     assert row["self_ns"] == int(chosen.self_ns[of_it].sum())
@@ -288,3 +291,15 @@ def test_every_view_has_the_estimates_and_what_was_taken() -> None:
         for count, rate in zip(counts, rates, strict=True)
     )
     assert set(TRACER_COLUMNS) == {"tracer_ns", "total_tracer_ns", "uncertain_ns", "total_uncertain_ns"}
+
+
+@pytest.mark.parametrize(("n", "size"), [(6, 700), (2, 1_500), (64, 64)])
+def test_of_a_large_trace_places_suffice(monkeypatch: pytest.MonkeyPatch, n: int, size: int) -> None:
+    """Also where a place begins and ends inside calls: what is not whole there is not looked at."""
+    trace = trace_of([traced(kernel(60)), *(traced(kernel(20)) for _ in range(4))])
+    assert len(trace.calls) > n * size
+    monkeypatch.setattr(tracercost, "_BLOCKS", n)
+    monkeypatch.setattr(tracercost, "_BLOCK", size)
+    cost = call_cost(trace)
+    assert cost is not None
+    assert (cost.inside[0].ns, cost.outside[0].ns) == (INSIDE, OUTSIDE)

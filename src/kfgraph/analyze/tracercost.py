@@ -40,7 +40,7 @@ OF_CONTEXT = 20
 ELSEWHERE = 0.12
 """A call does not cost the same everywhere: caches, and how the processor predicts its way, are not alike. This share
 of the estimate is part of its uncertainty, whatever its floor tells (see docs/truth.md for what was measured)."""
-_BLOCKS, _BLOCK = 64, 8_192
+_BLOCKS, _BLOCK = 64, 2_048
 """A large trace is looked at in so many places, so many calls each."""
 _ODD = np.uint32(
     Flag.NO_ENTRY | Flag.NO_EXIT | Flag.CUT_BY_LOSS | Flag.IN_TRACER | Flag.DEPTH_JUMP | Flag.MIGRATED
