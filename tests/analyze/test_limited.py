@@ -54,6 +54,7 @@ def accounts(tree: TreeTable, found: Limited) -> None:
         assert small.min_ns[now] == min(known, default=-1) and small.max_ns[now] == max(known, default=-1)
         if small.at("kind", now) == NodeKind.REST:
             n_left_out += len(nodes)
+            assert (small.row[now], small.flags[now], small.at("error", now)) == (-1, 0, 0), "of no call"
             assert len(nodes) > 1 and small.labels[small.label[now]] == LEFT_OUT and small.end[now] == now + 1
             assert all(tree.floor_ns[node] <= found.least_ns for node in tops)
             continue
@@ -62,6 +63,7 @@ def accounts(tree: TreeTable, found: Limited) -> None:
             assert small.row[now] == tree.row[nodes[0]]
         else:
             n_summed += len(nodes)
+            assert not small.flags[now] & Flag.IN_TRACER, "its total is in what its caller's is made of"
     assert found.n_left_out == n_left_out
     assert found.kept.tolist() == sorted(found.kept.tolist())
     for node, now in zip(found.kept.tolist(), found.now.tolist(), strict=True):
@@ -178,3 +180,21 @@ def test_what_did_not_end_makes_a_lower_bound_of_the_sum() -> None:
     small = found.tree
     (total,) = np.flatnonzero((small.count > 1) & (small.level == 2))
     assert small.total_ns[total] == -1 and small.floor_ns[total] > 0 and small.min_ns[total] == 8
+
+
+def test_one_call_more_than_stay_single_is_no_sum() -> None:
+    few, more = (trace_of([call("loop", 5, *[call("f", ns) for ns in range(1, n + 1)])]) for n in (4, 5))
+    assert len(Limiter(call_tree(few).tree, NONE).limited(5).tree) <= 5, "the fastest are left out"
+    tree = call_tree(few).tree
+    assert not (Limiter(tree, NONE)._summed(5).tree.count > 1).any()
+    found = Limiter(call_tree(more).tree, NONE).limited(6)
+    assert sorted(found.tree.count.tolist()) == [0, 1, 1, 1, 1, 2] and not found.n_left_out
+
+
+def test_interrupts_in_the_tracer_are_in_sums_whose_time_counts() -> None:
+    hits = [call("irq", ns, context=2, flags=int(Flag.IN_TRACER)) for ns in range(1, 30)]
+    tree = call_tree(trace_of([call("loop", 500, *hits, unfinished=True)])).tree
+    found = Limiter(tree, NONE).limited(10)
+    accounts(tree, found)
+    (total,) = np.flatnonzero(found.tree.count > 1)
+    assert found.tree.total_ns[total] == sum(range(1, 27))
