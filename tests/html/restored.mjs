@@ -11,6 +11,7 @@ for (const name of ["parent", "end", "level", "start", "total", "self", "floor",
 }
 found.asleep = Array.from(tree.asleep);
 found.preempted = Array.from(tree.preempted);
+found.irq = Array.from(tree.irq);
 found.callsIn = Array.from(tree.end, (_, node) => callsIn(tree, node));
 found.sums = [];
 for (let i = 0; i < tree.n; i++) {

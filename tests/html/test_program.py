@@ -78,7 +78,7 @@ def check(trace: Trace, folder: Path, node: str, **filters: Any) -> None:
     context = np.where(calls.context[rows] == 255, 4, calls.context[rows])
     assert np.array(found["context"], np.int64)[is_call].tolist() == context.tolist()
     assert (np.array(found["cpu"], np.int64)[is_call] - 1).tolist() == calls.cpu[rows].tolist()
-    for kind in ("asleep", "preempted"):
+    for kind in ("asleep", "preempted", "irq"):
         ns = tree.whole(f"total_{kind}_ns")
         assert found[kind] == [[node, int(ns[node])] for node in np.flatnonzero(ns).tolist()]
     if tree.has("error"):

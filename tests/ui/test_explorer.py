@@ -19,7 +19,7 @@ from textual import events
 from textual.widgets import Static
 
 import kfgraph
-from builder.tables import call, trace_of
+from builder.tables import Call, call, trace_of
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.lookup import _largest
 from kfgraph.analyze.sourcelinks import SourceLinks
@@ -126,6 +126,29 @@ def test_the_panel_tells_where_the_source_is() -> None:
     assert [span.style.link for span in line.spans if getattr(span.style, "link", None)] == [ours.of("foo_probe [foo]")]
 
 
+def test_an_interrupt_is_a_row_that_opens_and_the_panel_tells_what_interrupts_took() -> None:
+    def hit(ns: int) -> tuple[Call, ...]:
+        vector = call("__sysvec_apic_timer_interrupt", ns, call("hrtimer_interrupt", 2_000), context=2)
+        return call("irq_enter_rcu", 1_000), vector, call("irq_exit_rcu", 500)
+
+    trace = trace_of([call("read", 50_000, *hit(7_000), *hit(9_000), call("copy", 4_000, *hit(3_000)))])
+    _, at_it, opened = screens(trace, "g,enter,slash,t,i,m,e,r,space,i,enter", "enter", size=(140, 24))
+    assert any("⚡ timer interrupt × 2" in line and "… 8 calls" in line for line in at_it)
+    assert not any("irq_enter_rcu" in line for line in at_it) and any("irq_enter_rcu" in line for line in opened)
+    said = " ".join(line.rpartition("│ ")[2].strip() for line in at_it[1:])
+    assert "⚡ timer interrupt" in said and "times     2" in said and "average   11.500 us" in said
+    assert "it hit the call above it" in said
+    facts = Facts(Window(call_tree(trace, group_interrupts=True)))
+    tree = facts.window.tree
+    told = {tree.labels[tree.label[i]]: {f.name: f.text for f in facts.of(i)} for i in range(len(tree))}
+    assert told["read"]["irq"] == "29.500 us, 23.000 us itself"
+    assert told["copy"]["irq"] == "6.500 us" and "irq" not in told["irq_enter_rcu"]
+    # No interrupt is the slowest callee.
+    read = tree.labels.index("read")
+    at = int(np.flatnonzero(tree.label == read)[0])
+    assert tree.labels[tree.label[facts.window.rows.hottest(at)]] == "copy"
+
+
 def test_a_closed_call_opens_and_closes() -> None:
     start, first, closed, opened = screens("insmod-foo-fail19.dat", "g", "enter", "enter", size=(100, 24))
     assert "+" in closed[4] and "insmod-116 … 5,811 calls" in closed[4]
@@ -193,7 +216,7 @@ def test_zoom_and_back_are_of_their_view() -> None:
     assert "merged" in merged[0] and "zoom" not in merged[0] and "row 12 of" in merged[0]
     assert "merged" in below[0] and "zoom: cpuacct_charge" in below[0] and names_of(below) == ["cpuacct_charge"]
     assert "zoom: foo_probe [foo]" in calls[0] and rows_of(calls) == rows_of(zoomed)
-    assert "zoom" not in back[0] and "row 215 of 237" in back[0]
+    assert "zoom" not in back[0] and "row 213 of 235" in back[0]
     assert "merged" in whole[0] and "zoom" not in whole[0] and rows_of(whole) == rows_of(merged)
 
 
@@ -284,7 +307,7 @@ def test_arguments_stand_beside_the_names() -> None:
 def test_the_hot_path_opens_to_its_leaf() -> None:
     _, closed, leaf, all_, none = screens("insmod-foo-fail19.dat", "g,C", "o", "g,E", "C", size=(120, 30))
     assert names_of(closed) == ["insmod-116 … 5,811 calls"]
-    assert "row 1 of 5,814" in all_[0] and "row 1 of 1" in none[0]
+    assert "row 1 of 5,820" in all_[0] and "row 1 of 1" in none[0]
     assert "│ cpuacct_charge" in "".join(leaf)
     panel = [line.rsplit("│ ", 1)[-1].strip() for line in leaf if "│ " in line]
     assert "schedule" in panel and "called by" in " ".join(panel)
@@ -310,11 +333,11 @@ def test_the_mouse() -> None:
         "insmod-foo-fail19.dat", "@50,8", "@50,8", "@50,8", "@50,8,wheel", "@5,23", size=(110, 24)
     )
     # 3 lines and the titles are above the rows.
-    row = 219 - names_of(start).index("foo_read_id [foo] = -19 ENODEV … 2 calls")
-    assert f"row {row + 4} of 237" in on_it[0] and names_of(on_it) == names_of(start)
+    row = 217 - names_of(start).index("foo_read_id [foo] = -19 ENODEV … 2 calls")
+    assert f"row {row + 4} of 235" in on_it[0] and names_of(on_it) == names_of(start)
     assert names_of(on_it)[4].startswith("foo_probe_slot [foo] … 3 calls")
-    assert "of 238" in opened[0] and names_of(opened)[4:6] == ["foo_probe_slot [foo]", "foo_read_id [foo] … 2 calls"]
-    assert "of 237" in closed[0] and names_of(closed) == names_of(start)
+    assert "of 236" in opened[0] and names_of(opened)[4:6] == ["foo_probe_slot [foo]", "foo_read_id [foo] … 2 calls"]
+    assert "of 235" in closed[0] and names_of(closed) == names_of(start)
     assert names_of(turned)[0] != names_of(closed)[0] and names_of(turned)[0] in names_of(closed)
     assert footer[0] == turned[0]
 

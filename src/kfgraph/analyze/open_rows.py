@@ -260,8 +260,9 @@ class OpenRows:
         return self.row_of(node)
 
     def hottest(self, node: int) -> int:
-        """The child that took the longest, of equal ones the first; -1: there is none that took any time."""
+        """The callee that took the longest, of equal ones the first; -1: there is none that took any time."""
         kids = self._kids(np.array([node], np.int32))[0]
+        kids = kids[self.tree.at("kind", kids) != NodeKind.INTERRUPT]
         if not len(kids):
             return -1
         floor_ns = self.tree.floor_ns[kids]

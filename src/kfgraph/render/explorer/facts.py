@@ -17,7 +17,7 @@ from kfgraph.analyze.wakers import Wakers, woken_text
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import CONTEXTS, UNKNOWN_CONTEXT, Flag
 from kfgraph.model.spelling import spelt_out
-from kfgraph.model.tree import NodeKind, TreeTable
+from kfgraph.model.tree import INTERRUPT_MARK, NodeKind, TreeTable
 from kfgraph.model.units import format_ns, format_share, plural
 from kfgraph.render.details import detail_text
 from kfgraph.render.explorer.window import Window
@@ -68,6 +68,8 @@ class Facts:
         tree = self.window.tree
         if int(tree.at("kind", item)) == NodeKind.TASK:
             return list(self._task(item))
+        if int(tree.at("kind", item)) == NodeKind.INTERRUPT:
+            return list(self._interrupt(item))
         if int(tree.row[item]) < 0:
             return list(self._sum(tree, item, f"{int(tree.at('count', item)):,} with this path"))
         return list(self._call(item))
@@ -137,8 +139,9 @@ class Facts:
             yield Fact("source", self._links.place(label) or url, "", url)
 
     def _off_cpu(self, tree: TreeTable, node: int) -> Iterator[Fact]:
-        """The part of a total in which the task was off the CPU, and how much of that is the calls' own."""
-        for kind in ("asleep", "preempted"):
+        """The part of a total in which the task was off the CPU, or interrupts ran, and how much of that is the calls'
+        own."""
+        for kind in ("asleep", "preempted", "irq"):
             ns, own = int(tree.at(f"total_{kind}_ns", node)), int(tree.at(f"{kind}_ns", node))
             if ns:
                 itself = "" if own == ns else f", {format_ns(own)} itself" if own else ", in its callees"
@@ -224,6 +227,20 @@ class Facts:
             if flags & flag:
                 yield Fact("note", f"of some: {words}", "red")
         yield from self._source(tree.labels[tree.label[node]])
+
+    def _interrupt(self, node: int) -> Iterator[Fact]:
+        tree = self.window.tree
+        yield Fact("", INTERRUPT_MARK + tree.labels[tree.label[node]], "bold")
+        n, total = int(tree.at("n_interrupts", node)), int(tree.total_ns[node])
+        yield Fact("times", f"{n:,}")
+        yield Fact("total", format_ns(total) if total >= 0 else f"≥ {format_ns(int(tree.floor_ns[node]))}")
+        if n > 1 and total >= 0:
+            yield Fact("average", format_ns(total // n))
+        yield from self._off_cpu(tree, node)
+        yield Fact("below", plural(int(tree.n_calls(np.array([node]))[0]), "call"))
+        yield Fact("note", "it hit the call above it, which did not call it", "red")
+        yield Fact("", "")
+        yield from self._callers(node)
 
     def _task(self, node: int) -> Iterator[Fact]:
         tree = self.window.tree

@@ -81,7 +81,7 @@ class Surface(App[int]):
         self.trace, self.filters, self._links = trace, filters, links
         self._export, self._export_text = export, export_text
         self._path = spelt_out(trace.meta.path or "trace")
-        self._window = Window(call_tree(trace, **filters))
+        self._window = Window(call_tree(trace, group_interrupts=True, **filters))
         self._facts: dict[str, Facts] = {}
         self._views: dict[str, Rows] = {}
         self._view = "calls"

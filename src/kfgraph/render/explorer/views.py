@@ -80,7 +80,7 @@ class Views(Surface):
 
     def _new_view(self, name: str) -> Rows:
         if name == "merged":
-            tree: CallTree = call_tree(self.trace, merge=True, **self.filters)
+            tree: CallTree = call_tree(self.trace, merge=True, group_interrupts=True, **self.filters)
             window = Window(tree)
             self._limit(window)
             rows = self._tree_rows(name, window)
@@ -265,6 +265,11 @@ class Views(Surface):
             root = int(tree.parent[root])
         if int(tree.at("kind", root)) == NodeKind.TASK:
             filters["task"] = [tree.labels[tree.label[root]]]
+        if int(tree.at("kind", top)) == NodeKind.INTERRUPT:
+            # No function is all of it: the interrupts of its task.
+            del filters["root"]
+            filters["irq"] = True
+            return filters, hidden
         row, calls, first = int(tree.row[top]), self.trace.calls, self.trace.meta.first_ns
         if row >= 0:
             filters["task"] = [self.trace.tasks[int(calls.lane[row])].label]

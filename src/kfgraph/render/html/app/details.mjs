@@ -32,7 +32,7 @@ export function factsOf(page, id) {
   }
   facts.push(["Total", of.open ? (of.floor > 0 ? `≥ ${formatNs(of.floor)}` : "not known") : formatNs(of.floor)]);
   facts.push(["Self", of.self < 0 ? "not known" : formatNs(of.self)]);
-  for (const [title, few] of [["Asleep", tree.asleep], ["Preempted", tree.preempted]]) {
+  for (const [title, few] of [["Asleep", tree.asleep], ["Preempted", tree.preempted], ["Interrupts", tree.irq]]) {
     const ns = (special ? special.members : [id]).reduce((sum, one) => sum + (few?.get(one) ?? 0), 0);
     if (ns > 0) facts.push([title, `${formatNs(ns)} of the total`]);
   }

@@ -6,7 +6,7 @@ const NS = (value) => formatNs(value);
 const COUNT = (value) => (value < 0 ? "" : formatCount(value));
 export const COLUMNS = [
   ["self_ns", "Self", NS], ["share", "Share", formatShare], ["total_ns", "Total", NS],
-  ["total_asleep_ns", "Asleep", NS], ["n_calls", "Calls", COUNT],
+  ["total_asleep_ns", "Asleep", NS], ["total_irq_ns", "Interrupts", NS], ["n_calls", "Calls", COUNT],
   ["avg_ns", "Average", NS], ["p50_ns", "Median", NS], ["p99_ns", "99 %", NS], ["max_ns", "Longest", NS],
   ["n_errors", "Failed", COUNT], ["name", "Function", String],
 ];
@@ -36,14 +36,18 @@ export class FunctionTable {
     this.page = page;
     this.functions = page.head.functions;
     this.functions.share = shares(this.functions, page.head.self_ns);
-    const hasErrors = this.functions.n_errors.some((n) => n >= 0);
-    const hasSleep = (this.functions.total_asleep_ns ?? []).some((ns) => ns > 0);
-    this.columns = COLUMNS.filter(([name]) => (name !== "n_errors" || hasErrors) && (name !== "total_asleep_ns" || hasSleep));
+    const has = {
+      n_errors: this.functions.n_errors.some((n) => n >= 0),
+      total_asleep_ns: (this.functions.total_asleep_ns ?? []).some((ns) => ns > 0),
+      total_irq_ns: (this.functions.total_irq_ns ?? []).some((ns) => ns > 0),
+    };
+    this.columns = COLUMNS.filter(([name]) => has[name] ?? true);
+    const more = Object.values(has).filter(Boolean).length;
     this.by = "self_ns";
     this.reversed = false;
     this.current = 0;
     this.text = "";
-    this.grid = el("div", { class: `grid functions${["", " errors", " more"][Number(hasErrors) + Number(hasSleep)]}`, role: "grid", tabindex: "0", "aria-label": "Functions" });
+    this.grid = el("div", { class: `grid functions${more ? ` more${more}` : ""}`, role: "grid", tabindex: "0", "aria-label": "Functions" });
     this.header = el("div", { class: "row header", role: "row" }, this.columns.map(([name, title]) =>
       el("div", { role: "columnheader", class: `cell ${name}`, "data-by": name },
         el("button", { type: "button", onclick: () => this.sortBy(name) }, title))));

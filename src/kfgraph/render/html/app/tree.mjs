@@ -66,6 +66,7 @@ export function restore(head, columns) {
   placesOf(columns["self.at"]).forEach((i, k) => { self[i] = columns.self[k] - 1; });
   return { n, parent, end, level, start, total, self, floor, span, flags, label: columns.label, context: columns.context,
     cpu: columns.cpu, errors: errorsOf(columns), asleep: fewOf(columns, "asleep"), preempted: fewOf(columns, "preempted"),
+    irq: fewOf(columns, "irq"),
     sums: sumsOf(n, columns) };
 }
 
@@ -93,7 +94,7 @@ export function callsIn(tree, node) {
   return tree.sums ? tree.sums.before[tree.end[node]] - tree.sums.before[node] : tree.end[node] - node;
 }
 
-/** Node -> value of a column that few nodes have: how long of their totals they were off the CPU. */
+/** Node -> value of a column that few nodes have: how long of their totals they were off the CPU, or in interrupts. */
 function fewOf(columns, name) {
   const found = new Map();
   placesOf(columns[`${name}.at`] ?? []).forEach((node, k) => found.set(node, columns[name][k]));
