@@ -273,7 +273,7 @@ def test_a_row_far_down_in_a_new_list_is_in_view(foo: Any) -> None:
 
 
 def test_sums_and_what_is_left_out_are_told_everywhere(pages: Callable[..., Path], show: Callable[..., Any]) -> None:
-    seen = show(pages(*FOO, "--max-size", "115K"))
+    seen = show(pages(*FOO, "--max-size", "117K"))
     said = seen.page.inner_text(".smaller")
     assert "calls are in sums" in said and "are left out" in said
     assert seen.current == "foo_read_id [foo] ✗ -ENODEV ← born here"

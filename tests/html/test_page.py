@@ -123,7 +123,8 @@ def links_of(*args: str) -> dict[str, str]:
         return {}
     begin, rest = head["links"]
     assert len(rest) == len(head["names"])
-    return {name: begin + more for name, more in zip(head["names"], rest, strict=True) if more != 0}
+    named = zip(head["names"], rest, strict=True)
+    return {name: begin + (name if more == 1 else more) for name, more in named if more != 0}
 
 
 def test_functions_lead_to_their_source(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

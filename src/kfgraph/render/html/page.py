@@ -166,13 +166,15 @@ def _head(report: Report, shown: CallTree, labels: Sequence[int], node_of: Int32
 
 
 def _links(links: SourceLinks | None, labels: Sequence[str]) -> list[Any]:
-    """[what all addresses begin with, the rest of each function's address (0: it has none)]."""
+    """[what all addresses begin with, the rest of each function's address (0: it has none; 1: it is its name)]."""
     if links is None:
         return []
     links.look_for(label for label in labels if label)
     urls = [links.of(label) if label else "" for label in labels]
     begin = commonprefix([url for url in urls if url])  # noqa: RUF071 (by letters, not by folders)
-    return [begin, [url[len(begin) :] if url else 0 for url in urls]]
+    rest = [url[len(begin) :] if url else None for url in urls]
+    named = zip(rest, labels, strict=True)
+    return [begin, [0 if more is None else 1 if more == spelt_out(label) else more for more, label in named]]
 
 
 def _functions(top: Top) -> dict[str, list[Any]]:

@@ -50,7 +50,7 @@ export function factsOf(page, id) {
 /** Where the source of a node's function is, "" if that is not known. */
 export function sourceOf(page, node) {
   const [begin, rest] = page.head.links, at = rest?.[page.tree.label[node]];
-  return typeof at === "string" ? begin + at : "";
+  return at === 1 ? begin + page.nameOf(node) : typeof at === "string" ? begin + at : "";
 }
 
 /** An address as it is read: a file here by its path, a page by its host. */
