@@ -27,6 +27,7 @@ from kfgraph.analyze.tracercost import FLOOR, LEAST_CALLS, CallCost, Rate, call_
 from kfgraph.errors import UsageError
 from kfgraph.export.jsonl import write_calls, write_nodes
 from kfgraph.model.calls import Flag
+from kfgraph.model.sparse import Sparse
 from kfgraph.model.trace import Trace
 
 HERE = Path(__file__).parents[2]
@@ -303,3 +304,47 @@ def test_of_a_large_trace_places_suffice(monkeypatch: pytest.MonkeyPatch, n: int
     cost = call_cost(trace)
     assert cost is not None
     assert (cost.inside[0].ns, cost.outside[0].ns) == (INSIDE, OUTSIDE)
+
+
+def with_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 ± 3 ns inside each call, 5 ± 2 ns in its caller."""
+    monkeypatch.setattr(compensation, "call_cost", lambda _: CallCost.uniform(Rate(10, 3), Rate(5, 2)))
+
+
+def test_calls_that_hit_the_tracer_are_in_no_total_above_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """f calls g and k; g hit the tracer, so did h in it, and what h called."""
+    with_cost(monkeypatch)
+    hit = int(Flag.IN_TRACER)
+    made = [("f", -1, 5, 100, 90, 0), ("g", 0, 4, 80, 80, hit), ("h", 1, 4, 70, 30, hit), ("k", 2, 4, 40, 40, 0)]
+    made.append(("k", 0, 5, 10, 10, 0))
+    trace = trace_of([call("f", 1, call("g", 1, call("h", 1, call("k", 1))), call("k", 1))])
+    columns = {
+        name: np.array([one[at] for one in made], dtype)
+        for name, at, dtype in (("duration_ns", 3, np.int64), ("self_ns", 4, np.int64), ("flags", 5, np.uint32))
+    }
+    trace = replace(trace, calls=trace.calls.with_columns(**columns))
+    trace.check()
+    chosen = select(trace, compensate=True)
+    assert chosen.tracer is not None
+    # Each call 10, and 5 for each of its callees, those that hit the tracer too.
+    assert chosen.tracer.own_ns.tolist() == [20, 15, 15, 10, 10]
+    assert chosen.tracer.in_total_ns.tolist() == [30, 15, 25, 10, 10]
+    assert chosen.total_ns.tolist() == [70, 65, 45, 30, 0]
+    assert chosen.tracer.error_ns.tolist() == [7 + 3, 5, 5 + 3, 3, 3]
+
+
+def test_where_the_self_time_is_unknown_the_rest_of_the_total_is_what_can_be_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_cost(monkeypatch)
+    trace = trace_of([call("f", 100, call("g", 100, unfinished=True), call("h", 20))])
+    for asleep_ns, own_ns in ((0, 20), (190, 10), (200, 0)):
+        part = Sparse(np.array([0], np.int32), np.array([asleep_ns], np.int64))
+        told = replace(trace, calls=trace.calls.with_columns(asleep_ns=part if asleep_ns else None))
+        chosen = select(told, compensate=True)
+        assert chosen.tracer is not None
+        assert chosen.tracer.own_ns.tolist() == [own_ns, 0, 10]
+        assert chosen.total_ns.tolist() == [220 - own_ns - 10, -1, 10] and chosen.self_ns.tolist() == [-1, -1, 10]
+        # What nothing was taken from is not uncertain.
+        assert chosen.tracer.own_error_ns.tolist() == [7 if own_ns else 0, 0, 3]
+        assert chosen.tracer.limited.tolist() == [own_ns < 20, False, False]

@@ -63,6 +63,15 @@ def test_a_function_that_was_not_recorded_is_not_taken_for_another(tmp_path: Pat
         assert one.row == -1 and one.function != "f", one
 
 
+def test_a_run_that_nobody_queued_is_linked_to_nothing(tmp_path: Path) -> None:
+    """Its event of queuing is not recorded: the item that was queued before ran already."""
+    m = queued()
+    m.now += 5_000
+    m.work(1, ITEM, "drain_work_fn")
+    within(m, 1, "drain_work_fn")
+    assert works_of(loaded(m, tmp_path / "more.dat")) == works_of(loaded(queued(), tmp_path / "t.dat"))
+
+
 def test_without_the_events_there_are_no_links(tmp_path: Path) -> None:
     m = Machine(names={11: "cat"})
     m.switch(0, 11)
