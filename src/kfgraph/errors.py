@@ -201,8 +201,8 @@ NOTICES: dict[str, NoticeKind] = {
     "cut-by-loss": NoticeKind("incomplete", "calls with lost records inside them", "call with lost records inside it"),
     "caller-lost": NoticeKind(
         "incomplete",
-        "calls whose caller is unknown, since records were lost before them",
-        "call whose caller is unknown, since records were lost before it",
+        "calls whose caller is unknown, since records were lost",
+        "call whose caller is unknown, since records were lost",
     ),
     "depth-jump": NoticeKind(
         "incomplete", "calls whose actual caller was not recorded", "call whose actual caller was not recorded"

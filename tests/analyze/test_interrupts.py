@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from builder.tables import Call, call, trace_of
 from kfgraph.kernel.interrupts import EXIT_PARTS, HARD, LEVELS, NMI, SOFT, level_of
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.trace import Trace
-from kfgraph.passes.irq_time import split
+from kfgraph.passes.given import Given
+from kfgraph.passes.irq_time import apply, split
 
 
 def told(trace: Trace) -> dict[str, int]:
@@ -132,3 +135,42 @@ def test_wrappers(name: str, level: int) -> None:
 def test_the_table_names_each_wrapper_once() -> None:
     assert not LEVELS.keys() & EXIT_PARTS
     assert set(LEVELS.values()) == {SOFT, HARD, NMI}
+
+
+def hits_unknown(trace: Trace) -> list[str]:
+    """What CALLER_LOST says after the pass, and that its notice counts that."""
+    after = apply(trace, Given())
+    after.check()
+    lost = after.calls.has(Flag.CALLER_LOST)
+    assert [one.n for one in after.notices if one.code == "caller-lost"] == [int(lost.sum())] * bool(lost.any())
+    return [after.symbols.label(int(code)) for code in after.calls.func[lost]]
+
+
+CUT = int(Flag.CUT_BY_LOSS)
+
+
+def test_what_an_interrupt_hit_is_not_known_where_the_record_that_tells_is_lost() -> None:
+    # Behind all callees of a call whose exit is lost: it may have returned, and the interrupt hit the tracer.
+    parts = ["irq_enter_rcu", "__sysvec_apic_timer_interrupt", "irq_exit_rcu"]
+    behind = call("copy", 10, call("lock", 5), *timer(), unfinished=True, flags=CUT)
+    assert hits_unknown(trace_of([call("read", 9, behind, flags=CUT)])) == parts
+    # Not: before a callee, where nothing was lost, where the call was seen to return, at the end of the trace.
+    before = call("copy", 10, *timer(), call("lock", 5), unfinished=True, flags=CUT)
+    assert hits_unknown(trace_of([call("read", 9, before, flags=CUT)])) == []
+    assert hits_unknown(trace_of([call("read", 9, call("copy", 10, *timer()), flags=CUT)])) == []
+    assert hits_unknown(trace_of([call("read", 9, call("copy", 10, *timer(), unfinished=True))])) == []
+    # Of one that no callee stands before; of a root.
+    assert hits_unknown(trace_of([call("copy", 10, *timer(), unfinished=True, flags=CUT)])) == parts
+    assert hits_unknown(trace_of([*timer()])) == []
+
+
+def test_an_interrupt_without_an_exit_that_began_when_the_call_above_had_returned_hit_another() -> None:
+    vector = call("__sysvec_apic_timer_interrupt", 7, context=2, unfinished=True, flags=CUT)
+    trace = trace_of([call("copy", 10, call("lock", 5), vector, flags=CUT | Flag.SELF_UNKNOWN)])
+    calls = trace.calls
+    (row,) = (row for row in range(3) if trace.symbols.label(int(calls.func[row])) == "__sysvec_apic_timer_interrupt")
+    over = int(calls.start_ns[0] + calls.duration_ns[0])
+    for begin, expected in ((over, ["__sysvec_apic_timer_interrupt"]), (over - 1, [])):
+        start = calls.start_ns.copy()
+        start[row] = begin
+        assert hits_unknown(replace(trace, calls=calls.with_columns(start_ns=start))) == expected

@@ -61,7 +61,8 @@ class Flag(enum.IntFlag):
     START_UNKNOWN = 1024
     """No time of entry is known (a clock without unit, a text without time)."""
     CALLER_LOST = 2048
-    """Its caller is unknown: records were lost before it. As with DEPTH_JUMP, the parent is the next known one."""
+    """Its caller is unknown: records were lost. As with DEPTH_JUMP, the parent is the next known one. Of an interrupt:
+    it hit the parent or, when that had returned, the tracer."""
     OFF_CPU_UNKNOWN = 4096
     """It was off the CPU for a time that is not known: a switch is missing, or times contradict one another."""
     INTERRUPT = 8192

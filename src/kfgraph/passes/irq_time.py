@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.errors import notice
 from kfgraph.kernel.interrupts import EXIT_PARTS, RESCHEDULING, level_of
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.sparse import Sparse
@@ -27,9 +28,38 @@ Array = npt.NDArray[Any]
 
 
 def apply(trace: Trace, given: Given) -> Trace:
-    """INTERRUPT and ``irq_ns``, where the trace has interrupts."""
+    """INTERRUPT and ``irq_ns``, where the trace has interrupts; CALLER_LOST where a loss hides what was hit."""
     calls = split(trace.calls, trace.symbols.names)
+    if len(lost := _hit_unknown(calls)):
+        flags = calls.flags.copy()
+        flags[lost] |= np.uint32(Flag.CALLER_LOST)
+        calls = calls.with_columns(flags=flags)
+        told = notice("caller-lost", int(calls.has(Flag.CALLER_LOST).sum()), flag=int(Flag.CALLER_LOST))
+        known = [one.code for one in trace.notices]
+        at = known.index(told.code) if told.code in known else len(known)
+        trace = replace(trace, notices=(*trace.notices[:at], told, *trace.notices[at + 1 :]))
     return trace if calls is trace.calls else replace(trace, calls=calls)
+
+
+def _hit_unknown(calls: CallTable) -> Array:
+    """The interrupts that may have hit the tracer instead of the call above them, when that had returned: the record
+    that would tell is lost."""
+    rows = np.flatnonzero((calls.flags & np.uint32(Flag.INTERRUPT | Flag.IN_TRACER)) == Flag.INTERRUPT)
+    rows = rows[calls.parent[rows] >= 0]
+    parent = calls.parent[rows]
+    cut = (calls.flags[parent] & np.uint32(Flag.CUT_BY_LOSS)) != 0
+    rows, parent = rows[cut], parent[cut]
+    if not len(rows):
+        return rows
+    over = calls.duration_ns[parent]
+    returned = (over >= 0) & (calls.duration_ns[rows] < 0) & (calls.start_ns[rows] >= calls.start_ns[parent] + over)
+    around = np.zeros(len(calls), np.bool_)
+    around[parent[over < 0]] = True
+    callee = np.flatnonzero((calls.parent >= 0) & around[calls.parent] & ~calls.has(Flag.INTERRUPT))
+    last = np.full(len(calls), -1, np.int32)
+    np.maximum.at(last, calls.parent[callee], callee.astype(np.int32))
+    found: Array = rows[returned | ((over < 0) & (rows > last[parent]))]
+    return found
 
 
 def split(calls: CallTable, names: Sequence[str]) -> CallTable:
