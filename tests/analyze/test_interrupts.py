@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from builder.tables import Call, call, trace_of
 from kfgraph.kernel.interrupts import EXIT_PARTS, HARD, LEVELS, NMI, SOFT, level_of
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
+from kfgraph.model.marks import Losses
 from kfgraph.model.trace import Trace
 from kfgraph.passes.given import Given
 from kfgraph.passes.irq_time import apply, split
@@ -174,3 +176,36 @@ def test_an_interrupt_without_an_exit_that_began_when_the_call_above_had_returne
         start = calls.start_ns.copy()
         start[row] = begin
         assert hits_unknown(replace(trace, calls=calls.with_columns(start_ns=start))) == expected
+
+
+def self_times(trace: Trace, *losses: tuple[int, int]) -> dict[str, int]:
+    """label -> self time after the pass, with losses: (CPU, time of the next record)."""
+    n = len(losses)
+    cpu, time = np.array(losses, np.int64).reshape(n, 2).T
+    lane = np.zeros(n, np.int32)
+    lost = Losses(time, cpu.astype(np.int16), np.full(n, -1), lane, lane, lane)
+    after = apply(replace(trace, losses=lost), Given())
+    after.calls.check()
+    calls = after.calls
+    return {after.symbols.label(int(code)): int(ns) for code, ns in zip(calls.func, calls.self_ns, strict=True)}
+
+
+def test_an_interrupt_whose_first_part_is_cut_may_have_had_another_part() -> None:
+    for flags, expected in ((CUT | Flag.NO_ENTRY, -1), (CUT, 10), (Flag.NO_ENTRY, 10)):
+        vector = call("__sysvec_apic_timer_interrupt", 7, context=2, flags=flags)
+        trace = trace_of([call("read", 9, call("copy", 10, vector, call("irq_exit_rcu", 2)))])
+        assert self_times(trace)["copy"] == expected
+        assert self_times(trace)["read"] == 9
+
+
+def test_a_loss_right_before_an_interrupt_in_the_tracer_may_have_had_its_first_part() -> None:
+    trace = trace_of([call("read", 9, call("copy", 10, call("irq_exit_rcu", 2, cpu=1), cpu=1))])
+    calls = trace.calls
+    begin = int(calls.start_ns[2])
+    early = calls.start_ns.copy()
+    early[1] = begin + 5
+    placed = replace(trace, calls=calls.with_columns(start_ns=early))
+    assert self_times(placed, (1, begin)) == {"read": 9, "copy": -1, "irq_exit_rcu": 2}
+    for other in ((0, begin), (1, begin - 1), (1, begin + 5)):
+        assert self_times(placed, other)["copy"] == 10
+    assert self_times(trace, (1, begin))["copy"] == 10

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from kfgraph.errors import notice
 from kfgraph.kernel.interrupts import EXIT_PARTS, RESCHEDULING, level_of
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
+from kfgraph.model.marks import Losses
 from kfgraph.model.sparse import Sparse
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ Array = npt.NDArray[Any]
 
 
 def apply(trace: Trace, given: Given) -> Trace:
-    """INTERRUPT and ``irq_ns``, where the trace has interrupts; CALLER_LOST where a loss hides what was hit."""
-    calls = split(trace.calls, trace.symbols.names)
+    """INTERRUPT and ``irq_ns``, where the trace has interrupts; CALLER_LOST where a loss hides what was hit,
+    SELF_UNKNOWN where one hides a part of an interrupt."""
+    calls = _with_lost_parts(split(trace.calls, trace.symbols.names), trace.losses)
     if len(lost := _hit_unknown(calls)):
         flags = calls.flags.copy()
         flags[lost] |= np.uint32(Flag.CALLER_LOST)
@@ -41,10 +43,31 @@ def apply(trace: Trace, given: Given) -> Trace:
     return trace if calls is trace.calls else replace(trace, calls=calls)
 
 
+def _with_lost_parts(calls: CallTable, losses: Losses) -> CallTable:
+    """The self time of a call is unknown if records of an interrupt that hit it, or the tracer in its time, are lost:
+    other parts of it may be among them."""
+    parts = np.flatnonzero((calls.flags & np.uint32(Flag.INTERRUPT | Flag.IN_TRACER)) == Flag.INTERRUPT)
+    parts = parts[calls.parent[parts] >= 0]
+    parts = parts[calls.self_ns[calls.parent[parts]] >= 0]
+    cut = np.uint32(Flag.NO_ENTRY | Flag.CUT_BY_LOSS)
+    after_loss = (calls.flags[parts] & cut) == cut
+    # Of one in the tracer, its first record may be the first behind the loss.
+    before = calls.start_ns[parts] < calls.start_ns[calls.parent[parts]]
+    ends = (losses.time_ns << 16) + losses.cpu
+    after_loss |= before & np.isin((calls.start_ns[parts] << 16) + calls.cpu[parts], ends)
+    hit = calls.parent[parts[after_loss]]
+    if not len(hit):
+        return calls
+    flags, self_ns = calls.flags.copy(), calls.self_ns.copy()
+    flags[hit] |= np.uint32(Flag.SELF_UNKNOWN)
+    self_ns[hit] = -1
+    return calls.with_columns(flags=flags, self_ns=self_ns)
+
+
 def _hit_unknown(calls: CallTable) -> Array:
     """The interrupts that may have hit the tracer instead of the call above them, when that had returned: the record
     that would tell is lost."""
-    rows = np.flatnonzero((calls.flags & np.uint32(Flag.INTERRUPT | Flag.IN_TRACER)) == Flag.INTERRUPT)
+    rows: Array = np.flatnonzero((calls.flags & np.uint32(Flag.INTERRUPT | Flag.IN_TRACER)) == Flag.INTERRUPT)
     rows = rows[calls.parent[rows] >= 0]
     parent = calls.parent[rows]
     cut = (calls.flags[parent] & np.uint32(Flag.CUT_BY_LOSS)) != 0
