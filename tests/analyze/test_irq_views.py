@@ -203,3 +203,11 @@ def test_interrupts_alone_are_the_table() -> None:
     assert result.n_interrupt_rows == 0 and result.hot_paths and result.interrupt_ns == result.self_ns
     assert not any("⚡" in line.plain for line in TopView(result).lines(120))
     assert top(hit(), no_irq=True).interrupt_ns == 0
+
+
+def test_what_waits_in_an_interrupt_is_the_interrupts() -> None:
+    trace = trace_of([call("read", 10, call("schedule", 50), call("irq_exit_rcu", 2, call("schedule", 30, context=2)))])
+    for group, waiting in (("function", "schedule"), ("module", "[waiting]")):
+        result = top(trace, group=group)
+        assert result.kinds[result.labels.index(waiting)] == "waiting"
+        assert (result.waiting_ns, result.interrupt_ns, result.self_ns) == (50, 32, 42)
