@@ -94,3 +94,13 @@ def test_the_installed_package_has_them(repository: Path, tmp_path: Path) -> Non
     from kfgraph import __version__
 
     assert made == pages(__version__)
+
+
+def test_what_prints_times_names_the_page_on_numbers(formatted: Formatted, repository: Path) -> None:
+    assert (repository / "docs/truth.md").exists()
+    named = {name for name, page in pages("1.2").items() if "docs/truth.md" in formatted(page)}
+    every = {f"kfgraph-{command.name}.1" for command in COMMANDS}
+    assert named == every - {"kfgraph-trace.1", "kfgraph-doctor.1"}
+    for name, expected in (("top", True), ("trace", False)):
+        shown = subprocess.run([sys.executable, "-m", "kfgraph", name, "--help"], capture_output=True, text=True)
+        assert ("docs/truth.md" in shown.stdout) == expected

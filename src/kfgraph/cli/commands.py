@@ -20,6 +20,13 @@ class Command:
     passthrough: bool = False
     takes_command: bool = False
 
+    @property
+    def tells_times(self) -> bool:
+        """Whether it prints times of a trace."""
+        return not self.passthrough and self.name != "doctor"
+
+
+ON_NUMBERS = "What each number means, and which are exact: docs/truth.md in the source of kfgraph."
 
 COMMANDS = (
     Command(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Literal, get_args, get_origin
 
-from kfgraph.cli.commands import COMMANDS, Command
+from kfgraph.cli.commands import COMMANDS, ON_NUMBERS, Command
 from kfgraph.cli.declared import Operand, Option, Parameter, parameters
 
 _SUMMARY = "strace for the inside of the kernel"
@@ -100,6 +100,8 @@ def _page(command: Command, version: str) -> Iterator[str]:
     yield ".BR kfgraph (1),"
     for name in others:
         yield rf".BR kfgraph\-{name} (1)" + ("" if name == others[-1] else ",")
+    if command.tells_times:
+        yield from (".PP", _text(ON_NUMBERS))
 
 
 def _head(name: str, summary: str, version: str) -> Iterator[str]:

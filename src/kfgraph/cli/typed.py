@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from kfgraph.cli import completing
-from kfgraph.cli.commands import COMMANDS, Command
+from kfgraph.cli.commands import COMMANDS, ON_NUMBERS, Command
 from kfgraph.cli.declared import NUMBERS, Operand, Option, Parameter, gathered, parameters
 from kfgraph.cli.fastparse import takes_value
 from kfgraph.cli.options import DEFAULT_TRACE
@@ -99,7 +99,7 @@ def build(
             command.name,
             cls=_command_class(module.run),
             context_settings=settings,
-            epilog=getattr(module, "EXAMPLES", None),
+            epilog=getattr(module, "EXAMPLES", "") + (f"\n{ON_NUMBERS}\n" if command.tells_times else ""),
         )(_for_click(module.run, completing.RECORDING if command.passthrough else completing.READING, **known))
     return app
 
