@@ -196,7 +196,7 @@ NEEDS_DATA = {
     "--all-tasks": "a companion", "--strict": "an exit code", "--debug": "a bug",
     "--fix": "a tracer", "--event": "events", "--expand": "a fold", "--max-rows": "many rows",
     "--verbose": "a screen", "--own-cost": "return probes", "--quiet": "a terminal",
-    "--no-links": "a terminal",
+    "--no-links": "a terminal", "--follow-tree": "a task that another one made",
 }  # fmt: skip
 """Whose effect these options have on: the trace of this test has none, so their silence says nothing."""
 
