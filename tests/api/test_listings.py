@@ -26,6 +26,11 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 FOO, CAT = EXAMPLES / "insmod-foo-fail19.dat", EXAMPLES / "cat-enoent.dat"
 
 
+@pytest.fixture(autouse=True)
+def at_the_width_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+
+
 @pytest.fixture(scope="module")
 def foo() -> kfgraph.Trace:
     return kfgraph.load(FOO)
