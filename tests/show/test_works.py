@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 import kfgraph
 from builder.machine import Machine
 from kfgraph.analyze.works import Work, Works, works_of
@@ -79,7 +81,8 @@ def test_without_the_events_there_are_no_links(tmp_path: Path) -> None:
     assert Works.of(loaded(m, tmp_path / "t.dat")) is None
 
 
-def test_it_is_said_behind_the_call_and_in_json(tmp_path: Path) -> None:
+def test_it_is_said_behind_the_call_and_in_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     path = tmp_path / "t.dat"
     path.write_bytes(queued().dat())
     code, out, err = run("show", path, "--task", "cat", "--calls", "--all")

@@ -649,7 +649,8 @@ def test_what_says_the_same_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) 
             await pilot.pause()
             assert drawn == []
 
-    asyncio.run(go())
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, go()).result()
 
 
 @pytest.mark.parametrize("name", ["insmod-foo-fail19.dat", "cat-enoent.dat", "failing/retry.dat"])
