@@ -1,6 +1,6 @@
 """What tracing takes: the same system calls with a clock in the program that makes them, and in a recording.
 
-``pytest -s`` prints the table of docs/truth.md.
+``KFGRAPH_ALONE=1 pytest -s`` prints the table of docs/truth.md.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ LOOPS = {
 """A workload: how many batches of how many loops, and the system calls of one loop."""
 LEFT = 0.15
 """Of what tracing adds, not more than this is left or taken too much."""
-ALONE = "KFGRAPH_ALONE" in os.environ
-"""scripts/test-kernels.sh sets it. In CI two guests share the CPUs with the other tests: what is measured with a tracer
-and without one then differs by more than the tracer."""
 LIMIT_S = 1500
 
-pytestmark = pytest.mark.timeout(LIMIT_S + 100)
+# In CI two guests share the CPUs with the other tests: what is measured with a tracer and without one then differs by
+# more than the tracer.
+pytestmark = [
+    pytest.mark.timeout(LIMIT_S + 100),
+    pytest.mark.skipif("KFGRAPH_ALONE" not in os.environ, reason="extra: make test-kernels runs it, alone"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +103,6 @@ def test_what_is_left_is_the_time_without_a_tracer(share: Path, name: str) -> No
     off_by = abs(found.compensated_ns - found.untraced_ns)
     added = found.recorded_ns - found.untraced_ns
     assert added > 3 * found.spread_ns, "nothing to compensate"
-    # Nearer to the truth than what was recorded.
-    assert off_by < added
-    if ALONE:
-        assert off_by <= found.error_ns
-        # Not by an uncertainty that would cover anything.
-        assert off_by <= LEFT * added + found.spread_ns
+    assert off_by <= found.error_ns
+    # Not by an uncertainty that would cover anything.
+    assert off_by <= LEFT * added + found.spread_ns
