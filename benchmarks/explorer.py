@@ -13,10 +13,9 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from make_trace import make
+from make_trace import given_or_made
 from timing import KFGRAPH, Work, to_null
 
 RUN = """
@@ -94,11 +93,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("trace", nargs="?", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="kfgraph-bench-") as folder:
-        trace = options.trace
-        if trace is None:
-            trace = Path(folder, "many.dat")
-            trace.write_bytes(make(2 * options.calls))
+    with given_or_made(options.trace, 2 * options.calls) as trace:
         textual = Work("import", [sys.executable, "-c", "import textual.app, textual.widgets, textual.scroll_view"])
         top = Work("kfgraph top", to_null(KFGRAPH, "top", str(trace)))
         found = []

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from pathlib import Path
 
-from make_trace import make
+from make_trace import given_or_made
 from timing import Work, command, report
 
 from kfgraph.export.exporters import NAMES
@@ -27,11 +26,7 @@ def main() -> None:
     parser.add_argument("--varied", action="store_true", help="durations as make_trace.py --varied makes them")
     parser.add_argument("trace", nargs="?", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="kfgraph-bench-") as folder:
-        trace = options.trace
-        if trace is None:
-            trace = Path(folder, "many.dat")
-            trace.write_bytes(make(options.events, varied=options.varied))
+    with given_or_made(options.trace, options.events, varied=options.varied) as trace:
         n_calls = len(load(str(trace)).calls)
         beside = report(trace)
         beside.run()

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,6 +140,18 @@ def make(n_events: int, *, compression: str = "zstd", varied: bool = False) -> b
     symbols = {TEXT + i * FUNCTION_SIZE: ("t", f"function_{i}", "") for i in range(N_SYMBOLS)}
     extra = Extra(comms={100: "first", 101: "second"})
     return trace_dat(kernel, cpus, symbols=symbols, extra=extra, compression=compression)
+
+
+@contextmanager
+def given_or_made(trace: Path | None, n_events: int, *, varied: bool = False) -> Iterator[Path]:
+    """``trace``; None: one of :func:`make`, which is gone afterwards."""
+    if trace is not None:
+        yield trace
+        return
+    with tempfile.TemporaryDirectory(prefix="kfgraph-bench-") as folder:
+        made = Path(folder, "many.dat")
+        made.write_bytes(make(n_events, varied=varied))
+        yield made
 
 
 def main() -> None:

@@ -16,8 +16,6 @@ from kfgraph.model.tree import NodeKind, TreeTable
 
 _MAKES = re.compile(r"(?:kernel_clone|_do_fork|do_fork)(?:\.\w+)*")
 """They return the pid of the task that they made (kernel/fork.c)."""
-
-
 _SKEW_NS = 1_000_000
 """The clocks of two CPUs are not further apart."""
 

@@ -65,7 +65,7 @@ def _filters(answer: Why) -> list[str]:
     """The seccomp filter that ran for a call that had no handler: its value says whether it refused the call."""
     trace, failure = answer.trace, answer.failure
     assert failure is not None
-    begin, end = np.searchsorted(trace.calls.lane, [failure.lane, failure.lane + 1]).tolist()
+    begin, end = trace.calls.bounds_of(failure.lane)
     names = (trace.symbols.names[code] for code in distinct(trace.calls.func[begin:end]).tolist())
     return [name for name in names if plain_name(name) == SECCOMP_FILTER]
 

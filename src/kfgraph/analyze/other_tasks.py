@@ -39,6 +39,7 @@ _WAKES: Mapping[str, int] = {
     "complete": 0, "complete_all": 0, "complete_on_current_cpu": 0, "complete_with_flags": 0, "__wake_up": 0,
     "__wake_up_sync": 0, "__wake_up_sync_key": 0, "__wake_up_on_current_cpu": 0, "swake_up_one": 0, "swake_up_all": 0,
 }  # fmt: skip
+_WAKE_OR_PASS_ON = PASSING_ON | _WAKES.keys()
 _CREATES: Mapping[str, int] = {
     "kthread_create_on_node": 0, "__kthread_create_on_node": 0, "kthread_create_on_cpu": 0,
 }  # fmt: skip
@@ -254,7 +255,7 @@ class _Search:
     def _waking(self, row: int) -> int:
         """The outermost call of _WAKES that ``row``, in which a task was woken, is the inside of; -1 for none."""
         found = -1
-        while row >= 0 and (name := plain_name(self.seen.name(row))) in PASSING_ON | _WAKES.keys():
+        while row >= 0 and (name := plain_name(self.seen.name(row))) in _WAKE_OR_PASS_ON:
             found = row if name in _WAKES else found
             row = int(self.trace.calls.parent[row])
         return found

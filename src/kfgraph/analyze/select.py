@@ -259,8 +259,9 @@ def _in_window(trace: Trace, from_s: float | None, to_s: float | None) -> Bool:
 
 def in_interrupts(calls: CallTable) -> Bool:
     """The calls of interrupts, with all that they called."""
-    top = np.flatnonzero(calls.has(Flag.INTERRUPT)).astype(np.int32)
-    return covered(top, calls.end[top], len(calls)) > 0
+    found = np.zeros(len(calls), np.bool_)
+    found[rows_in_interrupts(calls)] = True
+    return found
 
 
 def rows_in_interrupts(calls: CallTable) -> Int32:

@@ -188,9 +188,10 @@ def _estimated(trace: Trace, calls: Sequence[SystemCall]) -> list[SystemCall]:
 
 def summed(trace: Trace, calls: Sequence[SystemCall], *, compensate: bool = False) -> list[SystemCallSum]:
     """One sum for each system call, the one that took most time first; ``compensate`` as the calls were chosen."""
-    _, self_ns = less_own_cost(trace)
     if compensate:
         self_ns = select(trace, all_tasks=True, pre_exec=True, compensate=True).self_ns
+    else:
+        _, self_ns = less_own_cost(trace)
     of_name: dict[str, list[SystemCall]] = {}
     for call in calls:
         of_name.setdefault(call.name, []).append(call)

@@ -310,7 +310,8 @@ def top(
     if group == "module":
         label_of = partial(_module_label, symbols, waits)
         key, codes = _keys(selection, label_of)
-    in_irq = _interrupts_apart(selection, key, codes)
+    of_irq = rows_in_interrupts(trace.calls)
+    in_irq = _interrupts_apart(selection, of_irq, key, codes)
     labels = [label_of(code) for code in codes]
     sums = aggregate(selection, key, len(codes))
     parts = aggregated_parts(selection, key, len(codes), sums.total_ns) | aggregated_tracer(selection, key, len(codes))
@@ -356,7 +357,7 @@ def top(
     at_work_only = selection
     if is_irq.any():
         own_ns = selection.self_ns.copy()
-        own_ns[rows_in_interrupts(trace.calls)] = 0
+        own_ns[of_irq] = 0
         at_work_only = replace(selection, self_ns=own_ns)
     slept = selection.parts["asleep_ns"].own if "asleep_ns" in selection.parts else None
     at_work, waited, asleep = hot_paths(
@@ -407,10 +408,11 @@ def _of_interrupts(limit: int | None) -> int | None:
     return None if limit is None else max(limit // 4, 1)
 
 
-def _interrupts_apart(selection: Selection, key: npt.NDArray[np.int32], codes: list[int]) -> int | None:
-    """Give the calls in interrupts keys of their own, in ``key``, behind the others; adds their codes. How many these
-    are; None: all calls that are looked at are in interrupts, and keep their keys."""
-    rows = rows_in_interrupts(selection.trace.calls)
+def _interrupts_apart(
+    selection: Selection, rows: npt.NDArray[np.int32], key: npt.NDArray[np.int32], codes: list[int]
+) -> int | None:
+    """Give the calls ``rows``, which are in interrupts, keys of their own, in ``key``, behind the others; adds their
+    codes. How many these are; None: all calls that are looked at are in interrupts, and keep their keys."""
     rows = rows[selection.keep[rows]]
     if not len(rows):
         return 0

@@ -69,7 +69,6 @@ class CallCost:
         """The same in all contexts."""
         return cls((inside,) * len(CONTEXTS), (outside,) * len(CONTEXTS))
 
-
     def to_dict(self) -> dict[str, Any]:
         """Plain values, by context."""
         return {

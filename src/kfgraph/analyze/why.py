@@ -254,7 +254,7 @@ def _of_function(trace: Trace, seen: Outcomes, error: int, filters: Filters) -> 
 def _without_handler(trace: Trace, seen: Outcomes, call: SystemCall, failed: Sequence[Failed]) -> Why:
     """A call that failed though nothing ran for it: a seccomp filter may have refused it."""
     calls = trace.calls
-    begin, end = np.searchsorted(calls.lane, [call.lane, call.lane + 1]).tolist()
+    begin, end = calls.bounds_of(call.lane)
     codes = trace.symbols.codes_where(plain_name(name) == SECCOMP_FILTER for name in trace.symbols.names)
     filters = np.flatnonzero(np.isin(calls.func[begin:end], codes)) + begin
     refused = [row for row in filters.tolist() if seen.known(row) and seen.raw(row) & 0xFFFFFFFF == 0xFFFFFFFF]
@@ -378,7 +378,7 @@ def _what_is_missing(
 
 def _outermost_failing(trace: Trace, seen: Outcomes, lane: int, error: int) -> int:
     calls = trace.calls
-    begin, end = np.searchsorted(calls.lane, [lane, lane + 1]).tolist()
+    begin, end = calls.bounds_of(lane)
     rows = np.flatnonzero((seen.errors[begin:end] == error) & (calls.parent[begin:end] < 0))
     return int(rows[-1]) + begin if len(rows) else -1
 

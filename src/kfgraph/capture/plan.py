@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -11,12 +10,12 @@ from kfgraph.capture.child import Command, User
 from kfgraph.capture.probes import ProbePlan
 from kfgraph.model.companion import PROBE_GROUP, ModuleImage
 from kfgraph.model.spelling import shell_line
+from kfgraph.model.units import size_in
 
 FORK_EVENT, EXEC_EVENT = "sched:sched_process_fork", "sched:sched_process_exec"
 RAW_SYSCALLS = ("raw_syscalls:sys_enter", "raw_syscalls:sys_exit")
 
 _MOST_KB = 1 << 40
-_KIB_IN = {"": 1, "K": 1, "M": 1024, "G": 1024**2}
 _MIB = 1024
 _BUFFER_LEAST_KB, _BUFFER_MOST_KB, _BUFFERS_MOST_KB = 4 * _MIB, 64 * _MIB, 2048 * _MIB
 _ONLY_BUFFER_MOST_KB = 256 * _MIB
@@ -188,10 +187,10 @@ def parse_size_kb(text: str) -> int:
     Raises:
         ValueError: no size, less than 4 KiB, or more than any machine has.
     """
-    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d+)?)\s*(?:([KMG])(?:I?B)?)?\s*", text, re.IGNORECASE | re.ASCII)
-    if match is None:
+    n_bytes = size_in(text, unit="K")
+    if n_bytes is None:
         raise ValueError(f"{text!r} is not a size such as 512K, 64M or 1G")
-    size = int(float(match[1]) * _KIB_IN[(match[2] or "").upper()])
+    size = n_bytes >> 10
     if size < 4:
         raise ValueError(f"{text!r} is less than one page (4K)")
     if size > _MOST_KB:

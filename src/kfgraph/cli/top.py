@@ -107,4 +107,3 @@ def run(
     notes.tell([*idle, *result.selection.notices], () if reading.strict else problems_in(result.selection))
     if reading.strict:
         notes.refuse_problems(loaded)
-

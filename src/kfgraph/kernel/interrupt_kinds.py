@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from kfgraph.kernel.interrupts import LEVELS
+from kfgraph.kernel.interrupts import EXIT_PARTS, LEVELS
 
 _TIMER, _CALL, _RESCHEDULE = "timer interrupt", "call function interrupt", "reschedule interrupt"
 _KINDS = {
@@ -62,8 +62,7 @@ ENTER, WRAPPER, BODY, EXIT, AFTER = range(5)
 """The parts of one interrupt, in order. A wrapper, or what is no wrapper, is the interrupt itself."""
 _PARTS = {
     "irq_enter": ENTER, "irq_enter_rcu": ENTER, "irq_exit": EXIT, "irq_exit_rcu": EXIT, "__irq_exit_rcu": EXIT,
-    "irqentry_exit_cond_resched": AFTER, "raw_irqentry_exit_cond_resched": AFTER,
-    "dynamic_irqentry_exit_cond_resched": AFTER, "__hrtimer_rearm_deferred": AFTER,
+    **dict.fromkeys(EXIT_PARTS, AFTER),
 }  # fmt: skip
 
 
@@ -90,4 +89,3 @@ def may_handle(name: str) -> bool:
     """Whether a function that one of HANDLING called is the handler of a device or the like."""
     name = name.split(".", 1)[0]
     return name not in _OTHERS and not _HELPERS.fullmatch(name)
-

@@ -206,6 +206,11 @@ class CallTable:
         """The rows without parent, ascending."""
         return np.flatnonzero(self.parent < 0).astype(np.int32)
 
+    def bounds_of(self, lane: int) -> tuple[int, int]:
+        """(first row, row behind the last) of a lane."""
+        begin, end = np.searchsorted(self.lane, [lane, lane + 1]).tolist()
+        return begin, end
+
     def elder_siblings(self, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
         """The call before each of these with the same parent, or root of its lane; -1 for none."""
         before = rows.astype(np.int64) - 1

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 IDLE = "<idle>"
 """What tracers call the idle tasks, of which each CPU has one."""
+
+
+def history_of(names: Sequence[str]) -> str:
+    """``sh → ``: former names, as they stand before a label."""
+    return "".join(f"{comm} → " for comm in names)
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class Task:
     @property
     def history(self) -> str:
         """``sh → ``: what stands before the label where the task had other names; "" where it had none."""
-        return "".join(f"{comm} → " for comm in self.formerly)
+        return history_of(self.formerly)
 
     @property
     def label(self) -> str:

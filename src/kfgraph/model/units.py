@@ -90,16 +90,21 @@ def format_share(share: float) -> str:
     return f"{100 * share:.1f}%" if share >= 0 else "?"
 
 
+def size_in(text: str, *, unit: str = " ") -> int | None:
+    """``8M``, ``512K``, ``1.5G``, and ``65536`` of a ``unit`` ("K": KiB, " ": bytes) -> bytes; None: it is no size."""
+    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d+)?)\s*(?:([KMG])(?:I?B)?)?\s*", text, re.IGNORECASE | re.ASCII)
+    return int(float(match[1]) * (1 << 10 * " KMG".index((match[2] or unit).upper()))) if match else None
+
+
 def parse_size(text: str) -> int:
     """``8M``, ``512K``, ``1.5G``, ``65536`` -> bytes.
 
     Raises:
         ValueError: no size, or more than any file has.
     """
-    match = re.fullmatch(r"\s*(\d{1,18}(?:\.\d+)?)\s*(?:([KMG])(?:I?B)?)?\s*", text, re.IGNORECASE | re.ASCII)
-    if match is None:
+    size = size_in(text)
+    if size is None:
         raise ValueError(f"{text!r} is not a size such as 512K, 8M or 1G")
-    size = int(float(match[1]) * (1 << 10 * " KMG".index((match[2] or " ").upper())))
     if size > _MOST_BYTES:
         raise ValueError(f"{text!r} is more than any file has")
     return size

@@ -61,7 +61,7 @@ def flag_pre_exec(trace: Trace, pid: int) -> Trace:
         return trace
     lane = lanes[0]
     calls = trace.calls
-    begin, end = np.searchsorted(calls.lane, [lane, lane + 1]).tolist()
+    begin, end = calls.bounds_of(lane)
     commits = _first_row(trace, _COMMITS, begin, end)
     first = _root(trace, commits) if commits is not None else _likely_exec(trace, lane, begin, end)
     if first is None:

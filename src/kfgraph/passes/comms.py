@@ -74,7 +74,7 @@ def _ends(trace: Trace, event: str, field: str) -> Iterator[tuple[int, int, int,
         lanes = marks.lane[every][order]
         begins = np.flatnonzero(np.append(True, lanes[1:] != lanes[:-1])[: len(lanes)])
         ends = np.append(begins[1:], len(lanes)) - 1
-        rows = np.sort(np.unique(every[order[np.concatenate([begins, ends])]])) if len(lanes) else every
+        rows = np.unique(every[order[np.concatenate([begins, ends])]]) if len(lanes) else every
         (column,) = marks.source.columns(code, rows.astype(np.int32), (field,))
         if column is not None:
             values, known = column
@@ -86,8 +86,8 @@ def _ends(trace: Trace, event: str, field: str) -> Iterator[tuple[int, int, int,
 def _first_own(trace: Trace, lane: int) -> int:
     """The first row of a lane that is not its launcher's; -1: it has none of a launcher."""
     calls = trace.calls
-    begin, end = np.searchsorted(calls.lane, [lane, lane + 1]).tolist()
+    begin, end = calls.bounds_of(lane)
     own = np.flatnonzero((calls.flags[begin:end] & np.uint32(Flag.PRE_EXEC)) == 0)
     if begin == end or not len(own) or not calls.flags[begin] & np.uint32(Flag.PRE_EXEC):
         return -1
-    return int(begin) + int(own[0])
+    return begin + int(own[0])

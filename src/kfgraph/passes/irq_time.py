@@ -31,8 +31,11 @@ Array = npt.NDArray[Any]
 def apply(trace: Trace, given: Given) -> Trace:
     """INTERRUPT and ``irq_ns``, where the trace has interrupts; CALLER_LOST where a loss hides what was hit,
     SELF_UNKNOWN where one hides a part of an interrupt."""
-    calls = _with_lost_parts(split(trace.calls, trace.symbols.names), trace.losses)
-    if len(lost := _hit_unknown(calls)):
+    calls = split(trace.calls, trace.symbols.names)
+    hits = np.flatnonzero((calls.flags & np.uint32(Flag.INTERRUPT | Flag.IN_TRACER)) == Flag.INTERRUPT)
+    hits = hits[calls.parent[hits] >= 0]
+    calls = _with_lost_parts(calls, hits, trace.losses)
+    if len(lost := _hit_unknown(calls, hits)):
         flags = calls.flags.copy()
         flags[lost] |= np.uint32(Flag.CALLER_LOST)
         calls = calls.with_columns(flags=flags)
@@ -43,11 +46,9 @@ def apply(trace: Trace, given: Given) -> Trace:
     return trace if calls is trace.calls else replace(trace, calls=calls)
 
 
-def _with_lost_parts(calls: CallTable, losses: Losses) -> CallTable:
+def _with_lost_parts(calls: CallTable, parts: Array, losses: Losses) -> CallTable:
     """The self time of a call is unknown if records of an interrupt that hit it, or the tracer in its time, are lost:
-    other parts of it may be among them."""
-    parts = np.flatnonzero((calls.flags & np.uint32(Flag.INTERRUPT | Flag.IN_TRACER)) == Flag.INTERRUPT)
-    parts = parts[calls.parent[parts] >= 0]
+    others of its ``parts`` may be among them."""
     parts = parts[calls.self_ns[calls.parent[parts]] >= 0]
     cut = np.uint32(Flag.NO_ENTRY | Flag.CUT_BY_LOSS)
     after_loss = (calls.flags[parts] & cut) == cut
@@ -64,11 +65,9 @@ def _with_lost_parts(calls: CallTable, losses: Losses) -> CallTable:
     return calls.with_columns(flags=flags, self_ns=self_ns)
 
 
-def _hit_unknown(calls: CallTable) -> Array:
-    """The interrupts that may have hit the tracer instead of the call above them, when that had returned: the record
-    that would tell is lost."""
-    rows: Array = np.flatnonzero((calls.flags & np.uint32(Flag.INTERRUPT | Flag.IN_TRACER)) == Flag.INTERRUPT)
-    rows = rows[calls.parent[rows] >= 0]
+def _hit_unknown(calls: CallTable, rows: Array) -> Array:
+    """Which of the interrupts ``rows`` may have hit the tracer instead of the call above them, when that had returned:
+    the record that would tell is lost."""
     parent = calls.parent[rows]
     cut = (calls.flags[parent] & np.uint32(Flag.CUT_BY_LOSS)) != 0
     rows, parent = rows[cut], parent[cut]

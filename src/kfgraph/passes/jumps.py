@@ -65,4 +65,3 @@ def _beside_what_they_hit(calls: CallTable, rows: Array) -> Array:
     found = np.zeros(len(rows), np.bool_)
     np.logical_or.at(found, group, hit)
     return interrupt[group] & found[group]
-

@@ -13,6 +13,7 @@ from kfgraph.analyze.owncost import OwnCost, own_cost
 from kfgraph.analyze.wakers import who
 from kfgraph.model.companion import Companion
 from kfgraph.model.spelling import shell_line, spelt_out
+from kfgraph.model.tasks import history_of
 from kfgraph.model.units import format_count, format_ns, format_share, plural
 from kfgraph.render.wrapping import wrapped
 
@@ -166,7 +167,7 @@ class InfoView:
 def _task(task: TaskInfo) -> str:
     mark = {True: ", the command's", False: ", not the command's", None: ""}[task.of_command]
     time = format_ns(task.root_ns) if task.root_ns >= 0 else "unknown time"
-    label = "".join(f"{comm} → " for comm in task.formerly) + task.label
+    label = history_of(task.formerly) + task.label
     return f"{label}: {plural(task.n_calls, 'call')}, {time} in outermost calls{mark}"
 
 

@@ -1,4 +1,4 @@
-"""Lists of calls, errors and system calls, for a library user: as the commands print them."""
+"""Tables of functions, calls, errors and system calls, for a library user: as the commands print them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from kfgraph.analyze.listings import CallRows, ErrorTable, SystemCallSums, SystemCallTable
+from kfgraph.analyze.top import Top
 from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.spelling import spelt_out
@@ -17,13 +18,15 @@ from kfgraph.model.units import plural
 from kfgraph.render.errorlist import ErrorsView
 from kfgraph.render.syscalls import SystemCallsView, sums_table
 from kfgraph.render.table import Column, Table
-from kfgraph.render.top import time_cells
+from kfgraph.render.top import TopView, time_cells
+
+Listing = ErrorTable | SystemCallTable | SystemCallSums | CallRows
 
 
-def view_of(
-    result: ErrorTable | SystemCallTable | SystemCallSums | CallRows, limit: int | None
-) -> ErrorsView | SystemCallsView | Table | CallsView:
+def view_of(result: Top | Listing, limit: int | None) -> TopView | ErrorsView | SystemCallsView | Table | CallsView:
     """The first ``limit`` rows (None: all)."""
+    if isinstance(result, Top):
+        return TopView(result, limit)
     if isinstance(result, ErrorTable):
         return ErrorsView(result.trace, result.rows, limit)
     if isinstance(result, SystemCallTable):

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.visibility import ROWS
 from kfgraph.model.spelling import spelt_out
-from kfgraph.render.text import Listing, to_text, unasked
+from kfgraph.render.listingviews import Listing
+from kfgraph.render.text import to_text, unasked
 from kfgraph.render.tree import TreeView, tree_view
 
 _STYLE = "font-family:monospace;white-space:pre;margin:0;overflow-x:auto;line-height:1.3"

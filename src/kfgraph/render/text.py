@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.listings import CallRows, ErrorTable, SystemCallSums, SystemCallTable
 from kfgraph.analyze.top import Top
 from kfgraph.analyze.visibility import ROWS, FoldOptions
 from kfgraph.render.console import WIDTH_OF_A_FILE
-from kfgraph.render.listingviews import view_of
-from kfgraph.render.top import TopView
+from kfgraph.render.listingviews import Listing, view_of
 from kfgraph.render.tree import tree_view
 
-Listing = ErrorTable | SystemCallTable | SystemCallSums | CallRows
 Result = CallTree | Top | Listing
 """What can be shown."""
 
@@ -40,8 +37,7 @@ def to_text(
     if isinstance(result, CallTree):
         options = unasked(result, max_rows=max_rows, depth=depth, min_ns=min_ns)
         return "".join(tree_view(result, options, width=width).plain())
-    view = TopView(result, max_rows) if isinstance(result, Top) else view_of(result, max_rows)
-    lines = view.lines(width or WIDTH_OF_A_FILE)
+    lines = view_of(result, max_rows).lines(width or WIDTH_OF_A_FILE)
     return "".join(f"{line.plain.rstrip()}\n" for line in lines)
 
 
@@ -49,7 +45,7 @@ def to_rich(result: Result, *, max_rows: int | None = ROWS) -> Any:
     """The same for a rich console: in its colours and its width. ``rich.print(result)`` prints it."""
     if isinstance(result, CallTree):
         return tree_view(result, unasked(result, max_rows=max_rows))
-    return TopView(result, max_rows) if isinstance(result, Top) else view_of(result, max_rows)
+    return view_of(result, max_rows)
 
 
 def unasked(
