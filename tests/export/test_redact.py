@@ -86,6 +86,17 @@ def test_no_page_holds_a_secret() -> None:
     assert SECRET not in repr(redacted(trace).companion) + repr(redacted(trace).meta) + repr(redacted(trace).notices)
 
 
+@pytest.mark.parametrize("filters", [{}, {"root": "read"}])
+def test_interrupts_keep_their_names_and_tasks_do_not(filters: dict[str, str]) -> None:
+    hit = [call("irq_enter_rcu", 1), call("__sysvec_apic_timer_interrupt", 9, call("hrtimer_interrupt", 4, context=2))]
+    trace = trace_of([call("read", 5, *hit)], [call("f", 1)], tasks=[Task(7, SECRET), Task(8, "b")])
+    tree = redacted_tree(call_tree(trace, group_interrupts=True, **filters)).tree
+    tasks = [] if filters else ["task1-7", "task2-8"]
+    names = ["read", "timer interrupt", "irq_enter_rcu", "__sysvec_apic_timer_interrupt", "hrtimer_interrupt"]
+    shown = [tree.labels[label] for label in tree.label.tolist()]
+    assert shown == tasks[:1] + names + tasks[1:] + ([] if filters else ["f"])
+
+
 def test_times_functions_and_results_stay() -> None:
     trace = secretive()
     safe = redacted(trace)

@@ -8,11 +8,11 @@ import { layOut, merge } from "../../src/kfgraph/render/html/app/merge.mjs";
 import { Search, nextIn } from "../../src/kfgraph/render/html/app/search.mjs";
 import { lanesOf, stepOf } from "../../src/kfgraph/render/html/app/timeline.mjs";
 import { shape, worth } from "../../src/kfgraph/render/html/app/svg.mjs";
-import { FLAG, calleesOf, callsIn, countOf, pathTo, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
+import { FLAG, calleesOf, callsIn, countOf, errorsBelow, pathTo, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
 import { formatCount, formatNs, formatShare, plural } from "../../src/kfgraph/render/html/app/units.mjs";
 
 /** The restored tree of rows [label, level, start, total, flags]; total -1: not known. */
-function treeOf(rows, { errors = [], selves = [], sums = [] } = {}) {
+function treeOf(rows, { errors = [], selves = [], sums = [], interrupts = [] } = {}) {
   const n = rows.length, gap = [], tail = [], pops = [], open = [];
   const callees = rows.map(() => []), roots = [];
   const stack = [];
@@ -38,7 +38,7 @@ function treeOf(rows, { errors = [], selves = [], sums = [] } = {}) {
   walk(roots, 0);
   const steps = (at) => at.map((place, k) => place - (k ? at[k - 1] : 0));
   open.sort((a, b) => a - b);
-  return restore({ n }, {
+  return restore({ n, interrupts }, {
     label: rows.map((row) => row[0]), pops, gap, tail, flags: rows.map((row) => row[4] ?? 0), "open.at": steps(open),
     "self.at": steps(selves.map(([at]) => at)), self: selves.map(([, ns]) => ns + 1),
     "error.at": steps(errors.map(([at]) => at)), error: errors.map(([, code, sure]) => -2 * code + (sure ? 1 : 0)),
@@ -236,6 +236,27 @@ test("nodes that stand for several calls count as many, in rows, frames and sear
   assert.equal(new Search("b", ["", "", "b"], tree).n, 251);
   const whole = treeOf(rows);
   assert.deepEqual([whole.sums, callsIn(whole, 0), countOf(whole, 5)], [null, 7, 1]);
+});
+
+test("an interrupt is a row above its calls, no call, and no callee on the hot path", () => {
+  // A task, read, two interrupts in a row (label 5) of two calls each, a third one further on, and a callee.
+  const rows = [[9, 0, 0, 900], [1, 1, 0, 900], [5, 2, 10, 500], [2, 3, 10, 240], [3, 4, 20, 200], [2, 3, 260, 260], [4, 2, 600, 120],
+    [5, 2, 630, 7], [2, 3, 630, 7]];
+  const tree = treeOf(rows, { interrupts: [5], sums: [[2, 2, -1, -1]], errors: [[4, -5, true]] });
+  assert.deepEqual([0, 2, 7].map((node) => tree.isInterrupt(node)), [false, true, true]);
+  assert.deepEqual([...tree.depth], [0, 1, 2, 2, 3, 2, 2, 2, 2]);
+  assert.deepEqual([0, 1, 2, 7].map((node) => callsIn(tree, node)), [7, 6, 3, 1]);
+  assert.deepEqual([countOf(tree, 2), countOf(tree, 7)], [2, 1]);
+  assert.deepEqual([errorsBelow(tree, 2), errorsBelow(tree, 7), errorsBelow(tree, 4), errorsBelow(tree, 3)], [1, 0, 0, 1]);
+  const seen = new Rows(tree, { order: "total" });
+  assert.equal(seen.id(seen.openHot(0)), 6);
+  assert.deepEqual(names(seen), ["0", " 1", "  2", "  6", "  7"]);
+  const found = new Search("r", ["", "", "r", "", "", "timer", "", "", "", "sh-r"], tree, (node) => node === 0);
+  assert.equal(found.said, "3 calls, 3 interrupts, 1 task");
+  const frames = merge(tree, 10);
+  assert.deepEqual(frames.label, [9, 1, 2, 3, 4]);
+  assert.deepEqual([frames.count, frames.calls], [[1, 1, 3, 1, 1], [7, 6, 4, 1, 1]]);
+  assert.deepEqual(frames.time, [900, 900, 507, 200, 120]);
 });
 
 test("a lane for each task; steps of an axis are round", () => {

@@ -1,18 +1,20 @@
 // node restored.mjs FILE: what the page's program makes of packed columns (gzip), as JSON.
 import { readFileSync } from "node:fs";
 import { gunzip, unpack } from "../../src/kfgraph/render/html/app/decode.mjs";
-import { callsIn, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
+import { callsIn, countOf, errorsBelow, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
 
 const { head, columns } = unpack(await gunzip(readFileSync(process.argv[2])));
 const tree = restore(head, columns);
 const found = { head };
-for (const name of ["parent", "end", "level", "start", "total", "self", "floor", "span", "label", "flags", "context", "cpu"]) {
+for (const name of ["parent", "end", "level", "depth", "start", "total", "self", "floor", "span", "label", "flags", "context", "cpu"]) {
   found[name] = Array.from(tree[name]);
 }
 found.asleep = Array.from(tree.asleep);
 found.preempted = Array.from(tree.preempted);
 found.irq = Array.from(tree.irq);
 found.callsIn = Array.from(tree.end, (_, node) => callsIn(tree, node));
+found.interrupts = [];
+for (let i = 0; i < tree.n; i++) if (tree.isInterrupt(i)) found.interrupts.push([i, countOf(tree, i), errorsBelow(tree, i)]);
 found.sums = [];
 for (let i = 0; i < tree.n; i++) {
   const sum = tree.sums?.get(i);

@@ -9,6 +9,13 @@ from typing import Any
 
 import pytest
 
+from builder.tables import call, trace_of
+from kfgraph.analyze.calltree import call_tree
+from kfgraph.analyze.top import top
+from kfgraph.analyze.why import why
+from kfgraph.model.tasks import Task
+from kfgraph.render.html.page import Report, page
+
 FOO = ("examples/insmod-foo-fail19.dat",)
 CAT = ("examples/cat-enoent.dat",)
 
@@ -273,14 +280,18 @@ def test_a_row_far_down_in_a_new_list_is_in_view(foo: Any) -> None:
 
 
 def test_sums_and_what_is_left_out_are_told_everywhere(pages: Callable[..., Path], show: Callable[..., Any]) -> None:
-    seen = show(pages(*FOO, "--max-size", "117K"))
+    floor = pages(*FOO, "--max-size", "1").stat().st_size
+    seen = show(pages(*FOO, "--max-size", str(floor + 6_000)))
     said = seen.page.inner_text(".smaller")
     assert "calls are in sums" in said and "are left out" in said
     assert seen.current == "foo_read_id [foo] ✗ -ENODEV ← born here"
-    counted = "[...page.tree.label.keys()].reduce((n, i) => n + (page.tree.sums.get(i)?.count ?? 1), 0)"
+    counted = (
+        "[...page.tree.label.keys()].filter(i => !page.tree.isInterrupt(i))"
+        ".reduce((n, i) => n + (page.tree.sums.get(i)?.count ?? 1), 0)"
+    )
     assert seen.page.evaluate(counted) == 5_811 + 1, "a task is one"
     largest = seen.page.evaluate(
-        "[...page.tree.label.keys()].filter(i => page.tree.sums.get(i) && !page.isRest(i))"
+        "[...page.tree.label.keys()].filter(i => page.tree.sums.get(i) && !page.isRest(i) && !page.tree.isInterrupt(i))"
         ".sort((a, b) => page.tree.sums.get(b).count - page.tree.sums.get(a).count)[0]"
     )
     seen.page.evaluate(f"page.grid.goTo({largest})")
@@ -295,7 +306,7 @@ def test_sums_and_what_is_left_out_are_told_everywhere(pages: Callable[..., Path
     assert seen.current.startswith("calls left out × ") and "Left out" in seen.page.inner_text("aside.details")
     assert f"--root {above.split(' ')[0]}" in seen.page.inner_text("aside.details code")
     seen.page.fill("#search", "/./")
-    assert seen.page.inner_text("output.found") == "5,812 calls"
+    assert re.fullmatch(r"5,811 calls, (\d interrupts?, )?1 task", seen.page.inner_text("output.found"))
     seen.page.click("#tab-timeline")
     drawn = seen.page.inner_text("#panel-timeline .said")
     assert re.search(r"[\d,]+ calls in sums are not drawn\.", drawn)
@@ -304,3 +315,101 @@ def test_sums_and_what_is_left_out_are_told_everywhere(pages: Callable[..., Path
     seen.page.wait_for_selector("canvas.flame")
     assert seen.page.evaluate("page.views.get('flame').frames.calls[0]") == 5_812
     assert seen.problems == []
+
+
+HARD = 2
+
+
+def timer(*inside: Any, ns: int = 30) -> list[Any]:
+    vector = call("__sysvec_apic_timer_interrupt", ns, call("hrtimer_interrupt", 10, *inside, context=HARD))
+    return [call("irq_enter_rcu", 4), vector, call("irq_exit_rcu", 6)]
+
+
+@pytest.fixture
+def hit(tmp_path: Path, show: Callable[..., Any]) -> Any:
+    """A read that three timer interrupts hit; a call in the second one failed."""
+    failing = call("i2c_transfer", 5, retval=(1 << 32) - 5)
+    body = [call("before", 5), *timer(), call("between", 9), *timer(failing, ns=5_000), *timer(), call("behind", 2_000)]
+    trace = trace_of([call("read", 100, *body)], tasks=[Task(7, "cat")])
+    path = tmp_path / "hit.html"
+    path.write_text(page(Report(call_tree(trace, group_interrupts=True), top(trace), why(trace))))
+    return show(path)
+
+
+def test_an_interrupt_is_one_row_that_opens(hit: Any) -> None:
+    hit.page.evaluate("page.grid.sortBy('time'), page.grid.closeAll(), page.grid.goTo(1), page.grid.toggle(1)")
+    assert hit.rows() == [
+        "cat-7", " read", "  before", "  ⚡ timer interrupt", "  between", "  ⚡ timer interrupt × 2 ✗ 1 inside",
+        "  behind",
+    ]  # fmt: skip
+    totals = hit.page.evaluate(
+        "[...document.querySelectorAll('.treegrid .row.interrupt:not([hidden]) .total')].map(e => e.innerText)"
+    )
+    assert totals == ["50 ns", "5.075 us"], "the sum of its calls"
+    hit.page.click(".treegrid .row[data-row='3']")
+    press(hit, "ArrowRight")
+    assert hit.rows()[3:8] == [
+        "  ⚡ timer interrupt", "   irq_enter_rcu", "   __sysvec_apic_timer_interrupt", "   irq_exit_rcu", "  between",
+    ]  # fmt: skip
+    press(hit, "ArrowLeft")
+    assert hit.rows()[3:5] == ["  ⚡ timer interrupt", "  between"]
+
+
+def facts(seen: Any) -> dict[str, str]:
+    names, values = seen.page.evaluate(
+        "['dt', 'dd'].map(tag => [...document.querySelectorAll(`aside.details ${tag}`)].map(e => e.innerText))"
+    )
+    return dict(zip(names, values, strict=True))
+
+
+def test_the_panel_tells_what_an_interrupt_is(hit: Any) -> None:
+    nodes = hit.page.evaluate("[...page.tree.label.keys()].filter(i => page.tree.isInterrupt(i))")
+    hit.page.evaluate(f"page.grid.goTo({nodes[0]})")
+    one = facts(hit)
+    assert one.pop("Start") == "0.000000055 s"
+    assert one == {
+        "Interrupt": "⚡ timer interrupt", "Total": "50 ns", "Share": "0.7 % of all calls here", "CPU": "0",
+        "Made of": "4 calls", "It hit": "read, which did not call it",
+    }  # fmt: skip
+    hit.page.evaluate(f"page.grid.goTo({nodes[1]})")
+    two = facts(hit)
+    assert (two["Times"], two["Total"], two["Average"], two["Made of"]) == ("2", "5.075 us", "2.538 us", "9 calls")
+    assert hit.page.inner_text("aside.details code").endswith("--irq")
+    assert hit.page.inner_text("#status") == "⚡ timer interrupt, 2 interrupts, 5.075 us"
+
+
+def test_a_search_opens_interrupts_and_counts_them_apart(hit: Any) -> None:
+    press(hit, "/")
+    hit.page.keyboard.type("timer")
+    assert hit.page.inner_text(".found") == "6 calls, 3 interrupts"
+    hit.page.keyboard.press("Control+a")
+    hit.page.keyboard.type("hrtimer")
+    assert hit.page.inner_text(".found") == "3 calls"
+    hit.page.evaluate("page.grid.closeAll()")
+    hit.page.focus("#search")
+    hit.page.keyboard.press("Enter")
+    assert hit.current.startswith("hrtimer_interrupt")
+    above = "(rows => page.nameOf(rows.id(rows.above(rows.above(page.grid.current)))))(page.grid.rows)"
+    assert hit.page.evaluate(above) == "⚡ timer interrupt"
+    hit.page.evaluate("page.grid.closeAll()")
+    press(hit, "e")
+    assert hit.current.startswith("i2c_transfer ✗ -EIO"), "an error inside is found"
+
+
+def test_no_other_view_takes_an_interrupt_for_a_call(hit: Any) -> None:
+    assert hit.page.evaluate("page.nCalls") == 18 - 1 + 1, "a task counts as one"
+    hit.page.evaluate("page.grid.closeAll(), page.grid.goHot(0)")
+    assert hit.current == "behind", "the interrupts took longer, and are no callees"
+    hit.page.click("#tab-flame")
+    names = hit.page.evaluate("(f => f.frames.label.map((_, i) => f.nameOf(i)))(page.views.get('flame'))")
+    assert names == [
+        "cat-7", "read", "before", "irq_enter_rcu", "__sysvec_apic_timer_interrupt", "hrtimer_interrupt",
+        "irq_exit_rcu", "between", "i2c_transfer", "behind",
+    ]  # fmt: skip
+    hit.page.click("#tab-timeline")
+    drawn = hit.page.evaluate("page.views.get('timeline').hits.map(h => [page.nameOf(h[3]), h[2]])")
+    top = min(y for _, y in drawn)
+    lines = {name: round((y - top) / 16) for name, y in drawn}
+    assert lines["read"] == 0 and lines["behind"] == 1
+    assert lines["__sysvec_apic_timer_interrupt"] == 1, "right below the call that it hit"
+    assert hit.problems == []

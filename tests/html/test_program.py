@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 import kfgraph
 from builder.tables import call, deep, trace_of, traces, wide
 from kfgraph.analyze.calltree import CallTree, call_tree
+from kfgraph.analyze.forest import covered
 from kfgraph.analyze.limited import Limiter
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
@@ -33,7 +34,7 @@ def test_the_modules_pass_their_own_tests(program: Callable[[str, str], str]) ->
     node = program("node", "nodejs")
     done = subprocess.run([node, "--test", str(HERE)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    assert "# pass 17" in done.stdout and "# fail 0" in done.stdout
+    assert "# pass 18" in done.stdout and "# fail 0" in done.stdout
 
 
 def test_planes_are_as_many_as_the_largest_value_needs() -> None:
@@ -65,6 +66,14 @@ def check(trace: Trace, folder: Path, node: str, **filters: Any) -> None:
     lasted = np.where(calls.duration_ns >= 0, calls.duration_ns, 0)[tree.row[is_call]]
     known_span = calls.duration_ns[tree.row[is_call]] >= 0
     assert np.array(found["span"])[is_call][known_span].tolist() == lasted[known_span].tolist()
+    irqs = tree.kind == NodeKind.INTERRUPT
+    errors = tree.whole("error") != 0
+    within = [[i, int(tree.n_interrupts[i]), int(errors[i : tree.end[i]].sum())] for i in np.flatnonzero(irqs).tolist()]
+    assert found["interrupts"] == within
+    n_above = covered(np.flatnonzero(irqs).astype(np.int32), tree.end[irqs], len(tree)) - irqs
+    assert found["depth"] == (tree.level - n_above).tolist()
+    n_calls = np.where(irqs, 0, np.where(is_call, tree.at("count", slice(None)), 1))
+    assert found["callsIn"] == [int(n_calls[i:end].sum()) for i, end in enumerate(tree.end.tolist())]
     names = found["head"]["names"]
     assert [names[label] for label in found["label"]] == tree.label.tolist()
     rows = tree.row[is_call]
@@ -113,6 +122,9 @@ def test_a_tree_comes_back(shape: str, tmp_path: Path, program: Callable[[str, s
         ("examples/insmod-foo-fail19.dat", {"root": "foo_probe_slot"}),
         ("examples/cat-enoent.dat", {"no_irq": True}),
         ("examples/cat-enoent.dat", {"failing": True}),
+        ("examples/cat-enoent.dat", {"group_interrupts": True}),
+        ("tests/fixtures/traces/cut/6.12-thresh.dat", {"group_interrupts": True, "all_tasks": True}),
+        ("tests/fixtures/traces/cut/s390x-lossy.dat", {"group_interrupts": True, "all_tasks": True}),
         ("examples/insmod-lossy.report.txt.xz", {}),
         ("tests/fixtures/traces/cut/i386-lossy.dat", {"all_tasks": True}),
     ],
@@ -141,7 +153,8 @@ def test_sums_come_back(trace: Trace, most: int, tmp_path: Path, program: Callab
     whole = call_tree(trace)
     tree = Limiter(whole.tree, np.zeros(0, np.int32), single=(1,)).limited(most).tree
     found = restored(replace(whole, tree=tree), tmp_path, program("node", "nodejs"))
-    is_call = tree.at("kind", slice(None)) != NodeKind.TASK
+    kind = tree.at("kind", slice(None))
+    is_call = (kind != NodeKind.TASK) & (kind != NodeKind.INTERRUPT)
     for name in ("parent", "end", "total", "floor"):
         column = tree.whole(name if name in ("parent", "end") else f"{name}_ns")
         assert found[name] == column.tolist(), name
@@ -156,3 +169,27 @@ def test_sums_come_back(trace: Trace, most: int, tmp_path: Path, program: Callab
     known = trace.calls.start_ns[tree.row[single]] >= 0
     assert start[known].tolist() == trace.calls.start_ns[tree.row[single]][known].tolist()
     assert not np.array(found["cpu"])[sums].any(), "a sum was on no CPU of its own"
+
+
+@pytest.mark.parametrize("most", [20_000, 3_000, 500])
+def test_interrupts_in_sums_come_back(most: int, tmp_path: Path, program: Callable[[str, str], str]) -> None:
+    whole = call_tree(kfgraph.load(REPOSITORY / "examples/cat-enoent.dat"), group_interrupts=True)
+    limited = Limiter(whole.tree, np.zeros(0, np.int32)).limited(most)
+    tree = limited.tree
+    tree.check()
+    irqs = np.flatnonzero(tree.kind == NodeKind.INTERRUPT)
+    before = whole.tree.kind == NodeKind.INTERRUPT
+    assert 0 < len(irqs) <= before.sum() == 50
+    found = restored(replace(whole, tree=tree), tmp_path, program("node", "nodejs"))
+    assert [found["total"][i] for i in irqs] == tree.total_ns[irqs].tolist()
+    assert [n for _, n, _ in found["interrupts"]] == tree.n_interrupts[irqs].tolist()
+    # A sum says no more than the interrupts in it: of one that did not end the least is known.
+    of = limited.node_of[before]
+    unknown = np.zeros(len(tree), np.bool_)
+    unknown[of[whole.tree.total_ns[before] < 0]] = True
+    assert (tree.total_ns[irqs[unknown[irqs]]] == -1).all()
+    for name in ("floor_ns", "n_interrupts"):
+        sums = np.zeros(len(tree), np.int64)
+        np.add.at(sums, of, whole.tree.whole(name)[before])
+        assert tree.whole(name)[irqs].tolist() == sums[irqs].tolist(), name
+    assert (np.isin(of, irqs) | (tree.kind[of] == NodeKind.REST)).all(), "each is a row, in a sum, or left out"

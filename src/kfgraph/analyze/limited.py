@@ -150,7 +150,7 @@ def _with_sums(tree: TreeTable, cut: Int32, n_single: int) -> Limited:
     total, flags = out.total_ns.copy(), out.flags.copy()
     sums = np.flatnonzero(made.is_group & (out.count != 1))
     # Of a sum of which not every call has a duration the least is known.
-    partly = sums[out.n_unfinished[sums] > 0]
+    partly = sums[(out.n_unfinished[sums] > 0) | ((flags[sums] & np.uint32(Flag.NO_EXIT)) != 0)]
     total[partly] = -1
     flags[sums] &= ~np.uint32(Flag.IN_TRACER)
     out = out.with_columns(total_ns=total, flags=flags, floor_ns=out.at("floor_ns", slice(None)))

@@ -15,7 +15,7 @@ from kfgraph.model.lazily import MadeWhenAsked
 from kfgraph.model.marks import Marks
 from kfgraph.model.tasks import IDLE, Task, TaskTable
 from kfgraph.model.trace import Trace
-from kfgraph.model.tree import TreeTable
+from kfgraph.model.tree import NodeKind, TreeTable
 
 REDACTED = "redacted"
 
@@ -83,9 +83,13 @@ def redacted_tree(shown: CallTree) -> CallTree:
 
 
 def relabelled(tree: TreeTable, trace: Trace) -> TreeTable:
-    """``tree`` with the functions and tasks of ``trace`` as its labels."""
+    """``tree`` with the functions and tasks of ``trace`` as its labels; the names of interrupts stay."""
     labels = trace.symbols.labels + tuple(task.label for task in trace.tasks.tasks)
-    return tree.with_labels(labels[: len(tree.labels)])
+    n = len(tree.labels)
+    if tree.has("kind"):
+        irqs = tree.label[tree.kind == NodeKind.INTERRUPT]
+        n = int(irqs.min(initial=n))
+    return tree.with_labels(labels[:n] + tree.labels[n:])
 
 
 def _comm(task: Task, names: dict[str, str]) -> str:

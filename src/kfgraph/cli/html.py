@@ -61,7 +61,7 @@ def run(
 
         with progressbar.shown("making the page", quiet=reading.quiet):
             steps.begin(total=4)
-            tree = call_tree(loaded, **filters)
+            tree = call_tree(loaded, group_interrupts=True, **filters)
             steps.advance(1)
             functions, shown, told = top(loaded, n_paths=0, **filters), loaded, tree.selection.notices
             steps.advance(1)

@@ -51,9 +51,10 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> None:
     tree, calls = call_tree.tree, call_tree.trace.calls
     n = len(tree)
     is_call = tree.kind == NodeKind.CALL if tree.has("kind") else np.ones(n, np.bool_)
+    irqs = np.flatnonzero(tree.kind == NodeKind.INTERRUPT) if tree.has("kind") else np.zeros(0, np.int64)
     is_single = is_call & (tree.count == 1) if tree.has("count") else is_call
     label, names = _labels(tree)
-    pack.head.update(n=n, names=names)
+    pack.head.update(n=n, names=names, interrupts=np.unique(label[irqs]).tolist())
     pack.column("label", label)
     level = tree.level.astype(np.int64)
     pack.column("pops", np.append(0, level[:-1] + 1 - level[1:])[:n])
@@ -62,8 +63,9 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> None:
     pack.head["origin_ns"] = origin
     _add_times(pack, tree, start - origin)
     flags = np.where(is_call, tree.flags & ~np.uint32(_NOT_SHOWN), 0)
+    flags[irqs] = tree.flags[irqs] & np.uint32(Flag.NO_EXIT)
     pack.column("flags", flags)
-    has_self = np.isin(tree.kind, (NodeKind.CALL, NodeKind.REST)) if tree.has("kind") else is_call
+    has_self = tree.kind != NodeKind.TASK if tree.has("kind") else is_call
     _add_selves(pack, tree, has_self)
     row = np.where(is_call, tree.row, 0)
     lasted = calls.duration_ns[row] if len(calls) else np.zeros(n, np.int64)
@@ -84,11 +86,19 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> None:
     if tree.has("error"):
         at = np.flatnonzero(tree.error)
         pack.sparse("error", at, tree.error[at].astype(np.int64) * -2 + tree.at("error_sure", at))
-    if tree.has("count"):
-        sums = np.flatnonzero(np.isin(tree.kind, (NodeKind.CALL, NodeKind.REST)) & (tree.count != 1))
-        pack.sparse("count", sums, tree.count[sums])
+    if tree.has("count") or len(irqs):
+        # How many calls a node stands for, or how many interrupts.
+        several = irqs[tree.n_interrupts[irqs] != 1]
+        counts = tree.n_interrupts[several]
+        if tree.has("count"):
+            sums = np.flatnonzero(np.isin(tree.kind, (NodeKind.CALL, NodeKind.REST)) & (tree.count != 1))
+            counts = np.append(counts, tree.count[sums])
+            several = np.append(several, sums)
+            order = np.argsort(several)
+            several, counts = several[order], counts[order]
+        pack.sparse("count", several, counts)
         for name in ("min", "max"):
-            pack.column(name, tree.at(f"{name}_ns", sums) + 1)
+            pack.column(name, tree.at(f"{name}_ns", several) + 1)
 
 
 def nodes_of_rows(shown: CallTree) -> Int32:
@@ -111,12 +121,15 @@ def _labels(tree: TreeTable) -> tuple[Int64, list[int]]:
 
 
 def _starts(call_tree: CallTree, is_call: Bool) -> Int64:
-    """When each node began; a task with its first call; where it is not known, when the one before it did."""
+    """When each node began; what is no call, with its first call; where it is not known, when the one before it did."""
     tree, n = call_tree.tree, len(call_tree.tree)
     start = np.full(n, -1, np.int64)
     start[is_call] = call_tree.trace.calls.start_ns[tree.row[is_call]]
-    tasks = np.flatnonzero(~is_call & (tree.end > np.arange(n) + 1))
-    start[tasks] = start[tasks + 1]
+    others = np.flatnonzero(~is_call & (tree.end > np.arange(n) + 1))
+    first = others + 1
+    while (further := ~is_call[first] & (tree.end[first] > first + 1)).any():
+        first[further] += 1
+    start[others] = start[first]
     known = np.maximum.accumulate(np.where(start >= 0, np.arange(n), 0)) if n else np.zeros(0, np.int64)
     return np.maximum(start[known], 0)
 

@@ -22,6 +22,7 @@ from kfgraph.analyze.waiting_functions import functions_off_cpu
 from kfgraph.analyze.why import Why
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import spelt_out
+from kfgraph.model.tree import NodeKind
 from kfgraph.render.details import loss_text
 from kfgraph.render.html import answer
 from kfgraph.render.html.markup import document, text
@@ -107,7 +108,7 @@ def _written(report: Report, limited: Limited, node_of: Int32) -> tuple[str, int
     labels = pack.head["names"]
     if limited.n_left_out:
         pack.head["rests"] = [i for i, label in enumerate(labels) if limited.tree.labels[label] is LEFT_OUT]
-    pack.head.update(_head(report, shown, labels, now))
+    pack.head.update(_head(report, shown, labels, pack.head["interrupts"], now))
     pack.head["losses"] = _losses(whole, limited, pack.head["origin_ns"])
     pack.head["since_first_ns"] = pack.head["origin_ns"] - max(trace.meta.first_ns, 0)
     problems = problems_in(whole.selection)
@@ -143,16 +144,19 @@ def _about(report: Report) -> str:
     return f'<div class="about"><dl>{"".join(lines)}</dl></div>'
 
 
-def _head(report: Report, shown: CallTree, labels: Sequence[int], node_of: Int32) -> dict[str, Any]:
+def _head(
+    report: Report, shown: CallTree, labels: Sequence[int], irqs: Sequence[int], node_of: Int32
+) -> dict[str, Any]:
     """What the page's program must know beside the columns."""
     tree, trace = shown.tree, shown.trace
     n_functions, waits = len(trace.symbols), functions_off_cpu(trace)
     chain = [int(node_of[step.row]) for step in report.why.chain if 0 <= step.row < len(node_of)]
     born = report.why.birth
+    of_no_function = {i for i, one in enumerate(labels) if one >= n_functions and tree.labels[one] is not LEFT_OUT}
     codes = np.unique(tree.error).tolist() if tree.has("error") else []
     return {
         "names": [spelt_out(tree.labels[label]) for label in labels],
-        "tasks": [i for i, label in enumerate(labels) if label >= n_functions and tree.labels[label] is not LEFT_OUT],
+        "tasks": sorted(of_no_function - set(irqs)),
         "asleep": [i for i, label in enumerate(labels) if label < n_functions and waits[label]],
         "failed": report.why.has_failed,
         "born": int(node_of[born.step.row]) if born is not None and born.step.row >= 0 else -1,
@@ -192,6 +196,11 @@ def _losses(tree: CallTree, limited: Limited, origin_ns: int) -> list[dict[str, 
     node, first = nodes_of(tree, losses.parent, losses.row, losses.lane)
     node = np.append(limited.node_of, np.int32(-1))[node]
     first = np.where(first >= 0, limited.next_kept(first), -1)
+    parent, n = np.append(limited.tree.parent, np.int32(-1)), len(limited.tree)
+    is_irq = np.append(limited.tree.at("kind", slice(None)) == NodeKind.INTERRUPT, False)
+    # Before the first part of an interrupt: before all of it.
+    while (inside := (first >= 0) & (first < n) & is_irq[parent[first]] & (parent[first] != node)).any():
+        first[inside] = parent[first[inside]]
     return [
         {"node": at, "before": before, "at": when - origin_ns, "text": loss_text([n], [ns], [cpu])}
         for at, before, when, n, ns, cpu in zip(

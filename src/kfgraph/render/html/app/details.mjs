@@ -1,6 +1,6 @@
 // What there is to say about one row of the tree, beside it.
 import { el } from "./dom.mjs";
-import { callsIn, pathTo } from "./tree.mjs";
+import { FLAG, callsIn, countOf, pathTo } from "./tree.mjs";
 import { formatCount, formatNs, formatShare, plural } from "./units.mjs";
 
 const CONTEXTS = ["task", "softirq", "hardirq", "nmi", "not told"];
@@ -15,6 +15,7 @@ export function factsOf(page, id) {
     return [["Task", page.nameOf(node)], ["Calls", formatCount(n)],
       ["Total", tree.total[node] < 0 ? `≥ ${formatNs(tree.floor[node])}` : formatNs(tree.total[node])]];
   }
+  if (tree.isInterrupt(node)) return interruptFacts(page, special?.members ?? [id], special);
   const of = special ?? { total: tree.total[node], self: tree.self[node], floor: tree.floor[node], open: tree.total[node] < 0 ? 1 : 0 };
   const isRest = page.isRest(node), sum = special ?? tree.sums?.get(node);
   const facts = isRest ? [] : [["Function", page.nameOf(node)]];
@@ -32,10 +33,7 @@ export function factsOf(page, id) {
   }
   facts.push(["Total", of.open ? (of.floor > 0 ? `≥ ${formatNs(of.floor)}` : "not known") : formatNs(of.floor)]);
   facts.push(["Self", of.self < 0 ? "not known" : formatNs(of.self)]);
-  for (const [title, few] of [["Asleep", tree.asleep], ["Preempted", tree.preempted], ["Interrupts", tree.irq]]) {
-    const ns = (special ? special.members : [id]).reduce((sum, one) => sum + (few?.get(one) ?? 0), 0);
-    if (ns > 0) facts.push([title, `${formatNs(ns)} of the total`]);
-  }
+  facts.push(...partsOf(tree, special?.members ?? [id]));
   if (page.whole > 0) facts.push(["Share", `${formatShare(page.shareOf(of.floor))} of all calls here`]);
   if (!sum) {
     facts.push(["Start", tree.flags[node] & 1024 ? "not known" : `${((tree.start[node] + page.head.since_first_ns) / 1e9).toFixed(9)} s`]);
@@ -44,6 +42,38 @@ export function factsOf(page, id) {
     facts.push(["Below it", plural(callsIn(tree, node) - 1, "call")]);
     if (page.arguments?.(node)) facts.push(["Arguments", page.arguments(node)]);
   }
+  return facts;
+}
+
+/** How much of the totals of these nodes is no work. */
+function partsOf(tree, nodes) {
+  const found = [];
+  for (const [title, few] of [["Asleep", tree.asleep], ["Preempted", tree.preempted], ["Interrupts", tree.irq]]) {
+    const ns = nodes.reduce((sum, one) => sum + (few?.get(one) ?? 0), 0);
+    if (ns > 0) found.push([title, `${formatNs(ns)} of the total`]);
+  }
+  return found;
+}
+
+/** The facts about interrupts of one kind that hit one call. */
+function interruptFacts(page, nodes, special) {
+  const { tree } = page, [node] = nodes, sum = (of) => nodes.reduce((all, one) => all + of(one), 0);
+  const n = sum((one) => countOf(tree, one)), floor = sum((one) => tree.floor[one]), isWhole = nodes.every((one) => tree.total[one] >= 0);
+  const facts = [["Interrupt", page.nameOf(node)]];
+  if (n > 1) facts.push(["Times", formatCount(n)]);
+  facts.push(["Total", isWhole ? formatNs(floor) : floor > 0 ? `≥ ${formatNs(floor)}` : "not known"]);
+  if (n > 1 && isWhole) facts.push(["Average", formatNs(floor / n)]);
+  facts.push(...partsOf(tree, nodes));
+  if (page.whole > 0) facts.push(["Share", `${formatShare(page.shareOf(floor))} of all calls here`]);
+  let first = node;
+  while (tree.isInterrupt(first)) first += 1;
+  if (!special && !tree.sums?.get(first) && !page.isRest(first)) {
+    if (!(tree.flags[first] & FLAG.START_UNKNOWN)) facts.push(["Start", `${((tree.start[first] + page.head.since_first_ns) / 1e9).toFixed(9)} s`]);
+    if (tree.cpu[first] > 0) facts.push(["CPU", String(tree.cpu[first] - 1)]);
+  }
+  facts.push(["Made of", plural(sum((one) => callsIn(tree, one)), "call")]);
+  const above = tree.parent[node];
+  if (above >= 0) facts.push(["It hit", `${page.nameOf(above)}${page.isTask(above) ? "" : ", which did not call it"}`]);
   return facts;
 }
 

@@ -45,6 +45,12 @@ export class Rows {
     return this.tree.end[id] > id + 1 || this.losses.has(id);
   }
 
+  /** Whether a row is an interrupt, or several of one kind. */
+  isInterrupt(id) {
+    const special = this.special(id), node = special ? special.members?.[0] : id;
+    return node !== undefined && this.tree.isInterrupt(node);
+  }
+
   /** The rows below the row of `id`, when it is open. */
   below(id) {
     const special = this.special(id);
@@ -248,14 +254,18 @@ export class Rows {
     this.length = ids.length;
   }
 
-  /** Open from `row` on always the row below it that took longest, while that is `share` of the one above; the last. */
+  /** Open from `row` on always the row below it that took longest, while that is `share` of the one above; the last.
+   *
+   * An interrupt is no callee.
+   */
   openHot(row, share = 0.1) {
     for (let here = row; ;) {
       const depth = this.depths[here];
       const nIn = this.open(here);
       let best = -1;
       for (let i = here + 1; i < this.length && this.depths[i] > depth; i++) {
-        if (this.depths[i] === depth + 1 && (best < 0 || this.took(i) > this.took(best))) best = i;
+        if (this.depths[i] !== depth + 1 || this.isInterrupt(this.ids[i])) continue;
+        if (best < 0 || this.took(i) > this.took(best)) best = i;
       }
       if (best < 0 || this.took(best) < share * this.took(here)) {
         // Of a group without a call that stands out, the sum says all there is.

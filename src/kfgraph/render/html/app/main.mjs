@@ -29,7 +29,7 @@ class Page {
     this.build();
   }
 
-  nameOf(node) { return this.head.names[this.tree.label[node]]; }
+  nameOf(node) { return `${this.tree.isInterrupt(node) ? "⚡ " : ""}${this.head.names[this.tree.label[node]]}`; }
   isTask(node) { return this.tasks[this.tree.label[node]] === 1; }
   /** Whether a node only counts what was left out. */
   isRest(node) { return this.rests[this.tree.label[node]] === 1; }
@@ -43,6 +43,7 @@ class Page {
   }
 
   commandFor(node) {
+    if (this.tree.isInterrupt(node)) return `${this.head.show} --irq`;
     return `${this.head.show} --root ${/^[\w.]+$/.test(this.nameOf(node)) ? this.nameOf(node) : `'${this.nameOf(node).replaceAll("'", "'\\''")}'`}`;
   }
 
@@ -142,8 +143,8 @@ class Page {
   }
 
   find(text) {
-    this.search = text ? new Search(text, this.head.names, this.tree) : null;
-    this.found.value = !text ? "" : this.search.problem || plural(this.search.n, "call");
+    this.search = text ? new Search(text, this.head.names, this.tree, (node) => this.isTask(node)) : null;
+    this.found.value = this.search?.said ?? "";
     this.grid.refresh();
   }
 
@@ -163,7 +164,7 @@ class Page {
     const nodes = this.search?.nodes ?? [], k = nextIn(nodes, from, step);
     if (k < 0) return;
     this.grid.goTo(nodes[k]);
-    this.found.value = `${formatCount(k + 1)} of ${plural(nodes.length, this.search.n > nodes.length ? "row" : "call")}`;
+    this.found.value = `${formatCount(k + 1)} of ${plural(nodes.length, this.search.n === nodes.length ? "call" : "row")}`;
   }
 
   nextError(step) {

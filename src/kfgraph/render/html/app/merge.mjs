@@ -12,6 +12,11 @@ export function merge(tree, nLabels) {
   const parent = [], label = [], level = [], time = [], calls = [], count = [], slowest = [], failed = [], context = [];
   for (let i = 0; i < tree.n; i++) {
     const above = tree.parent[i] < 0 ? -1 : frameOf[tree.parent[i]];
+    // Its calls tell that they are in an interrupt: it needs no frame.
+    if (tree.isInterrupt(i)) {
+      frameOf[i] = above;
+      continue;
+    }
     const key = (above + 1) * nLabels + tree.label[i];
     let frame = known.get(key);
     if (frame === undefined) {

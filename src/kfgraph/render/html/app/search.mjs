@@ -1,9 +1,13 @@
 // Which functions a search means, and the calls of them.
 import { countOf } from "./tree.mjs";
+import { plural } from "./units.mjs";
 
-/** Functions whose name holds `text`; between slashes it is a regular expression. Null: nothing is searched for. */
+/** Functions whose name holds `text`, and tasks and interrupts; between slashes it is a regular expression.
+ *
+ * `nodes` match; `n` is how many calls these are, `nInterrupts` how many interrupts, `nTasks` how many tasks.
+ */
 export class Search {
-  constructor(text, names, tree) {
+  constructor(text, names, tree, isTask = () => false) {
     this.text = text;
     this.problem = "";
     let test = null;
@@ -21,9 +25,20 @@ export class Search {
     }
     this.labels = Uint8Array.from(names, (name) => (test?.(name) ? 1 : 0));
     this.nodes = [];
-    this.n = 0;
+    this.n = this.nInterrupts = this.nTasks = 0;
     if (test) for (let i = 0; i < tree.n; i++) if (this.labels[tree.label[i]]) this.nodes.push(i);
-    for (const node of this.nodes) this.n += countOf(tree, node);
+    for (const node of this.nodes) {
+      if (isTask(node)) this.nTasks += 1;
+      else if (tree.isInterrupt(node)) this.nInterrupts += countOf(tree, node);
+      else this.n += countOf(tree, node);
+    }
+  }
+
+  /** How much was found, in words. */
+  get said() {
+    if (this.problem) return this.problem;
+    const some = [[this.n, "call"], [this.nInterrupts, "interrupt"], [this.nTasks, "task"]].filter(([n]) => n);
+    return some.length ? some.map(([n, what]) => plural(n, what)).join(", ") : "0 calls";
   }
 
   matches(label) { return this.labels[label] === 1; }

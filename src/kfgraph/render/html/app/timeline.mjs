@@ -29,7 +29,11 @@ export class Timeline {
     this.lanes = lanesOf(page);
     this.measure();
     let nSummed = 0;
-    for (let i = 0; i < this.tree.n; i = this.tree.sums?.get(i) ? this.tree.end[i] : i + 1) if (this.tree.sums?.get(i)) nSummed += callsIn(this.tree, i);
+    for (let i = 0; i < this.tree.n;) {
+      const isSum = this.tree.sums?.get(i) && !this.tree.isInterrupt(i);
+      if (isSum) nSummed += callsIn(this.tree, i);
+      i = isSum ? this.tree.end[i] : i + 1;
+    }
     this.nSummed = nSummed ? ` ${plural(nSummed, "call")} in sums are not drawn.` : "";
     this.said = el("p", { class: "said", "aria-live": "polite" }, "");
     this.canvas = el("canvas", { class: "time", tabindex: "0", role: "img",
@@ -52,10 +56,10 @@ export class Timeline {
     const cpus = new Map();
     for (const lane of this.lanes) {
       let deepest = 0;
-      const base = lane.first < lane.stop ? tree.level[lane.first] : 0;
+      const base = lane.first < lane.stop ? tree.depth[lane.first] : 0;
       for (let i = lane.first; i < lane.stop; i++) {
-        deepest = Math.max(deepest, tree.level[i] - base + 1);
-        if (tree.level[i] !== base || tree.sums?.get(i)) continue;
+        deepest = Math.max(deepest, tree.depth[i] - base + 1);
+        if (tree.depth[i] !== base || tree.sums?.get(i) || tree.isInterrupt(i)) continue;
         from = Math.min(from, tree.start[i]);
         to = Math.max(to, tree.start[i] + tree.span[i]);
         if (tree.cpu[i] > 0) {
@@ -188,15 +192,20 @@ export class Timeline {
   /** The calls of a lane: what is narrower than a pixel is one block with its neighbours, and nothing below it. */
   drawLane(context, colours, lane, top, wide, scale) {
     const { tree, page } = this, [from, to] = this.view;
-    const base = lane.first < lane.stop ? tree.level[lane.first] : 0;
+    const base = lane.first < lane.stop ? tree.depth[lane.first] : 0;
     const drawn = new Float64Array(lane.lines).fill(-1);
     for (let i = lane.first; i < lane.stop;) {
+      // The calls of an interrupt are drawn, where they were.
+      if (tree.isInterrupt(i)) {
+        i += 1;
+        continue;
+      }
       // Calls that are one sum were at many times.
       if (tree.sums?.get(i)) {
         i = tree.end[i];
         continue;
       }
-      const line = tree.level[i] - base, x = (tree.start[i] - from) * scale, stop = x + tree.span[i] * scale;
+      const line = tree.depth[i] - base, x = (tree.start[i] - from) * scale, stop = x + tree.span[i] * scale;
       if (line >= lane.lines || tree.start[i] + tree.span[i] < from || tree.start[i] > to) {
         i = tree.end[i];
         continue;

@@ -7,13 +7,15 @@ export const FLAG = { NO_ENTRY: 1, NO_EXIT: 2, CUT_BY_LOSS: 4, IN_TRACER: 8, DEP
 /** The tree that unpacked columns stand for.
  *
  * Times are ns as Numbers, exact up to 2 ** 53; `total` and `self` are -1 where they are not known, `floor` is the
- * least that a node took. `start` counts from `origin`.
+ * least that a node took. `start` counts from `origin`. A node that `isInterrupt` stands above the calls of an
+ * interrupt, or of several, and is no call; `depth` is the level without such nodes.
  */
 export function restore(head, columns) {
-  const n = head.n;
+  const n = head.n, interrupts = new Set(head.interrupts ?? []);
+  const isInterrupt = (node) => interrupts.has(columns.label[node]);
   const parent = new Int32Array(n), end = new Int32Array(n), level = new Int16Array(n);
   const start = new Float64Array(n), total = new Float64Array(n), self = new Float64Array(n);
-  const floor = new Float64Array(n);
+  const floor = new Float64Array(n), depth = interrupts.size ? new Int16Array(n) : level;
   const { pops, gap, tail, flags } = columns;
   const isOpen = new Uint8Array(n);
   for (const i of placesOf(columns["open.at"])) isOpen[i] = 1;
@@ -21,75 +23,78 @@ export function restore(head, columns) {
   // One slot a level: the node that is open there; where its last callee ended, what its callees took, whether that
   // is all of it, the least that they took.
   const at = [], ended = [], below = [], missing = [], least = [];
-  let endOfRoot = 0, hasRoot = false, depth = -1;
+  let endOfRoot = 0, hasRoot = false, open = -1;
 
   const close = (next) => {
-    const i = at[depth], known = isOpen[i] === 0, hasCallee = end[i] < 0;
-    const since = hasCallee ? ended[depth] : start[i];
+    const i = at[open], known = isOpen[i] === 0, hasCallee = end[i] < 0;
+    const since = hasCallee ? ended[open] : start[i];
     end[i] = next;
     total[i] = known ? since + tail[i] - start[i] : -1;
-    self[i] = known && !missing[depth] ? total[i] - below[depth] : -1;
-    floor[i] = known ? total[i] : least[depth];
+    self[i] = known && !missing[open] ? total[i] - below[open] : -1;
+    floor[i] = known ? total[i] : least[open];
     const done = known ? start[i] + total[i] : since;
-    depth -= 1;
-    if (depth < 0) {
+    open -= 1;
+    if (open < 0) {
       endOfRoot = done;
       hasRoot = true;
       return;
     }
-    ended[depth] = done;
-    end[at[depth]] = -1;
+    ended[open] = done;
+    end[at[open]] = -1;
     if (flags[i] & FLAG.IN_TRACER) return;
-    least[depth] += floor[i];
-    if (known) below[depth] += total[i];
-    else missing[depth] = 1;
+    least[open] += floor[i];
+    if (known) below[open] += total[i];
+    else missing[open] = 1;
   };
 
   for (let i = 0; i < n; i++) {
-    const here = depth + 1 - pops[i];
-    while (depth >= here) close(i);
-    const above = here > 0 ? at[depth] : -1;
-    const before = above < 0 ? (hasRoot ? endOfRoot : 0) : end[above] < 0 ? ended[depth] : start[above];
+    const here = open + 1 - pops[i];
+    while (open >= here) close(i);
+    const above = here > 0 ? at[open] : -1;
+    const before = above < 0 ? (hasRoot ? endOfRoot : 0) : end[above] < 0 ? ended[open] : start[above];
     start[i] = before + gap[i];
     parent[i] = above;
     level[i] = here;
-    depth = here;
-    at[depth] = i;
-    below[depth] = missing[depth] = least[depth] = 0;
+    if (interrupts.size && above >= 0) depth[i] = depth[above] + (isInterrupt(above) ? 0 : 1);
+    open = here;
+    at[open] = i;
+    below[open] = missing[open] = least[open] = 0;
   }
-  while (depth >= 0) close(n);
+  while (open >= 0) close(n);
 
   placesOf(columns["floor.at"] ?? []).forEach((i, k) => { floor[i] = columns.floor[k]; });
   // How long a node lasted, which is more than its total where something was taken out of that.
   const span = floor.slice();
   placesOf(columns["span.at"] ?? []).forEach((i, k) => { span[i] = columns.span[k]; });
   placesOf(columns["self.at"]).forEach((i, k) => { self[i] = columns.self[k] - 1; });
-  return { n, parent, end, level, start, total, self, floor, span, flags, label: columns.label, context: columns.context,
+  return { n, parent, end, level, depth, start, total, self, floor, span, flags, isInterrupt, label: columns.label, context: columns.context,
     cpu: columns.cpu, errors: errorsOf(columns), asleep: fewOf(columns, "asleep"), preempted: fewOf(columns, "preempted"),
     irq: fewOf(columns, "irq"),
-    sums: sumsOf(n, columns) };
+    sums: sumsOf(n, columns, interrupts) };
 }
 
-/** Nodes that stand for several calls: node -> {count, min, max} (-1: not known); null where there are none.
+/** Nodes that stand for several calls, or interrupts: node -> {count, min, max} (-1: not known); null where there are
+ *  none, and no interrupts.
  *
  * `before` holds how many calls stand before each node.
  */
-function sumsOf(n, columns) {
+function sumsOf(n, columns, interrupts) {
   const at = placesOf(columns["count.at"] ?? []), found = new Map();
-  if (!at.length) return null;
+  if (!at.length && !interrupts.size) return null;
   const before = new Float64Array(n + 1).fill(1, 1);
   at.forEach((node, k) => {
     found.set(node, { count: columns.count[k], min: columns.min[k] - 1, max: columns.max[k] - 1 });
     before[node + 1] = columns.count[k];
   });
+  if (interrupts.size) for (let i = 0; i < n; i++) if (interrupts.has(columns.label[i])) before[i + 1] = 0;
   for (let i = 0; i < n; i++) before[i + 1] += before[i];
   return { get: (node) => found.get(node), before };
 }
 
-/** How many calls a node stands for; of a task 1. */
+/** How many calls a node stands for, of an interrupt how many interrupts; of a task 1. */
 export function countOf(tree, node) { return tree.sums?.get(node)?.count ?? 1; }
 
-/** How many calls a node and all below it stand for, a task as 1. */
+/** How many calls a node and all below it stand for, a task as 1, an interrupt as 0. */
 export function callsIn(tree, node) {
   return tree.sums ? tree.sums.before[tree.end[node]] - tree.sums.before[node] : tree.end[node] - node;
 }
@@ -110,6 +115,20 @@ function errorsOf(columns) {
     found.set(node, { code: -Math.floor(said / 2), sure: said % 2 === 1 });
   });
   return { nodes, at: (node) => found.get(node) };
+}
+
+/** How many nodes that returned an error stand below `node`. */
+export function errorsBelow(tree, node) {
+  const { nodes } = tree.errors, before = (stop) => {
+    let low = 0, high = nodes.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (nodes[middle] < stop) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+  return before(tree.end[node]) - before(node + 1);
 }
 
 /** The callees of `node` (-1: the roots), in order. */

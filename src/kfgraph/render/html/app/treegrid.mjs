@@ -1,7 +1,7 @@
 // The call tree: a WAI-ARIA treegrid of the rows that fold.mjs says show. The grid has the focus, a row is current.
 import { el, VirtualRows } from "./dom.mjs";
 import { Rows } from "./fold.mjs";
-import { FLAG, countOf } from "./tree.mjs";
+import { FLAG, countOf, errorsBelow } from "./tree.mjs";
 import { formatCount, formatNs, formatShare, plural } from "./units.mjs";
 
 const CONTEXTS = ["", "softirq", "hardirq", "nmi", ""];
@@ -68,16 +68,18 @@ export class TreeGrid {
     const of = isGroup ? special : { total: tree.total[id], self: tree.self[id], floor: tree.floor[id], open: 0 };
     const exact = isGroup ? !special.open : of.total >= 0;
     const isTask = !isGroup && page.isTask(id);
+    const isIrq = tree.isInterrupt(node);
     const error = isTask ? null : tree.errors.at(node);
     return {
       node,
-      kind: isTask ? "task" : page.isRest(node) ? "rest" : isGroup ? "group" : "call",
+      kind: isTask ? "task" : page.isRest(node) ? "rest" : isIrq ? "interrupt" : isGroup ? "group" : "call",
       name: page.nameOf(node),
       times: isGroup ? special.count : countOf(tree, id),
       total: exact ? formatNs(of.floor) : of.floor > 0 ? `≥ ${formatNs(of.floor)}` : "?",
-      self: isTask ? "" : formatNs(of.self),
+      self: isTask || isIrq ? "" : formatNs(of.self),
       share: exact || of.floor > 0 ? page.shareOf(of.floor) : -1,
       error: error ? { text: page.errorText(error), sure: error.sure } : null,
+      nInside: isIrq ? (special?.members ?? [id]).reduce((sum, one) => sum + errorsBelow(tree, one), 0) : 0,
       context: isTask ? "" : CONTEXTS[tree.context[node]],
       above: isTask || tree.parent[node] < 0 ? "" : CONTEXTS[tree.context[tree.parent[node]]],
       marks: isTask ? [] : MARKS.filter(([flag]) => tree.flags[node] & flag),
@@ -120,7 +122,7 @@ export class TreeGrid {
 
   label(said, depth) {
     const [, name, module] = /^(.*?)( \[[^\]]*\])?$/s.exec(said.name);
-    const of = said.kind === "call" || said.kind === "group";
+    const of = said.kind === "call" || said.kind === "group" || said.kind === "interrupt";
     const found = of && this.page.search?.matches(this.tree.label[said.node]);
     return el("span", { class: "label" },
       depth > DEEPEST ? el("span", { class: "deep", title: "how deep this is" }, `${depth} `) : null,
@@ -128,6 +130,7 @@ export class TreeGrid {
       of && module ? el("span", { class: "module" }, module) : null,
       said.times > 1 ? el("span", { class: "times" }, ` × ${formatCount(said.times)}`) : null,
       said.error ? el("span", { class: `error${said.error.sure ? "" : " unsure"}` }, ` ✗ ${said.error.text}`) : null,
+      said.nInside ? el("span", { class: "error" }, ` ✗ ${formatCount(said.nInside)} inside`) : null,
       said.born ? el("span", { class: "born" }, " ← born here") : null,
       said.context && said.context !== said.above ? el("span", { class: "badge irq" }, `⚡ ${said.context}`) : null,
       said.marks?.map(([, word, meaning]) => el("span", { class: "badge", title: meaning }, word)) ?? null);
@@ -228,6 +231,6 @@ export class TreeGrid {
   /** One line for people who hear the page. */
   sentence(id) {
     const said = this.describe(id);
-    return [said.name, said.times > 1 ? plural(said.times, "call") : "", said.total, said.error?.text].filter(Boolean).join(", ");
+    return [said.name, said.times > 1 ? plural(said.times, said.kind === "interrupt" ? "interrupt" : "call") : "", said.total, said.error?.text].filter(Boolean).join(", ");
   }
 }
