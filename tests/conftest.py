@@ -18,6 +18,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REQUIRE_ALL = os.environ.get("KFGRAPH_REQUIRE_ALL") == "1"
+THOROUGH = os.environ.get("KFGRAPH_THOROUGH") == "1"
 
 
 def pytest_configure() -> None:
@@ -49,6 +50,14 @@ def shared_traces() -> Path:
     if not folder.is_dir():
         pytest.skip("extra: no ../shared/traces beside the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def large_traces(shared_traces: Path) -> Path:
+    """The same folder, for tests that repeat on whole recordings what others do with small ones of the same kinds."""
+    if not THOROUGH:
+        pytest.skip("extra: KFGRAPH_THOROUGH=1 compares the large real traces too")
+    return shared_traces
 
 
 @pytest.fixture(scope="session")
