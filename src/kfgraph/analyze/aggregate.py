@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.compensation import TRACER_COLUMNS
 from kfgraph.analyze.forest import Bool, Int32, Int64
+from kfgraph.analyze.parts import TRACER_COLUMNS
 from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.model.calls import Flag

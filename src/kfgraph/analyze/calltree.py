@@ -12,7 +12,6 @@ from kfgraph.analyze.bounds import least_totals
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import Bool, Int16, Int32, covered, nearest_kept, outermost, ranges
 from kfgraph.analyze.interrupt_rows import interrupts_of, with_interrupts
-from kfgraph.analyze.made import followed
 from kfgraph.analyze.merged import merged
 from kfgraph.analyze.parts import part_columns
 from kfgraph.analyze.select import Selection, select
@@ -179,6 +178,8 @@ def call_tree(
 def _followed(chosen: Selection, *, compensate: bool, filters: Filters) -> tuple[TreeTable, Selection, int]:
     """(the tree with tasks below the calls that made them; the selection that it is of; of how many tasks nothing tells
     who made them). Of matches in one another, also of other tasks, the outermost ones."""
+    from kfgraph.analyze.made import followed  # few ask for it
+
     trace = chosen.trace
     if not chosen.named:
         found = followed(_tree_of(chosen), trace)

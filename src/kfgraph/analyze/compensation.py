@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 
 from kfgraph.analyze.forest import Bool, Int32, Int64, nearest_kept, summed_before
-from kfgraph.analyze.parts import Part, of_durations
+from kfgraph.analyze.parts import TRACER_COLUMNS, Part, of_durations
 from kfgraph.analyze.tracercost import CallCost, call_cost, of_contexts
 from kfgraph.errors import UsageError
 from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.sparse import Sparse
 from kfgraph.model.trace import Trace
 
-TRACER_COLUMNS = ("tracer_ns", "total_tracer_ns", "uncertain_ns", "total_uncertain_ns")
-"""The columns of a TreeTable that hold them, and those of every machine-readable format."""
 _APART = np.uint32(Flag.IN_TRACER | Flag.INTERRUPT)
 
 

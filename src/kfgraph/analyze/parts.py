@@ -13,7 +13,8 @@ from kfgraph.model.sparse import Sparse
 
 PART_COLUMNS = tuple(f"{total}{name}" for name in PARTS for total in ("", "total_"))
 """The columns of a TreeTable that hold them, and those of every machine-readable format."""
-
+TRACER_COLUMNS = ("tracer_ns", "total_tracer_ns", "uncertain_ns", "total_uncertain_ns")
+"""Those of what tracing took, where times are estimates."""
 
 _APART = np.uint32(Flag.IN_TRACER | Flag.INTERRUPT)
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfgraph.analyze.compensation import TRACER_COLUMNS
-from kfgraph.analyze.parts import PART_COLUMNS
+from kfgraph.analyze.parts import PART_COLUMNS, TRACER_COLUMNS
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.symbols import UNKNOWN
 from kfgraph.model.trace import Trace

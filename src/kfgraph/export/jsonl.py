@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.calltree import CallTree
-from kfgraph.analyze.compensation import TRACER_COLUMNS
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64
-from kfgraph.analyze.parts import PART_COLUMNS, part_columns
+from kfgraph.analyze.parts import PART_COLUMNS, TRACER_COLUMNS, part_columns
 from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns

@@ -23,6 +23,8 @@ _INVISIBLE = (
 """What is not printed as itself: the categories Cc, Cf, Cs, Zl, Zp and the code points that Unicode calls
 Default_Ignorable (DerivedCoreProperties.txt)."""
 
+_NEEDS_NO_QUOTES = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
+
 
 @lru_cache(maxsize=1)
 def _unprintable() -> re.Pattern[str]:
@@ -60,6 +62,8 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
 
 def shell_word(word: str) -> str:
     """``word`` as it is typed into a shell; ``$'...'`` where it cannot be seen (bash, zsh, ksh, dash from 0.5.13)."""
+    if _NEEDS_NO_QUOTES.fullmatch(word):
+        return word  # as shlex would, which takes 2 ms to import
     if word.isprintable() or not _unprintable().search(word):
         import shlex
 

@@ -64,10 +64,12 @@ def _load_dat(source: Input | PlainText, buffer: str | None) -> Trace:
 
 
 def _load_report(source: Input | PlainText, buffer: str | None) -> Trace:
-    from kfgraph.parse import rawreport, report
-
     if isinstance(source, Input):
+        from kfgraph.parse import rawreport
+
         return rawreport.load(source, buffer=buffer)
+    from kfgraph.parse import report
+
     return report.load(source, buffer=buffer)
 
 

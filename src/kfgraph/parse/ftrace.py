@@ -17,7 +17,6 @@ import numpy.typing as npt
 from kfgraph.errors import InputError
 from kfgraph.model.arrays import distinct
 from kfgraph.model.trace import Trace, TraceMeta
-from kfgraph.parse import function_text
 from kfgraph.parse.assemble import assemble
 from kfgraph.parse.input import Input
 from kfgraph.parse.pairing import Pairer
@@ -25,11 +24,13 @@ from kfgraph.parse.plaintext import PlainText
 from kfgraph.parse.records import LOSS, UNTOLD, RecordBatch
 from kfgraph.parse.report import scan
 from kfgraph.parse.scan_ftrace import FtraceScanner
-from kfgraph.parse.shapes import GRAPH, columns_of, is_bare, likely_lines
+from kfgraph.parse.shapes import ARROW, GRAPH, columns_of, is_bare, likely_lines
 
 _TRACER = re.compile(rb"^ *# tracer: (\S+)", re.MULTILINE)
 _LINE = re.compile(rb"^[^\n]{0,100}\|  [^\n]*[;{}/][ \r]*$", re.MULTILINE)
 _FUNCTION_TRACER = re.compile(rb"^[^\n]{1,40}-\d+ +\[\d+\] [^\n:]{0,40}: [\w.]+ <-[\w.]+\r?$", re.MULTILINE)
+_BYTES_A_CALL = 64
+"""As in report.py; the columns are fewer."""
 _LATENCY_TRACERS = frozenset((b"irqsoff", b"preemptoff", b"preemptirqsoff", b"wakeup", b"wakeup_rt", b"wakeup_dl"))
 
 
@@ -50,8 +51,11 @@ def load(source: Input | PlainText) -> Trace:
     """
     head = source.head
     tracer = _TRACER.search(head)
-    if function_text.is_text(head) and isinstance(source, PlainText):
-        return function_text.load(source, reader="ftrace")
+    if ARROW.search(head) and isinstance(source, PlainText):
+        from kfgraph.parse import function_text
+
+        if function_text.is_text(head):
+            return function_text.load(source, reader="ftrace")
     if ((tracer and tracer[1] != b"function_graph") or _FUNCTION_TRACER.search(head)) and not _has_graph(head):
         name = tracer[1].decode("ascii", "backslashreplace") if tracer else "function"
         hint = "record with function_graph: `kfgraph trace COMMAND`, or `echo function_graph > current_tracer`"
@@ -59,7 +63,8 @@ def load(source: Input | PlainText) -> Trace:
             hint = "`echo 1 > options/display-graph` makes this tracer print what kfgraph reads"
         raise InputError(f"{source.name}: a trace of the {name} tracer, which has no durations and no depth", hint)
     has_time, has_cpu, has_duration = columns_of(head)
-    pairer = Pairer(retval=True, caller=True, args=True, untold=UNTOLD)
+    n_expected = source.n_bytes // _BYTES_A_CALL
+    pairer = Pairer(retval=True, caller=True, args=True, untold=UNTOLD, n_expected=n_expected)
     held = _Held(pairer)
     scanner = FtraceScanner(
         held.take, has_time=has_time, has_cpu=has_cpu, has_duration=has_duration, is_bare=is_bare(head)

@@ -78,10 +78,14 @@ class Input:
         """Close what was opened here."""
         self._close.close()
 
+    @property
+    def n_bytes(self) -> int:
+        """How many bytes there are in all; 0 where only reading them tells."""
+        return self.path.stat().st_size if self.is_plain and self.path is not None else 0
+
     def chunks(self) -> Iterator[bytes]:
         """All bytes from the beginning, once, a megabyte or so at a time."""
-        size = self.path.stat().st_size if self.is_plain and self.path is not None else 0
-        steps.begin(f"reading {self.name}", total=size)
+        steps.begin(f"reading {self.name}", total=self.n_bytes)
         steps.advance(len(self.head))
         yield self.head
         while chunk := self._read(CHUNK):

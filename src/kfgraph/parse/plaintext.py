@@ -130,10 +130,10 @@ _Choice = tuple[re.Pattern[bytes], re.Pattern[bytes]] | Callable[[bytes], bytes]
 
 
 class PlainText:
-    """A text source with what hides its records taken off: ``head``, ``chunks`` and ``notices`` as of ``Input``."""
+    """A text source with what hides its records taken off; ``head``, ``n_bytes``, ``chunks``, ``notices`` as Input."""
 
     def __init__(self, source: Input) -> None:
-        self.name, self.path = source.name, source.path
+        self.name, self.path, self.n_bytes = source.name, source.path, source.n_bytes
         self._source = source
         self._encoding = _encoding_of(source.head)
         self._n_mark = len(codecs.BOM_UTF8) if source.head.startswith(codecs.BOM_UTF8) else 0

@@ -32,6 +32,10 @@ REPORT = re.compile(
 )
 """A line of ``trace-cmd report``."""
 
+ARROW = re.compile(rb" <-(?! ?[0-9a-f]+\))")
+"""What stands between function and caller in every record of the plain function tracer; a return probe's stands between
+addresses, ``(ffffffff8114c780 <- ffffffff810768d0)``."""
+
 _TASK_FIRST = re.compile(_TASK)
 _PADDED = re.compile(rb" .{15}-\d+ +\[|.{8}-\d+ +\d+[-.\w]* ")
 

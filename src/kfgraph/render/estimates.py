@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from kfgraph.analyze.calltree import CallTree
+from typing import TYPE_CHECKING
+
 from kfgraph.model.units import format_ns, plural
+
+if TYPE_CHECKING:
+    from kfgraph.analyze.calltree import CallTree
 
 ESTIMATE = "≈"
 """Before each such time."""
