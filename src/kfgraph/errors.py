@@ -222,6 +222,11 @@ NOTICES: dict[str, NoticeKind] = {
     "nosleep-time": NoticeKind(
         "note", "durations leave out the time off the CPU (nosleep-time): no time asleep is shown"
     ),
+    "pid-reused": NoticeKind(
+        "note",
+        "pids that more than one task had, one after another: they are apart, as #1, #2",
+        "pid that more than one task had, one after another: they are apart, as #1, #2",
+    ),
     "no-duration": NoticeKind(
         "incomplete",
         "calls without a duration, although other lines have one",

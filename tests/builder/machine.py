@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from builder.tracedat import Cpu, Extra, Kernel, trace_dat
 
-SWITCH, WAKING, FORK, EXEC, QUEUE, RUN = 300, 301, 302, 303, 304, 305
+SWITCH, WAKING, FORK, EXEC, QUEUE, RUN, EXIT, FREE, NEW = 300, 301, 302, 303, 304, 305, 306, 307, 308
 FUNCTIONS = {name: 0xFFFFFFFF81000000 + 0x100 * k for k, name in enumerate((
     "f", "g", "schedule", "switch_mm_irqs_off", "finish_task_switch", "complete", "try_to_wake_up", "hrtimer_wakeup",
     "__traceiter_sched_switch", "pipe_write", "pipe_read", "load_module", "blocking_notifier_call_chain",
-    "kernel_clone", "ksys_read", "queue_work_on", "drain_work_fn", "process_one_work",
+    "kernel_clone", "ksys_read", "queue_work_on", "drain_work_fn", "process_one_work", "do_exit", "schedule_tail",
 ))}  # fmt: skip
 PREEMPTED, SLEEPING, UNINTERRUPTIBLE, RUNNING = 256, 1, 2, 0
 _COMM = ("char", "comm[16]", 16)
@@ -22,7 +22,7 @@ EVENTS = (
         ("char", "next_comm[16]", 16), ("pid_t", "next_pid", 4), ("int", "next_prio", 4),
     ]),
     ("sched", "sched_waking", WAKING, [
-        ("char", "comm[16]", 16), ("pid_t", "pid", 4), ("int", "prio", 4), ("int", "success", 4),
+        _COMM, ("pid_t", "pid", 4), ("int", "prio", 4), ("int", "success", 4),
         ("int", "target_cpu", 4),
     ]),
     ("sched", "sched_process_fork", FORK, [
@@ -36,6 +36,8 @@ EVENTS = (
         ("void *", "work", 8), ("void *", "function", 8), ("__data_loc char[]", "workqueue", 4), ("int", "req_cpu", 4),
         ("int", "cpu", 4),
     ]),
+    *(("sched", name, number, [_COMM, ("pid_t", "pid", 4), ("int", "prio", 4)])
+      for name, number in (("sched_process_exit", EXIT), ("sched_process_free", FREE), ("sched_wakeup_new", NEW))),
     ("workqueue", "workqueue_execute_start", RUN, [("void *", "work", 8), ("void *", "function", 8)]),
 )  # fmt: skip
 
@@ -154,6 +156,15 @@ class Machine:
         task, name = self.running[cpu], filename.encode() + b"\0"
         data = self.kernel.pack("Iii", len(name) << 16 | 20, task, task) + name
         self.cpus[cpu].event(self.now, task, EXEC, data)
+
+    def about(self, cpu: int, event: int, task: int, comm: str = "sh") -> None:
+        """EXIT, FREE or NEW of a task, in what runs on the CPU."""
+        data = comm.encode().ljust(16, b"\0") + self.kernel.pack("ii", task, 120)
+        self.cpus[cpu].event(self.now, max(self.running[cpu], 0), event, data)
+
+    def reuse(self, pid: int) -> None:
+        """The pid is another task's from here on: nothing of the task before is open in it."""
+        self.owners[pid] = Owner()
 
     def queue(self, cpu: int, work: int, function: str) -> None:
         """``workqueue_queue_work``."""

@@ -69,6 +69,8 @@ def call_frame(selection: Selection) -> pd.DataFrame:
         pairs = [divmod(key, 2) for key in keys.tolist()]
         columns["error"] = words(which, [error_name(e, sure=bool(s), arch=trace.meta.arch) or None for e, s in pairs])
         columns["error_sure"] = told["error_sure"]
+    if nth := selection.trace.tasks.nth:
+        columns["pid_nth"] = np.array(nth)[lane]
     columns |= part_columns(selection.parts, rows.astype(np.int32))
     if len(selection.own_cost):
         cost_ns = selection.own_cost.of(rows.astype(np.int32))

@@ -54,8 +54,8 @@ def _status(trace: Trace, codes: dict[int, int]) -> int | None:
     companion = trace.companion
     if companion is None or companion.exit_status is not None:
         return None if companion is None else companion.exit_status
-    own = trace.tasks.lanes_of(pid=companion.pids[0]) if companion.pids else []
-    return codes.get(own[0]) if len(own) == 1 else None
+    own = trace.tasks.lanes_of(pid=companion.pids[0])[:1] if companion.pids else []
+    return codes.get(own[0]) if own else None
 
 
 def _at_the_end(
@@ -64,7 +64,8 @@ def _at_the_end(
     """Where nothing serious failed, and yet the command did: a usual failure after which it only said so and ended."""
     lanes = _lanes(trace)
     if trace.companion is not None and trace.companion.pids:
-        lanes = [lane for lane in lanes if trace.tasks[lane].pid == trace.companion.pids[0]]
+        own = trace.tasks.lanes_of(pid=trace.companion.pids[0])[:1]
+        lanes = [lane for lane in lanes if lane in own]
     if len(lanes) != 1 or not codes.get(lanes[0], status):
         return list(failed)
     for call in reversed([call for call in calls if call.lane == lanes[0]]):

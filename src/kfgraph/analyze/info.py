@@ -29,6 +29,7 @@ class TaskInfo:
     root_ns: int
     of_command: bool | None
     formerly: tuple[str, ...] = ()
+    nth: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class Info:
                     "root_ns": _known(task.root_ns),
                     "of_command": task.of_command,
                     **({"formerly": list(task.formerly)} if task.formerly else {}),
+                    **({"pid_nth": task.nth} if task.nth else {}),
                 }
                 for task in self.tasks
             ],
@@ -141,6 +143,7 @@ def info(trace: Trace) -> Info:
             cpu=task.cpu,
             label=task.label,
             formerly=task.formerly,
+            nth=task.nth,
             n_calls=int(n_calls[lane]),
             n_roots=int(n_roots[lane]),
             root_ns=int(root_ns[lane]),

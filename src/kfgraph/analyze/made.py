@@ -34,28 +34,29 @@ def made_tasks(trace: Trace) -> list[Made]:
     tasks. Only tasks whose first record is after that."""
     first = _first_ns(trace)
     found: dict[int, Made] = {}
-    for lane, pid, row, place, at_ns in [*_events(trace), *_returns(trace)]:
-        for child in trace.tasks.lanes_of(pid=pid) if pid > 0 else ():
-            if child != lane and child not in found and first[child] >= at_ns - _SKEW_NS:
-                found[child] = Made(child, lane, row, place)
-                break
+    for lane, pid, row, place, at_ns, by_ns in [*_events(trace), *_returns(trace)]:
+        child = trace.tasks.lane_of(pid, by_ns) if pid > 0 else -1
+        if child not in (-1, lane) and child not in found and first[child] >= at_ns - _SKEW_NS:
+            found[child] = Made(child, lane, row, place)
     return [found[lane] for lane in sorted(found)]
 
 
-def _events(trace: Trace) -> list[tuple[int, int, int, int, int]]:
-    """(lane of the maker, pid made, call, place, time) of each ``sched_process_fork``."""
+def _events(trace: Trace) -> list[tuple[int, int, int, int, int, int]]:
+    """(lane of the maker, pid made, call, place, time at which it was made at the earliest, at the latest) of each
+    ``sched_process_fork``."""
     marks = trace.marks
     child = marks.field("sched_process_fork", "child_pid")
     if child is None or not child.is_number:
         return []
+    when = marks.time_ns
     return [
-        (int(marks.lane[at]), int(pid), int(marks.parent[at]), int(marks.row[at]), int(marks.time_ns[at]))
+        (int(marks.lane[at]), int(pid), int(marks.parent[at]), int(marks.row[at]), int(when[at]), int(when[at]))
         for at, pid, known in zip(child.rows.tolist(), child.values.tolist(), child.known.tolist(), strict=True)
         if known and marks.lane[at] >= 0
     ]
 
 
-def _returns(trace: Trace) -> list[tuple[int, int, int, int, int]]:
+def _returns(trace: Trace) -> list[tuple[int, int, int, int, int, int]]:
     """The same of each call that returned a pid: the task was made somewhere in it."""
     calls, symbols = trace.calls, trace.symbols
     if calls.retval is None:
@@ -63,9 +64,11 @@ def _returns(trace: Trace) -> list[tuple[int, int, int, int, int]]:
     codes = symbols.codes_where(_MAKES.fullmatch(name) is not None for name in symbols.names)
     rows = np.flatnonzero(np.isin(calls.func, codes) & calls.has(Flag.HAS_RETVAL)).astype(np.int32)
     pids, known = values_of(calls, symbols, rows)
+    rows, pids = rows[known], pids[known]
+    begin, over = calls.start_ns[rows], calls.start_ns[rows] + np.maximum(calls.duration_ns[rows], 0)
     return [
-        (int(calls.lane[row]), int(pid), int(row), int(calls.end[row]), int(calls.start_ns[row]))
-        for row, pid in zip(rows[known].tolist(), pids[known].tolist(), strict=True)
+        (int(calls.lane[row]), int(pid), int(row), int(calls.end[row]), int(begin[i]), int(over[i]))
+        for i, (row, pid) in enumerate(zip(rows.tolist(), pids.tolist(), strict=True))
     ]
 
 

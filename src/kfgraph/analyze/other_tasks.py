@@ -174,8 +174,8 @@ class _Search:
         for at, pid in told(self.trace, "sched_kthread_stop", "pid"):
             if marks.lane[at] != calls.lane[self.born] or not began <= marks.time_ns[at] <= self.over(self.born):
                 continue
-            lanes = [n for n, task in enumerate(self.trace.tasks.tasks) if task.pid == pid]
-            rows = np.flatnonzero(np.isin(calls.lane, lanes))
+            lane = self.trace.tasks.lane_of(int(pid), int(marks.time_ns[at]))
+            rows = np.flatnonzero(calls.lane == lane)
             for run in [r for r in rows.tolist() if self._begins(r) and self.begin(r) <= self.over(self.born)][-1:]:
                 value = self.seen.raw(run) if self.seen.known(run) else None
                 yield _Run(run, int(calls.end[run]), 1 << 62, f"{self.task(run)} is the thread that was ended", value)

@@ -225,7 +225,7 @@ def lanes_asked_for(trace: Trace, names: Sequence[str], pids: Sequence[int]) -> 
 
 
 def _is_task(task: Task, pattern: str) -> bool:
-    called = [task.comm, task.label, *(name for comm in task.formerly for name in (comm, f"{comm}-{task.pid}"))]
+    called = [task.label, *(name for comm in (task.comm, *task.formerly) for name in (comm, f"{comm}-{task.pid}"))]
     return pattern in called or any(fnmatchcase(name, pattern) for name in called)
 
 

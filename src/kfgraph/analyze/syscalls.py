@@ -228,6 +228,7 @@ def to_dict(trace: Trace, call: SystemCall, *, compensate: bool = False) -> dict
         "total_ns": call.total_ns if call.total_ns >= 0 else None,
         "result": call.result, "error": errno_name(-call.error, arch=trace.meta.arch) or None if call.error else None,
         "path": call.path, "arguments": call.arguments or None, "row": call.row if call.row >= 0 else None,
+        **({"pid_nth": task.nth} if task.nth else {}),
         **({"tracer_ns": call.tracer_ns, "uncertain_ns": call.uncertain_ns} if compensate else {}),
     }  # fmt: skip
 

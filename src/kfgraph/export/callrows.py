@@ -40,7 +40,9 @@ def write_rows(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
     flags = {int(one): " ".join(flag_names(int(one))) for one in distinct(calls.flags)}
     comms, pids = [cell(task.comm) for task in tasks], ["" if task.pid < 0 else task.pid for task in tasks]
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*COLUMNS, *recorded, *part_columns(selection.parts, np.zeros(0, np.int32))])
+    nth = np.array(trace.tasks.nth)
+    reused = ["pid_nth"] * bool(len(nth))
+    writer.writerow([*COLUMNS, *recorded, *part_columns(selection.parts, np.zeros(0, np.int32)), *reused])
     for part in chunks(len(selection.keep), 1 << 14):
         rows = (np.flatnonzero(selection.keep[part]) + part.start).astype(np.int32)
         func, lane = calls.func[rows].tolist(), calls.lane[rows].tolist()
@@ -56,6 +58,7 @@ def write_rows(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
             told = details(rows) or [{}] * len(rows)
             columns += [[_told(one.get(name, "")) for one in told] for name in recorded]
         columns += [column.tolist() for column in part_columns(selection.parts, rows).values()]
+        columns += [nth[lane].tolist() for _ in reused]
         writer.writerows(zip(*columns, strict=True))
     return ()
 

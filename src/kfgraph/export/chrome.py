@@ -61,9 +61,10 @@ def write_chrome(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
 
 
 def _place(track: Track, number: int) -> str:
-    if track.task is not None and track.task.pid > 0 and not track.place:
+    if track.task is not None and track.task.pid > 0 and track.task.nth <= 1 and not track.place:
         return f'"pid":{_TASKS},"tid":{track.task.pid}'
-    # Idle tasks share pid 0; a viewer's thread is known by its number. Linux has no pid beyond 2**22.
+    # Idle tasks share pid 0, and another task may get a pid later; a viewer's thread is known by its number. Linux has
+    # no pid beyond 2**22.
     return f'"pid":{_TASKS if track.task is not None else _INTERRUPTS},"tid":{(1 << 22) + 1 + number}'
 
 

@@ -37,7 +37,8 @@ def write_calls(call_tree: CallTree, out: TextIO) -> None:
     outermost call; the parent of a root is null. ``duration_ns`` is as recorded, ``total_ns`` is what the selection
     counts, ``self_ns`` is less kfgraph's own cost; what is unknown is null. ``retval`` (the value by the function's
     type), ``retval_raw`` (the register), ``error`` (its name), ``error_sure``, and ``args`` are there if the trace
-    recorded any (an error also where only the exit event of a system call tells it), ``own_cost_ns`` if there is any
+    recorded any (an error also where only the exit event of a system call tells it), ``pid_nth`` for tasks that had the
+    same pid one after another (1: the first), ``own_cost_ns`` if there is any
     in the selection, TRACER_COLUMNS if ``total_ns`` and ``self_ns`` are estimates.
     """
     tree = call_tree.tree
@@ -75,6 +76,7 @@ class _Lines:
         self.functions = [_function(name, module, known) for name, module, known in named]
         self.tasks = [
             f'"pid": {_or_null(task.pid)}, "comm": {json_text(task.comm) if task.comm else "null"}'
+            + (f', "pid_nth": {task.nth}' if task.nth else "")
             for task in trace.tasks.tasks
         ]
         self.contexts = [json_text(name) for name in CONTEXTS] + ["null"] * (256 - len(CONTEXTS))

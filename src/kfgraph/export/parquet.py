@@ -56,6 +56,8 @@ def write_parquet(selection: Selection, out: IO[bytes]) -> tuple[Notice, ...]:
     if recorded:
         types |= {"ret": pa.string(), "error": pa.string(), "args": pa.string()}
     types |= dict.fromkeys(part_columns(selection.parts, np.zeros(0, np.int32)), pa.int64())
+    nth = np.array(trace.tasks.nth, np.int32)
+    types |= {"pid_nth": pa.int32()} if len(nth) else {}
     schema = pa.schema(list(types.items()))
 
     def known(column: npt.NDArray[Any]) -> Any:
@@ -83,5 +85,6 @@ def write_parquet(selection: Selection, out: IO[bytes]) -> tuple[Notice, ...]:
                     values = [one.get(name) for one in told]
                     columns.append(pa.array([None if v is None else str(v) for v in values], pa.string()))
             columns += [pa.array(column) for column in part_columns(selection.parts, rows).values()]
+            columns += [pa.array(nth[lane])] if len(nth) else []
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
     return ()

@@ -22,12 +22,17 @@ class Task:
     (then the lane is a CPU's). ``cpu`` is set for the lanes that belong to a CPU (idle tasks, unknown pids) and -1
     otherwise. ``comm`` is "" where it is unknown (``<...>``); ``formerly`` are the names that the task had before, each
     until an exec, or the task itself, gave it another one, as far as the trace tells.
+
+    ``nth`` is 0, or counts from 1 the tasks that had this pid one after another; the pid was this one's from
+    ``since_ns`` on (-1: since before the trace, or not known).
     """
 
     pid: int
     comm: str = ""
     cpu: int = -1
     formerly: tuple[str, ...] = ()
+    nth: int = 0
+    since_ns: int = -1
 
     @property
     def history(self) -> str:
@@ -36,17 +41,20 @@ class Task:
 
     @property
     def label(self) -> str:
-        """``comm-pid`` as tracers print it; an idle task with its CPU; ``?``: neither task nor CPU is told."""
+        """``comm-pid`` as tracers print it, with ``#2`` behind it if it is the second task with that pid; an idle task
+        with its CPU; ``?``: neither task nor CPU is told."""
         if self.pid < 0:
             return f"cpu {self.cpu}" if self.cpu >= 0 else "?"
         if self.pid == 0:
             return f"{self.comm or '<idle>'}/{self.cpu}" if self.cpu >= 0 else self.comm or "<idle>"
-        return f"{self.comm or '<...>'}-{self.pid}"
+        return f"{self.comm or '<...>'}-{self.pid}{f'#{self.nth}' if self.nth else ''}"
 
 
-def task_of(pid: int, comm: str, cpu: int) -> Task:
+def task_of(pid: int, comm: str, cpu: int, *, formerly: tuple[str, ...] = ()) -> Task:
     """The task that a trace calls ``comm``: "" and ``<...>`` are unknown, pid 0 is idle (``swapper/0`` elsewhere)."""
-    return Task(pid, IDLE if pid == 0 else "" if comm == "<...>" else comm, cpu)
+    if pid <= 0:
+        return Task(pid, IDLE if pid == 0 else "" if comm == "<...>" else comm, cpu)
+    return Task(pid, "" if comm == "<...>" else comm, cpu, formerly)
 
 
 @dataclass(frozen=True)
@@ -68,3 +76,16 @@ class TaskTable:
             for lane, task in enumerate(self.tasks)
             if (pid is None or task.pid == pid) and (comm is None or task.comm == comm)
         ]
+
+    @property
+    def nth(self) -> tuple[int, ...]:
+        """``nth`` of each task; () where each has a pid of its own."""
+        return tuple(task.nth for task in self.tasks) if any(task.nth for task in self.tasks) else ()
+
+    def lane_of(self, pid: int, time_ns: int) -> int:
+        """The lane of the task that had this pid at this time; -1: none, or nothing tells which of several."""
+        lanes = self.lanes_of(pid=pid)
+        if any(self.tasks[lane].since_ns < 0 for lane in lanes[1:]):
+            return -1
+        had = [lane for lane in lanes if self.tasks[lane].since_ns <= time_ns]
+        return had[-1] if had else -1

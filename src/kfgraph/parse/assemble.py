@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +45,18 @@ def symbols_of(names: Iterable[bytes]) -> SymbolTable:
     return SymbolTable.build(plain, modules=modules, addresses=np.array(addresses, np.uint64))
 
 
+def task_table(
+    lanes: Iterable[tuple[int, int]], comms: Mapping[int, bytes], former: Mapping[int, Sequence[bytes]]
+) -> TaskTable:
+    """The tasks of (pid, CPU): ``comms`` are the last names in the text, ``former`` the others."""
+    return TaskTable(
+        tuple(
+            task_of(pid, decode(comms.get(pid, b"")), cpu, formerly=tuple(map(decode, former.get(pid, ()))))
+            for pid, cpu in lanes
+        )
+    )
+
+
 def assemble(
     paired: Paired, facts: Mapping[str, Any], meta: TraceMeta, notices: Iterable[Notice], *, buffer: str = ""
 ) -> Trace:
@@ -79,8 +91,7 @@ def assemble(
         if paired.arg is None or not facts["arg_ends"]
         else TextArgs(paired.arg, Texts(facts["arg_text"], facts["arg_ends"])),
     )
-    comms: dict[int, bytes] = facts["comms"]
-    tasks = TaskTable(tuple(task_of(pid, decode(comms.get(pid, b"")), cpu) for pid, cpu in paired.lanes))
+    tasks = task_table(paired.lanes, facts["comms"], facts["former_comms"])
     events, texts = tuple(map(decode, facts["events"])), Texts(facts["mark_text"], facts["mark_ends"])
     source = TextFields(events, paired.marks.name, texts)
     marks = replace(paired.marks, names=events, text=texts, source=source)

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from kfgraph.errors import notice
 from kfgraph.model.calls import UNKNOWN_CONTEXT
 from kfgraph.model.marks import Marks
-from kfgraph.model.tasks import TaskTable, task_of
 from kfgraph.model.trace import Trace, TraceMeta
-from kfgraph.parse.assemble import symbols_of
+from kfgraph.parse.assemble import symbols_of, task_table
 from kfgraph.parse.function_tracer import Entries, trace_of
 from kfgraph.parse.plaintext import PlainText
+from kfgraph.parse.task_names import called
 from kfgraph.parse.texts import decode
 
 _LINE = re.compile(
@@ -40,6 +40,7 @@ def load(source: PlainText, *, reader: str) -> Trace:
     entries, codes = Entries(), {b"": 0}
     lanes: dict[tuple[int, int], int] = {}
     comms: dict[int, bytes] = {}
+    former: dict[int, list[bytes]] = {}
     n_unread, first_unread, n_cpus = 0, b"", -1
     for raw in _lines(source.chunks()):
         line = raw.rstrip(b"\r")
@@ -54,7 +55,7 @@ def load(source: PlainText, *, reader: str) -> Trace:
             continue
         pid, cpu = int(found["pid"]), int(found["cpu"])
         seconds, _, digits = found["time"].partition(b".")
-        comms.setdefault(pid, found["comm"])
+        called(comms, former, pid, found["comm"])
         letters = found["letters"]
         entries.time.append(int(seconds) * 10**9 + int(digits[:9].ljust(9, b"0")))
         entries.lane.append(lanes.setdefault((pid, cpu if pid == 0 else -1), len(lanes)))
@@ -63,7 +64,7 @@ def load(source: PlainText, *, reader: str) -> Trace:
         entries.caller.append(codes.setdefault(found["caller"], len(codes)))
         entries.context.append(UNKNOWN_CONTEXT if letters is None else max(_LEVELS.get(c, 0) for c in letters))
     symbols = symbols_of(codes)
-    tasks = TaskTable(tuple(task_of(pid, decode(comms[pid]), cpu) for pid, cpu in lanes))
+    tasks = task_table(lanes, comms, former)
     notices = list(source.notices())
     if n_unread:
         notices.append(notice("unread-line", n_unread, details={"first": decode(first_unread[:200])}))

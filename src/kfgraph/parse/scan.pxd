@@ -7,6 +7,8 @@ cdef class Scanner(Pieces):
     cdef dict names
     cdef dict events
     cdef dict comms
+    cdef dict former_comms
+    cdef bytes last_comm
     cdef bytearray mark_text
     cdef object mark_ends
     cdef bytearray arg_text

@@ -19,6 +19,7 @@ from kfgraph.model.names import SIGNS
 from kfgraph.parse.records import RecordBatch
 from kfgraph.parse.scan_pieces import Pieces
 from kfgraph.parse.shapes import LIKELY
+from kfgraph.parse.task_names import called
 from kfgraph.parse.texts import event_of
 
 try:
@@ -46,7 +47,8 @@ class Scanner(Pieces):
 
     Rows go to ``sink(batch, n)`` whenever the batch is full. Strings are gathered as bytes:
     ``names`` (function codes, 0 the unknown one), ``events`` (mark names), ``comms`` (pid -> comm),
-    ``mark_text``/``mark_ends`` and ``arg_text``/``arg_ends`` (all texts in one buffer, and where each ends).
+    ``former_comms`` (pid -> the names before it), ``mark_text``/``mark_ends`` and
+    ``arg_text``/``arg_ends`` (all texts in one buffer, and where each ends).
     """
 
     def __init__(self, sink: Callable[[RecordBatch, int], None], *, size: int = BATCH) -> None:
@@ -63,6 +65,8 @@ class Scanner(Pieces):
         self.names: dict[bytes, int] = {b"": 0}
         self.events: dict[bytes, int] = {}
         self.comms: dict[int, bytes] = {}
+        self.last_comm = b""
+        self.former_comms: dict[int, list[bytes]] = {}
         self.mark_text, self.mark_ends = bytearray(), array("q")
         self.arg_text, self.arg_ends = bytearray(), array("q")
         self.n_lines = self.n_unread = self.n_coarse = self.n_calls = self.n_retvals = self.n_callers = 0
@@ -132,9 +136,10 @@ class Scanner(Pieces):
         likely = {"n_likely": self.n_likely, "first_likely": self.first_likely}
         calls = {"n_calls": self.n_calls, "n_coarse": self.n_coarse, "n_timeless": self.n_timeless}
         values = {"n_retvals": self.n_retvals, "n_callers": self.n_callers, "arg_ends": self.arg_ends}
-        rest = {"comms": self.comms, "n_cpus": self.n_cpus, "ticks": bool(self.ticks)}
+        rest = {"comms": self.comms, "former_comms": self.former_comms}
+        clock = {"n_cpus": self.n_cpus, "ticks": bool(self.ticks)}
         names = {"names": list(self.names), "events": list(self.events)}
-        return {**names, **text, **lines, **likely, **calls, **values, **rest}
+        return {**names, **text, **lines, **likely, **calls, **values, **rest, **clock}
 
     def line(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """One line, ``end`` at its line break. False: not understood."""
@@ -209,13 +214,13 @@ class Scanner(Pieces):
 
     def comm(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
         """Remember the comm of the line's pid."""
-        if self.pid == self.last_pid:
-            return 0
-        self.last_pid = self.pid
         while start < end and self.view[start] == ord(" "):
             start += 1
-        if self.pid not in self.comms:
-            self.comms[self.pid] = self.data[start:end]
+        if self.pid == self.last_pid and end - start == len(self.last_comm) and self.holds(start, self.last_comm):
+            return 0
+        self.last_pid = self.pid
+        self.last_comm = self.data[start:end]
+        called(self.comms, self.former_comms, self.pid, self.last_comm)
         return 0
 
     def duration_column(self, i: cython.Py_ssize_t) -> cython.Py_ssize_t:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kfgraph.parse.records import RecordBatch
 from kfgraph.parse.scan import BATCH, Scanner
+from kfgraph.parse.task_names import called
 
 try:
     import cython
@@ -328,7 +329,7 @@ class FtraceScanner(Scanner):
                 return False
             tasks.append((int(pid), comm))
         for number, comm in tasks:
-            self.comms.setdefault(number, comm)
+            called(self.comms, self.former_comms, number, comm)
         self.first_pids.setdefault(cpu, tasks[0][0])
         self.cpu_pids[cpu] = tasks[1][0]
         return True

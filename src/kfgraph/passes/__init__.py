@@ -20,6 +20,7 @@ __all__ = ["PASSES", "Given", "Pass", "apply"]
 
 
 _TELL_COMMS = {"sched_process_exec", "sched_process_fork", "sched_switch", "sched_process_exit"}
+_TELL_BIRTHS = {"sched_process_fork", "sched_wakeup_new", "task_newtask", "sched_process_free"}
 
 
 def _always(trace: Trace, given: Given) -> bool:
@@ -51,6 +52,10 @@ def _with_names(trace: Trace, given: Given) -> bool:
     return not _TELL_COMMS.isdisjoint(trace.marks.names)
 
 
+def _with_births(trace: Trace, given: Given) -> bool:
+    return not _TELL_BIRTHS.isdisjoint(trace.marks.names) or "schedule_tail" in trace.symbols.names
+
+
 def _with_jumps(trace: Trace, given: Given) -> bool:
     return any(notice.code == "depth-jump" for notice in trace.notices)
 
@@ -64,6 +69,7 @@ class Pass:
 
 
 PASSES = (
+    Pass("reused_pids", _with_births),
     Pass("irq_time"),
     Pass("jumps", _with_jumps),
     Pass("return_probes", _with_companion),

@@ -27,8 +27,7 @@ def apply(trace: Trace, given: Given) -> Trace:
     companion = trace.companion
     if companion is None or not companion.pids:
         return trace
-    pids = command_pids(trace, companion)
-    lanes = frozenset(lane for lane, task in enumerate(trace.tasks.tasks) if task.pid in pids)
+    lanes = command_lanes(trace, companion)
     if not lanes:
         return replace(trace, notices=(*trace.notices, notice("companion-mismatch", file=given.companion_name)))
     trace = replace(trace, command_lanes=lanes)
@@ -36,18 +35,20 @@ def apply(trace: Trace, given: Given) -> Trace:
     return flag_pre_exec(trace, companion.pids[0]) if companion.argv else trace
 
 
-def command_pids(trace: Trace, companion: Companion) -> set[int]:
-    """The pids traced on purpose, with what they forked where children were followed."""
-    pids = set(companion.pids)
-    if companion.follow:
-        child = trace.marks.field("sched_process_fork", "child_pid")
-        if child is not None and child.is_number:
-            # The fork happens in its parent: the lane tells it, whatever its comm is.
-            lanes = trace.marks.lane[child.rows]
-            for lane, pid in zip(lanes[child.known].tolist(), child.values[child.known].tolist(), strict=True):
-                if lane >= 0 and trace.tasks[lane].pid in pids:
-                    pids.add(pid)
-    return pids
+def command_lanes(trace: Trace, companion: Companion) -> frozenset[int]:
+    """The tasks traced on purpose, with what they forked where children were followed."""
+    tasks, marks = trace.tasks, trace.marks
+    # Another task may have had the pid after the command.
+    lanes = {lane for pid in companion.pids for lane in tasks.lanes_of(pid=pid)[:1]}
+    child = marks.field("sched_process_fork", "child_pid") if companion.follow else None
+    if child is not None and child.is_number:
+        # The fork happens in its parent: the lane tells it, whatever its comm is.
+        at = child.rows[child.known]
+        made = zip(marks.lane[at].tolist(), child.values[child.known].tolist(), marks.time_ns[at].tolist(), strict=True)
+        for lane, pid, time in made:
+            if lane in lanes:
+                lanes.add(tasks.lane_of(int(pid), time))
+    return frozenset(lanes - {-1})
 
 
 def flag_pre_exec(trace: Trace, pid: int) -> Trace:

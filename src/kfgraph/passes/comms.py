@@ -55,7 +55,8 @@ def _evidence(trace: Trace) -> Iterator[tuple[int, int, int, str]]:
                 yield int(marks.lane[at]), at, 0, str(name)
     if child is not None and pid is not None and pid.is_number:
         for at, name, number in zip(child.rows.tolist(), child.values, pid.values.tolist(), strict=True):
-            for lane in trace.tasks.lanes_of(pid=int(number))[:1]:
+            lane = trace.tasks.lane_of(int(number), int(marks.time_ns[at]))
+            if lane >= 0:
                 yield lane, at, 0, str(name)
     for event, field in (("sched_switch", "prev_comm"), ("sched_process_exit", "comm")):
         yield from _ends(trace, event, field)

@@ -118,7 +118,9 @@ def _switches(trace: Trace) -> _Switches | None:
     if not len(mark) or (time_ns < 0).any() or trace.meta.clock in _COARSE_CLOCKS:
         return None
     asleep, known = _slept(state)
-    out_lane, in_lane = (_lanes(trace.tasks, pid.values[whole].astype(np.int64), cpu) for pid in (previous, following))
+    out_lane, in_lane = (
+        _lanes(trace.tasks, pid.values[whole].astype(np.int64), cpu, time_ns) for pid in (previous, following)
+    )
     if not ((out_lane >= 0) | (in_lane >= 0)).any():
         return None
     return _Switches(mark, time_ns, cpu, out_lane, in_lane, asleep[whole], known[whole])
@@ -132,17 +134,22 @@ def _slept(state: EventField) -> tuple[Bool, Bool]:
     return np.array([each[:1] != "R" for each in state.values], np.bool_), state.known & np.array(told, np.bool_)
 
 
-def _lanes(tasks: TaskTable, pid: Int64, cpu: npt.NDArray[np.int16]) -> Int64:
+def _lanes(tasks: TaskTable, pid: Int64, cpu: npt.NDArray[np.int16], time_ns: Int64) -> Int64:
     """The lanes of these tasks, -1 where a task has none. Each CPU has an idle task."""
     named = [(-1 - task.cpu if task.pid == 0 else task.pid, lane) for lane, task in enumerate(tasks.tasks)]
-    known = dict(one for one in named if one[0] != 0)
+    # Of those that had one pid, the first.
+    known = dict(one for one in reversed(named) if one[0] != 0)
     keys = np.array(sorted(known), np.int64)
     lanes = np.array([known[key] for key in keys.tolist()], np.int64)
     wanted = np.where(pid == 0, -1 - cpu.astype(np.int64), pid)
     if not len(keys):
         return np.full(len(pid), -1, np.int64)
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[place] == wanted, lanes[place], -1)
+    found = np.where(keys[place] == wanted, lanes[place], -1)
+    for lane, task in enumerate(tasks.tasks):
+        if task.nth > 1:
+            found[(pid == task.pid) & (time_ns >= task.since_ns)] = lane
+    return found
 
 
 def _paired(switches: _Switches) -> tuple[Int64, Int64, Int64, tuple[Int64, Bool, Int64, Bool]]:
@@ -203,7 +210,9 @@ def _wakers(trace: Trace, lane: Int64, t_in: Int64, asleep: Bool) -> tuple[Int32
     pid, flags = marks.fields(event, "pid", "common_flags") if event else (None, None)
     if pid is not None and pid.is_number:
         mark = pid.rows[pid.known]
-        woken = _lanes(trace.tasks, pid.values[pid.known].astype(np.int64), np.zeros(len(mark), np.int16))
+        woken = _lanes(
+            trace.tasks, pid.values[pid.known].astype(np.int64), np.zeros(len(mark), np.int16), marks.time_ns[mark]
+        )
         by_lane, by_woken = np.argsort(lane, kind="stable"), np.argsort(woken, kind="stable")
         lanes = np.unique(lane[asleep])
         around = [lanes, lanes + 1]
