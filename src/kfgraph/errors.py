@@ -140,7 +140,13 @@ NOTICES: dict[str, NoticeKind] = {
         "note", "calls are in sums, to fit {size}", "call is in a sum", hint="--max-size SIZE"
     ),
     "page-left-out": NoticeKind("note", "calls that took least left out", "call left out", hint="--max-size SIZE"),
-    "page-large": NoticeKind("note", "the page is larger than {size}: its program, and calls that failed, stay in it"),
+    "page-failed-left-out": NoticeKind(
+        "note",
+        "of them failed (kfgraph errors {trace} --limit 0 has all that failed)",
+        "of them failed (kfgraph errors {trace} --limit 0 has all that failed)",
+    ),
+    "page-not-listed": NoticeKind("note", "{what} not listed, to fit {size}", "{what} not listed, to fit {size}"),
+    "page-large": NoticeKind("note", "the page is larger than {size}: its program and the way of the error stay in it"),
     "export-unfinished": NoticeKind(
         "note",
         "calls without a known end: shown as long as the known time inside them",

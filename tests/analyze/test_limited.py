@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.tables import Call, call, trace_of, traces
+from builder.tables import Call, bushy, call, trace_of, traces
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.limited import LEFT_OUT, Limited, Limiter, under_one
 from kfgraph.model.calls import Flag
@@ -158,6 +159,38 @@ def test_the_fastest_are_left_out_and_counted_where_they_were_but_no_error() -> 
     assert int(small.count[rests].sum()) == found.n_left_out
     assert int(small.count.sum()) == len(trace.calls)
     assert names[int(small.parent[rests[0]])] != LEFT_OUT and "f1" not in names
+
+
+@pytest.mark.parametrize("most", [3_000, 400, 40])
+def test_what_failed_and_does_not_fit_is_left_out_and_counted_by_function(most: int) -> None:
+    tree = call_tree(bushy(8, n_names=50, errors=(-19, -2, 0))).tree
+    fails = np.flatnonzero(tree.error_sure)
+    assert len(tree) == 21_846 and len(fails) > 14_000
+    wanted = fails[tree.level[fails] == 8][[77]].astype(np.int32)
+    found = Limiter(tree, wanted).limited(most)
+    accounts(tree, found)
+    small = found.tree
+    assert wanted[0] in found.kept and len(small) <= max(most, 2 * 8 + 2)
+    left = np.setdiff1d(fails, found.kept)
+    keys = [(tree.labels[tree.label[i]], int(tree.error[i])) for i in left.tolist()]
+    told = {(one.function, one.error): one.n for one in found.failed_left_out}
+    assert told == dict(Counter(keys)) and found.n_failed_left_out == len(left)
+    counts = [one.n for one in found.failed_left_out]
+    assert counts == sorted(counts, reverse=True)
+    rests = np.flatnonzero(small.kind == NodeKind.REST)
+    in_rests = np.bincount(found.node_of[left], minlength=len(small))
+    assert small.n_errors[rests].tolist() == in_rests[rests].tolist() and small.n_errors[rests].sum() == len(left)
+    if most == 3_000:
+        some = {(int(tree.label[i]), int(tree.error[i])) for i in np.intersect1d(fails, found.kept)}
+        assert len(some) == 100, "one of each function and error at least"
+
+
+def test_what_failed_stays_where_there_is_room_for_it() -> None:
+    tree = call_tree(bushy(7, n_names=50, errors=(-19, *[0] * 60))).tree
+    found = Limiter(tree, NONE).limited(1_500)
+    accounts(tree, found)
+    assert found.n_left_out > 3_000 and not found.failed_left_out
+    assert np.isin(np.flatnonzero(tree.error_sure), found.kept).all() and not found.tree.has("n_errors")
 
 
 def test_matches_can_be_sums_below_one_node() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kfgraph.model.args import TextArgs
 from kfgraph.model.calls import CallTable, Flag
+from kfgraph.model.returned import Returned
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.tasks import Task, TaskTable
 from kfgraph.model.trace import Trace, TraceMeta
@@ -189,3 +190,51 @@ def traces(names: Sequence[str] = NAMES) -> st.SearchStrategy[Trace]:
     """Random traces of up to three tasks."""
     lanes = st.lists(st.lists(calls(names), max_size=3), min_size=1, max_size=3)
     return lanes.map(lambda them: trace_of(*them))
+
+
+class _Ints:
+    """Types by which every function returns an int."""
+
+    def returned(self, code: int) -> Returned | None:
+        return Returned("int", 32, True, "int", signed=True)
+
+    def arguments(self, code: int) -> None:
+        return None
+
+
+def bushy(levels: int, *, fan: int = 4, n_names: int = 500, errors: Sequence[int] = (), unlike: int = 0) -> Trace:
+    """A tree in which each call has ``fan`` callees down to ``levels``, of functions in no order; each returns one of
+    ``errors`` (0: it does not fail), where some are given. ``unlike`` makes another one."""
+    level = np.zeros(1, np.int64)
+    for _ in range(levels - 1):
+        level = np.concatenate([level[:1], *[level + 1] * fan])
+    n = len(level)
+    sizes = np.array([(fan**k - 1) // (fan - 1) for k in range(levels, 0, -1)])
+    rows, size = np.arange(n), sizes[level]
+    parent = np.full(n, -1)
+    for k in range(1, levels):
+        here, above = np.flatnonzero(level == k), np.flatnonzero(level == k - 1)
+        parent[here] = above[np.searchsorted(above, here) - 1]
+    chosen = np.random.default_rng(unlike)
+    table = CallTable(
+        func=chosen.integers(1, n_names + 1, n).astype(np.int32),
+        lane=np.zeros(n, np.int32),
+        cpu=np.zeros(n, np.int16),
+        exit_cpu=np.zeros(n, np.int16),
+        start_ns=rows * 10 + 1_000,
+        duration_ns=size * 10,
+        self_ns=np.full(n, 10, np.int64),
+        level=level.astype(np.int16),
+        depth=level.astype(np.int16),
+        parent=parent.astype(np.int32),
+        end=(rows + size).astype(np.int32),
+        context=np.zeros(n, np.uint8),
+        flags=np.full(n, Flag.HAS_RETVAL if errors else 0, np.uint32),
+    )
+    if errors:
+        table = table.with_columns(retval=(chosen.choice(errors, n) & 0xFFFFFFFF).astype(np.int64))
+    symbols = replace(symbols_of([f"bushy_f{i}" for i in range(n_names)]), prototypes=_Ints())
+    meta = TraceMeta(path="bushy.dat", reader="builder", first_ns=1_000, last_ns=n * 10 + 1_000, clock="local")
+    trace = Trace(table, symbols, TaskTable((Task(1, "bushy"),)), meta=meta)
+    trace.check()
+    return trace

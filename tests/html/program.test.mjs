@@ -8,7 +8,7 @@ import { layOut, merge } from "../../src/kfgraph/render/html/app/merge.mjs";
 import { Search, nextIn } from "../../src/kfgraph/render/html/app/search.mjs";
 import { lanesOf, stepOf } from "../../src/kfgraph/render/html/app/timeline.mjs";
 import { shape, worth } from "../../src/kfgraph/render/html/app/svg.mjs";
-import { FLAG, calleesOf, callsIn, countOf, errorsBelow, pathTo, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
+import { FLAG, calleesOf, callsIn, countOf, failedBelow, pathTo, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
 import { formatCount, formatNs, formatShare, plural } from "../../src/kfgraph/render/html/app/units.mjs";
 
 /** The restored tree of rows [label, level, start, total, flags]; total -1: not known. */
@@ -247,7 +247,7 @@ test("an interrupt is a row above its calls, no call, and no callee on the hot p
   assert.deepEqual([...tree.depth], [0, 1, 2, 2, 3, 2, 2, 2, 2]);
   assert.deepEqual([0, 1, 2, 7].map((node) => callsIn(tree, node)), [7, 6, 3, 1]);
   assert.deepEqual([countOf(tree, 2), countOf(tree, 7)], [2, 1]);
-  assert.deepEqual([errorsBelow(tree, 2), errorsBelow(tree, 7), errorsBelow(tree, 4), errorsBelow(tree, 3)], [1, 0, 0, 1]);
+  assert.deepEqual([2, 7, 4, 3].map((node) => failedBelow(tree, node)), [1, 0, 0, 1]);
   const seen = new Rows(tree, { order: "total" });
   assert.equal(seen.id(seen.openHot(0)), 6);
   assert.deepEqual(names(seen), ["0", " 1", "  2", "  6", "  7"]);

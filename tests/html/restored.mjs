@@ -1,7 +1,7 @@
 // node restored.mjs FILE: what the page's program makes of packed columns (gzip), as JSON.
 import { readFileSync } from "node:fs";
 import { gunzip, unpack } from "../../src/kfgraph/render/html/app/decode.mjs";
-import { callsIn, countOf, errorsBelow, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
+import { callsIn, countOf, failedBelow, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
 
 const { head, columns } = unpack(await gunzip(readFileSync(process.argv[2])));
 const tree = restore(head, columns);
@@ -14,7 +14,8 @@ found.preempted = Array.from(tree.preempted);
 found.irq = Array.from(tree.irq);
 found.callsIn = Array.from(tree.end, (_, node) => callsIn(tree, node));
 found.interrupts = [];
-for (let i = 0; i < tree.n; i++) if (tree.isInterrupt(i)) found.interrupts.push([i, countOf(tree, i), errorsBelow(tree, i)]);
+for (let i = 0; i < tree.n; i++) if (tree.isInterrupt(i)) found.interrupts.push([i, countOf(tree, i), failedBelow(tree, i)]);
+found.failed = Array.from(tree.failed);
 found.sums = [];
 for (let i = 0; i < tree.n; i++) {
   const sum = tree.sums?.get(i);

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from builder.tables import call, trace_of
+from builder.tables import bushy, call, trace_of
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.sourcelinks import SourceLinks
 from kfgraph.analyze.top import top
@@ -33,7 +33,7 @@ from kfgraph.model.tasks import Task
 from kfgraph.model.trace import TraceMeta
 from kfgraph.render.flame.svg import MODULES as SVG_MODULES
 from kfgraph.render.html.markup import MODULES, script
-from kfgraph.render.html.page import Report, page
+from kfgraph.render.html.page import Report, page, page_within
 
 HOSTILE = (
     "<script>alert(1)</script>", "</script><script>alert(1)</script>", "--><img/src=x/onerror=alert(1)>",
@@ -297,6 +297,69 @@ def test_the_fastest_calls_are_left_out_of_a_small_page() -> None:
     assert [head["names"][i] for i in head["rests"]] == ["calls left out"]
     assert head["born"] >= 0, "what failed stays"
     assert {"foo_read_id [foo]", "foo_probe [foo]", "load_module"} <= set(head["names"])
+
+
+@pytest.fixture(scope="module")
+def failing() -> Report:
+    """349,525 calls, of 500 functions in no order, that all failed."""
+    trace = bushy(10, errors=(-19, -2, -22))
+    return Report(call_tree(trace), top(trace, n_paths=0), why(trace))
+
+
+@pytest.mark.parametrize("size", [600_000, 180_000])
+def test_no_number_of_failed_calls_makes_a_page_larger(size: int, failing: Report) -> None:
+    made = page_within(failing, size)
+    assert size / 3 < len(made.text.encode()) <= size
+    limited = made.limited
+    fails = failing.call_tree.tree.error_sure
+    n_left_out = limited.n_failed_left_out
+    assert int(fails[limited.kept].sum()) + n_left_out == int(fails.sum()) == 349_525
+    assert 10_000 < n_left_out == sum(one.n for one in limited.failed_left_out)
+    head, text = head_of(made.text), " ".join(Shape(made.text).text.split())
+    most = limited.failed_left_out[0]
+    name = {-19: "ENODEV", -2: "ENOENT", -22: "EINVAL"}[most.error]
+    assert f"Left out are {n_left_out:,} calls that failed: {most.function} -{name} × {most.n:,}, " in text
+    assert "and 1,495 other functions or errors." in text and "kfgraph errors bushy.dat --limit 0 has all that" in text
+    assert head["born"] >= 0 and [column[0] for column in head["columns"]].count("failed") == 1
+    assert len(head["functions"]["name"]) == 500 and sum(head["functions"]["n_calls"]) == 349_525
+
+
+def test_the_command_says_how_many_failed_calls_are_left_out(
+    failing: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, show: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr("kfgraph.cli.options.open_trace", lambda *_: failing.call_tree.trace)
+    path = tmp_path / "page.html"
+    code, _, err = on_stdout("bushy.dat", "-o", str(path), "--max-size", "200K")
+    assert code == 0 and path.stat().st_size <= 200 << 10
+    said = re.search(r"([\d,]+) of them failed \(kfgraph errors bushy\.dat --limit 0 has all that failed\)", err)
+    assert said is not None and "larger" not in err
+    seen = show(path)
+    (button,) = seen.page.query_selector_all("button:has-text('Next error')")
+    n_rows, n = re.findall(r"[\d,]+", button.inner_text())
+    assert n == "349,525" and int(n_rows.replace(",", "")) + int(said[1].replace(",", "")) == 349_525
+    assert "← born here" in seen.current
+    rest = seen.page.evaluate("[...page.tree.failed.keys()][0]")
+    seen.page.evaluate(f"page.grid.goTo({rest})")
+    failed = seen.page.evaluate(f"page.tree.failed.get({rest})")
+    assert re.fullmatch(rf"calls left out × [\d,]+ ✗ {failed:,} failed", seen.current)
+    assert seen.page.evaluate("document.querySelector('aside.details dl').innerText").count(f"Failed\n{failed:,}") == 1
+
+
+def test_of_very_many_functions_and_tasks_a_small_page_lists_some() -> None:
+    lanes = [[call("f", i + 2, call("g", 3), call(f"some_function_number_{i}", i + 1))] for i in range(4_000)]
+    trace = trace_of(*lanes)
+    report = Report(call_tree(trace), top(trace, n_paths=0), why(trace))
+    whole = page_within(report, None)
+    assert whole.listed == {} and len(whole.text) > 400_000
+    made = page_within(report, 180_000)
+    assert 140_000 < len(made.text.encode()) <= 180_000 and len(made.limited.tree) > 3_000
+    ((n, of),) = made.listed.values()
+    assert n in (1_000, 300) and of == 4_002
+    head, text = head_of(made.text), Shape(made.text).text
+    assert len(head["functions"]["name"]) == n
+    assert f"Listed are the first {n:,} of 4,002 functions." in text
+    assert "kfgraph info built --verbose" in text
+    assert head["functions"]["name"][0] in ("f", "some_function_number_3999")
 
 
 def test_a_page_that_cannot_be_that_small_is_written_and_said_to_be_larger() -> None:

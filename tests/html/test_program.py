@@ -72,7 +72,7 @@ def check(trace: Trace, folder: Path, node: str, **filters: Any) -> None:
     assert found["interrupts"] == within
     n_above = covered(np.flatnonzero(irqs).astype(np.int32), tree.end[irqs], len(tree)) - irqs
     assert found["depth"] == (tree.level - n_above).tolist()
-    n_calls = np.where(irqs, 0, np.where(is_call, tree.at("count", slice(None)), 1))
+    n_calls = np.where(is_call, tree.at("count", slice(None)), 0)
     assert found["callsIn"] == [int(n_calls[i:end].sum()) for i, end in enumerate(tree.end.tolist())]
     names = found["head"]["names"]
     assert [names[label] for label in found["label"]] == tree.label.tolist()
@@ -162,7 +162,7 @@ def test_sums_come_back(trace: Trace, most: int, tmp_path: Path, program: Callab
     sums = np.flatnonzero(is_call & (tree.count != 1))
     told = zip(*(tree.at(name, sums).tolist() for name in ("count", "min_ns", "max_ns")), strict=True)
     assert found["sums"] == [[i, *one] for i, one in zip(sums.tolist(), told, strict=True)]
-    calls = np.where(is_call, tree.count, 1)
+    calls = np.where(is_call, tree.count, 0)
     assert found["callsIn"] == [int(calls[i:end].sum()) for i, end in enumerate(tree.end.tolist())]
     single = is_call & (tree.count == 1) & (tree.row >= 0)
     start = np.array(found["start"])[single] + found["head"]["origin_ns"]

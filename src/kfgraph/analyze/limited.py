@@ -1,5 +1,6 @@
 """A tree of single calls with so many nodes at most: of many calls of one function under one caller the slowest stay,
-the others become sums; if that is not enough, what took least is left out, and counted where it was."""
+the others become sums; if that is not enough, what took least is left out, and counted where it was. What failed stays,
+while there is room for it."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.forest import Bool, Int32, covered, outermost, ranges
+from kfgraph.analyze.forest import Bool, Int32, Int64, covered, outermost, ranges
 from kfgraph.analyze.sibling_groups import gather
 from kfgraph.analyze.tree_errors import failed
 from kfgraph.analyze.visibility import ways_to
@@ -22,6 +23,14 @@ LEFT_OUT = "calls left out"
 """The label of the nodes that count what was left out."""
 
 
+class Failed(NamedTuple):
+    """``n`` calls of ``function`` that returned the error ``error`` (-4095 to -1)."""
+
+    function: str
+    error: int
+    n: int
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Limited:
     """``tree``, made smaller. A node whose ``count`` is not 1 is the sum of calls of one function with one result under
@@ -30,7 +39,8 @@ class Limited:
     ``node_of`` is the node that each node before is part of now. ``kept`` are those that are still nodes of their own,
     ascending, ``now`` where they are. ``n_single``: of so many calls of one function under one caller each has its
     own node (None: of all). ``n_summed`` calls are in sums, ``n_left_out`` in nothing but the nodes that count them;
-    each subtree that was left out took at most ``least_ns``.
+    each subtree that was left out took at most ``least_ns``. ``failed_left_out`` are the calls among them that failed
+    for sure, by function and error, the most first; ``n_errors`` counts them in the nodes of the kind REST.
     """
 
     tree: TreeTable
@@ -41,6 +51,12 @@ class Limited:
     n_summed: int = 0
     n_left_out: int = 0
     least_ns: int = -1
+    failed_left_out: tuple[Failed, ...] = ()
+
+    @property
+    def n_failed_left_out(self) -> int:
+        """How many calls that failed are left out."""
+        return sum(one.n for one in self.failed_left_out)
 
     @property
     def is_whole(self) -> bool:
@@ -76,7 +92,7 @@ class _Alike(NamedTuple):
 @dataclass(eq=False, repr=False)
 class Limiter:
     """Makes a tree smaller, more than once: what takes long is done once. ``wanted`` nodes stay single, with all that
-    leads to them."""
+    leads to them, whatever the size."""
 
     tree: TreeTable
     wanted: Int32
@@ -85,18 +101,39 @@ class Limiter:
     _n_sums: int = field(default=0, init=False)
 
     def limited(self, most: int) -> Limited:
-        """The tree with about ``most`` nodes at most; with more where errors and ``wanted`` nodes need them."""
+        """The tree with about ``most`` nodes at most; with more where roots and ``wanted`` nodes need them."""
         n = len(self.tree)
         if n <= most:
             every = np.arange(n, dtype=np.int32)
             return Limited(self.tree, every, every, every)
         summed = self._summed(most)
-        return summed if len(summed.tree) <= most else _without_least(summed, self._ways_of(summed), most)
+        return summed if len(summed.tree) <= most else _without_least(summed, self._ways_of(summed, most), most)
 
-    def _ways_of(self, summed: Limited) -> Bool:
-        stays = failed(summed.tree).copy()
+    def _ways_of(self, summed: Limited, most: int) -> Bool:
+        """What stays: the ``wanted`` nodes and those that failed, with what leads to them.
+
+        Where there is no room for all that failed, half of it is for the first of each function and error, then for
+        the second, and so on.
+        """
+        tree = summed.tree
+        stays = np.zeros(len(tree), np.bool_)
         stays[summed.node_of[self.wanted]] = True
-        return ways_to(summed.tree, stays)
+        fails = failed(tree)
+        ways, room = ways_to(tree, stays | fails), most // 2
+        if int(ways.sum()) <= room:
+            return ways
+        nodes = _first_of_each(tree, np.flatnonzero(fails & ~stays).astype(np.int32))
+        low, high = 0, min(len(nodes), room // 2)
+        while low < high:
+            middle = (low + high + 1) // 2
+            some = stays.copy()
+            some[nodes[:middle]] = True
+            if int(ways_to(tree, some).sum()) <= room // 2:
+                low = middle
+            else:
+                high = middle - 1
+        stays[nodes[:low]] = True
+        return ways_to(tree, stays)
 
     def _summed(self, most: int) -> Limited:
         """The tree with as many calls single as fit; with as few as there can be if nothing fits."""
@@ -121,13 +158,30 @@ class Limiter:
         return found
 
 
+def _results(tree: TreeTable, nodes: Int32) -> Int64:
+    """A number for each error that a call returned, or seems to have."""
+    results: Int64 = tree.error[nodes].astype(np.int64) * 2 + tree.at("error_sure", nodes)
+    return results
+
+
+def _first_of_each(tree: TreeTable, nodes: Int32) -> Int32:
+    """``nodes`` in another order: the first of each function and error, the second of each, and so on."""
+    label, result = tree.label[nodes], _results(tree, nodes)
+    order = np.lexsort((nodes, result, label))
+    new = np.ones(len(nodes), np.bool_)
+    new[1:] = (np.diff(label[order]) != 0) | (np.diff(result[order]) != 0)
+    place = np.arange(len(nodes))
+    nth = place - np.maximum.accumulate(np.where(new, place, 0))
+    return nodes[order][np.lexsort((nodes[order], nth))]
+
+
 def _alike(tree: TreeTable, least: int) -> _Alike:
     child = np.flatnonzero(tree.parent >= 0).astype(np.int32)
     n_children = np.bincount(tree.parent[child], minlength=len(tree))
     nodes = child[n_children[tree.parent[child]] > least + 1]
     keys: list[npt.NDArray[Any]] = [tree.parent[nodes], tree.label[nodes]]
     if tree.has("error"):
-        keys.append(tree.error[nodes].astype(np.int32) * 2 + tree.at("error_sure", nodes))
+        keys.append(_results(tree, nodes))
     order = np.lexsort([-tree.floor_ns[nodes], *reversed(keys)])
     new = np.ones(len(nodes), np.bool_)
     new[1:] = np.any([key[order[1:]] != key[order[:-1]] for key in keys], axis=0)
@@ -187,6 +241,12 @@ def _without_least(summed: Limited, stays: Bool, most: int) -> Limited:
     node_of[inside] = into
     rests = n_before[places]
     columns = _counted(tree, kept, rests, (inside, into), (tops, rests[which]))
+    lost, n_failed = inside[failed(tree)[inside]], np.zeros(0, np.int64)
+    if len(lost):
+        n_failed = tree.at("n_errors", lost)
+        columns["n_errors"] = np.array(tree.at("n_errors", kept))
+        columns["n_errors"][rests] = 0
+        np.add.at(columns["n_errors"], into[failed(tree)[inside]], n_failed)
     parent = np.where(tree.parent[kept] < 0, -1, n_before[tree.parent[kept]]).astype(np.int32)
     end = n_before[tree.end[kept]]
     out = TreeTable(
@@ -197,8 +257,22 @@ def _without_least(summed: Limited, stays: Bool, most: int) -> Limited:
     in_sums = np.flatnonzero((out.count > 1) & (out.kind == NodeKind.CALL))
     return Limited(
         out, node_of[summed.node_of], summed.kept[own], node_of[summed.now[own]], summed.n_single,
-        int(out.count[in_sums].sum()), n_left_out, least_ns,
+        int(out.count[in_sums].sum()), n_left_out, least_ns, _by_function(tree, lost, n_failed),
     )  # fmt: skip
+
+
+def _by_function(tree: TreeTable, nodes: Int32, n_failed: Int64) -> tuple[Failed, ...]:
+    """The calls of ``nodes`` that failed, by function and error."""
+    if not len(nodes):
+        return ()
+    keys, first, which = np.unique(
+        np.stack((tree.label[nodes], tree.error[nodes])), axis=1, return_index=True, return_inverse=True
+    )
+    n = np.zeros(keys.shape[1], np.int64)
+    np.add.at(n, which.reshape(-1), n_failed)
+    order = np.lexsort((first, -n))
+    found = zip(*keys[:, order].tolist(), n[order].tolist(), strict=True)
+    return tuple(Failed(tree.labels[label], error, many) for label, error, many in found)
 
 
 def _counted(

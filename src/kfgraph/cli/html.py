@@ -16,7 +16,7 @@ from kfgraph.model import steps
 from kfgraph.model.units import format_size, parse_size
 
 if TYPE_CHECKING:
-    from kfgraph.analyze.limited import Limited
+    from kfgraph.render.html.page import Page
 
 EXAMPLES = """Examples:
 
@@ -75,7 +75,7 @@ def run(
             made = page_within(Report(tree, functions, answer, links(loaded, linking, local=not redact)), max_bytes)
         stream.write(written := made.text.encode())
     notes.tell(
-        [*idle, *told, *_smaller(made.limited, max_bytes, len(written))],
+        [*idle, *told, *_smaller(made, max_bytes, len(written), loaded.meta.as_typed)],
         () if reading.strict else problems_in(tree.selection),
     )
     if reading.strict:
@@ -89,12 +89,17 @@ def _size(text: str) -> int:
         raise UsageError(f"--max-size {problem}", "--max-size 8M") from None
 
 
-def _smaller(limited: Limited, max_bytes: int, n_bytes: int) -> Iterator[Notice]:
-    """What is not in the page as single calls."""
+def _smaller(made: Page, max_bytes: int, n_bytes: int, trace: str) -> Iterator[Notice]:
+    """What is not in the page as single calls, or not at all."""
+    limited = made.limited
     size = format_size(max_bytes)
     if limited.n_summed:
         yield notice("page-summed", limited.n_summed, size=size)
     if limited.n_left_out:
         yield notice("page-left-out", limited.n_left_out)
+    if n_failed := limited.n_failed_left_out:
+        yield notice("page-failed-left-out", n_failed, trace=trace)
+    for what, (n, of) in made.listed.items():
+        yield notice("page-not-listed", of - n, what=what, size=size)
     if n_bytes > max_bytes:
         yield notice("page-large", size=size)

@@ -9,11 +9,15 @@ from kfgraph.analyze.limited import Limited
 from kfgraph.analyze.top import Top
 from kfgraph.analyze.why import Step, Why
 from kfgraph.errors import Notice
+from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import shell_line
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_count, format_ns, format_share, plural
 from kfgraph.render.html.markup import text
 from kfgraph.render.why import in_words, label_of, never_ran, sentence
+
+_KINDS = 5
+"""So many functions are named."""
 
 
 def title_of(trace: Trace) -> str:
@@ -136,23 +140,46 @@ def missing(notices: tuple[Notice, ...]) -> str:
     return f'<section class="losses" aria-label="What is missing">{lines}{more}</section>'
 
 
-def smaller(limited: Limited, trace: Trace) -> str:
-    """What of the tree is not single calls, and what shows those."""
+def smaller(limited: Limited, trace: Trace, *, listed: dict[str, tuple[int, int]]) -> str:
+    """What of the tree is not single calls, and what else is not all there; what shows it."""
     if limited.is_whole:
         return ""
     n_single, as_typed = format_count(limited.n_single or 0), trace.meta.as_typed
     said = (
         f"Of more than {n_single} calls of one function in one call, the slowest {n_single} of each result have rows "
         f"of their own. {plural(limited.n_summed, 'call')} are in sums, which tell how many, how long in all, the "
-        "shortest and the longest, and have no place on the timeline. Functions counts every call."
+        "shortest and the longest, and have no place on the timeline. The numbers of Functions are of every call."
     )
     if limited.n_left_out:
         said += (
             f" {plural(limited.n_left_out, 'call')} in callees of at most {format_ns(limited.least_ns)} are left out; "
             "a row counts them where they were."
         )
+    paragraphs = [text(said), *_failed(limited, as_typed, trace.meta.arch)]
+    if listed:
+        parts = (f"the first {format_count(n)} of {format_count(of)} {what}" for what, (n, of) in listed.items())
+        paragraphs.append(f"Listed are {text(' and '.join(parts))}.")
     shows = (
         f"<code>{text(f'kfgraph html {as_typed} --max-size SIZE')}</code> has more of them, "
         f"<code>{text(f'kfgraph show {as_typed} --root FUNCTION --all')}</code> all below a function."
     )
-    return f'<section class="smaller" aria-label="What is summed up"><p>{text(said)}</p><p>{shows}</p></section>'
+    lines = "".join(f"<p>{line}</p>" for line in (*paragraphs, shows))
+    return f'<section class="smaller" aria-label="What is summed up">{lines}</section>'
+
+
+def _failed(limited: Limited, as_typed: str, arch: str) -> Iterator[str]:
+    """Which failed calls have no row of their own, nor are in a sum."""
+    lost = limited.failed_left_out
+    if not lost:
+        return
+    said = ", ".join(f"{one.function} {_error(one.error, arch)} × {format_count(one.n)}" for one in lost[:_KINDS])
+    n = len(lost) - _KINDS
+    more = f" and {plural(n, 'other function')} or {'error' if n == 1 else 'errors'}" if n > 0 else ""
+    failing = f"{plural(limited.n_failed_left_out, 'call')} that failed"
+    command = f"<code>{text(f'kfgraph errors {as_typed} --limit 0')}</code>"
+    yield f"Left out are {text(failing)}: {text(said + more)}. {command} has all that failed."
+
+
+def _error(error: int, arch: str) -> str:
+    name = errno_name(-error, arch=arch)
+    return f"-{name}" if name else str(error)

@@ -54,7 +54,10 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> None:
     irqs = np.flatnonzero(tree.kind == NodeKind.INTERRUPT) if tree.has("kind") else np.zeros(0, np.int64)
     is_single = is_call & (tree.count == 1) if tree.has("count") else is_call
     label, names = _labels(tree)
-    pack.head.update(n=n, names=names, interrupts=np.unique(label[irqs]).tolist())
+    tasks = np.flatnonzero(tree.kind == NodeKind.TASK) if tree.has("kind") else irqs[:0]
+    pack.head.update(
+        n=n, names=names, tasks=np.unique(label[tasks]).tolist(), interrupts=np.unique(label[irqs]).tolist()
+    )
     pack.column("label", label)
     level = tree.level.astype(np.int64)
     pack.column("pops", np.append(0, level[:-1] + 1 - level[1:])[:n])
@@ -99,6 +102,9 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> None:
         pack.sparse("count", several, counts)
         for name in ("min", "max"):
             pack.column(name, tree.at(f"{name}_ns", several) + 1)
+    if tree.has("n_errors"):
+        rests = np.flatnonzero((tree.kind == NodeKind.REST) & (tree.n_errors > 0))
+        pack.sparse("failed", rests, tree.n_errors[rests])
 
 
 def nodes_of_rows(shown: CallTree) -> Int32:

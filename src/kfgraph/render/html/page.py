@@ -22,6 +22,7 @@ from kfgraph.analyze.waiting_functions import functions_off_cpu
 from kfgraph.analyze.why import Why
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import spelt_out
+from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind
 from kfgraph.render.details import loss_text
 from kfgraph.render.html import answer
@@ -41,6 +42,13 @@ _TRIES = 6
 _CAUTION = 0.9
 _SLACK = 0.1
 """A page that is so much smaller than it may be is good enough."""
+_ROUGHLY = 0.4
+"""The first one tried is."""
+_LISTED = (10_000, 3_000, 1_000, 300, 100, 30)
+"""So many functions, losses and tasks are listed where a page without single calls is too large."""
+_LETTERS = 40
+_ROOM = 0.7
+"""So much of the room may be taken by what is listed."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +62,11 @@ class Report:
 
 
 class Page(NamedTuple):
-    """A page, and what of the tree is in it."""
+    """A page, and what of the tree is in it; of what else it does not list all: how many it does, of how many."""
 
     text: str
     limited: Limited
+    listed: dict[str, tuple[int, int]]
 
 
 def page(report: Report) -> str:
@@ -68,38 +77,91 @@ def page(report: Report) -> str:
 def page_within(report: Report, max_bytes: int | None) -> Page:
     """The page of ``report`` with so many bytes at most (None: however many): the tree is made smaller until it fits.
 
-    What failed, and what leads to it, stays: with very much of it the page is larger.
+    What failed stays while it takes no more than half of the tree; what the error came through stays. Of very many
+    functions, losses or tasks not all are listed.
     """
-    shown, chain = report.call_tree, report.why.chain
-    most = len(shown.tree) if max_bytes is None else max_bytes // _BYTES_OF_A_CALL
-    if not shown.by_task and most < len(shown.tree):
-        shown = replace(shown, tree=under_one(shown.tree, "matches"))
-        report = replace(report, call_tree=shown)
-    node_of = nodes_of_rows(shown)
-    on_way = np.array([step.row for step in chain if 0 <= step.row < len(node_of)], np.int32)
-    limiter = Limiter(shown.tree, node_of[on_way][node_of[on_way] >= 0])
-    best, low, high = None, 0, most
-    for n_tries in itertools.count(1):
+    most = len(report.call_tree.tree) if max_bytes is None else max_bytes // _BYTES_OF_A_CALL
+    found = _Fitting(report, None).page(most, max_bytes)
+    if max_bytes is None or len(found.text.encode()) <= max_bytes:
+        return found
+    least = _Fitting(report, _LISTED[-1])
+    found = least.smallest()
+    n_least = len(found.text.encode())
+    if n_least > max_bytes:
+        return found
+    for listed in _LISTED[:-1]:
+        fitting = _Fitting(report, listed)
+        if len(fitting.smallest().text.encode()) <= n_least + (max_bytes - n_least) * _ROOM:
+            return fitting.page(most, max_bytes)
+    return least.page(most, max_bytes)
+
+
+class _Fitting:
+    """Makes pages of different sizes of one ``report``, with so many functions, losses and tasks ``listed``."""
+
+    def __init__(self, report: Report, listed: int | None) -> None:
+        self._listed = listed
+        self._report, self._node_of = report, np.zeros(0, np.int32)
+        self._limiter: Limiter | None = None
+
+    def _start(self, most: int) -> Limiter:
+        report = self._report
+        shown, chain = report.call_tree, report.why.chain
+        many = self._listed is not None and len(shown.tree.roots) > self._listed
+        if most < len(shown.tree) and (many or not shown.by_task):
+            shown = replace(shown, tree=under_one(shown.tree, "tasks" if shown.by_task else "matches"))
+            self._report = replace(report, call_tree=shown)
+        self._node_of = node_of = nodes_of_rows(shown)
+        on_way = np.array([step.row for step in chain if 0 <= step.row < len(node_of)], np.int32)
+        return Limiter(shown.tree, node_of[on_way][node_of[on_way] >= 0])
+
+    def _made(self, most: int) -> tuple[Page, int]:
+        """(the page with so many nodes, how much of it are the columns)."""
+        limiter = self._limiter = self._limiter or self._start(most)
         limited = limiter.limited(most)
-        text, n_data = _written(report, limited, node_of)
-        too_many = 0 if max_bytes is None else len(text.encode()) - max_bytes
-        if too_many <= 0:
-            best, low = Page(text, limited), most
-            if max_bytes is None or n_tries == 1 or -too_many <= max_bytes * _SLACK:
+        text, n_data = _written(self._report, limited, self._node_of, self._listed)
+        return Page(text, limited, _listed(self._report, self._listed)), n_data
+
+    def smallest(self) -> Page:
+        """The page with no more calls than it must have."""
+        return self._made(0)[0]
+
+    def page(self, most: int, max_bytes: int | None) -> Page:
+        """The page with as many nodes as fit into ``max_bytes``; ``most`` is a guess."""
+        best, low, high = None, 0, most
+        for n_tries in itertools.count(1):
+            page, n_data = self._made(most)
+            too_many = 0 if max_bytes is None else len(page.text.encode()) - max_bytes
+            if max_bytes is None or too_many <= 0:
+                best, low = page, most
+                slack = (_ROUGHLY if n_tries == 1 else _SLACK) * (max_bytes or 0)
+                if page.limited.is_whole or -too_many <= slack:
+                    return best
+                if n_tries == 1:
+                    high = len(self._report.call_tree.tree)
+            elif not most:
+                return best or page
+            else:
+                high = min(most, len(page.limited.tree))
+            if best and (n_tries >= _TRIES or high - low < 2):
                 return best
-        elif not most:
-            return best or Page(text, limited)
-        else:
-            high = min(most, len(limited.tree))
-        if best and (n_tries >= _TRIES or high - low < 2):
-            return best
-        part = max(1 - too_many / n_data, 0.1) * _CAUTION if n_tries == 1 else (1 + low / high) / 2
-        most = int(high * part) if n_tries < _TRIES else 0
-    raise AssertionError
+            guess = max(1 - too_many / n_data, 0.1) * _CAUTION
+            part = (1 + low / high) / 2
+            if n_tries >= _TRIES:
+                most = 0
+            else:
+                most = min(int((most if best else high) * guess), high) if n_tries == 1 else int(high * part)
+        raise AssertionError
 
 
-def _written(report: Report, limited: Limited, node_of: Int32) -> tuple[str, int]:
-    """(the page, how much of it are the columns)."""
+def _listed(report: Report, listed: int | None) -> dict[str, tuple[int, int]]:
+    """Of what a page does not list all: how many it lists, of how many."""
+    n = {"functions": report.top.n_names, "places where records were lost": len(report.call_tree.trace.losses)}
+    return {} if listed is None else {what: (listed, of) for what, of in n.items() if of > listed}
+
+
+def _written(report: Report, limited: Limited, node_of: Int32, listed: int | None = None) -> tuple[str, int]:
+    """(the page, how much of it are the columns); ``listed``: so many functions and losses at most."""
     whole, trace = report.call_tree, report.call_tree.trace
     shown = replace(whole, tree=limited.tree)
     now = np.append(limited.node_of, np.int32(-1))[node_of]
@@ -108,15 +170,15 @@ def _written(report: Report, limited: Limited, node_of: Int32) -> tuple[str, int
     labels = pack.head["names"]
     if limited.n_left_out:
         pack.head["rests"] = [i for i, label in enumerate(labels) if limited.tree.labels[label] is LEFT_OUT]
-    pack.head.update(_head(report, shown, labels, pack.head["interrupts"], now))
-    pack.head["losses"] = _losses(whole, limited, pack.head["origin_ns"])
+    pack.head.update(_head(report, shown, labels, now, listed))
+    pack.head["losses"] = _losses(whole, limited, pack.head["origin_ns"], listed)
     pack.head["since_first_ns"] = pack.head["origin_ns"] - max(trace.meta.first_ns, 0)
     problems = problems_in(whole.selection)
     body = [
         answer.header(trace, report.top), answer.answer(report.why, report.top, now),
-        answer.missing(problems) + answer.smaller(limited, trace),
+        answer.missing(problems) + answer.smaller(limited, trace, listed=_listed(report, listed)),
         '<div class="status" id="status" role="status" aria-live="polite"></div>', _tabs(), "<main>",
-        *(_panel(name, report, hidden=i > 0) for i, (name, _) in enumerate(TABS)), "</main>",
+        *(_panel(name, report, listed, hidden=i > 0) for i, (name, _) in enumerate(TABS)), "</main>",
         '<noscript><p class="problem">The tree needs JavaScript, which this page brings along.</p></noscript>',
     ]  # fmt: skip
     data = pack.base64()
@@ -132,31 +194,38 @@ def _tabs() -> str:
     return f'<div class="tabs" role="tablist" aria-label="Views">{"".join(buttons)}</div>'
 
 
-def _panel(name: str, report: Report, *, hidden: bool) -> str:
-    inside = _about(report) if name == "about" else ""
+def _panel(name: str, report: Report, listed: int | None, *, hidden: bool) -> str:
+    inside = _about(report, listed) if name == "about" else ""
     is_hidden = " hidden" if hidden else ""
     return f'<div role="tabpanel" id="panel-{name}" aria-labelledby="tab-{name}"{is_hidden}>{inside}</div>'
 
 
-def _about(report: Report) -> str:
-    facts = InfoView(info(report.call_tree.trace), verbose=True).facts()
-    lines = [f"<dt>{text(title)}</dt><dd>{text(said)}</dd>" for title, said, _ in facts]
+def _about(report: Report, listed: int | None) -> str:
+    trace = report.call_tree.trace
+    lines = [f"<dt>{text(title)}</dt><dd>{text(said)}</dd>" for title, said, _ in _facts(trace, listed)]
     return f'<div class="about"><dl>{"".join(lines)}</dl></div>'
 
 
-def _head(
-    report: Report, shown: CallTree, labels: Sequence[int], irqs: Sequence[int], node_of: Int32
-) -> dict[str, Any]:
+def _facts(trace: Trace, listed: int | None) -> list[tuple[str, str, Any]]:
+    facts = list(InfoView(info(trace), verbose=True).facts())
+    if listed is None:
+        return facts
+    most = listed * _LETTERS
+    cut = [(title, said if len(said) <= most else f"{said[:most]}…", style) for title, said, style in facts[:listed]]
+    if cut != facts:
+        cut.append(("all of it", f"kfgraph info {trace.meta.as_typed} --verbose", ""))
+    return cut
+
+
+def _head(report: Report, shown: CallTree, labels: Sequence[int], node_of: Int32, listed: int | None) -> dict[str, Any]:
     """What the page's program must know beside the columns."""
     tree, trace = shown.tree, shown.trace
     n_functions, waits = len(trace.symbols), functions_off_cpu(trace)
     chain = [int(node_of[step.row]) for step in report.why.chain if 0 <= step.row < len(node_of)]
     born = report.why.birth
-    of_no_function = {i for i, one in enumerate(labels) if one >= n_functions and tree.labels[one] is not LEFT_OUT}
     codes = np.unique(tree.error).tolist() if tree.has("error") else []
     return {
         "names": [spelt_out(tree.labels[label]) for label in labels],
-        "tasks": sorted(of_no_function - set(irqs)),
         "asleep": [i for i, label in enumerate(labels) if label < n_functions and waits[label]],
         "failed": report.why.has_failed,
         "born": int(node_of[born.step.row]) if born is not None and born.step.row >= 0 else -1,
@@ -165,7 +234,7 @@ def _head(
         "show": f"kfgraph show {trace.meta.as_typed}",
         "self_ns": report.top.self_ns,
         "links": _links(report.links, [tree.labels[label] if label < n_functions else "" for label in labels]),
-        "functions": _functions(report.top),
+        "functions": _functions(report.top, listed),
     }
 
 
@@ -181,14 +250,14 @@ def _links(links: SourceLinks | None, labels: Sequence[str]) -> list[Any]:
     return [begin, [0 if more is None else 1 if more == spelt_out(label) else more for more, label in named]]
 
 
-def _functions(top: Top) -> dict[str, list[Any]]:
-    numbers = {name: column.tolist() for name, column in top.values().items()}
-    waits = [kind == "waiting" for kind in top.kinds]
-    irq = [i >= top.n_work and kind == "interrupt" for i, kind in enumerate(top.kinds)]
-    return {"name": [spelt_out(label) for label in top.labels], "waits": waits, "irq": irq, **numbers}
+def _functions(top: Top, listed: int | None) -> dict[str, list[Any]]:
+    numbers = {name: column[:listed].tolist() for name, column in top.values().items()}
+    waits = [kind == "waiting" for kind in top.kinds[:listed]]
+    irq = [i >= top.n_work and kind == "interrupt" for i, kind in enumerate(top.kinds[:listed])]
+    return {"name": [spelt_out(label) for label in top.labels[:listed]], "waits": waits, "irq": irq, **numbers}
 
 
-def _losses(tree: CallTree, limited: Limited, origin_ns: int) -> list[dict[str, Any]]:
+def _losses(tree: CallTree, limited: Limited, origin_ns: int, listed: int | None) -> list[dict[str, Any]]:
     """Where records were lost: in which node, before which of those in it (-1: behind all), when, what is said."""
     losses = tree.trace.losses
     if not len(losses):
@@ -201,7 +270,7 @@ def _losses(tree: CallTree, limited: Limited, origin_ns: int) -> list[dict[str, 
     # Before the first part of an interrupt: before all of it.
     while (inside := (first >= 0) & (first < n) & is_irq[parent[first]] & (parent[first] != node)).any():
         first[inside] = parent[first[inside]]
-    return [
+    found = [
         {"node": at, "before": before, "at": when - origin_ns, "text": loss_text([n], [ns], [cpu])}
         for at, before, when, n, ns, cpu in zip(
             *(of.tolist() for of in (node, first, losses.time_ns, losses.n_lost, losses.lasted_ns, losses.cpu)),
@@ -209,3 +278,4 @@ def _losses(tree: CallTree, limited: Limited, origin_ns: int) -> list[dict[str, 
         )
         if at >= 0
     ]
+    return found[:listed]

@@ -11,7 +11,7 @@ export function factsOf(page, id) {
   if (special?.kind === "loss") return [["Lost", special.text]];
   const node = special ? special.members[0] : id;
   if (page.isTask(node)) {
-    const n = callsIn(tree, node) - 1;
+    const n = callsIn(tree, node);
     return [["Task", page.nameOf(node)], ["Calls", formatCount(n)],
       ["Total", tree.total[node] < 0 ? `≥ ${formatNs(tree.floor[node])}` : formatNs(tree.total[node])]];
   }
@@ -24,6 +24,7 @@ export function factsOf(page, id) {
   if (sum) {
     facts.push(isRest ? ["Left out", plural(sum.count, "call")] : ["Calls", `${formatCount(sum.count)} of one caller`]);
     if (sum.max >= 0) facts.push(["Each", `${formatNs(sum.min)} to ${formatNs(sum.max)}${isRest ? ", without what they called" : ""}`]);
+    if (isRest && tree.failed.has(node)) facts.push(["Failed", formatCount(tree.failed.get(node))]);
     if (!special && !isRest) facts.push(["Single calls", "are not in this page"]);
   }
   if (!special) {

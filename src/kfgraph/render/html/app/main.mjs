@@ -6,7 +6,7 @@ import { FlameGraph } from "./flame.mjs";
 import { FunctionTable } from "./functions.mjs";
 import { Search, nextIn } from "./search.mjs";
 import { Timeline } from "./timeline.mjs";
-import { calleesOf, callsIn, restore } from "./tree.mjs";
+import { calleesOf, callsIn, countOf, failedBelow, restore } from "./tree.mjs";
 import { TreeGrid } from "./treegrid.mjs";
 import { formatCount, plural } from "./units.mjs";
 
@@ -121,11 +121,12 @@ class Page {
       } else return;
       event.preventDefault();
     });
-    const nErrors = this.tree.errors.nodes.length;
+    const nErrors = this.tree.errors.nodes.length, nFailed = calleesOf(this.tree, -1).reduce((sum, root) => sum + failedBelow(this.tree, root) + (this.tree.errors.at(root) ? countOf(this.tree, root) : 0), 0);
+    const errors = nFailed > nErrors ? `${formatCount(nErrors)} rows of ${formatCount(nFailed)}` : formatCount(nErrors);
     return el("div", { class: "toolbar", role: "toolbar", "aria-label": "Call tree" },
       this.input, button("‹", "Previous match (N)", () => this.nextMatch(-1)), button("›", "Next match (n)", () => this.nextMatch(1)), this.found,
       el("span", { class: "gap" }),
-      nErrors ? button(`✗ Next error (${formatCount(nErrors)})`, "Next call that returned an error (e; E: previous)", () => this.nextError(1)) : null,
+      nErrors ? button(`✗ Next error (${errors})`, "Next call that returned an error (e; E: previous)", () => this.nextError(1)) : null,
       button("Hot path", "Always into the slowest callee (h)", () => this.grid.goHot()),
       button("Close all", "Close every row", () => this.grid.closeAll()));
   }

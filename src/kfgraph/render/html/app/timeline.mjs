@@ -9,7 +9,13 @@ const MOST_LINES = 14;
 
 /** The lanes of a tree: {title, node (a task), from, to (its nodes)}; matches of a function are one lane. */
 export function lanesOf(page) {
-  const { tree } = page, roots = calleesOf(tree, -1);
+  const { tree } = page;
+  let roots = calleesOf(tree, -1);
+  // Very many tasks stand below one node.
+  if (roots.length === 1 && page.isTask(roots[0])) {
+    const tasks = calleesOf(tree, roots[0]).filter((node) => page.isTask(node));
+    if (tasks.length) roots = tasks;
+  }
   if (roots.length && page.isTask(roots[0])) {
     return roots.map((node) => ({ title: page.nameOf(node), node, first: node + 1, stop: tree.end[node] }));
   }

@@ -8,10 +8,11 @@ export const FLAG = { NO_ENTRY: 1, NO_EXIT: 2, CUT_BY_LOSS: 4, IN_TRACER: 8, DEP
  *
  * Times are ns as Numbers, exact up to 2 ** 53; `total` and `self` are -1 where they are not known, `floor` is the
  * least that a node took. `start` counts from `origin`. A node that `isInterrupt` stands above the calls of an
- * interrupt, or of several, and is no call; `depth` is the level without such nodes.
+ * interrupt, or of several, and is no call; `depth` is the level without such nodes. `failed` says how many calls that
+ * were left out, which a node counts, returned an error.
  */
 export function restore(head, columns) {
-  const n = head.n, interrupts = new Set(head.interrupts ?? []);
+  const n = head.n, interrupts = new Set(head.interrupts ?? []), noCalls = new Set([...interrupts, ...(head.tasks ?? [])]);
   const isInterrupt = (node) => interrupts.has(columns.label[node]);
   const parent = new Int32Array(n), end = new Int32Array(n), level = new Int16Array(n);
   const start = new Float64Array(n), total = new Float64Array(n), self = new Float64Array(n);
@@ -69,24 +70,24 @@ export function restore(head, columns) {
   placesOf(columns["self.at"]).forEach((i, k) => { self[i] = columns.self[k] - 1; });
   return { n, parent, end, level, depth, start, total, self, floor, span, flags, isInterrupt, label: columns.label, context: columns.context,
     cpu: columns.cpu, errors: errorsOf(columns), asleep: fewOf(columns, "asleep"), preempted: fewOf(columns, "preempted"),
-    irq: fewOf(columns, "irq"),
-    sums: sumsOf(n, columns, interrupts) };
+    irq: fewOf(columns, "irq"), failed: fewOf(columns, "failed"),
+    sums: sumsOf(n, columns, noCalls) };
 }
 
 /** Nodes that stand for several calls, or interrupts: node -> {count, min, max} (-1: not known); null where there are
- *  none, and no interrupts.
+ *  none, and nodes that are no calls neither.
  *
  * `before` holds how many calls stand before each node.
  */
-function sumsOf(n, columns, interrupts) {
+function sumsOf(n, columns, noCalls) {
   const at = placesOf(columns["count.at"] ?? []), found = new Map();
-  if (!at.length && !interrupts.size) return null;
+  if (!at.length && !noCalls.size) return null;
   const before = new Float64Array(n + 1).fill(1, 1);
   at.forEach((node, k) => {
     found.set(node, { count: columns.count[k], min: columns.min[k] - 1, max: columns.max[k] - 1 });
     before[node + 1] = columns.count[k];
   });
-  if (interrupts.size) for (let i = 0; i < n; i++) if (interrupts.has(columns.label[i])) before[i + 1] = 0;
+  if (noCalls.size) for (let i = 0; i < n; i++) if (noCalls.has(columns.label[i])) before[i + 1] = 0;
   for (let i = 0; i < n; i++) before[i + 1] += before[i];
   return { get: (node) => found.get(node), before };
 }
@@ -94,7 +95,7 @@ function sumsOf(n, columns, interrupts) {
 /** How many calls a node stands for, of an interrupt how many interrupts; of a task 1. */
 export function countOf(tree, node) { return tree.sums?.get(node)?.count ?? 1; }
 
-/** How many calls a node and all below it stand for, a task as 1, an interrupt as 0. */
+/** How many calls a node and all below it stand for; a task and an interrupt are none. */
 export function callsIn(tree, node) {
   return tree.sums ? tree.sums.before[tree.end[node]] - tree.sums.before[node] : tree.end[node] - node;
 }
@@ -117,18 +118,18 @@ function errorsOf(columns) {
   return { nodes, at: (node) => found.get(node) };
 }
 
-/** How many nodes that returned an error stand below `node`. */
-export function errorsBelow(tree, node) {
-  const { nodes } = tree.errors, before = (stop) => {
-    let low = 0, high = nodes.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (nodes[middle] < stop) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  };
-  return before(tree.end[node]) - before(node + 1);
+/** How many calls below `node` returned an error, those that were left out too. */
+export function failedBelow(tree, node) {
+  const { nodes } = tree.errors;
+  let k = 0, high = nodes.length, n = 0;
+  while (k < high) {
+    const middle = (k + high) >> 1;
+    if (nodes[middle] <= node) k = middle + 1;
+    else high = middle;
+  }
+  for (; k < nodes.length && nodes[k] < tree.end[node]; k++) n += countOf(tree, nodes[k]);
+  for (const [rest, failed] of tree.failed) if (rest > node && rest < tree.end[node]) n += failed;
+  return n;
 }
 
 /** The callees of `node` (-1: the roots), in order. */

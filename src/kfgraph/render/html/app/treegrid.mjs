@@ -1,7 +1,7 @@
 // The call tree: a WAI-ARIA treegrid of the rows that fold.mjs says show. The grid has the focus, a row is current.
 import { el, VirtualRows } from "./dom.mjs";
 import { Rows } from "./fold.mjs";
-import { FLAG, countOf, errorsBelow } from "./tree.mjs";
+import { FLAG, countOf, failedBelow } from "./tree.mjs";
 import { formatCount, formatNs, formatShare, plural } from "./units.mjs";
 
 const CONTEXTS = ["", "softirq", "hardirq", "nmi", ""];
@@ -79,7 +79,7 @@ export class TreeGrid {
       self: isTask || isIrq ? "" : formatNs(of.self),
       share: exact || of.floor > 0 ? page.shareOf(of.floor) : -1,
       error: error ? { text: page.errorText(error), sure: error.sure } : null,
-      nInside: isIrq ? (special?.members ?? [id]).reduce((sum, one) => sum + errorsBelow(tree, one), 0) : 0,
+      nInside: isIrq ? (special?.members ?? [id]).reduce((sum, one) => sum + failedBelow(tree, one), 0) : tree.failed.get(id) ?? 0,
       context: isTask ? "" : CONTEXTS[tree.context[node]],
       above: isTask || tree.parent[node] < 0 ? "" : CONTEXTS[tree.context[tree.parent[node]]],
       marks: isTask ? [] : MARKS.filter(([flag]) => tree.flags[node] & flag),
@@ -130,7 +130,7 @@ export class TreeGrid {
       of && module ? el("span", { class: "module" }, module) : null,
       said.times > 1 ? el("span", { class: "times" }, ` × ${formatCount(said.times)}`) : null,
       said.error ? el("span", { class: `error${said.error.sure ? "" : " unsure"}` }, ` ✗ ${said.error.text}`) : null,
-      said.nInside ? el("span", { class: "error" }, ` ✗ ${formatCount(said.nInside)} inside`) : null,
+      said.nInside ? el("span", { class: "error" }, ` ✗ ${formatCount(said.nInside)} ${said.kind === "rest" ? "failed" : "inside"}`) : null,
       said.born ? el("span", { class: "born" }, " ← born here") : null,
       said.context && said.context !== said.above ? el("span", { class: "badge irq" }, `⚡ ${said.context}`) : null,
       said.marks?.map(([, word, meaning]) => el("span", { class: "badge", title: meaning }, word)) ?? null);
