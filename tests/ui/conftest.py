@@ -1,0 +1,36 @@
+"""What the tests of the explorer share."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import time
+
+import pytest
+
+
+async def until_idle(_min_sleep: float = 0, max_sleep: float = 5) -> None:
+    """Until the event loop has nothing to do but to wait for threads and timers, and the screen nothing to draw."""
+    from textual._context import active_app
+
+    loop, app = asyncio.get_running_loop(), active_app.get()
+    limit = time.monotonic() + max_sleep
+    n_quiet = 0
+    while n_quiet < 3 and time.monotonic() < limit:
+        await asyncio.sleep(0)
+        # A new size is heeded by a timer.
+        while (loop._ready or app._resize_event is not None) and time.monotonic() < limit:  # type: ignore[attr-defined]
+            await asyncio.sleep(0 if loop._ready else 0.001)  # type: ignore[attr-defined]
+        screen = app.screen
+        to_do = screen._callbacks, screen._dirty_widgets, screen._layout_required, screen._repaint_required
+        n_quiet = 0 if any(to_do) else n_quiet + 1
+        # What a timer does 60 times a second: it draws, and calls what is to be called after that.
+        screen._on_timer_update()
+
+
+@pytest.fixture(autouse=True)
+def quick_pilot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Textual's Pilot sleeps six times 20 ms for a key, and guesses from the CPU time whether all is done."""
+    if importlib.util.find_spec("textual"):
+        for module in ("textual.app", "textual.pilot"):
+            monkeypatch.setattr(f"{module}.wait_for_idle", until_idle)
