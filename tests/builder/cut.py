@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import struct
 import sys
 import tempfile
 from collections import defaultdict, deque
@@ -24,14 +25,13 @@ import numpy as np
 
 import kfgraph
 from builder.btf import excerpt
-from builder.tracedat import Cpu, Extra, Kernel, trace_dat
+from builder.tracedat import Cpu, Extra, Kernel, records_in, trace_dat
 from kfgraph.analyze.why import Why, why
 from kfgraph.kernel.interrupts import level_of
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.companion import Companion
 from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
-from kfgraph.parse.tracedat.formats import parse_page_layout
 from kfgraph.parse.tracedat.kallsyms import Kallsyms
 from kfgraph.tracefile.contents import Contents, read_contents
 from kfgraph.tracefile.layout import Buffer, Option
@@ -56,40 +56,15 @@ class Record:
 
 
 def records_of(contents: Contents, buffer: Buffer, cpu: int) -> Iterator[Record]:
-    """The records of one CPU in their order, little endian."""
-    page_layout = parse_page_layout(contents.section(Option.HEADER_INFO), contents.header.long_size)
+    """The records of one CPU in their order."""
+    kernel = Kernel(contents.big_endian, contents.header.long_size, buffer.page_size)
     data = next(data for data in buffer.cpus if data.cpu == cpu)
     for chunk in data.chunks:
         pages = contents.header.codec.chunk(data.source, chunk)
         for start in range(0, len(pages), buffer.page_size):
-            page = pages[start : start + buffer.page_size]
-            time = int.from_bytes(page[:8], "little")
-            at = page_layout.data_offset
-            end = at + (int.from_bytes(page[8:12], "little") & 0xFFFFF)
-            while at + 4 <= end:
-                word = int.from_bytes(page[at : at + 4], "little")
-                kind, delta = word & 31, word >> 5
-                at += 4
-                if kind == 29:
-                    if not delta:
-                        break
-                    time += delta
-                    at += int.from_bytes(page[at : at + 4], "little")
-                    continue
-                if kind in (30, 31):
-                    high = int.from_bytes(page[at : at + 4], "little") << 27
-                    time = time + delta + high if kind == 30 else time >> 59 << 59 | high | delta
-                    at += 4
-                    continue
-                time += delta
-                size = 4 * kind
-                if not kind:
-                    size = int.from_bytes(page[at : at + 4], "little") - 4
-                    at += 4
-                body = page[at : at + size]
-                at += size
-                number, flags = int.from_bytes(body[:2], "little"), body[2]
-                yield Record(time, body, number, flags, int.from_bytes(body[4:8], "little"))
+            for time, body in records_in(kernel, bytes(pages[start : start + buffer.page_size])):
+                number, flags, _, pid = struct.unpack(f"{kernel.order}HBBi", body[:8])
+                yield Record(time, body, number, flags, pid)
 
 
 def kept_rows(

@@ -1,8 +1,9 @@
-"""Pages taken out of an intact trace, and what is then read compared with the whole: ancestors, durations, totals.
+"""Records taken out of an intact trace, and what is then read compared with the whole: ancestors, durations, totals.
 
     PYTHONPATH=tests python -m builder.losses TRACE.dat... [--save FILE] [--before FILE] [--seeds N]
 
-A page that is gone is told by the next page of its CPU, as the kernel tells it. Calls are compared by lane, start and
+A page that is gone is told by the next page of its CPU, as the kernel tells it. That all entries of a CPU are gone, or
+all exits, is told by nothing: so it is where a filter of the event left them out. Calls are compared by lane, start and
 function; one that only its exit tells of by its duration too. ``--save`` keeps what was right, call by call;
 ``--before`` says how much of that is right now.
 """
@@ -13,6 +14,7 @@ import argparse
 import lzma
 import pickle
 import random
+import struct
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -23,7 +25,7 @@ import numpy as np
 import kfgraph
 from builder.cut import _extra, formats
 from builder.pagecut import Pages, pages_of
-from builder.tracedat import Cpu, Kernel, trace_dat
+from builder.tracedat import Cpu, Kernel, records_in, trace_dat
 from kfgraph.analyze.bounds import least_totals
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
@@ -32,6 +34,8 @@ from kfgraph.tracefile.layout import Option
 
 Gone = list[set[int]]
 """For each CPU in the file, which of its pages are gone."""
+LATE = 20_000_000
+"""An interrupt that hits the tracer before the entry's record makes that so late."""
 NEAR = 10_000
 """A start that was reckoned from the exit is that near to the entry's record, in ns."""
 
@@ -51,7 +55,7 @@ class Source:
         text = contents.section(Option.KALLSYMS)
         assert text is not None
         symbols = bytes(text.take(text.number(4, "kallsyms"), "kallsyms"))
-        events = formats(contents)
+        self.events = events = formats(contents)
         pids = {task.pid for task in self.whole.tasks.tasks}
         self.extra = _extra(contents, buffer, events, set(events), pids, symbols, self.whole, b"")
 
@@ -63,6 +67,18 @@ class Source:
                 self._after_loss(page) if i - 1 in out else page for i, page in enumerate(pages) if i not in out
             )
             cpus.append(Pages(self.kernel, number, data=kept))
+        return trace_dat(self.kernel, cpus, symbols={}, extra=self.extra, version=self.version)
+
+    def without_events(self, at: int, *names: str) -> bytes:
+        """The file without the records of these events on the CPU at this place in it."""
+        gone = {number for number, (_, name, _) in self.events.items() if name in names}
+        cpus: list[Cpu] = []
+        for i, (number, pages) in enumerate(zip(self.numbers, self.pages, strict=True)):
+            cpu = Cpu(self.kernel, number) if i == at else Pages(self.kernel, number, data=b"".join(pages))
+            for time, body in (record for page in pages for record in records_in(self.kernel, page) if i == at):
+                if struct.unpack_from(f"{self.kernel.order}H", body)[0] not in gone:
+                    cpu.raw(time, body)
+            cpus.append(cpu)
         return trace_dat(self.kernel, cpus, symbols={}, extra=self.extra, version=self.version)
 
     def _after_loss(self, page: bytes) -> bytes:
@@ -110,9 +126,12 @@ def some(share: float) -> Callable[[Source, random.Random], Gone]:
     return gone
 
 
-KINDS: dict[str, Callable[[Source, random.Random], Gone]] = {
+PAGES: dict[str, Callable[[Source, random.Random], Gone]] = {
     "single": single, "runs": runs, "heads": heads, "2%": some(0.02), "10%": some(0.1), "30%": some(0.3),
 }  # fmt: skip
+EVENTS = {"no entries": ("funcgraph_entry", "fgraph_retaddr_entry"), "no exits": ("funcgraph_exit",)}
+"""All records of these events of one CPU are gone."""
+KINDS = (*PAGES, *EVENTS)
 
 
 @dataclass
@@ -182,7 +201,7 @@ def matched(whole: Trace, part: Trace) -> np.ndarray:
     for row in no_entry.tolist():
         lo, hi = int(first[code[row]]), int(first[code[row] + 1])
         a = lo + int(np.searchsorted(start[lo:hi], own_start[row] - NEAR))
-        b = lo + int(np.searchsorted(start[lo:hi], own_start[row] + 1_000_000))
+        b = lo + int(np.searchsorted(start[lo:hi], own_start[row] + LATE))
         same = np.flatnonzero(duration[a:b] == own_duration[row])
         if len(same):
             best = same[np.argmin(np.abs(start[a:b][same] - own_start[row]))]
@@ -238,7 +257,10 @@ def compared(whole: Trace, part: Trace) -> tuple[Compared, np.ndarray]:
 
 def damaged(source: Source, kind: str, seed: int) -> bytes:
     """One of the damaged files."""
-    return source.without(KINDS[kind](source, random.Random(f"{kind} {seed}")))
+    rng = random.Random(f"{kind} {seed}")
+    if kind in PAGES:
+        return source.without(PAGES[kind](source, rng))
+    return source.without_events(rng.choice([i for i, pages in enumerate(source.pages) if pages]), *EVENTS[kind])
 
 
 def _paths(given: Sequence[Path], folder: Path) -> Iterator[Path]:

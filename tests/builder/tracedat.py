@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kfgraph.model.calls import Flag
@@ -235,6 +235,39 @@ class Cpu:
     def _word(self, kind: int, delta: int) -> None:
         value = kind << 27 | delta if self.kernel.big_endian else delta << 5 | kind
         self._data += self.kernel.pack("I", value)
+
+
+def records_in(kernel: Kernel, page: bytes) -> Iterator[tuple[int, bytes]]:
+    """(time, bytes from common_type on) of each record in a page of a file."""
+
+    def word(at: int) -> int:
+        return int(struct.unpack_from(f"{kernel.order}I", page, at)[0])
+
+    (time,) = struct.unpack_from(f"{kernel.order}Q", page)
+    at = kernel.header
+    # The low word of the commit, which is a long.
+    end = at + (word(12 if kernel.big_endian and kernel.long_size == 8 else 8) & 0xFFFFF)
+    while at + 4 <= end:
+        head = word(at)
+        kind, delta = (head >> 27, head & (1 << 27) - 1) if kernel.big_endian else (head & 31, head >> 5)
+        at += 4
+        if kind == 29:
+            if not delta:
+                break
+            time += delta
+            at += word(at)
+        elif kind in (30, 31):
+            high = word(at) << 27
+            time = time + delta + high if kind == 30 else time >> 59 << 59 | high | delta
+            at += 4
+        else:
+            time += delta
+            size = 4 * kind
+            if not kind:
+                size = word(at) - 4
+                at += 4
+            yield time, page[at : at + size]
+            at += size
 
 
 def _number(kernel: Kernel, value: int, size: int) -> bytes:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import kfgraph
-from builder.losses import KINDS, Compared, Source, compared, damaged, matched
+from builder.losses import EVENTS, PAGES, Compared, Source, compared, damaged, matched
 from kfgraph.model.calls import Flag
 
 TRACE = Path(__file__).resolve().parent.parent / "fixtures" / "traces" / "s390x-true.dat"
+TWO_CPUS = TRACE.parents[3] / "examples" / "cat-enoent.dat"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_the_whole_trace_is_compared_with_itself(source: Source, tmp_path: Path)
     assert compared(source.whole, elsewhere)[0].n_false == calls.end[leaf] - leaf
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PAGES)
 def test_pages_that_are_gone(source: Source, kind: str, tmp_path: Path) -> None:
     """What was measured with 2 to 30 % of the pages gone before this was looked for: up to 25 % of the calls below
     one that they were not made in, and totals of a multiple of the truth."""
@@ -72,3 +73,42 @@ def test_pages_that_are_gone(source: Source, kind: str, tmp_path: Path) -> None:
 
 LEAST_KEPT = {"single": 0.999, "runs": 0.97, "heads": 0.999, "2%": 0.98, "10%": 0.95, "30%": 0.9}
 """Such a share of what is known of the ancestors is still told."""
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+@pytest.mark.parametrize(("path", "at"), [(TRACE, 0), (TWO_CPUS, 0), (TWO_CPUS, 1)])
+def test_all_entries_or_exits_of_a_cpu_are_gone(path: Path, at: int, kind: str, tmp_path: Path) -> None:
+    """Nothing tells of a loss. Each call that has one record left is there once; what is not known is flagged."""
+    source = Source(path)
+    true, cpu = source.whole.calls, source.numbers[at]
+    file = tmp_path / "t.dat"
+    file.write_bytes(source.without_events(at, *EVENTS[kind]))
+    part = kfgraph.load(file)
+    calls = part.calls
+    calls.check()
+    counts, _ = compared(source.whole, part)
+    assert (counts.n_unmatched, counts.n_wrong_duration, counts.n_wrong_self, counts.n_bounds_above) == (0, 0, 0, 0)
+    assert counts.n_false_unflagged == UNKNOWABLE.get((path.name, at, kind), 0)
+    assert len(part.losses) == 0
+    entered, finished = true.cpu == cpu, true.duration_ns >= 0
+    left = (true.exit_cpu == cpu) & finished
+    assert min(entered.sum(), left.sum()) > 1_000
+    no_entry, no_exit = calls.has(Flag.NO_ENTRY), calls.has(Flag.NO_EXIT)
+    if kind == "no entries":
+        assert len(calls) == len(true) - (entered & ~finished).sum()
+        assert no_entry.sum() == (entered & finished).sum() + true.has(Flag.NO_ENTRY).sum()
+        assert no_exit.sum() == (~entered & ~finished).sum()
+        assert counts.n_false == 0
+    else:
+        # An exit without an entry tells of a call only by itself.
+        lost = (left & true.has(Flag.NO_ENTRY)).sum()
+        assert len(calls) == len(true) - lost
+        assert no_exit.sum() == left.sum() - lost + (~finished).sum()
+    # Where the exit record is late, the start of a call without an entry is not.
+    row = matched(source.whole, part)
+    assert (calls.start_ns[no_entry] <= true.start_ns[row[no_entry]] + 10_000).all()
+    assert counts.n_direct >= 0.985 * len(calls)
+
+
+UNKNOWABLE = {("cat-enoent.dat", 1, "no exits"): 4}
+"""Calls two levels below their caller, as the one between is not traced: with no exit, the call before them is it."""

@@ -404,6 +404,9 @@ class Stacks(Placing):
         earlier: cython.int
         self.c_cpu[node] = -1
         self.c_start[node] = t - dur if t >= 0 and dur >= 0 and t >= dur else -1
+        if self.same_clock and 0 < self.calltime[i] < self.c_start[node] - _NEAR:
+            # An interrupt held up the exit's record.
+            self.c_start[node] = self.calltime[i]
         self.c_flags[node] |= _NO_ENTRY | _SELF_UNKNOWN
         if self.lane_gap_end[lane] >= 0 and self.c_start[node] <= self.lane_gap_end[lane]:
             self.c_flags[node] |= _CUT

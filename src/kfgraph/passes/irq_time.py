@@ -35,7 +35,9 @@ def apply(trace: Trace, given: Given) -> Trace:
     hits = np.flatnonzero((calls.flags & np.uint32(Flag.INTERRUPT | Flag.IN_TRACER)) == Flag.INTERRUPT)
     hits = hits[calls.parent[hits] >= 0]
     calls = _with_lost_parts(calls, hits, trace.losses)
-    if len(lost := _hit_unknown(calls, hits)):
+    # A text without durations, or the function tracer, tells no returns: that is no lost record.
+    returns_told = not any(one.code == "no-duration" for one in trace.notices)
+    if len(lost := _hit_unknown(calls, hits, returns_told=returns_told)):
         flags = calls.flags.copy()
         flags[lost] |= np.uint32(Flag.CALLER_LOST)
         calls = calls.with_columns(flags=flags)
@@ -65,11 +67,15 @@ def _with_lost_parts(calls: CallTable, parts: Array, losses: Losses) -> CallTabl
     return calls.with_columns(flags=flags, self_ns=self_ns)
 
 
-def _hit_unknown(calls: CallTable, rows: Array) -> Array:
+def _hit_unknown(calls: CallTable, rows: Array, *, returns_told: bool) -> Array:
     """Which of the interrupts ``rows`` may have hit the tracer instead of the call above them, when that had returned:
-    the record that would tell is lost."""
+    the record that would tell is lost, or was not made (``returns_told``: those of others were)."""
     parent = calls.parent[rows]
     cut = (calls.flags[parent] & np.uint32(Flag.CUT_BY_LOSS)) != 0
+    if returns_told:
+        # What is open at the end of its lane need not have returned.
+        behind = np.append(calls.lane, -1)[calls.end[parent]]
+        cut |= (calls.duration_ns[parent] < 0) & (behind == calls.lane[parent])
     rows, parent = rows[cut], parent[cut]
     if not len(rows):
         return rows
