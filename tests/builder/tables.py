@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,13 +38,13 @@ class Call:
     retval: int | None = None
     args: str = ""
 
-    @property
+    @cached_property
     def duration_ns(self) -> int:
-        return self.self_ns + sum(child.duration_ns for child in self.children)
+        return self.self_ns + sum([child.duration_ns for child in self.children])
 
     @property
     def has_open_child(self) -> bool:
-        return any(child.unfinished for child in self.children)
+        return bool(self.children) and any(child.unfinished for child in self.children)
 
 
 def call(name: str, self_ns: int = 100, *children: Call, **odd: Any) -> Call:
@@ -60,6 +61,8 @@ def symbols_of(labels: Sequence[str]) -> SymbolTable:
 def trace_of(*lanes: Sequence[Call], start_ns: int = 1_000_000, tasks: Sequence[Task] = ()) -> Trace:
     """One lane per sequence of root calls, one after another in time; checked."""
     codes: dict[str, int] = {"": 0}
+    # Numbers: an operation on an enum is a call or two.
+    no_exit, self_unknown, has_retval = int(Flag.NO_EXIT), int(Flag.SELF_UNKNOWN), int(Flag.HAS_RETVAL)
     rows: list[dict[str, int]] = []
     registers: list[int] = []
     arguments: list[str] = []
@@ -68,11 +71,11 @@ def trace_of(*lanes: Sequence[Call], start_ns: int = 1_000_000, tasks: Sequence[
         row = len(rows)
         flags = item.flags
         if item.unfinished:
-            flags |= Flag.NO_EXIT
+            flags |= no_exit
         elif item.has_open_child:
-            flags |= Flag.SELF_UNKNOWN
+            flags |= self_unknown
         if item.retval is not None:
-            flags |= Flag.HAS_RETVAL
+            flags |= has_retval
         registers.append(item.retval or 0)
         arguments.append(item.args)
         level = rows[parent]["level"] + 1 if parent >= 0 else 0

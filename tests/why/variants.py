@@ -10,6 +10,7 @@ variant is scored as the original is (blame.py). A rule that leans on the names 
 from __future__ import annotations
 
 import argparse
+import operator
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -42,6 +43,8 @@ arrange compute derive translate resolve commit stage advance exchange query mea
 """
 GIVES_BACK = ("free", "put", "release", "unregister", "destroy", "teardown", "undo", "cleanup", "stop", "disable")
 QUIETENS = ("stop", "release", "disable", "detach", "flush", "reset", "park", "quiesce", "halt")
+
+HAS_RETVAL = int(Flag.HAS_RETVAL)
 
 
 @dataclass(frozen=True)
@@ -78,19 +81,22 @@ def cases(folder: Path) -> Iterator[Case]:
         if not truth.error or answer.row < 0:
             continue
         calls, symbols = trace.calls, trace.symbols
+        columns = calls.func, calls.end, calls.self_ns, calls.context, calls.flags
+        facts = symbols.labels, calls.args, *(column.tolist() for column in columns)
+        retvals = calls.retval.tolist() if calls.retval is not None else None
 
-        def taken(row: int, calls: Any = calls, symbols: Any = symbols) -> Call:
+        def taken(row: int, facts: Any = facts, retvals: Any = retvals) -> Call:
+            labels, args, func, end, self_ns, context, flags = facts
             inside = row + 1
             children = []
-            while inside < calls.end[row]:
+            while inside < end[row]:
                 children.append(taken(inside))
-                inside = int(calls.end[inside])
-            known = calls.retval is not None and calls.flags[row] & Flag.HAS_RETVAL
+                inside = end[inside]
+            known = retvals is not None and flags[row] & HAS_RETVAL
             return Call(
-                symbols.labels[int(calls.func[row])], max(int(calls.self_ns[row]), 1), tuple(children),
-                context=int(calls.context[row]),
-                retval=int(calls.retval[row]) & (1 << 64) - 1 if known else None,
-                args=(calls.args.text(row) or "") if calls.args is not None else "",
+                labels[func[row]], max(self_ns[row], 1), tuple(children), context=context[row],
+                retval=retvals[row] & (1 << 64) - 1 if known else None,
+                args=(args.text(row) or "") if args is not None else "",
             )  # fmt: skip
 
         types = {}
@@ -105,7 +111,13 @@ def cases(folder: Path) -> Iterator[Case]:
 def mapped(tree: Call, change: Callable[[Call, Call | None], Call], parent: Call | None = None) -> Call:
     """The tree with ``change(call, its caller)`` made in every call, callers first."""
     own = change(tree, parent)
-    return replace(own, children=tuple(mapped(child, change, own) for child in own.children))
+    children = tuple([mapped(child, change, own) for child in own.children])
+    return own if all(map(operator.is_, children, own.children)) else replace(own, children=children)
+
+
+def without_value(call: Call) -> Call:
+    """The call, and not what it returned."""
+    return call if call.retval is None else replace(call, retval=None)
 
 
 def names_of(tree: Call) -> Iterator[str]:
@@ -133,7 +145,7 @@ def renamed(case: Case, new: Callable[[str], str]) -> Case:
         birth=tuple(plainly.get(name, name) for name in case.truth.birth),
         chain=tuple(plainly.get(name, name) for name in case.truth.chain),
     )
-    tree = mapped(case.tree, lambda call, _: replace(call, name=found.get(call.name, call.name)))
+    tree = mapped(case.tree, lambda call, _: replace(call, name=found[call.name]) if call.name in found else call)
     types = {found.get(label, label): told for label, told in case.types.items()}
     return replace(case, tree=tree, truth=truth, types=types)
 
@@ -195,7 +207,7 @@ def fewer_values(case: Case, chance: random.Random) -> Case:
     gone = {label for label in sorted(set(names_of(case.tree))) if chance.random() < 0.2}
 
     def change(call: Call, parent: Call | None) -> Call:
-        return replace(call, retval=None) if parent is not None and call.name in gone else call
+        return without_value(call) if parent is not None and call.name in gone else call
 
     return replace(case, tree=mapped(case.tree, change))
 
@@ -295,7 +307,7 @@ def verdict(case: Case, *, values: bool = True) -> tuple[str, str]:
     """(as blame.py judges, what was said)."""
     tree = case.tree
     if not values:
-        tree = mapped(tree, lambda call, parent: call if parent is None else replace(call, retval=None))
+        tree = mapped(tree, lambda call, parent: call if parent is None else without_value(call))
     trace = trace_of([tree], tasks=[Task(100, "insmod")])
     symbols = replace(trace.symbols, prototypes=Types(trace.symbols.labels, case.types))
     trace = replace(trace, symbols=symbols, meta=replace(trace.meta, arch="x86_64"))
