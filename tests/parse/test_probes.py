@@ -13,7 +13,7 @@ from builder.tables import call, trace_of
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.calls import Flag
 from kfgraph.model.companion import Companion, ModuleFunction, ModuleImage, ReturnProbe
-from kfgraph.model.marks import Marks
+from kfgraph.model.marks import Losses, Marks
 from kfgraph.model.returned import Returned
 from kfgraph.model.trace import Trace
 from kfgraph.parse.textfields import TextFields
@@ -80,6 +80,7 @@ def test_hits_name_their_functions_and_what_lies_beside_them_and_give_values() -
         ("ev", 3, READ, "0"),  # stands in a call of another address
         ("unknown", 2, READ, "0"),  # an event that is no probe of ours
         ("ev", -1, READ, "0"),  # outside any call
+        ("ev", -1, OTHER, "0"),  # the last call's, outside any
         ("ev", 2, READ, "a string"),
     ],
 )
@@ -129,3 +130,103 @@ def test_what_the_trace_itself_tells_comes_first() -> None:
     typed = return_types.with_types(symbols, {("load_module", ""): other, (f"{OTHER:#x}", ""): other})
     assert [typed.returned(code) for code in (0, 1, 2, 5)] == [None, own, None, other]
     assert return_types.with_types(symbols, {("nobody", ""): other}) is symbols
+
+
+def behind(trace: Trace, *, row: int, parent: int) -> Trace:
+    """The trace with its marks between two calls: before call ``row``, inside ``parent``."""
+    n = len(trace.marks)
+    places = {"row": np.full(n, row, np.int32), "parent": np.full(n, parent, np.int32)}
+    time_ns = np.arange(n) + int(trace.calls.start_ns[3]) + 50
+    return replace(trace, marks=replace(trace.marks, **places, time_ns=time_ns))
+
+
+def values(trace: Trace) -> list[int | None]:
+    """What each call returned, None where that is not known."""
+    after = return_probes.apply(trace.read_only(), Given())
+    after.check()
+    if after.calls.retval is None:
+        assert after is trace
+        return [None] * len(after.calls)
+    known = after.calls.has(Flag.HAS_RETVAL).tolist()
+    return [value if told else None for value, told in zip(after.calls.retval.tolist(), known, strict=True)]
+
+
+def test_probes_that_somebody_set_give_values_and_no_names() -> None:
+    trace = vanished(("mine", 2, READ, "-19"), ("else", 3, HELPER, "0xffffffffffffffed"), ("mine", 3, READ, "1"))
+    assert values(trace) == [None, None, -19, -19, None]
+    assert return_probes.apply(trace, Given()).symbols is trace.symbols
+
+
+def test_a_hit_stands_just_behind_its_call_where_the_probe_was_set_first() -> None:
+    trace = vanished(("mine", 1, READ, "-5"))
+    assert values(behind(trace, row=3, parent=1)) == [None, None, -5, None, None]
+    # Behind another call, or outside of the caller.
+    assert values(behind(trace, row=4, parent=1)) == [None] * 5
+    assert values(behind(trace, row=3, parent=0)) == [None] * 5
+    # A call that was not recorded returned the second.
+    again = vanished(("mine", 1, READ, "-5"), ("mine", 1, READ, "0"))
+    assert values(behind(again, row=3, parent=1)) == [None, None, -5, None, None]
+
+
+def test_a_hit_behind_a_loss_or_an_unfinished_call_tells_nothing() -> None:
+    trace = behind(vanished(("mine", 1, READ, "-5")), row=3, parent=1)
+    over, hit = int(trace.calls.start_ns[2] + trace.calls.duration_ns[2]), int(trace.marks.time_ns[0])
+    places = ((over - 1, 0, True), (over + 1, 0, False), (hit, 0, False), (hit + 1, 0, True), (hit, 1, True))
+    for at, cpu, known in places:
+        one = np.zeros(1, np.int32)
+        losses = Losses(np.array([at]), np.array([cpu], np.int16), np.array([7]), one, one + 3, one)
+        assert values(replace(trace, losses=losses))[2] == (-5 if known else None), (at, cpu)
+    flags = trace.calls.flags.copy()
+    flags[2] |= np.uint32(Flag.NO_EXIT)
+    duration = trace.calls.duration_ns.copy()
+    duration[2] = -1
+    own = trace.calls.self_ns.copy()
+    own[2] = -1
+    flags[1] |= np.uint32(Flag.SELF_UNKNOWN)
+    own[1] = -1
+    unfinished = trace.calls.with_columns(flags=flags, duration_ns=duration, self_ns=own)
+    assert values(replace(trace, calls=unfinished)) == [None] * 5
+
+
+class Held:
+    """Fields of one event, as arrays."""
+
+    def __init__(self, **fields) -> None:
+        self.fields = {"__probe_func": np.array([READ], np.uint64), "__probe_ret_ip": np.array([1], np.uint64)}
+        self.fields |= fields
+
+    def names(self, code):
+        return tuple(self.fields)
+
+    def columns(self, code, rows, names):
+        found = [self.fields.get(name) for name in names]
+        return [None if values is None else (values, np.ones(1, np.bool_)) for values in found]
+
+
+@pytest.mark.parametrize(
+    ("fields", "value"),
+    [
+        ({"rv": np.array([0xFFFFFFED], np.uint64)}, 0xFFFFFFED),
+        ({"arg1": np.array([0xFFFFFFED], np.uint32)}, -19),  # $retval:u32
+        ({"ret": np.array([-19], np.int32), "comm": np.zeros((1, 16), np.uint8)}, -19),
+        ({"ret": np.array([0xED], np.uint8)}, None),
+        ({"rate": np.array([44_100], np.uint64)}, None),
+        ({"ret": np.array([0], np.uint64), "err": np.array([5], np.uint64)}, None),
+        ({"arg1": np.array([0], np.uint64), "arg2": np.array([5], np.uint64)}, None),
+        ({"ret": np.zeros((1, 4), np.uint8)}, None),
+    ],
+)  # fmt: skip
+def test_which_field_of_somebodys_probe_is_the_return_value(fields, value) -> None:
+    trace = vanished(("mine", 2, READ, "0"))
+    trace = replace(trace, marks=replace(trace.marks, source=Held(**fields)))
+    assert values(trace) == [None, None, value, None, None]
+
+
+def test_what_the_tracer_recorded_is_kept() -> None:
+    trace = vanished(("mine", 2, READ, "-19"))
+    recorded = trace.calls.with_columns(retval=np.arange(5), flags=trace.calls.flags | np.uint32(Flag.HAS_RETVAL))
+    assert values(replace(trace, calls=recorded)) == [0, 1, 2, 3, 4]
+    kprobe = Held()
+    del kprobe.fields["__probe_ret_ip"]
+    kprobe.fields["ret"] = np.array([7], np.uint64)
+    assert values(replace(trace, marks=replace(trace.marks, source=kprobe))) == [None] * 5

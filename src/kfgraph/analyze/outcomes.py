@@ -30,6 +30,14 @@ class Kind(Enum):
     UNKNOWN = "not recorded"
 
 
+def recorded_by_the_tracer(trace: Trace) -> bool:
+    """Whether the tracer recorded return values, of all calls: not return probes, of a few functions."""
+    calls = trace.calls
+    if calls.retval is None or trace.companion is not None:
+        return calls.retval is not None and trace.companion is not None and not trace.companion.probes
+    return bool(2 * int(calls.has(Flag.HAS_RETVAL).sum()) > len(calls))
+
+
 @dataclass
 class Outcomes:
     """What the calls of a trace returned, asked one by one."""

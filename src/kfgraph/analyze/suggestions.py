@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from kfgraph.analyze.outcomes import recorded_by_the_tracer
 from kfgraph.model.spelling import shell_line, shell_word
 from kfgraph.model.trace import Trace
 
@@ -12,11 +13,9 @@ def record_all_tasks(trace: Trace) -> str:
     """The trace-cmd command that records all tasks, with the arguments and events that connect one with another."""
     companion = trace.companion
     argv = list(companion.argv) if companion is not None else []
-    options = "".join(
-        f" -O {option}"
-        for option, has in (("funcgraph-retval", trace.calls.retval), ("funcgraph-args", trace.calls.args))
-        if has is not None and not (companion is not None and companion.probes)
-    )
+    has = {"funcgraph-retval": recorded_by_the_tracer(trace), "funcgraph-args": trace.calls.args is not None}
+    probed = companion is not None and companion.probes
+    options = "".join(f" -O {option}" for option, recorded in has.items() if recorded and not probed)
     # Without arguments only the wakings tell who ended a wait.
     events = "".join(f" -e {event}" for event in ("sched_switch", "sched_waking") if trace.calls.args is None)
     record = f"sudo trace-cmd record -p function_graph{options} -e workqueue -e sched_kthread_stop{events}"
@@ -27,8 +26,7 @@ def record_all_tasks(trace: Trace) -> str:
 def record_values(trace: Trace) -> str:
     """The command that records return values where this recording, by kfgraph, has none; "" where it asked for them."""
     companion = trace.companion
-    by_the_kernel = trace.calls.retval is not None and not (companion and companion.probes)
-    if companion is None or not companion.argv or by_the_kernel:
+    if companion is None or not companion.argv or recorded_by_the_tracer(trace):
         return record_again(trace)
     if companion.options.get("returns"):
         return ""
@@ -41,3 +39,8 @@ def record_again(trace: Trace, *, more: str = "") -> str:
     command = shell_line(companion.argv) if companion is not None and companion.argv else "COMMAND"
     option = f"{more} " if more else ""
     return f"sudo kfgraph trace {option}-- {command}"
+
+
+def name_functions(trace: Trace) -> str:
+    """The command that names the functions of a module that is gone."""
+    return f"kfgraph why {trace.meta.as_typed} --module FILE.ko"

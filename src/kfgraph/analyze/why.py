@@ -11,19 +11,25 @@ import numpy as np
 
 from kfgraph.analyze.blame import Blame, blame
 from kfgraph.analyze.endings import knows_end
+from kfgraph.analyze.failing_roots import (
+    few_values,
+    is_passed_on,
+    last_failing_of_few,
+    last_failing_root,
+    outermost_failing,
+)
 from kfgraph.analyze.failure import Failed, deciding, failed_calls
 from kfgraph.analyze.filters import OF_WHY, Filters, completed
 from kfgraph.analyze.other_tasks import elsewhere
 from kfgraph.analyze.outcomes import Outcomes, children_of
 from kfgraph.analyze.select import lanes_of, select
-from kfgraph.analyze.suggestions import record_again, record_all_tasks, record_values
+from kfgraph.analyze.suggestions import name_functions, record_again, record_all_tasks, record_values
 from kfgraph.analyze.syscalls import SystemCall
 from kfgraph.analyze.sysexits import records_results
 from kfgraph.errors import NoMatchError
 from kfgraph.kernel.benign import meaning
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.sourcelines import SourceLine
-from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.kernel.unwinding import decides_nothing, gives_back, tells, waits
 from kfgraph.model.arrays import distinct
 from kfgraph.model.names import listed
@@ -39,6 +45,7 @@ MAX_EARLIER = 4
 SECCOMP_FILTER = "__seccomp_filter"
 _LOADS = ("finit_module", "init_module")
 _ANOTHER_TASK = "the error may come from another task"
+_FEW = "no probed function returned an error, and no result of a system call was recorded"
 _END_UNKNOWN = "how the command ended was not recorded: it may have gone on without this call"
 
 
@@ -201,9 +208,13 @@ def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
     found = deciding(failed)
     if found is not None:
         return _of_call(trace, seen, found, failed)
-    row = _last_failing_root(trace, seen, lanes_of(trace, {**given, "all_tasks": False}))
+    row = last_failing_root(trace, seen, lanes_of(trace, {**given, "all_tasks": False}))
     if row >= 0:
         return _explained(trace, seen, row, int(seen.errors[row]), failed=failed)
+    few = few_values(trace)
+    row = last_failing_of_few(trace, seen, lanes_of(trace, {**given, "all_tasks": False})) if few else -1
+    if row >= 0:
+        return _of_few(trace, seen, row)
     status = trace.companion.exit_status if trace.companion is not None else None
     swallowed, never = _swallowed(trace, seen), _never_ran(trace)
     if status:
@@ -212,15 +223,15 @@ def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
             trace, "unknown", reason=reason, next=record_again(trace), swallowed=swallowed, never_ran=never,
             failed=tuple(failed),
         )  # fmt: skip
-    if status is None and trace.calls.retval is None and not records_results(trace):
-        reason = "no return value and no result of a system call was recorded"
+    if status is None and (trace.calls.retval is None or few) and not records_results(trace):
+        reason = _FEW if few else "no return value and no result of a system call was recorded"
         return Why(trace, "unrecorded", reason=reason, next=record_again(trace), never_ran=never)
     return Why(trace, "nothing", swallowed=swallowed, never_ran=never, failed=tuple(failed))
 
 
 def _of_call(trace: Trace, seen: Outcomes, found: Failed, failed: Sequence[Failed]) -> Why:
     call, evidence = found.call, found.call.evidence if found.call.row >= 0 else ""
-    row = call.row if call.row >= 0 else _outermost_failing(trace, seen, call.lane, call.error)
+    row = call.row if call.row >= 0 else outermost_failing(trace, seen, call.lane, call.error)
     if row < 0:
         answer = _without_handler(trace, seen, call, failed)
     else:
@@ -228,6 +239,18 @@ def _of_call(trace: Trace, seen: Outcomes, found: Failed, failed: Sequence[Faile
     doubt = found.doubt or ("" if knows_end(trace, call.lane) else _END_UNKNOWN)
     born = answer.birth and replace(answer.birth, sure=answer.birth.sure and not doubt)
     return replace(answer, birth=born, doubts=(doubt, *answer.doubts)) if doubt else answer
+
+
+def _of_few(trace: Trace, seen: Outcomes, row: int) -> Why:
+    """Of the call that failed last of those that were probed: whether its callers failed, too, no value tells."""
+    answer = _explained(trace, seen, row, int(seen.errors[row]))
+    if not answer.next and not all(trace.symbols.resolved[trace.calls.func[step.row]] for step in answer.chain):
+        answer = replace(answer, next=name_functions(trace))
+    if is_passed_on(trace, seen, row):
+        return answer
+    doubt = f"what the callers of {plain_name(seen.name(row))} returned was not recorded: they may have gone on"
+    born = answer.birth and replace(answer.birth, sure=False)
+    return replace(answer, birth=born, doubts=(doubt, *answer.doubts))
 
 
 def _of_function(trace: Trace, seen: Outcomes, error: int, filters: Filters) -> Why:
@@ -374,29 +397,6 @@ def _what_is_missing(
         who = f"{plain_name(seen.name(ran[0]))} ran for it in {trace.tasks[int(trace.calls.lane[ran[0]])].label}"
         return f"{reason}; {who}, and returned no such error", ""
     return "", ""
-
-
-def _outermost_failing(trace: Trace, seen: Outcomes, lane: int, error: int) -> int:
-    calls = trace.calls
-    begin, end = calls.bounds_of(lane)
-    rows = np.flatnonzero((seen.errors[begin:end] == error) & (calls.parent[begin:end] < 0))
-    return int(rows[-1]) + begin if len(rows) else -1
-
-
-def _last_failing_root(trace: Trace, seen: Outcomes, lanes: Sequence[int] | None) -> int:
-    """The last outermost call of these tasks (None: of all) that returned an error; a trace of --root has such roots.
-    """
-    calls = trace.calls
-    roots = np.flatnonzero((calls.parent < 0) & (seen.errors != 0))
-    if lanes is not None:
-        roots = roots[np.isin(calls.lane[roots], lanes)]
-    fit = [
-        int(r)
-        for r in roots
-        if not (calls.flags[r] & 32) and not system_call_of(seen.name(int(r))) and seen.returns(int(r))[0]
-        and int(seen.errors[r]) != -1 and not decides_nothing(seen.name(int(r)))
-    ]  # fmt: skip
-    return fit[-1] if fit else -1
 
 
 def _swallowed(trace: Trace, seen: Outcomes) -> tuple[Step, ...]:

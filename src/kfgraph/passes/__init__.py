@@ -31,6 +31,10 @@ def _with_companion(trace: Trace, given: Given) -> bool:
     return trace.companion is not None
 
 
+def _with_probes(trace: Trace, given: Given) -> bool:
+    return trace.companion is not None or len(trace.marks) > 0
+
+
 def _without_companion(trace: Trace, given: Given) -> bool:
     return trace.companion is None and (len(trace.marks) > 0 or "probes" in trace.meta.details)
 
@@ -72,7 +76,7 @@ PASSES = (
     Pass("reused_pids", _with_births),
     Pass("irq_time"),
     Pass("jumps", _with_jumps),
-    Pass("return_probes", _with_companion),
+    Pass("return_probes", _with_probes),
     Pass("command", _with_companion),
     Pass("comms", _with_names),
     Pass("probed_modules", _without_companion),
