@@ -83,7 +83,7 @@ def test_passes_run_in_their_order_and_only_where_needed(monkeypatch: pytest.Mon
     told = replace(plain, companion=COMPANION)
     assert {"return_probes", "command"} <= passes(told) - passes(plain) and passes(plain) <= passes(told)
     assert passes(plain, modules=("foo.ko",)) == passes(plain) | {"module_names"}
-    others = {"probed_modules", "sleep", "jumps", "comms"}
+    others = {"probed_modules", "sleep", "jumps", "comms", "reused_pids"}
     assert passes(told, modules=("foo.ko",), btf=("types",)) == {each.name for each in PASSES} - others
     assert ran.index("return_probes") < ran.index("module_names")
     described = replace(plain, meta=replace(plain.meta, details={"probes": "kfgraph"}))
@@ -93,7 +93,8 @@ def test_passes_run_in_their_order_and_only_where_needed(monkeypatch: pytest.Mon
     assert passes(switching) == passes(plain) | {"sleep", "comms"}
     for event in ("sched_process_exec", "sched_process_fork", "sched_process_exit"):
         told = replace(plain, marks=replace(plain.marks, names=("sys_enter", event)))
-        assert passes(told) == passes(plain) | {"comms"}
+        births = {"reused_pids"} if event == "sched_process_fork" else set()
+        assert passes(told) == passes(plain) | {"comms"} | births
 
 
 def test_a_pass_that_does_not_say_when_runs_on_every_trace() -> None:
