@@ -82,7 +82,32 @@ def test_names_in_a_table_and_its_callers_lead_to_their_source() -> None:
     assert {"load_module", "schedule (waiting)", "kfree", "rcu_do_batch"} <= set(found)
     assert found["schedule (waiting)"] == "https://elixir.bootlin.com/linux/v6.1/A/ident/schedule"
     assert "insmod-116" not in found
-    assert "\x1b]8" not in on_terminal("top", FOO, "--group", "module")
+    by_module = on_terminal("top", FOO, "--group", "module")
+    assert "\x1b]8" not in by_module.split("Hot paths")[0] and "load_module" in links_in(by_module)
+
+
+@pytest.mark.parametrize("columns", ["60", "200"])
+def test_names_in_hot_paths_lead_to_their_source(columns: str) -> None:
+    words = ("top", FOO, "--limit", "1", "--paths", "3")
+    shown = on_terminal(*words, "--source", "examples/foo", COLUMNS=columns)
+    assert without(shown) == without(on_terminal(*words, "--no-links", COLUMNS=columns))
+    paths = shown[shown.index("Hot paths") :]
+    found = links_in(paths)
+    assert found["load_module"] == "https://elixir.bootlin.com/linux/v6.1/A/ident/load_module"
+    assert not [name for name in found if "→" in name or name.strip() != name or "more" in name or "insmod" in name]
+    last = [line.rsplit("→ ", 1)[-1] for line in without(paths).splitlines() if "→" in line]
+    assert last and last[-1] in found, "the last function of the last path"
+    names = {word for line in without(paths).splitlines() if "→" in line for word in re.split(" → |→ ", line.strip())}
+    assert {name for name in names if name and "…" not in name} == {name for name in found if "…" not in name}
+
+
+def test_names_in_a_flame_graph_lead_to_their_source() -> None:
+    words = ("flame", FOO, "--icicle")
+    shown = on_terminal(*words)
+    assert without(shown) == without(on_terminal(*words, "--no-links")) and "\x1b]8" in shown
+    found = {name.strip(" │").split(" ")[0]: url for name, url in links_in(shown).items()}
+    assert found["load_module"] == "https://elixir.bootlin.com/linux/v6.1/A/ident/load_module"
+    assert "do_init_module" in found and not [name for name in found if name.startswith("insmod")]
 
 
 def test_names_on_the_path_of_an_error_lead_to_their_source() -> None:

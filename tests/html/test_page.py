@@ -171,6 +171,46 @@ def test_the_panel_links_to_the_source_and_asks_for_nothing(tmp_path: Path, show
     assert seen.problems == [] and [url for url in seen.requests if not url.endswith("page.html")] == []
 
 
+def test_frames_rows_and_functions_lead_to_their_source(tmp_path: Path, show: Callable[..., Any]) -> None:
+    path = tmp_path / "page.html"
+    template = "https://cross.reference/{version}/{function}"
+    assert on_stdout("examples/insmod-foo-fail19.dat", "--link", template, "-o", str(path))[0] == 0
+    seen = show(path)
+    seen.page.context.route("**://cross.reference/**", lambda route: route.fulfill(body=""))
+
+    def opened_by(click: Callable[[], None]) -> str:
+        with seen.page.context.expect_page() as opened:
+            click()
+        assert opened.value.evaluate("opener") is None
+        return str(opened.value.url)
+
+    def at(selector: str) -> Callable[[], None]:
+        return lambda: seen.page.click(selector, modifiers=["Control"])
+
+    current = seen.current
+    assert opened_by(at(".row:has-text('do_init_module') .name")) == "https://cross.reference/6.1/do_init_module"
+    assert seen.current == current, "the row that was current stays"
+    seen.page.click("#tab-functions")
+    seen.page.fill("#panel-functions input", "load_module")
+    assert opened_by(at(".functions .row[data-row='0'] .name button")) == "https://cross.reference/6.1/load_module"
+    assert seen.page.is_visible("#panel-functions")
+    seen.page.click("#tab-flame")
+    box = seen.page.locator("canvas.flame").bounding_box()
+    where = {"x": 600, "y": 18 + 9}
+    frame = lambda: seen.page.click("canvas.flame", modifiers=["Control"], position=where)  # noqa: E731
+    assert opened_by(frame) == "https://cross.reference/6.1/load_module"
+    assert seen.page.evaluate("page.views.get('flame').root") == -1, "it does not zoom"
+    seen.page.click("canvas.flame", position=where)
+    assert seen.page.evaluate("(f => f.nameOf(f.root))(page.views.get('flame'))") == "load_module"
+    seen.page.mouse.move(box["x"], box["y"] - 30)
+    link = seen.page.query_selector("#panel-flame .said a")
+    assert link is not None and link.get_attribute("href") == "https://cross.reference/6.1/load_module"
+    assert opened_by(link.click) == link.get_attribute("href"), "the link stays where the pointer leaves the frame"
+    seen.page.click("canvas.flame", position={"x": 600, "y": 9})
+    assert seen.page.query_selector("#panel-flame .said a") is None, "a task has no source"
+    assert seen.problems == []
+
+
 def test_hostile_links_stay_links(show: Callable[..., Any], tmp_path: Path) -> None:
     class Links(SourceLinks):
         def of(self, label: str) -> str:

@@ -96,7 +96,9 @@ def test_search_marks_and_says_how_much(graph: Callable[..., Any]) -> None:
 def test_hovering_says_what_a_frame_is(graph: Callable[..., Any]) -> None:
     page = graph("--icicle")
     page.mouse.move(600, 42 + 16 + 8)
-    assert page.text_content("#said") == "load_module: 58.967 ms, 100.0 %, 1 call"
+    assert page.text_content("#said") == "load_module: 58.967 ms, 100.0 %, 1 call (Ctrl-click: source)"
+    page.mouse.move(600, 42 + 8)
+    assert page.text_content("#said") == "insmod-260: 58.967 ms, 100.0 %", "a task has no source"
     page.mouse.move(600, 10)
     assert page.text_content("#said").strip() == ""
 
@@ -113,3 +115,36 @@ def test_the_script_draws_what_the_file_held(graph: Callable[..., Any], reposito
     now = set(drawn(page, "x", "fill"))
     assert len(places) > 50
     assert len(places - now) <= 2  # a place half-way between two tenths of a pixel
+
+
+def test_a_click_with_ctrl_opens_the_source_and_does_not_zoom(graph: Callable[..., Any], tmp_path: Path) -> None:
+    page = graph("--icicle", "--link", f"file://{tmp_path}/{{function}}.html")
+    (tmp_path / "load_module.html").write_text("<p>here")
+    first = frames(page)
+    with page.context.expect_page() as opened:
+        page.keyboard.down("Control")
+        page.mouse.click(600, 42 + 16 + 8)
+        page.keyboard.up("Control")
+    assert opened.value.url == (tmp_path / "load_module.html").as_uri()
+    assert opened.value.evaluate("opener") is None, "it learns nothing of this page"
+    assert frames(page) == first and page.get_attribute("#reset", "visibility") == "hidden"
+    page.mouse.click(600, 42 + 2 * 16 + 8)
+    assert page.get_attribute("#reset", "visibility") == "visible" and len(page.context.pages) == 2, "a click zooms"
+    named = page.evaluate(
+        "[...document.querySelectorAll('#frames a')].map(a => [a.getAttribute('href').split('/').pop().split('.')[0],"
+        " a.querySelector('title').textContent.split(':')[0].split('.')[0]])"
+    )
+    assert len(named) > 20 and all(link == name for link, name in named)
+    assert page.evaluate("[...document.querySelectorAll('#frames a')].map(a => a.getAttribute('rel'))") == (
+        ["noopener noreferrer"] * len(named)
+    )
+
+
+@pytest.mark.parametrize(("words", "begin"), [
+    (("--no-links",), None), (("--source", "examples/foo"), "https://elixir.bootlin.com/linux/v6.1/A/ident/"),
+])  # fmt: skip
+def test_links_are_as_the_options_say(words: tuple[str, ...], begin: str | None, graph: Callable[..., Any]) -> None:
+    page = graph(*words)
+    links = page.evaluate("[...document.querySelectorAll('#frames a')].map(a => a.getAttribute('href'))")
+    assert (links == []) == (begin is None) and all(link.startswith(str(begin)) for link in links)
+    assert page.evaluate("graph.links.length") == (2 if begin else 0)

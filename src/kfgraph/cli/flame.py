@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
+from kfgraph.cli.linking import links, links_on_terminal
 from kfgraph.cli.no_effect import without_effect
 from kfgraph.cli.outfile import writing
 
@@ -19,7 +20,7 @@ kfgraph flame examples/cat-enoent.dat --reverse --by self --no-irq -o callers.sv
 
 kfgraph flame examples/insmod-foo-fail19.dat --by errors --icicle
 """
-IDLE = options.IDLE
+IDLE = options.NO_LINKS
 
 
 def run(
@@ -41,6 +42,7 @@ def run(
         bool, Option(("--join-recursion",), "One frame for a function that calls itself directly.")
     ] = False,
     title: Annotated[str | None, Option(("--title",), "The title of the SVG file.", metavar="TEXT")] = None,
+    linking: options.HowLinked = options.AS_KNOWN,
     reading: options.HowRead = options.AS_DETECTED,
 ) -> None:
     """Draw a flame graph: on the terminal, or as an interactive SVG file."""
@@ -56,11 +58,11 @@ def run(
         from kfgraph.render.console import stdout_console
         from kfgraph.render.flame.lines import FlameView
 
-        stdout_console().print(FlameView(graph, icicle=icicle))
+        stdout_console().print(FlameView(graph, icicle, links_on_terminal(loaded, linking)))
     else:
         from kfgraph.render.flame.svg import drawing, svg
 
-        drawn = drawing(graph, title=title or "", icicle=icicle)
+        drawn = drawing(graph, title=title or "", icicle=icicle, links=links(loaded, linking))
         left_out["flame-pruned"] = drawn.n_left_out
         with writing(output) as stream:
             stream.write(svg(drawn).encode())

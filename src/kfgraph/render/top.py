@@ -19,6 +19,7 @@ from kfgraph.model.units import format_ns, format_share, plural
 from kfgraph.render.blocks import BLANK, count_block, count_width, joined, share_block, time_block, time_width
 from kfgraph.render.cells import bar, cut_middle
 from kfgraph.render.estimates import ESTIMATE, took
+from kfgraph.render.linked import link_style
 from kfgraph.render.table import Column, Table
 
 if TYPE_CHECKING:
@@ -72,15 +73,15 @@ class TopView:
         if result.hot_paths:
             yield Text()
             yield Text("Hot paths, by the self time of their last function", style="bold")
-            yield from _path_lines(result.hot_paths, width)
+            yield from _path_lines(result.hot_paths, width, self.links)
         if result.asleep_paths:
             yield Text()
             yield Text("Where it slept, by the time asleep of the last function", style="bold")
-            yield from _path_lines(result.asleep_paths[:_WAITING_PATHS], width)
+            yield from _path_lines(result.asleep_paths[:_WAITING_PATHS], width, self.links)
         if result.waiting_paths:
             yield Text()
             yield Text("Where it waited, by the self time of the last function", style="bold")
-            yield from _path_lines(result.waiting_paths[:_WAITING_PATHS], width)
+            yield from _path_lines(result.waiting_paths[:_WAITING_PATHS], width, self.links)
 
     def _table(self, shown: npt.NDArray[np.bool_]) -> Table:
         result = self.result
@@ -172,42 +173,56 @@ def count_cells(counts: npt.NDArray[np.int64]) -> list[str]:
     return joined([count_block(counts, count_width(counts))])
 
 
-def _path_lines(paths: Sequence[Path], width: int) -> Iterator[Text]:
+def _path_lines(paths: Sequence[Path], width: int, links: SourceLinks | None) -> Iterator[Text]:
     """Each path's numbers, then its chain in a few lines, the last function standing out."""
     shares = joined([share_block(np.array([path.self_share for path in paths]))])
     times = time_cells(np.array([path.self_ns for path in paths], np.int64))
+    if links is not None:
+        links.look_for({name for path in paths for name in path.path})
     for path, share, time in zip(paths, shares, times, strict=True):
         yield Text(f"{share}  {time}  {plural(path.n_calls, 'call')}", style="bold")
         indent = " " * (len(share) + 2)
-        lines = chain_lines([spelt_out(name) for name in path.path], max(width - len(indent), 8))
-        for line in lines:
-            text = Text(indent + line, no_wrap=True)
-            if line is lines[-1]:
-                text.stylize("bold", len(text.plain) - len(line.rsplit(_ARROW, 1)[-1]))
+        last = len(path.path) - 1
+        for line in _chain([spelt_out(name) for name in path.path], max(width - len(indent), 8)):
+            text = Text(indent, no_wrap=True)
+            for piece, place in line:
+                url = links.of(path.path[place]) if links is not None and place >= 0 else ""
+                text.append(piece, link_style("bold" if place == last else "", url))
             yield text
+
+
+_Line = list[tuple[str, int]]
+"""Pieces of text, each with the place of the function that it names (-1: none)."""
 
 
 def chain_lines(names: Sequence[str], width: int, *, n_lines: int = _PATH_LINES) -> list[str]:
     """``a → b → … 7 more … → y → z`` in at most ``n_lines`` lines of ``width``; the end is kept longest."""
+    return ["".join(piece for piece, _ in line) for line in _chain(names, width, n_lines=n_lines)]
+
+
+def _chain(names: Sequence[str], width: int, *, n_lines: int = _PATH_LINES) -> list[_Line]:
     for n_cut in range(len(names)):
-        kept = list(names)
+        kept = [(name, place) for place, name in enumerate(names)]
         if n_cut == 1:
             continue  # the words for it are no shorter than the one name
         if n_cut:
-            kept[1 : 1 + n_cut] = [f"… {n_cut} more …"]
+            kept[1 : 1 + n_cut] = [(f"… {n_cut} more …", -1)]
         lines = _wrapped(kept, width)
         if len(lines) <= n_lines:
             return lines
-    return [cut_middle(names[-1], width)]
+    return [[(cut_middle(names[-1], width), len(names) - 1)]]
 
 
-def _wrapped(names: Sequence[str], width: int) -> list[str]:
-    lines: list[str] = []
-    for i, name in enumerate(names):
-        piece = cut_middle(name, width) if i == 0 else _ARROW.lstrip() + cut_middle(name, width - 2)
-        joined = f"{lines[-1]} {piece}" if lines else piece
-        if lines and cell_len(joined) <= width:
-            lines[-1] = joined
+def _wrapped(names: Sequence[tuple[str, int]], width: int) -> list[_Line]:
+    lines: list[_Line] = []
+    arrow, room = _ARROW.lstrip(), 0
+    for i, (name, place) in enumerate(names):
+        piece = cut_middle(name, width if i == 0 else width - len(arrow))
+        wide = cell_len(piece)
+        if lines and wide + len(_ARROW) <= room:
+            lines[-1] += [(_ARROW, -1), (piece, place)]
+            room -= len(_ARROW) + wide
         else:
-            lines.append(piece)
+            lines.append([(arrow, -1)] * (i > 0) + [(piece, place)])
+            room = width - wide - len(arrow) * (i > 0)
     return lines

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 from rich.cells import set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.style import Style
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from kfgraph.analyze.flame import Flame
 from kfgraph.analyze.forest import Int64, by_level
+from kfgraph.analyze.sourcelinks import SourceLinks
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, format_share, plural
 from kfgraph.render.cells import cut_middle
@@ -23,14 +25,17 @@ from kfgraph.render.flame.places import places
 LEVELS = 100
 """So many lines at most."""
 _EDGE = "│"
+_LEAST_NAMED = 3
+"""Narrower frames have no name."""
 
 
 @dataclass(frozen=True)
 class FlameView:
-    """``flame``, the roots at the bottom or, as an ``icicle``, at the top."""
+    """``flame``, the roots at the bottom or, as an ``icicle``, at the top; ``links`` lead to the sources."""
 
     flame: Flame
     icicle: bool = False
+    links: SourceLinks | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from self.lines(options.max_width)
@@ -45,9 +50,9 @@ class FlameView:
         x, wide = places(flame, width)
         begin, end = np.rint(x).astype(np.int64), np.rint(x + wide).astype(np.int64)
         drawn = np.flatnonzero((end > begin) & (flame.level < LEVELS))
-        lines = by_level(drawn, flame.level)
+        lines, links = by_level(drawn, flame.level), self._links(drawn[(end - begin)[drawn] > _LEAST_NAMED])
         for frames in lines if self.icicle else reversed(lines):
-            yield level_line(flame, frames.tolist(), begin, end, width=width)
+            yield level_line(flame, frames.tolist(), begin, end, width=width, styles=links)
         deeper = int((end > begin).sum()) - len(drawn)
         if deeper:
             yield Text(f"… {plural(deeper, 'frame')} beyond {LEVELS} levels (-o flame.svg)", style="dim")
@@ -56,6 +61,16 @@ class FlameView:
             yield Text(
                 f"… {plural(narrow, 'frame')} narrower than a column (-o flame.svg, --root FUNC)", style="dim"
             )  # fmt: skip
+
+    def _links(self, frames: npt.NDArray[np.int64]) -> dict[int, Style]:
+        """The links of these frames, which have names."""
+        if self.links is None:
+            return {}
+        flame = self.flame
+        labels = [flame.labels[label] for label in flame.label[frames].tolist()]
+        self.links.look_for(labels)
+        urls = ((frame, self.links.of(label)) for frame, label in zip(frames.tolist(), labels, strict=True))
+        return {frame: Style(link=url) for frame, url in urls if url}
 
 
 def level_line(
@@ -71,7 +86,7 @@ def level_line(
         name = spelt_out(label)
         if room >= 24:
             name += f" {format_share(int(flame.value[frame]) / max(flame.whole, 1))}"
-        written = cut_middle(name, room) if room > 2 else ""
+        written = cut_middle(name, room) if room >= _LEAST_NAMED else ""
         style = Style(color="black", bgcolor=colour_of(label, int(flame.hue[frame])))
         line.append(_EDGE + set_cell_size(written, room), style + styles.get(frame, Style.null()))
         at = last

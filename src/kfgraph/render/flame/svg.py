@@ -14,13 +14,15 @@ import numpy as np
 
 from kfgraph.analyze.flame import Flame
 from kfgraph.analyze.forest import Int64
+from kfgraph.analyze.sourcelinks import SourceLinks
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, format_share, plural
 from kfgraph.render.flame.colours import colour_of
 from kfgraph.render.flame.places import places
+from kfgraph.render.html.addresses import addresses
 from kfgraph.render.html.markup import program, text
 
-MODULES = ("units", "svg")
+MODULES = ("units", "links", "svg")
 MOST = 100_000
 """So many frames at most, the widest; the others are counted."""
 _WIDE, _PAD, _HEIGHT, _TOP, _BOTTOM = 1200, 10, 16, 42, 30
@@ -38,20 +40,26 @@ _MEASURES = {"time": "time", "self": "self time", "calls": "calls", "errors": "c
 
 @dataclass(frozen=True)
 class Drawing:
-    """``title`` is text; ``icicle``: the roots are at the top. ``n_left_out`` frames are too many."""
+    """``title`` is text; ``icicle``: the roots are at the top. ``n_left_out`` frames are too many.
+
+    ``links`` lead to the sources.
+    """
 
     flame: Flame
     title: str
     icicle: bool
     n_left_out: int
+    links: SourceLinks | None = None
 
 
-def drawing(flame: Flame, *, title: str = "", icicle: bool = False) -> Drawing:
+def drawing(
+    flame: Flame, *, title: str = "", icicle: bool = False, links: SourceLinks | None = None
+) -> Drawing:
     """``flame`` with the MOST widest frames."""
     kept = flame
     if len(flame) > MOST:
         kept = flame.at_least(int(np.partition(flame.value, len(flame) - MOST)[len(flame) - MOST]) + 1)
-    return Drawing(kept, title or title_of(flame), icicle, len(flame) - len(kept))
+    return Drawing(kept, title or title_of(flame), icicle, len(flame) - len(kept), links)
 
 
 def title_of(flame: Flame) -> str:
@@ -77,14 +85,14 @@ def svg(drawn: Drawing) -> str:
     shown = np.flatnonzero(width >= _LEAST)
     deepest = int(flame.level[shown].max(initial=0))
     height = _TOP + (deepest + 1) * _HEIGHT + _BOTTOM
-    names, which, fills = _names(flame)
+    labels, which, fills = _names(flame)
     frames = [_frame(drawn, frame, x[frame], width[frame], deepest, fills[which[frame]]) for frame in shown.tolist()]
     title = text(drawn.title)
     data = {
-        "names": names, "fills": fills, "which": which.tolist(), "level": flame.level.tolist(),
+        "names": list(map(spelt_out, labels)), "fills": fills, "which": which.tolist(), "level": flame.level.tolist(),
         "value": flame.value.tolist(), "calls": flame.n_calls.tolist(), "whole": flame.whole, "inNs": flame.in_ns,
         "icicle": drawn.icicle, "wide": _WIDE, "pad": _PAD, "height": _HEIGHT, "top": _TOP, "bottom": _BOTTOM,
-        "letter": _LETTER,
+        "letter": _LETTER, "links": addresses(drawn.links, labels),
     }  # fmt: skip
     buttons = "".join(
         f'<text class="button" id="{name}" role="button" tabindex="0" x="{at}" y="36"{anchor}>{said}</text>'
@@ -117,11 +125,11 @@ def _json(data: dict[str, Any]) -> str:
 
 
 def _names(flame: Flame) -> tuple[list[str], Int64, list[str]]:
-    """(the names, the number of that of each frame, the colour of each name): one of each name and hue."""
+    """(labels, the number of that of each frame, the colour of each): one of each label and hue."""
     keys, which = np.unique(flame.label.astype(np.int64) << 8 | flame.hue, return_inverse=True)
     labels = [flame.labels[key >> 8] for key in keys.tolist()]
     fills = [colour_of(label, key & 0xFF) for label, key in zip(labels, keys.tolist(), strict=True)]
-    return [spelt_out(label) for label in labels], which, fills
+    return labels, which, fills
 
 
 def _frame(drawn: Drawing, frame: int, x: float, width: float, deepest: int, fill: str) -> str:

@@ -12,8 +12,8 @@ from importlib.resources import files
 from kfgraph.model.spelling import spelt_out
 
 MODULES = (
-    "units", "decode", "tree", "fold", "merge", "search", "dom", "canvas", "treegrid", "functions", "flame", "timeline",
-    "details", "main",
+    "units", "links", "decode", "tree", "fold", "merge", "search", "dom", "canvas", "treegrid", "functions", "flame",
+    "timeline", "details", "main",
 )  # fmt: skip
 """The modules of ``app``, each behind those that it imports."""
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.mjs";$', re.MULTILINE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from os.path import commonprefix
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +25,7 @@ from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind
 from kfgraph.render.details import loss_text
 from kfgraph.render.html import answer
+from kfgraph.render.html.addresses import addresses
 from kfgraph.render.html.markup import document, text
 from kfgraph.render.html.nodes import add_nodes, nodes_of_rows
 from kfgraph.render.html.pack import Pack
@@ -233,21 +233,9 @@ def _head(report: Report, shown: CallTree, labels: Sequence[int], node_of: Int32
         "errors": {-code: errno_name(-code, arch=trace.meta.arch) for code in codes if code},
         "show": f"kfgraph show {trace.meta.as_typed}",
         "self_ns": report.top.self_ns,
-        "links": _links(report.links, [tree.labels[label] if label < n_functions else "" for label in labels]),
+        "links": addresses(report.links, [tree.labels[label] if label < n_functions else "" for label in labels]),
         "functions": _functions(report.top, listed),
     }
-
-
-def _links(links: SourceLinks | None, labels: Sequence[str]) -> list[Any]:
-    """[what all addresses begin with, the rest of each function's address (0: it has none; 1: it is its name)]."""
-    if links is None:
-        return []
-    links.look_for(label for label in labels if label)
-    urls = [links.of(label) if label else "" for label in labels]
-    begin = commonprefix([url for url in urls if url])  # noqa: RUF071 (by letters, not by folders)
-    rest = [url[len(begin) :] if url else None for url in urls]
-    named = zip(rest, labels, strict=True)
-    return [begin, [0 if more is None else 1 if more == spelt_out(label) else more for more, label in named]]
 
 
 def _functions(top: Top, listed: int | None) -> dict[str, list[Any]]:

@@ -1,5 +1,6 @@
 // What there is to say about one row of the tree, beside it.
 import { el } from "./dom.mjs";
+import { APART } from "./links.mjs";
 import { FLAG, callsIn, countOf, pathTo } from "./tree.mjs";
 import { formatCount, formatNs, formatShare, plural } from "./units.mjs";
 
@@ -19,8 +20,8 @@ export function factsOf(page, id) {
   const of = special ?? { total: tree.total[node], self: tree.self[node], floor: tree.floor[node], open: tree.total[node] < 0 ? 1 : 0 };
   const isRest = page.isRest(node), sum = special ?? tree.sums?.get(node);
   const facts = isRest ? [] : [["Function", page.nameOf(node)]];
-  const source = isRest ? "" : sourceOf(page, node);
-  if (source) facts.push(["Source", el("a", { href: source, target: "_blank", rel: "noopener noreferrer" }, shownAddress(source))]);
+  const source = isRest ? "" : page.sourceOf(tree.label[node]);
+  if (source) facts.push(["Source", el("a", { href: source, ...APART }, shownAddress(source))]);
   if (sum) {
     facts.push(isRest ? ["Left out", plural(sum.count, "call")] : ["Calls", `${formatCount(sum.count)} of one caller`]);
     if (sum.max >= 0) facts.push(["Each", `${formatNs(sum.min)} to ${formatNs(sum.max)}${isRest ? ", without what they called" : ""}`]);
@@ -76,12 +77,6 @@ function interruptFacts(page, nodes, special) {
   const above = tree.parent[node];
   if (above >= 0) facts.push(["It hit", `${page.nameOf(above)}${page.isTask(above) ? "" : ", which did not call it"}`]);
   return facts;
-}
-
-/** Where the source of a node's function is, "" if that is not known. */
-export function sourceOf(page, node) {
-  const [begin, rest] = page.head.links, at = rest?.[page.tree.label[node]];
-  return at === 1 ? begin + page.nameOf(node) : typeof at === "string" ? begin + at : "";
 }
 
 /** An address as it is read: a file here by its path, a page by its host. */

@@ -1,6 +1,7 @@
 // The flame graph: every path of callers as a frame as wide as what it took. Upside down: an icicle.
 import { colourOf, cut, prepare, theme } from "./canvas.mjs";
 import { el } from "./dom.mjs";
+import { APART } from "./links.mjs";
 import { layOut, merge } from "./merge.mjs";
 import { formatCount, formatNs, formatShare, plural } from "./units.mjs";
 
@@ -18,14 +19,16 @@ export class FlameGraph {
     this.current = -1;
     this.place = layOut(this.frames, this.weight);
     this.said = el("p", { class: "said", "aria-live": "polite" }, "");
-    this.canvas = el("canvas", { class: "flame", tabindex: "0", role: "img", "aria-label": "Flame graph. Arrow keys walk, Enter zooms, Escape shows all, t shows the slowest call in the tree." });
+    this.canvas = el("canvas", { class: "flame", tabindex: "0", role: "img", "aria-label": "Flame graph. Arrow keys walk, Enter zooms, Escape shows all, t shows the slowest call in the tree, Ctrl and a click opens the source." });
     this.box = el("div", { class: "canvas" }, this.canvas);
     host.append(this.toolbar(), this.said, this.box);
     this.canvas.addEventListener("mousemove", (event) => this.hover(event));
     this.canvas.addEventListener("mouseleave", () => this.say(this.current));
     this.canvas.addEventListener("click", (event) => {
       const frame = this.frameAt(event);
-      if (frame >= 0) this.zoom(frame);
+      if (frame < 0) return;
+      if ((event.ctrlKey || event.metaKey) && this.page.openSource(this.frames.label[frame])) return;
+      this.zoom(frame);
     });
     this.canvas.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => this.draw()).observe(this.box);
@@ -81,7 +84,10 @@ export class FlameGraph {
     return `${this.nameOf(frame)}: ${formatNs(frames.time[frame])}, ${formatShare(part)}${some}${failed}`;
   }
 
-  say(frame) { this.said.textContent = this.sentence(frame); }
+  say(frame) {
+    const source = frame < 0 ? "" : this.page.sourceOf(this.frames.label[frame]);
+    this.said.replaceChildren(this.sentence(frame), ...(source ? [" ", el("a", { href: source, ...APART, title: "Ctrl and a click on the frame too" }, "source")] : []));
+  }
 
   /** Whether a frame is the zoomed one, or above or below it. */
   inView(frame) {

@@ -58,6 +58,8 @@ export class FunctionTable {
     this.grid.addEventListener("click", (event) => {
       const row = event.target.closest(".row[data-row]");
       if (!row) return;
+      const label = this.page.head.names.indexOf(this.functions.name[this.order[Number(row.dataset.row)]]);
+      if ((event.ctrlKey || event.metaKey) && label >= 0 && this.page.openSource(label)) return;
       this.select(Number(row.dataset.row));
       if (event.target.closest("button.name")) this.find();
     });

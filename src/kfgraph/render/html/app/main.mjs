@@ -4,6 +4,7 @@ import { showDetails } from "./details.mjs";
 import { el } from "./dom.mjs";
 import { FlameGraph } from "./flame.mjs";
 import { FunctionTable } from "./functions.mjs";
+import { APART, addressOf } from "./links.mjs";
 import { Search, nextIn } from "./search.mjs";
 import { Timeline } from "./timeline.mjs";
 import { calleesOf, callsIn, countOf, failedBelow, restore } from "./tree.mjs";
@@ -30,6 +31,15 @@ class Page {
   }
 
   nameOf(node) { return `${this.tree.isInterrupt(node) ? "⚡ " : ""}${this.head.names[this.tree.label[node]]}`; }
+  /** The address of the source of a function, by its label. */
+  sourceOf(label) { return addressOf(this.head.links, label, this.head.names[label]); }
+  /** Open that; false if it is not known. */
+  openSource(label) {
+    const source = this.sourceOf(label);
+    if (source) el("a", { href: source, ...APART }).click();
+    return source !== "";
+  }
+
   isTask(node) { return this.tasks[this.tree.label[node]] === 1; }
   /** Whether a node only counts what was left out. */
   isRest(node) { return this.rests[this.tree.label[node]] === 1; }

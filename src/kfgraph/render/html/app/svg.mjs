@@ -1,4 +1,5 @@
 // The script of a flame graph that is an SVG of its own: zoom, search, reset, as in flamegraph.pl.
+import { APART, addressOf } from "./links.mjs";
 import { formatNs, formatShare, plural } from "./units.mjs";
 
 /** Narrower frames are not drawn: they can be zoomed into. */
@@ -151,16 +152,24 @@ class Graph {
     };
     const y = this.top + (this.icicle ? this.level[i] : deepest - this.level[i]) * this.height;
     const fill = this.found?.[i] ? FOUND : this.fills[this.which[i]];
-    const group = make("g", isAbove ? { class: "above" } : {});
+    const group = make("g", isAbove ? { class: "above" } : {}), source = addressOf(this.links, this.which[i], this.names[this.which[i]]);
     group.append(make("title", {}, this.sentence(i)),
       make("rect", { x: x.toFixed(1), y, width: Math.max(width - 0.3, 0.2).toFixed(1), height: this.height - 1, fill }));
     const name = this.names[this.which[i]], fits = Math.floor((width - 6) / this.letter);
     const written = name.length <= fits ? name : fits >= 3 ? `${name.slice(0, fits - 1)}…` : "";
     if (written) group.append(make("text", { x: (x + 3).toFixed(1), y: y + 12 }, written));
-    group.addEventListener("click", () => this.zoom(i));
-    group.addEventListener("mouseenter", () => { this.said.textContent = this.sentence(i); });
+    group.addEventListener("click", (event) => {
+      // With a modifier, or with another button, a link is what it is in a browser.
+      if (source && (event.ctrlKey || event.metaKey || event.shiftKey)) return;
+      event.preventDefault();
+      this.zoom(i);
+    });
+    group.addEventListener("mouseenter", () => { this.said.textContent = `${this.sentence(i)}${source ? " (Ctrl-click: source)" : ""}`; });
     group.addEventListener("mouseleave", () => { this.said.textContent = " "; });
-    return group;
+    if (!source) return group;
+    const link = make("a", { href: source, ...APART, tabindex: "-1" });
+    link.append(group);
+    return link;
   }
 }
 

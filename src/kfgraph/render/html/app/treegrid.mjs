@@ -183,7 +183,8 @@ export class TreeGrid {
   click(event) {
     const element = event.target.closest(".row[data-row]");
     if (!element) return;
-    const row = Number(element.dataset.row);
+    const row = Number(element.dataset.row), id = this.rows.id(row), node = this.rows.special(id)?.members?.[0] ?? id;
+    if ((event.ctrlKey || event.metaKey) && node >= 0 && this.page.openSource(this.tree.label[node])) return;
     const wasCurrent = row === this.current;
     this.select(row);
     if (event.target.closest(".twist") || (wasCurrent && event.detail === 2)) this.toggle(row);
