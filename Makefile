@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 HOT := $(shell sed -n 's/.*"\(src\/.*\.py\)".*/\1/p' setup.py)
 export PYTHON
 
-.PHONY: help demo test test-kernels lint bench mutants distributions transcript docs-pictures notices packages venv clean
+.PHONY: help demo test test-kernels lint libraries bench mutants distributions transcript docs-pictures notices packages venv clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -25,6 +25,9 @@ test-kernels: venv  ## capture in guests with several kernels (long; downloads k
 lint: venv  ## ruff and mypy --strict
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+libraries: venv  ## the command line with the oldest and the newest typer and click
+	scripts/libraries.sh
 
 bench: venv  ## speed and memory beside trace-cmd report, on this machine
 	$(BIN)/python benchmarks/run_all.py

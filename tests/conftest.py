@@ -20,6 +20,18 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 REQUIRE_ALL = os.environ.get("KFGRAPH_REQUIRE_ALL") == "1"
 THOROUGH = os.environ.get("KFGRAPH_THOROUGH") == "1"
 
+LONGEST = (
+    # Guests, minutes each where there is no KVM; beside them what waits more than it computes.
+    "guest/test_trace_native.py", "guest/test_trace_troubles.py", "capture/test_trace_run.py",
+    "capture/test_trace_signals.py", "capture/test_guest.py", "programs/test_programs.py", "html/test_browser.py",
+    "ui/test_explorer.py", "ui/test_recorded_screens.py",
+    "guest/test_failing_modules.py", "guest/test_trace_in_guest.py", "guest/test_guest.py",
+    # Ten seconds and more.
+    "why/test_variants.py", "contract/test_exporters.py", "tracedat/test_damage.py", "house/test_structure.py",
+    "show/test_loops.py", "show/test_fold.py", "parse/test_scan.py", "contract/test_pieces.py", "why/test_corpus.py",
+    "api/test_times.py", "capture/test_trace_failures.py", "contract/test_readers.py", "tracedat/test_bounds.py",
+)  # fmt: skip
+
 
 def pytest_configure() -> None:
     heed_signals()
@@ -74,8 +86,10 @@ def program() -> Callable[[str, str], str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The two longest files first: each keeps a worker busy for minutes, and what is short fills up what is left."""
-    items.sort(key=lambda item: item.path.name not in ("test_trace_native.py", "test_trace_troubles.py"))
+    """The longest files first, in this order: what is short fills up what is left at the end."""
+    n_last = len(LONGEST)
+    place = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(f"{item.path.parent.name}/{item.path.name}", n_last))
 
 
 def _no_skip(report: Any) -> None:

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from string import Formatter
 
@@ -15,8 +16,13 @@ from kfgraph.errors import NOTICES, SEVERITIES, Notice, NoticeKind, notice
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = REPOSITORY / "src" / "kfgraph"
-TREES = {path.relative_to(SOURCE): ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
-OUTSIDE = {path: tree for path, tree in TREES.items() if path != Path("errors.py")}
+
+
+@cache
+def outside() -> dict[Path, ast.Module]:
+    """Every file of the package but the table's own, as a syntax tree."""
+    trees = {path.relative_to(SOURCE): ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
+    return {path: tree for path, tree in trees.items() if path != Path("errors.py")}
 
 
 def calls(tree: ast.AST, name: str) -> Iterator[ast.Call]:
@@ -30,12 +36,12 @@ def words_in(template: str) -> set[str]:
 
 
 def test_every_notice_is_made_from_the_table() -> None:
-    assert [str(path) for path, tree in OUTSIDE.items() if any(calls(tree, "Notice"))] == []
+    assert [str(path) for path, tree in outside().items() if any(calls(tree, "Notice"))] == []
 
 
 def test_what_a_place_asks_for_is_in_the_table_with_its_words() -> None:
     asked = 0
-    for path, tree in OUTSIDE.items():
+    for path, tree in outside().items():
         for call in calls(tree, "notice"):
             found = (getattr(node, "value", None) for node in ast.walk(call.args[0]))
             kinds = [kind for kind in found if isinstance(kind, str)]
@@ -49,7 +55,7 @@ def test_what_a_place_asks_for_is_in_the_table_with_its_words() -> None:
 
 def test_damage_is_in_the_table_and_shows_the_first() -> None:
     asked = set()
-    for path, tree in OUTSIDE.items():
+    for path, tree in outside().items():
         for call in [*calls(tree, "damage"), *(c for c in calls(tree, "add") if len(c.args) == 2)]:
             if call.args and isinstance(call.args[0], ast.Constant):
                 kind = call.args[0].value
@@ -59,7 +65,7 @@ def test_damage_is_in_the_table_and_shows_the_first() -> None:
 
 
 def test_no_notice_of_the_table_is_unused() -> None:
-    literals = {node.value for tree in OUTSIDE.values() for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    literals = {node.value for tree in outside().values() for node in ast.walk(tree) if isinstance(node, ast.Constant)}
     assert NOTICES.keys() - literals == set()
 
 
