@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +138,12 @@ def test_5000_levels(name) -> None:
 
 @EACH
 def test_100000_siblings(name) -> None:
-    check(wide(100_000), name)
+    check(many_siblings(), name)
+
+
+@cache
+def many_siblings() -> Trace:
+    return wide(100_000)
 
 
 @EACH
@@ -179,6 +185,7 @@ def test_real_traces(name, example) -> None:
     check(whole(example), name)
 
 
+@cache
 def whole(example: str) -> Trace:
     """Without what filters leave out by themselves."""
     trace = load(REPOSITORY / "examples" / example)

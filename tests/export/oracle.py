@@ -1,8 +1,9 @@
-"""What must come out, computed one call at a time."""
+"""What must come out, computed one call at a time, and once for all formats of the same trace."""
 
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 
 from export.decoders import Graph, Slice, Stack
 from kfgraph.model.calls import Flag
@@ -12,6 +13,7 @@ from kfgraph.model.trace import Trace
 NOT_AS_USUAL = ~int(Flag.HAS_RETVAL | Flag.MIGRATED)
 
 
+@lru_cache(maxsize=4)
 def whole_calls(trace: Trace) -> Counter[tuple[str, int]]:
     """(function, duration) of each call that is finished and has no flag."""
     calls = trace.calls
@@ -22,6 +24,7 @@ def whole_calls(trace: Trace) -> Counter[tuple[str, int]]:
     )
 
 
+@lru_cache(maxsize=4)
 def stack_times(trace: Trace) -> Counter[Stack]:
     """The own time of each stack, the task's name first: of a call with a known duration what is not in callees, of
     others nothing; what hit the tracer itself stands below the task."""
@@ -43,6 +46,7 @@ def stack_times(trace: Trace) -> Counter[Stack]:
     return +found
 
 
+@lru_cache(maxsize=4)
 def graph(trace: Trace) -> Graph:
     """By function: own time; by caller and callee: calls, and time."""
     calls = trace.calls
