@@ -6,13 +6,13 @@ import { MANY, Rows } from "../../src/kfgraph/render/html/app/fold.mjs";
 import { shares, sortedBy } from "../../src/kfgraph/render/html/app/functions.mjs";
 import { layOut, merge } from "../../src/kfgraph/render/html/app/merge.mjs";
 import { Search, nextIn } from "../../src/kfgraph/render/html/app/search.mjs";
-import { lanesOf, stepOf } from "../../src/kfgraph/render/html/app/timeline.mjs";
+import { lanesOf, ranOn, stepOf } from "../../src/kfgraph/render/html/app/timeline.mjs";
 import { shape, worth } from "../../src/kfgraph/render/html/app/svg.mjs";
-import { FLAG, calleesOf, callsIn, countOf, failedBelow, pathTo, restore } from "../../src/kfgraph/render/html/app/tree.mjs";
+import { FLAG, calleesOf, callsIn, countOf, failedBelow, pathTo, restore, workOf } from "../../src/kfgraph/render/html/app/tree.mjs";
 import { formatCount, formatNs, formatShare, plural } from "../../src/kfgraph/render/html/app/units.mjs";
 
 /** The restored tree of rows [label, level, start, total, flags]; total -1: not known. */
-function treeOf(rows, { errors = [], selves = [], sums = [], interrupts = [] } = {}) {
+function treeOf(rows, { errors = [], selves = [], sums = [], interrupts = [], asleep = [], cpus = [] } = {}) {
   const n = rows.length, gap = [], tail = [], pops = [], open = [];
   const callees = rows.map(() => []), roots = [];
   const stack = [];
@@ -43,7 +43,8 @@ function treeOf(rows, { errors = [], selves = [], sums = [], interrupts = [] } =
     "self.at": steps(selves.map(([at]) => at)), self: selves.map(([, ns]) => ns + 1),
     "error.at": steps(errors.map(([at]) => at)), error: errors.map(([, code, sure]) => -2 * code + (sure ? 1 : 0)),
     "count.at": steps(sums.map(([at]) => at)), count: sums.map(([, count]) => count), min: sums.map(([, , min]) => min + 1),
-    max: sums.map(([, , , max]) => max + 1), context: [], cpu: [],
+    max: sums.map(([, , , max]) => max + 1), context: [], cpu: cpus,
+    "asleep.at": steps(asleep.map(([at]) => at)), asleep: asleep.map(([, ns]) => ns),
   });
 }
 
@@ -257,6 +258,30 @@ test("an interrupt is a row above its calls, no call, and no callee on the hot p
   assert.deepEqual(frames.label, [9, 1, 2, 3, 4]);
   assert.deepEqual([frames.count, frames.calls], [[1, 1, 3, 1, 1], [7, 6, 4, 1, 1]]);
   assert.deepEqual(frames.time, [900, 900, 507, 200, 120]);
+});
+
+test("the hot path is of what was at work", () => {
+  // A task; a wait of 900 that sleeps in schedule (label 7), and work of 90.
+  const rows = [[9, 0, 0, 1000], [1, 1, 0, 900], [7, 2, 5, 890], [8, 3, 890, 2], [2, 1, 905, 90], [3, 2, 910, 60]];
+  const waits = Uint8Array.from({ length: 10 }, (_, label) => (label === 7 ? 1 : 0));
+  const waiting = treeOf(rows), slept = treeOf(rows, { asleep: [[0, 880], [1, 880], [2, 880]] });
+  assert.deepEqual([...workOf(waiting, waits)], [110, 10, 0, 2, 90, 60]);
+  assert.deepEqual([...workOf(slept, waits)], [120, 20, 10, 2, 90, 60], "where sleep was recorded, nothing is guessed");
+  for (const tree of [waiting, slept]) {
+    const seen = new Rows(tree, { work: workOf(tree, waits), order: "total" });
+    assert.equal(seen.id(seen.openHot(0)), 5);
+  }
+  const took = new Rows(waiting, { order: "total" });
+  assert.equal(took.id(took.openHot(0)), 2);
+});
+
+test("a CPU's row shows where a task ran, not where it waited", () => {
+  const rows = [[1, 0, 0, 1000], [2, 1, 10, 50], [7, 1, 100, 700], [8, 2, 790, 5], [3, 1, 850, 20], [4, 1, 900, 10]];
+  const tree = treeOf(rows, { cpus: [1, 1, 1, 2, 2, 1] });
+  const asleep = Uint8Array.from({ length: 9 }, (_, label) => (label === 7 ? 1 : 0));
+  assert.deepEqual(ranOn({ tree, asleep }, 0), [[1, 0, 100], [2, 800, 900], [1, 900, 1000]]);
+  assert.deepEqual(ranOn({ tree, asleep: new Uint8Array(9) }, 0), [[1, 0, 790], [2, 790, 900], [1, 900, 1000]]);
+  assert.deepEqual(ranOn({ tree, asleep }, 2), [], "what waits runs nowhere");
 });
 
 test("a lane for each task; steps of an axis are round", () => {

@@ -317,6 +317,55 @@ def test_sums_and_what_is_left_out_are_told_everywhere(pages: Callable[..., Path
     assert seen.problems == []
 
 
+CUT_OFF = (
+    "selector => [...document.querySelectorAll(selector)].filter(cell => cell.offsetWidth && "
+    "cell.scrollWidth > cell.clientWidth).map(cell => cell.innerText)"
+)
+
+
+@pytest.mark.parametrize("width", [1280, 1024, 800, 420, 320])
+def test_no_number_is_cut_off_and_names_are_in_view(width: int, pages: Any, show: Any) -> None:
+    seen = show(pages("tests/fixtures/traces/cut/6.1-lossy.dat"), width=width)
+    longest = "some => some.forEach(([all, text]) => document.querySelectorAll(all).forEach(e => e.textContent = text))"
+    seen.page.evaluate(longest, [[".treegrid .row .total", "≥ 888.888 ms"], [".treegrid .row .self", "888.888 ms"]])
+    numbers = ".treegrid .total, .treegrid .self, .treegrid .share, .treegrid [role=columnheader]"
+    assert seen.page.evaluate(CUT_OFF, numbers) == []
+    seen.page.click("#tab-functions")
+    times = ", ".join(f".functions .row[data-row] .{name}" for name in ("self_ns", "total_ns", "p99_ns", "max_ns"))
+    seen.page.evaluate(longest, [[times, "888.888 ms"]])
+    assert seen.page.evaluate(CUT_OFF, ".functions .cell:not(.name)") == []
+    box = seen.page.locator(".functions .row[data-row='0'] .cell.name").bounding_box()
+    assert box["width"] > 100 and box["x"] + box["width"] <= width + 1, "a function's name needs no scrolling"
+    assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_on_paper_the_page_is_light_and_ends(foo: Any) -> None:
+    foo.page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    foo.page.evaluate("page.grid.openAll()")
+    assert foo.page.evaluate("page.grid.rows.length") > 5_000
+    foo.page.emulate_media(media="print")
+    foo.page.wait_for_timeout(300)
+    rgb = "name => getComputedStyle(document.querySelector(name)).color.match(/\\d+/g).slice(0, 3)"
+    rgb += ".reduce((a, b) => a + +b, 0)"
+    assert foo.page.evaluate(rgb, ".head h1") < 150 and foo.page.evaluate(rgb, ".treegrid .row .name") < 250
+    assert foo.page.is_visible("#panel-about") and not foo.page.is_visible(".toolbar")
+    assert foo.page.locator(".treegrid .row[data-row]:not([hidden])").count() == 2_000, "as many as somebody may read"
+    assert "born here" in foo.page.inner_text(".answer")
+    assert len(foo.page.pdf(format="A4")) > 10_000
+
+
+def test_the_answer_of_what_did_not_fail_is_how_the_time_went(pages: Any, show: Any) -> None:
+    seen = show(pages("examples/insmod-lossy.report.txt.xz"))
+    said = seen.page.inner_text(".answer")
+    assert "82.412 ms at work in these calls, 12.154 ms waiting. The largest self times: " in said
+    names = seen.page.evaluate(
+        "(() => { const found = []; const { rows } = page.grid;"
+        " for (let i = 0; i < rows.length; i++) if (rows.isOpen(i)) found.push(page.nameOf(rows.id(i)));"
+        " return found.concat(page.nameOf(rows.id(page.grid.current))); })()"
+    )
+    assert "schedule" not in names and len(names) > 2, "it opens on work, not on what waits"
+
+
 HARD = 2
 
 

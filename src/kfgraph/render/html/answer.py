@@ -16,6 +16,8 @@ from kfgraph.model.units import format_count, format_ns, format_share, plural
 from kfgraph.render.html.markup import text
 from kfgraph.render.why import in_words, label_of, never_ran, sentence
 
+_WORTH = 0.005
+"""A function with less of the time is not worth naming."""
 _KINDS = 5
 """So many functions are named."""
 
@@ -74,12 +76,23 @@ def _time(found: Why, top: Top) -> Iterator[str]:
     n = len(found.failed)
     usual = f": {plural(n, 'system call')} failed in a way that is usual" if n else ""
     told = "No failure was recorded" if not usual else "Nothing failed"
-    shares = top.self_share[:3].tolist()
-    most = ", ".join(f"{name} {format_share(share)}" for name, share in zip(top.labels, shares, strict=False))
     yield f"<h2>{text(told + usual)}.</h2>"
-    yield f"<p>{format_ns(top.self_ns)} in these calls, most of it in {text(most)}.</p>"
+    off = [f"{format_ns(ns)} {name.removesuffix('_ns')}" for name, ns in top.off_ns.items() if ns]
+    off += [f"{format_ns(top.waiting_ns)} waiting"] if top.waiting_ns else []
+    where = " on the CPU" if top.off_ns else " at work" if off else ""
+    took = ", ".join([f"{format_ns(top.self_ns)}{where} in these calls", *off])
+    yield f"<p>{text(took)}. {_most(top)}</p>"
     for said in _around(found):
         yield f'<p class="aside">{text(said)}</p>'
+
+
+def _most(top: Top) -> str:
+    """Which functions took most of the time."""
+    shares = [share for share in top.self_share[:3].tolist() if share >= _WORTH]
+    if not shares:
+        return f"No function has {format_share(_WORTH)} of it." if top.n_names else ""
+    most = ", ".join(f"{name} {format_share(share)}" for name, share in zip(top.labels, shares, strict=False))
+    return f"The largest self {'times' if len(shares) > 1 else 'time'}: {text(most)}."
 
 
 def _way(found: Why, node_of: Int32) -> str:

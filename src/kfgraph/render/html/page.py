@@ -13,7 +13,7 @@ from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.event_rows import nodes_of
 from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.info import info
-from kfgraph.analyze.limited import LEFT_OUT, Limited, Limiter, under_one
+from kfgraph.analyze.limited import LEFT_OUT, SINGLE, Limited, Limiter, under_one
 from kfgraph.analyze.notice_counts import problems_in
 from kfgraph.analyze.sourcelinks import SourceLinks
 from kfgraph.analyze.top import Top
@@ -135,7 +135,10 @@ class _Fitting:
             if max_bytes is None or too_many <= 0:
                 best, low = page, most
                 slack = (_ROUGHLY if n_tries == 1 else _SLACK) * (max_bytes or 0)
-                if page.limited.is_whole or -too_many <= slack:
+                limited = page.limited
+                # More than the most that stay single, and nothing left out, is the whole tree only.
+                is_most = limited.n_single in (None, SINGLE[0]) and not limited.n_left_out
+                if is_most or -too_many <= slack:
                     return best
                 if n_tries == 1:
                     high = len(self._report.call_tree.tree)

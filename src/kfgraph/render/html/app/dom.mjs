@@ -19,6 +19,8 @@ export function el(tag, attributes = {}, ...children) {
 export class VirtualRows {
   /** More pixels than browsers can lay out (Firefox: 17.8 million): then the scroll bar stands for parts of rows. */
   static MOST_PIXELS = 8_000_000;
+  /** So many elements at most, however high the view is: on paper it is as high as all rows. */
+  static MOST_ROWS = 2_000;
 
   constructor(scroller, { count, fill }) {
     this.scroller = scroller;
@@ -90,7 +92,7 @@ export class VirtualRows {
     const n = this.count();
     this.top = Math.max(0, Math.min(this.top, n - this.inView));
     const first = Math.max(0, Math.floor(this.top) - 2);
-    const last = Math.min(n, Math.ceil(this.top + this.inView) + 2);
+    const last = Math.min(n, Math.ceil(this.top + this.inView) + 2, first + VirtualRows.MOST_ROWS);
     while (this.pool.length < last - first) {
       this.pool.push(el("div", { class: "row", role: "row" }));
       this.window.append(this.pool[this.pool.length - 1]);

@@ -11,9 +11,10 @@ export const ORDERS = ["time", "total", "self"];
  * {kind: "group", members, count, label, parent, total, self, open, error} or {kind: "loss", parent, text}.
  */
 export class Rows {
-  constructor(tree, { order = "time", losses = [] } = {}) {
+  constructor(tree, { order = "time", losses = [], work = tree.floor } = {}) {
     this.tree = tree;
     this.order = order;
+    this.work = work;
     this.specials = [];
     this.made = new Map();
     this.losses = new Map();
@@ -254,7 +255,7 @@ export class Rows {
     this.length = ids.length;
   }
 
-  /** Open from `row` on always the row below it that took longest, while that is `share` of the one above; the last.
+  /** Open from `row` on always the row below it that was at work longest, while that is `share` of the one above; the last.
    *
    * An interrupt is no callee.
    */
@@ -265,9 +266,9 @@ export class Rows {
       let best = -1;
       for (let i = here + 1; i < this.length && this.depths[i] > depth; i++) {
         if (this.depths[i] !== depth + 1 || this.isInterrupt(this.ids[i])) continue;
-        if (best < 0 || this.took(i) > this.took(best)) best = i;
+        if (best < 0 || this.worked(i) > this.worked(best)) best = i;
       }
-      if (best < 0 || this.took(best) < share * this.took(here)) {
+      if (best < 0 || this.worked(best) < share * this.worked(here)) {
         // Of a group without a call that stands out, the sum says all there is.
         if (nIn && this.special(this.ids[here])) this.close(here);
         return here;
@@ -282,10 +283,16 @@ export class Rows {
     return special ? special.floor ?? -1 : this.tree.floor[id];
   }
 
-  /** The row of those that show at `depth` 0 that took longest. */
+  /** What the calls of a row were at work at least. */
+  worked(row) {
+    const id = this.ids[row], special = this.special(id);
+    return special ? (special.members ?? []).reduce((sum, node) => sum + this.work[node], 0) : this.work[id];
+  }
+
+  /** The row of those that show at `depth` 0 that was at work longest. */
   longestRoot() {
     let best = 0;
-    for (let i = 1; i < this.length; i++) if (this.depths[i] === 0 && this.took(i) > this.took(best)) best = i;
+    for (let i = 1; i < this.length; i++) if (this.depths[i] === 0 && this.worked(i) > this.worked(best)) best = i;
     return best;
   }
 

@@ -42,12 +42,11 @@ export class FunctionTable {
       total_irq_ns: (this.functions.total_irq_ns ?? []).some((ns) => ns > 0),
     };
     this.columns = COLUMNS.filter(([name]) => has[name] ?? true);
-    const more = Object.values(has).filter(Boolean).length;
     this.by = "self_ns";
     this.reversed = false;
     this.current = 0;
     this.text = "";
-    this.grid = el("div", { class: `grid functions${more ? ` more${more}` : ""}`, role: "grid", tabindex: "0", "aria-label": "Functions" });
+    this.grid = el("div", { class: "grid functions", role: "grid", tabindex: "0", "aria-label": "Functions" });
     this.header = el("div", { class: "row header", role: "row" }, this.columns.map(([name, title]) =>
       el("div", { role: "columnheader", class: `cell ${name}`, "data-by": name },
         el("button", { type: "button", onclick: () => this.sortBy(name) }, title))));

@@ -137,7 +137,7 @@ class Page {
       this.input, button("‹", "Previous match (N)", () => this.nextMatch(-1)), button("›", "Next match (n)", () => this.nextMatch(1)), this.found,
       el("span", { class: "gap" }),
       nErrors ? button(`✗ Next error (${errors})`, "Next call that returned an error (e; E: previous)", () => this.nextError(1)) : null,
-      button("Hot path", "Always into the slowest callee (h)", () => this.grid.goHot()),
+      button("Hot path", "Always into the callee that was at work longest: without sleep, no interrupt (h)", () => this.grid.goHot()),
       button("Close all", "Close every row", () => this.grid.closeAll()));
   }
 

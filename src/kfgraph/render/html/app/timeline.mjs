@@ -22,6 +22,29 @@ export function lanesOf(page) {
   return roots.length ? [{ title: "the calls", node: -1, first: 0, stop: tree.n }] : [];
 }
 
+/** Where an outermost call ran: [CPU, from, to] each, by the CPUs of the calls in it; not where it waited. */
+export function ranOn({ tree, asleep }, root) {
+  const found = [];
+  let cpu = tree.cpu[root], since = tree.start[root];
+  const until = (time) => { if (cpu > 0 && time > since) found.push([cpu, since, time]); };
+  for (let i = root + 1; i < tree.end[root]; i++) {
+    if (tree.isInterrupt(i)) continue;
+    if (tree.sums?.get(i)) i = tree.end[i] - 1;
+    else if (asleep[tree.label[i]]) {
+      until(tree.start[i]);
+      since = tree.start[i] + tree.span[i];
+      // The last call in it was after the task went on, maybe elsewhere.
+      i = tree.end[i] - 1;
+      cpu = tree.cpu[i] || cpu;
+    } else if (tree.cpu[i] > 0 && tree.cpu[i] !== cpu) {
+      until(tree.start[i]);
+      [cpu, since] = [tree.cpu[i], tree.start[i]];
+    }
+  }
+  until(tree.start[root] + tree.span[root]);
+  return asleep[tree.label[root]] ? [] : found;
+}
+
 /** 1, 2 or 5 times a power of ten: steps of an axis, at least `least`. */
 export function stepOf(least) {
   const power = 10 ** Math.floor(Math.log10(least));
@@ -68,9 +91,9 @@ export class Timeline {
         if (tree.depth[i] !== base || tree.sums?.get(i) || tree.isInterrupt(i)) continue;
         from = Math.min(from, tree.start[i]);
         to = Math.max(to, tree.start[i] + tree.span[i]);
-        if (tree.cpu[i] > 0) {
-          if (!cpus.has(tree.cpu[i])) cpus.set(tree.cpu[i], []);
-          cpus.get(tree.cpu[i]).push([i, lane]);
+        for (const [cpu, start, stop] of ranOn(this.page, i)) {
+          if (!cpus.has(cpu)) cpus.set(cpu, []);
+          cpus.get(cpu).push([start, stop, lane]);
         }
       }
       lane.lines = Math.min(deepest, this.lanes.length > 6 ? 5 : MOST_LINES);
@@ -79,7 +102,7 @@ export class Timeline {
     this.whole = [from, to];
     this.view = [from, to];
     this.cpus = [...cpus.keys()].sort((a, b) => a - b).map((cpu) => ({
-      title: `CPU ${cpu - 1}`, calls: cpus.get(cpu).sort((a, b) => tree.start[a[0]] - tree.start[b[0]]) }));
+      title: `CPU ${cpu - 1}`, ran: cpus.get(cpu).sort((a, b) => a[0] - b[0]) }));
   }
 
   toolbar() {
@@ -141,8 +164,8 @@ export class Timeline {
     let y = AXIS;
     for (const cpu of this.cpus) {
       let drawn = -1;
-      for (const [node, lane] of cpu.calls) {
-        const x = (tree.start[node] - from) * scale, stop = x + tree.span[node] * scale;
+      for (const [start, end, lane] of cpu.ran) {
+        const x = (start - from) * scale, stop = (end - from) * scale;
         if (stop < 0 || x > wide || stop <= drawn) continue;
         const left = Math.max(x, drawn, 0);
         context.fillStyle = colourOf(`${lane.title} [${lane.title}]`, { dark: colours.dark });

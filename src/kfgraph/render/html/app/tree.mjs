@@ -92,6 +92,20 @@ function sumsOf(n, columns, noCalls) {
   return { get: (node) => found.get(node), before };
 }
 
+/** How long each node was at work at least: without what it was off the CPU, or, where that is not known, without the calls
+ *  of functions that wait (by label). */
+export function workOf(tree, waits) {
+  const idle = new Float64Array(tree.n);
+  for (const part of [tree.asleep, tree.preempted]) for (const [node, ns] of part) idle[node] += ns;
+  if (!tree.asleep.size && waits.includes(1)) {
+    for (let i = tree.n - 1; i >= 0; i--) {
+      if (waits[tree.label[i]]) idle[i] = tree.floor[i];
+      if (tree.parent[i] >= 0) idle[tree.parent[i]] += idle[i];
+    }
+  }
+  return idle.map((ns, i) => Math.max(tree.floor[i] - ns, 0));
+}
+
 /** How many calls a node stands for, of an interrupt how many interrupts; of a task 1. */
 export function countOf(tree, node) { return tree.sums?.get(node)?.count ?? 1; }
 

@@ -1,7 +1,7 @@
 // The call tree: a WAI-ARIA treegrid of the rows that fold.mjs says show. The grid has the focus, a row is current.
 import { el, VirtualRows } from "./dom.mjs";
 import { Rows } from "./fold.mjs";
-import { FLAG, countOf, failedBelow } from "./tree.mjs";
+import { FLAG, countOf, failedBelow, workOf } from "./tree.mjs";
 import { formatCount, formatNs, formatShare, plural } from "./units.mjs";
 
 const CONTEXTS = ["", "softirq", "hardirq", "nmi", ""];
@@ -21,7 +21,7 @@ export class TreeGrid {
   constructor(page, host) {
     this.page = page;
     this.tree = page.tree;
-    this.rows = new Rows(page.tree, { order: page.order, losses: page.head.losses });
+    this.rows = new Rows(page.tree, { order: page.order, losses: page.head.losses, work: workOf(page.tree, page.asleep) });
     this.current = 0;
     this.grid = el("div", { class: "grid treegrid", role: "treegrid", tabindex: "0", id: "tree",
       "aria-label": "Call tree", "aria-colcount": COLUMNS.length });
@@ -164,7 +164,7 @@ export class TreeGrid {
     this.refresh();
   }
 
-  /** Always into what took longest, from the current row or, in a new page, from the longest root. */
+  /** Always into what was at work longest, from the current row or, in a new page, from the longest root. */
   goHot(row = this.current) {
     this.select(this.rows.openHot(row));
   }
