@@ -149,8 +149,10 @@ class Compared:
     n_bounds: int = 0
     n_bounds_above: int = 0
     """Calls that have not finished, of which what is known is more than the truth."""
+    n_possible: int = 0
+    """Pairs of a call and a true ancestor of it, of both of which records are left."""
     n_ancestors: int = 0
-    """Pairs of a call and a true ancestor of it."""
+    """Those of them that are told."""
     n_direct: int = 0
     """Calls below their true caller."""
     n_kept: int = -1
@@ -248,9 +250,14 @@ def compared(whole: Trace, part: Trace) -> tuple[Compared, np.ndarray]:
     above_truth = bound & (floor > true.duration_ns[np.maximum(row, 0)])
     kept = np.full(len(true), -1, np.int64)
     kept[row[here]] = right[here]
+    possible = 0
+    above = np.where(kept >= 0, true.parent, -1)
+    while len(above := above[above >= 0]):
+        possible += int((kept[above] >= 0).sum())
+        above = true.parent[above]
     counts = Compared(
         n, int((~here).sum()), int(false.sum()), int((false & ~told_odd).sum()), int(wrong.sum()),
-        int(wrong_self.sum()), int(bound.sum()), int(above_truth.sum()), int(right.sum()), int(direct.sum()),
+        int(wrong_self.sum()), int(bound.sum()), int(above_truth.sum()), possible, int(right.sum()), int(direct.sum()),
     )  # fmt: skip
     return counts, kept
 
@@ -310,6 +317,7 @@ def main() -> None:
             "false": counts.n_false / counts.n_calls,
             "unflagged": counts.n_false_unflagged / counts.n_calls,
             "bounds above": counts.n_bounds_above / max(counts.n_bounds, 1),
+            "told": counts.n_ancestors / max(counts.n_possible, 1),
             "kept": counts.n_kept / max(counts.n_before, 1),
         }
         print(f"  {kind}:", ", ".join(f"{name} {share:.4%}" for name, share in shares.items()))

@@ -165,7 +165,7 @@ def _profile() -> type[Any]:
         "Function": [("id", 1, 4, 0), ("name", 2, 3, 0), ("filename", 4, 3, 0)],
         "Profile": [("sample_type", 1, "ValueType", 1), ("sample", 2, "Sample", 1), ("location", 4, "Location", 1),
                     ("function", 5, "Function", 1), ("string_table", 6, 9, 1), ("period_type", 11, "ValueType", 0),
-                    ("period", 12, 3, 0), ("default_sample_type", 14, 3, 0)],
+                    ("period", 12, 3, 0), ("default_sample_type", 14, 3, 0), ("comment", 13, 3, 1)],
     }  # fmt: skip
     file = descriptor_pb2.FileDescriptorProto(name="profile.proto", package="pprof", syntax="proto3")
     for name, members in fields.items():
@@ -185,15 +185,17 @@ def pprof(data: bytes) -> Counter[Stack]:
     profile = _profile().FromString(gzip.decompress(data))
     strings = list(profile.string_table)
     assert strings[0] == ""
-    assert [(strings[t.type], strings[t.unit]) for t in profile.sample_type] == [
-        ("calls", "count"), ("time", "nanoseconds"),
-    ]  # fmt: skip
+    types = [(strings[t.type], strings[t.unit]) for t in profile.sample_type]
+    assert types[:2] == [("calls", "count"), ("time", "nanoseconds")]
+    parts = [("oncpu", "nanoseconds"), ("asleep", "nanoseconds"), ("preempted", "nanoseconds")]
+    assert types[2:] in ([], parts)
+    assert strings[profile.default_sample_type] == ("oncpu" if types[2:] else "time")
     functions = {function.id: strings[function.name] for function in profile.function}
     places = {place.id: functions[place.line[0].function_id] for place in profile.location}
     found: Counter[Stack] = Counter()
     for sample in profile.sample:
-        n_calls, ns = sample.value
-        assert n_calls > 0
+        n_calls, ns, *of = sample.value
+        assert n_calls > 0 and (not of or sum(of) == ns)
         found[tuple(places[place] for place in reversed(sample.location_id))] += ns
     return +found
 
@@ -213,7 +215,7 @@ def callgrind(data: bytes) -> Graph:
     for line in data.decode().splitlines():
         key, _, rest = line.partition("=")
         if line.startswith("summary: "):
-            summary = int(line.split()[1])
+            summary = sum(map(int, line.split()[1:]))
         elif key == "fn":
             function = name(rest)
         elif key == "cfn":
@@ -222,9 +224,9 @@ def callgrind(data: bytes) -> Graph:
             n_calls = int(rest.split()[0])
         elif line.startswith("0 "):
             if n_calls is None:
-                own[function] += int(line[2:])
+                own[function] += sum(map(int, line.split()[1:]))
             else:
-                edges[function, called] = n_calls, int(line[2:])
+                edges[function, called] = n_calls, sum(map(int, line.split()[1:]))
                 n_calls = None
     assert sum(own.values()) == summary
     return Graph(+own, edges)

@@ -14,7 +14,7 @@ from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import Int32, Int64, by_level, nearest_kept, preorder, same_paths
 from kfgraph.analyze.waiting_functions import functions_off_cpu
 from kfgraph.analyze.weights import Weighted, weighted
-from kfgraph.errors import NoMatchError, Notice
+from kfgraph.errors import NoMatchError, Notice, UsageError
 from kfgraph.kernel.interrupts import level_of
 from kfgraph.model.names import split_label
 from kfgraph.model.trace import Trace
@@ -23,8 +23,10 @@ from kfgraph.model.tree import NodeKind, TreeTable
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-By = Literal["time", "self", "calls", "errors"]
+By = Literal["time", "oncpu", "asleep", "preempted", "self", "calls", "errors"]
 BY: tuple[By, ...] = get_args(By)
+OF_TIME = ("oncpu", "asleep", "preempted")
+"""What ``time`` is the sum of, where the trace tells."""
 LEAST_SHARE = 1e-5
 """Callers that hold less than this share of all are not followed further up."""
 
@@ -46,6 +48,7 @@ class Flame:
     ``label`` indexes ``labels``. ``value`` is how wide a frame is, in ns or in calls: what it has of its ``own``, and
     all in the frames that hang on it. ``n_calls`` counts the calls that a frame stands for, with ``upside_down`` those
     of the function at the root. ``hue`` is a :class:`Hue`. ``n_cut`` frames hold callers that were not followed.
+    ``estimated``: times are less what tracing took, by an estimate.
     """
 
     labels: tuple[str, ...]
@@ -62,6 +65,7 @@ class Flame:
     n_cut: int
     about: str
     notices: tuple[Notice, ...]
+    estimated: bool = False
 
     def __len__(self) -> int:
         return len(self.label)
@@ -69,7 +73,7 @@ class Flame:
     @property
     def in_ns(self) -> bool:
         """Whether values are times; else they count calls."""
-        return self.by in ("time", "self")
+        return self.by not in ("calls", "errors")
 
     @cached_property
     def whole(self) -> int:
@@ -118,24 +122,37 @@ class _Frames:
 
 
 def flame(
-    trace: Trace, *, by: By = "time", callers: bool = False, join_recursion: bool = False, **filters: Unpack[Filters]
+    trace: Trace,
+    *,
+    by: By | None = None,
+    callers: bool = False,
+    join_recursion: bool = False,
+    compensate: bool = False,
+    **filters: Unpack[Filters],
 ) -> Flame:
     """The flame graph of the selected calls.
 
     Args:
-        by: ``time``: the time of calls; ``self``: only self times that are known; ``calls``: how many; ``errors``: how
-            many returned an error for sure.
+        by: ``time``: the time of calls; ``oncpu``, ``asleep``, ``preempted``: the part of it that was so;
+            ``self``: only self times that are known; ``calls``: how many; ``errors``: how many returned an error for
+            sure. None: ``oncpu`` where the trace has sched_switch, else ``time``.
         callers: upside down: the functions that have values of their own are roots, their callers hang on them.
         join_recursion: a function that calls itself directly is one frame.
+        compensate: times less what tracing took, by an estimate.
         filters: which calls, as for :func:`kfgraph.analyze.select.select`.
 
     Raises:
         ValueError: ``by`` is none of the words above.
         NoMatchError: a filter leaves nothing, or no call returned an error.
+        UsageError: the trace does not record what ``by``, a filter or an estimate needs.
     """
+    if by is None:
+        by = "time" if trace.off_cpu is None or trace.calls.asleep_ns is None else "oncpu"
     if by not in BY:
         raise ValueError(f"by is one of {', '.join(BY)}")
-    found, left_out = weighted(trace, selves=by == "self", **filters)
+    found, left_out = weighted(trace, selves=by == "self", compensate=compensate, **filters)
+    if by in OF_TIME and by not in found.events:
+        raise UsageError(f"--by {by}: this trace has no sched_switch events", "record it with kfgraph trace --sched")
     tree = found.tree
     frames = _Frames(
         tree.parent.astype(np.int64), tree.level.astype(np.int64), tree.label.astype(np.int64), _own(found, by),
@@ -160,7 +177,7 @@ def flame(
         tree.labels, frames.label[order].astype(np.int32), now[frames.parent[order]].astype(np.int32),
         (np.arange(len(order)) + size[order]).astype(np.int32), frames.level[order].astype(np.int32), value[order],
         frames.own[order], frames.n_calls[order], frames.hue[order], by, callers, n_cut, found.about,
-        (*left_out, *found.notices),
+        (*left_out, *found.notices), compensate,
     )  # fmt: skip
     return made.at_least(1)
 
@@ -170,6 +187,8 @@ def _own(found: Weighted, by: By) -> Int64:
     tree = found.tree
     if by == "time":
         return found.own_ns
+    if by in found.events:
+        return found.events[by]
     if by == "self":
         own: Int64 = np.where(tree.count > 0, np.maximum(tree.self_ns, 0), 0)
     elif by == "calls":

@@ -13,7 +13,7 @@ import numpy as np
 from kfgraph.analyze.filters import Filters, completed
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, nearest_kept, outermost, ranges
 from kfgraph.analyze.owncost import OwnCost, own_cost
-from kfgraph.analyze.parts import Part, parts_of
+from kfgraph.analyze.parts import Part, part_columns, parts_of
 from kfgraph.errors import NoMatchError, Notice, UsageError, notice
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.arrays import distinct
@@ -67,6 +67,10 @@ class Selection:
 
     def __len__(self) -> int:
         return int(self.keep.sum())
+
+    def further_columns(self, rows: Int32) -> dict[str, Int64]:
+        """Columns of machine-readable formats that these calls have: parts of times, and what tracing took of them."""
+        return part_columns(self.parts, rows) | (self.tracer.columns(rows) if self.tracer else {})
 
 
 def select(trace: Trace, *, compensate: bool = False, **filters: Unpack[Filters]) -> Selection:

@@ -28,14 +28,16 @@ class Stacks(NamedTuple):
     n_beside: int
 
 
-def stacks(trace: Trace, *, selves: bool = True, **filters: Unpack[Filters]) -> Stacks:
+def stacks(
+    trace: Trace, *, selves: bool = True, compensate: bool = False, **filters: Unpack[Filters]
+) -> Stacks:
     """The merged tree of the selected calls, interrupts that hit the tracer itself beside the calls that they hit.
 
     As :func:`kfgraph.analyze.calltree.call_tree` with ``merge``, but for the calls with IN_TRACER, whose time is not in
     their callers': they are children of the task, or roots. Without ``selves`` no self time is known, which takes less
     memory.
     """
-    whole = call_tree(trace, **filters)
+    whole = call_tree(trace, compensate=compensate, **filters)
     selection, matches, none, by_task = whole.selection, whole.matches, whole.nth[:0], whole.by_task
     tree, n_moved = beside(_summed(whole.tree))
     # Of several trees of all calls only one is needed at a time.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from kfgraph.analyze.tracer_interrupts import stacks
 from kfgraph.errors import Notice, notice
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
+from kfgraph.model.units import format_ns
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -23,7 +25,11 @@ class Weighted:
     """``tree`` is merged. ``total_ns`` is what the calls of a node took together: the sum of ``own_ns`` of it and all
     below it. Of a call without a known duration that is what is known inside; where a self time is not known, the
     own time is all that is in no callee. ``in_interrupt``: the first call of a node was in the context of one.
-    ``about`` is where the trace came from, for a title."""
+    ``about`` is where the trace came from, for a title.
+
+    ``events`` is what ``own_ns`` is the sum of, by name: ``ns``, or ``oncpu``, ``asleep`` and ``preempted`` where the
+    trace tells (time on the CPU is that of interrupts too). ``remarks`` say what the times are, for a header: "" and ()
+    where they are as recorded."""
 
     tree: TreeTable
     total_ns: Int64
@@ -31,12 +37,16 @@ class Weighted:
     in_interrupt: Bool
     about: str
     notices: tuple[Notice, ...]
+    events: Mapping[str, Int64]
+    remarks: tuple[str, ...] = ()
 
 
-def weighted(trace: Trace, *, selves: bool = False, **filters: Unpack[Filters]) -> tuple[Weighted, tuple[Notice, ...]]:
+def weighted(
+    trace: Trace, *, selves: bool = False, compensate: bool = False, **filters: Unpack[Filters]
+) -> tuple[Weighted, tuple[Notice, ...]]:
     """(the weighted tree of the selected calls, with the ``selves`` of its nodes or without; what the selection left
-    out)."""
-    merged, in_interrupt, n_beside = stacks(trace, selves=selves, **filters)
+    out). ``compensate``: all times less what tracing took, by an estimate."""
+    merged, in_interrupt, n_beside = stacks(trace, selves=selves, compensate=compensate, **filters)
     tree = merged.tree
     own = tree.floor_ns.astype(np.int64, copy=True)
     child = np.flatnonzero(tree.parent >= 0)
@@ -44,8 +54,27 @@ def weighted(trace: Trace, *, selves: bool = False, **filters: Unpack[Filters]) 
     # A task has no time of its own.
     own[tree.count == 0] = 0
     own = np.maximum(own, 0)
-    before = np.append(0, np.cumsum(own))
-    total = before[tree.end] - before[:-1]
+    events: dict[str, Int64] = {"ns": own}
+    remarks = []
+    if "asleep_ns" in merged.selection.parts:
+        # A call that has not finished took at least what it slept.
+        own = np.maximum(own, tree.asleep_ns + tree.preempted_ns)
+        off = {"asleep": tree.asleep_ns, "preempted": tree.preempted_ns}
+        events = {"oncpu": own - sum(off.values()), **off}
+        remarks.append("ns on the CPU, asleep and preempted, by sched_switch; together they are the time of the calls")
+    if merged.selection.tracer is not None:
+        taken = merged.selection.tracer.to_dict(merged.selection.keep)
+        took = f"{format_ns(taken['tracer_ns'])} ± {format_ns(taken['uncertain_ns'])}"
+        remarks.append(f"estimates: less what tracing took, {took}; {merged.selection.tracer.cost}")
+    total = below(tree, own)
     found = {"export-unfinished": int(tree.n_unfinished.sum()), "export-in-tracer": n_beside}
     notices = tuple(notice(kind, n) for kind, n in found.items() if n)
-    return Weighted(tree, total, own, in_interrupt, trace.meta.path, notices), merged.selection.notices
+    found_tree = Weighted(tree, total, own, in_interrupt, trace.meta.path, notices, events, tuple(remarks))
+    return found_tree, merged.selection.notices
+
+
+def below(tree: TreeTable, own: Int64) -> Int64:
+    """What each node and all below it have."""
+    before = np.append(0, np.cumsum(own))
+    total: Int64 = before[tree.end] - before[:-1]
+    return total

@@ -46,6 +46,7 @@ def run(
     output: Output = None,
     min_: Min = None,
     redact: options.Redact = False,
+    compensate: options.Compensate = False,
     reading: options.HowRead = options.AS_DETECTED,
 ) -> None:
     """Convert a trace for other tools: Perfetto, speedscope, flamegraph.pl, spreadsheets and more."""
@@ -58,7 +59,9 @@ def run(
         # No bar among lines that go to a terminal.
         to_terminal = output in (None, "-") and sys.stdout.isatty()
         with progressbar.shown(f"writing {exporter.name}", quiet=reading.quiet or to_terminal):
-            notices = export(loaded, exporter.name, stream, redact=redact, **more, **filters)
+            notices = export(
+                loaded, exporter.name, stream, redact=redact, compensate=compensate, **more, **filters
+            )
     notes.tell([*idle, *notices])
     if reading.strict:
         notes.refuse_problems(loaded)

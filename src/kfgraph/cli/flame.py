@@ -31,9 +31,13 @@ def run(
         Option(("-o", "--output"), "Write an SVG file (-: to stdout). Default: draw on the terminal.", metavar="FILE"),
     ] = None,
     by: Annotated[
-        Literal["time", "self", "calls", "errors"],
-        Option(("--by",), "The width of a frame: time, known self time, calls, or calls that returned an error."),
-    ] = "time",
+        Literal["time", "oncpu", "asleep", "preempted", "self", "calls", "errors"] | None,
+        Option(
+            ("--by",),
+            "The width of a frame: time, the part of it on the CPU, asleep or preempted, known self time, calls, or "
+            "calls that returned an error. Default: oncpu if the trace has sched_switch, else time.",
+        ),
+    ] = None,
     icicle: Annotated[bool, Option(("--icicle",), "Callers at the top, callees below.")] = False,
     reverse: Annotated[
         bool, Option(("--reverse",), "Functions with the time at the root, their callers on top.")
@@ -41,6 +45,7 @@ def run(
     join_recursion: Annotated[
         bool, Option(("--join-recursion",), "One frame for a function that calls itself directly.")
     ] = False,
+    compensate: options.Compensate = False,
     title: Annotated[str | None, Option(("--title",), "The title of the SVG file.", metavar="TEXT")] = None,
     linking: options.HowLinked = options.AS_KNOWN,
     reading: options.HowRead = options.AS_DETECTED,
@@ -52,7 +57,7 @@ def run(
     from kfgraph.errors import notice
 
     with progressbar.shown("drawing the flame graph", quiet=reading.quiet):
-        graph = flame(loaded, by=by, callers=reverse, join_recursion=join_recursion, **filters)
+        graph = flame(loaded, by=by, callers=reverse, join_recursion=join_recursion, compensate=compensate, **filters)
     left_out = {"flame-callers": graph.n_cut}
     if output is None:
         from kfgraph.render.console import stdout_console

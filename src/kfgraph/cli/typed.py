@@ -47,7 +47,21 @@ def run(argv: Sequence[str], command_line: Sequence[str] = ()) -> int:
     except _ReaderGone:
         raise BrokenPipeError from None
     except ClickException as problem:
-        raise UsageError(problem.format_message(), hint=usage_hint(problem, argv)) from None
+        hint = usage_hint(problem, argv)
+        if named := who_has(getattr(problem, "option_name", "")):
+            hint = f"it is one of kfgraph {named}; {hint}"
+            raise UsageError(f"No such option '{problem.option_name}'.", hint) from None
+        raise UsageError(problem.format_message(), hint=hint) from None
+
+
+def who_has(option: str) -> str:
+    """The commands that have this long option: ``show, top``; "" for none."""
+    return ", ".join(
+        command.name
+        for command in COMMANDS
+        for one in parameters(importlib.import_module(command.module).run)
+        if option.startswith("--") and isinstance(one.declared, Option) and option in one.declared.names
+    )
 
 
 def _global(

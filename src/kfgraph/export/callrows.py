@@ -8,7 +8,6 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.parts import part_columns
 from kfgraph.analyze.select import Selection
 from kfgraph.errors import Notice
 from kfgraph.export.csv import cell
@@ -42,7 +41,7 @@ def write_rows(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
     writer = csv.writer(out, lineterminator="\n")
     nth = np.array(trace.tasks.nth)
     reused = ["pid_nth"] * bool(len(nth))
-    writer.writerow([*COLUMNS, *recorded, *part_columns(selection.parts, np.zeros(0, np.int32)), *reused])
+    writer.writerow([*COLUMNS, *recorded, *selection.further_columns(np.zeros(0, np.int32)), *reused])
     for part in chunks(len(selection.keep), 1 << 14):
         rows = (np.flatnonzero(selection.keep[part]) + part.start).astype(np.int32)
         func, lane = calls.func[rows].tolist(), calls.lane[rows].tolist()
@@ -57,7 +56,7 @@ def write_rows(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
         if recorded:
             told = details(rows) or [{}] * len(rows)
             columns += [[_told(one.get(name, "")) for one in told] for name in recorded]
-        columns += [column.tolist() for column in part_columns(selection.parts, rows).values()]
+        columns += [column.tolist() for column in selection.further_columns(rows).values()]
         columns += [nth[lane].tolist() for _ in reused]
         writer.writerows(zip(*columns, strict=True))
     return ()

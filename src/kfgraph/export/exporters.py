@@ -68,6 +68,8 @@ EXPORTERS = (
     Exporter("json", (".jsonl", ".ndjson"), True, CALLS, "jsonl:write_lines", "jq: an object a call"),
 )  # fmt: skip
 NAMES = tuple(exporter.name for exporter in EXPORTERS)
+AS_RECORDED = frozenset(("chrome", "speedscope", "perfetto", "report", "ftrace"))
+"""They place calls by their recorded times, and have no others."""
 
 
 def exporter_of(name: str | None, path: str | None) -> Exporter:
@@ -103,24 +105,31 @@ def export(
     min_ns: int | None = None,
     min_share: float | None = None,
     redact: bool = False,
+    compensate: bool = False,
     **filters: Unpack[Filters],
 ) -> tuple[Notice, ...]:
     """Write the selected calls of ``trace`` to a binary stream in a format; what was left out or altered.
 
     ``redact``: without the names of tasks, files, the host and the command, and without arguments and texts of events
     (:mod:`kfgraph.analyze.redact`). Formats that prune leave out what took less than ``min_ns``, or than the share
-    ``min_share`` of all (0.005).
+    ``min_share`` of all (0.005). ``compensate``: totals and self times less what tracing took, by an estimate; formats
+    that place calls by their recorded times have none.
 
     Raises:
         NoMatchError, UsageError: as :func:`kfgraph.analyze.select.select`; UsageError: there is no such format.
         MachineError: a package that the format needs is not installed.
     """
     exporter = exporter_of(format, None)
+    if compensate and exporter.name in AS_RECORDED:
+        takes = ", ".join(name for name in NAMES if name not in AS_RECORDED)
+        raise UsageError(
+            f"--compensate: {exporter.name} places calls by their recorded times", f"formats that take it: {takes}"
+        )
     what: Any
     if exporter.takes == STACKS:
         from kfgraph.analyze.weights import weighted
 
-        what, left_out = weighted(trace, **filters)
+        what, left_out = weighted(trace, compensate=compensate, **filters)
         if redact:
             from kfgraph.analyze.redact import redacted, relabelled
 
@@ -128,7 +137,7 @@ def export(
     else:
         from kfgraph.analyze.select import select
 
-        what = select(trace, **filters)
+        what = select(trace, compensate=compensate, **filters)
         left_out = what.notices
         if redact:
             from kfgraph.analyze.redact import redacted_selection

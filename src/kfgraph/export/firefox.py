@@ -36,7 +36,9 @@ def write_firefox(weighted: Weighted, out: TextIO) -> tuple[Notice, ...]:
         "importedFrom": f"kfgraph {__version__}", "stackwalk": 1, "debug": False, "version": 29,
         "preprocessedProfileVersion": VERSION, "symbolicated": True, "symbolicationNotSupported": True,
         "usesOnlyOneStackType": True, "doesNotUseFrameImplementation": True, "sourceCodeIsNotOnSearchfox": True,
-        "categories": _CATEGORIES, "markerSchema": [],
+        "categories": _CATEGORIES, "markerSchema": [], "extra": [
+            {"label": "Times", "entries": [{"label": "", "format": "string", "value": one} for one in weighted.remarks]}
+        ],
     }  # fmt: skip
     out.write(f'{{"meta":{json_text(meta)},"libs":[],"threads":[')
     by_task = tree.has("kind") and bool((tree.kind[tree.roots] == NodeKind.TASK).all())

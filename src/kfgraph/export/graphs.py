@@ -52,6 +52,7 @@ def write_dot(weighted: Weighted, out: TextIO, *, least: Least = LEAST) -> tuple
     and callee (``ns``, ``calls``)."""
     pruned, labels = _pruned(weighted, least), weighted.tree.labels
     graph = pruned.graph
+    out.writelines(f"// {remark}\n" for remark in weighted.remarks)
     out.write('digraph kfgraph {\n  node [shape=box, style=filled, fontname="sans-serif"];\n')
     out.write('  edge [fontname="sans-serif"];\n')
     for code in pruned.functions:
@@ -90,6 +91,7 @@ def write_mermaid(weighted: Weighted, out: TextIO, *, least: Least = LEAST) -> t
     pruned, labels = _pruned(weighted, least, _MERMAID_EDGES if least is LEAST else None), weighted.tree.labels
     graph = pruned.graph
     out.write("flowchart TD\n")
+    out.writelines(f"  %% {remark}\n" for remark in weighted.remarks)
     for code in pruned.functions:
         total, own, n_calls = int(graph.total_ns[code]), int(graph.own_ns[code]), int(graph.n_calls[code])
         out.write(f"  %% n{code}: total_ns={total} self_ns={own} calls={n_calls}\n")

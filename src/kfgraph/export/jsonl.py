@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64
-from kfgraph.analyze.parts import PART_COLUMNS, TRACER_COLUMNS, part_columns
+from kfgraph.analyze.parts import PART_COLUMNS, TRACER_COLUMNS
 from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns
@@ -209,9 +209,7 @@ def _recorded(
         if len(cost):
             costs = _nullable(cost.of(rows[part]))
             more = [f'{also}, "own_cost_ns": {value}' for also, value in zip(more, costs, strict=True)]
-        columns_of = dict(part_columns(selection.parts, rows[part]))
-        if selection.tracer is not None:
-            columns_of |= selection.tracer.columns(rows[part])
+        columns_of = selection.further_columns(rows[part])
         for name, column in columns_of.items():
             more = [f'{also}, "{name}": {ns}' for also, ns in zip(more, column.tolist(), strict=True)]
         if wakers is not None and "asleep_ns" in selection.parts:

@@ -8,7 +8,6 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.parts import part_columns
 from kfgraph.analyze.select import Selection
 from kfgraph.errors import MachineError, Notice
 from kfgraph.export.tracks import chunks
@@ -55,7 +54,7 @@ def write_parquet(selection: Selection, out: IO[bytes]) -> tuple[Notice, ...]:
     }  # fmt: skip
     if recorded:
         types |= {"ret": pa.string(), "error": pa.string(), "args": pa.string()}
-    types |= dict.fromkeys(part_columns(selection.parts, np.zeros(0, np.int32)), pa.int64())
+    types |= dict.fromkeys(selection.further_columns(np.zeros(0, np.int32)), pa.int64())
     nth = np.array(trace.tasks.nth, np.int32)
     types |= {"pid_nth": pa.int32()} if len(nth) else {}
     schema = pa.schema(list(types.items()))
@@ -84,7 +83,7 @@ def write_parquet(selection: Selection, out: IO[bytes]) -> tuple[Notice, ...]:
                 for name in ("ret", "error", "args"):
                     values = [one.get(name) for one in told]
                     columns.append(pa.array([None if v is None else str(v) for v in values], pa.string()))
-            columns += [pa.array(column) for column in part_columns(selection.parts, rows).values()]
+            columns += [pa.array(column) for column in selection.further_columns(rows).values()]
             columns += [pa.array(nth[lane])] if len(nth) else []
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
     return ()

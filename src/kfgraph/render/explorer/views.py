@@ -89,7 +89,7 @@ class Views(Surface):
             return rows
         if name == "flame":
             filters: Filters = self._chosen()
-            graph = flame(self.trace, **filters)
+            graph = flame(self.trace, by="time", **filters)
             self._views[name] = frames = FlameRows(graph, id="view-flame")
             return frames
         if name == "why":

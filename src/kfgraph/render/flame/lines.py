@@ -27,6 +27,10 @@ LEVELS = 100
 _EDGE = "│"
 _LEAST_NAMED = 3
 """Narrower frames have no name."""
+_WHAT = {
+    "time": "", "oncpu": " on the CPU", "asleep": " asleep", "preempted": " preempted", "self": " of self time",
+    "calls": "", "errors": " that returned an error",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class FlameView:
         """Every line, ``width`` columns wide."""
         flame = self.flame
         whole = format_ns(flame.whole) if flame.in_ns else plural(flame.whole, "call")
-        what = {"time": "", "self": " of self time", "calls": "", "errors": " that returned an error"}[flame.by]
+        what = _WHAT[flame.by] + (", less what tracing took (estimated)" if flame.estimated and flame.in_ns else "")
         turned = ", what has it at the " + ("top" if self.icicle else "bottom") + ", callers beyond"
         yield Text(f"{whole}{what}{turned if flame.upside_down else ''}, {plural(len(flame), 'frame')}", style="dim")
         x, wide = places(flame, width)

@@ -35,7 +35,10 @@ _STYLE = (
     "#frames g{cursor:pointer}#frames g:hover rect{stroke:#000;stroke-width:.7}.above{opacity:.55}"
     "#frames text{pointer-events:none}"
 )
-_MEASURES = {"time": "time", "self": "self time", "calls": "calls", "errors": "calls that returned an error"}
+_MEASURES = {
+    "time": "time", "oncpu": "time on the CPU", "asleep": "time asleep", "preempted": "time preempted",
+    "self": "self time", "calls": "calls", "errors": "calls that returned an error",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def drawing(
 def title_of(flame: Flame) -> str:
     """``trace.dat: time by function``."""
     turned = ", callers above" if flame.upside_down else ""
-    return f"{spelt_out(flame.about) or 'kfgraph'}: {_MEASURES[flame.by]}{turned}"
+    less = ", less what tracing took (estimated)" if flame.estimated and flame.in_ns else ""
+    return f"{spelt_out(flame.about) or 'kfgraph'}: {_MEASURES[flame.by]}{less}{turned}"
 
 
 def sentence(flame: Flame, frame: int) -> str:
