@@ -69,17 +69,18 @@ def run(
     beside = own.beside(with_ or ())
     loaded = options.open_trace(trace, reading)
     from kfgraph.analyze.calltree import call_tree
+    from kfgraph.analyze.failed_command import why_it_failed
     from kfgraph.analyze.notice_counts import problems_in
-    from kfgraph.render.tree import open_screen, tree_view
+    from kfgraph.render.screen import open_screen
+    from kfgraph.render.tree import tree_view
 
     if callers:
         from kfgraph.analyze.callers import callers as callers_of
 
         # Single calls, and what they lead to, are not in such a tree.
         merge, nth, slowest, calls_to, errors, event, start, beside = True, None, None, None, False, None, False, ()
-    merge = merge or overview
+    merge, screen = merge or overview, open_screen()
     several = bool(filters.get("root")) and nth is None and slowest is None and not merge
-    screen = open_screen()
     folding = own.fold_options(
         several=several, overview=overview, screen_rows=screen.rows, all_=all_, depth=depth, least=least,
         max_rows=max_rows, expand=expand or (), collapse=collapse or (), calls_to=calls_to or (), errors=errors,
@@ -88,10 +89,9 @@ def run(
     if callers:
         tree = callers_of(loaded, callers, compensate=compensate, **filters)
     else:
-        hidden = () if json_ else hide or ()
         tree = call_tree(
-            loaded, merge=merge, nth=nth, slowest=slowest, hide=hidden, group_interrupts=not json_,
-            compensate=compensate, follow_tree=follow_tree, **filters
+            loaded, merge=merge, nth=nth, slowest=slowest, hide=() if json_ else hide or (),
+            group_interrupts=not json_, compensate=compensate, follow_tree=follow_tree, **filters
         )
     if json_:
         from kfgraph.export.jsonl import write_calls, write_nodes
@@ -101,6 +101,7 @@ def run(
         view = tree_view(
             tree, folding, events=event or (), width=screen.width, start=start, beside=beside, overview=overview,
             mergeable=not (calls or slowest or nth), links=links_on_terminal(loaded, linking),
+            above=why_it_failed(loaded) if overview and not filters else (),
         )  # fmt: skip
         screen.show(view)
     notes.tell([*idle, *tree.selection.notices], () if reading.strict else problems_in(tree.selection, tree.shown_rows))

@@ -313,13 +313,10 @@ def _print_summary(recording: Recording, *, shown: str, explain: bool) -> None:
 
 def _answer(recording: Recording, loaded: Trace) -> tuple[str, ...]:
     """Why the command failed, in a line or two; nothing where it did not, or where nothing can be told."""
-    companion = recording.companion
-    if not (companion.exit_status or companion.modules) or not len(loaded.calls):
-        return ()
-    from kfgraph.analyze.why import summary, why
+    from kfgraph.analyze.failed_command import why_it_failed
 
     try:
-        return tuple(summary(why(loaded)))
+        return tuple(why_it_failed(loaded))
     except Exception:  # the recording and the command's status count for more than these lines
         if invocation.current().debug:
             raise

@@ -16,8 +16,9 @@ from kfgraph.model.spelling import shell_line, shell_word
 from kfgraph.model.units import plural
 from kfgraph.render.blocks import SCALE
 from kfgraph.render.rowmodel import RowModel
+from kfgraph.render.screen import open_screen
 from kfgraph.render.top import TopView
-from kfgraph.render.tree import TreeView, open_screen, tree_view
+from kfgraph.render.tree import TreeView, tree_view
 from kfgraph.render.wrapping import filled, with_command
 
 ROWS = 12

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from kfgraph.analyze.failed_command import why_it_failed
 from kfgraph.analyze.info import Info, TaskInfo
 from kfgraph.analyze.owncost import OwnCost, own_cost
 from kfgraph.analyze.wakers import who
@@ -37,13 +38,15 @@ class InfoView:
         width, subject = max(options.max_width - _LABEL_WIDTH, 20), ""
         for label, text, style in self.facts():
             subject = label or subject
-            lines = wrapped(spelt_out(text), width, commands=subject == "notices")
+            lines = wrapped(spelt_out(text), width, commands=subject in ("why", "notices"))
             for i, line in enumerate(lines):
                 yield Text.assemble(((label if i == 0 else "").ljust(_LABEL_WIDTH), "bold"), (line, style))
 
     def facts(self) -> Iterator[tuple[str, str, str]]:
         """(label, text, style); the label is "" where a text goes on with the subject before."""
         info, trace, meta = self.info, self.info.trace, self.info.trace.meta
+        for i, line in enumerate(why_it_failed(trace)):
+            yield "" if i else "why", line, "" if i else "bold red"
         yield "trace", f"{meta.path} (read as {meta.reader})", ""
         origin = [meta.kernel, meta.arch, meta.host and f"host {meta.host}"]
         yield "kernel", ", ".join(filter(None, origin)) or "not told", ""

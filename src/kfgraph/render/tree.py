@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -31,11 +30,9 @@ from kfgraph.model.spelling import spelt_out
 from kfgraph.model.tree import NodeKind
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import blocks
-from kfgraph.render.console import stdout_console
 from kfgraph.render.details import unseen_cost_text
 from kfgraph.render.estimates import ESTIMATE, estimate_lines
 from kfgraph.render.linked import Linked, on_a_terminal
-from kfgraph.render.pager import passes_links, write
 from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, NAME_WANTED, Layout, Line, RowModel
 from kfgraph.render.rowvalues import TIMES, RowValues
 from kfgraph.render.styles import STYLES
@@ -75,7 +72,7 @@ class TreeView:
     are not shown; ``options`` are what the rows were folded by; ``unseen_cost`` is kfgraph's own that has no row.
     ``beside`` are what stands beside the names (``rowvalues.WORDS``). ``overview``: it is merged unasked;
     ``n_losses_beside`` places where records were lost have none in it. Not ``mergeable``: single calls were asked for.
-    ``links``: where the names of functions lead, on a terminal.
+    ``links``: where the names of functions lead, on a terminal. ``above``: lines that stand before all.
     """
 
     call_tree: CallTree
@@ -91,6 +88,7 @@ class TreeView:
     n_losses_beside: int = 0
     mergeable: bool = True
     links: SourceLinks | None = None
+    above: tuple[str, ...] = ()
     AT_LEAST: ClassVar[str] = "≥ at least: what is known of its callees"
 
     def __len__(self) -> int:
@@ -221,10 +219,11 @@ class TreeView:
         return max(widths, default=0)
 
     def title(self) -> list[str]:
-        """What the tree is of; none for tasks."""
+        """What stands above, and what the tree is of; nothing for tasks."""
         width = self.width or _ANY_WIDTH
         # A name that is wider than the screen goes on below.
-        lines = [line for said in self._titles() for line in wrapped(said, width, options=True)]
+        lines = [line for said in self.above for line in wrapped(said, width, commands=True)]
+        lines += [line for said in self._titles() for line in wrapped(said, width, options=True)]
         return [part for line in lines for part in in_cells(line, width)]
 
     def _titles(self) -> list[str]:
@@ -396,7 +395,7 @@ class TreeView:
     def lines(self) -> Iterator[Pieces]:
         """Every line, made when asked for."""
         for text in self.title():
-            yield [(text, "title")]
+            yield [(text, "" if text.startswith(" ") else "title")]
         yield [(self.model.head, "head")]
         for first in range(0, len(self), _CHUNK):
             last = min(first + _CHUNK, len(self))
@@ -436,32 +435,6 @@ class TreeView:
             yield Segment.line()
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Screen:
-    """Where a tree goes: a terminal of ``width`` columns and ``rows`` lines, or a file (None: no limits)."""
-
-    console: Console
-    width: int | None
-    rows: int | None
-
-    def show(self, view: TreeView) -> None:
-        """Print it; on a terminal in colours, and through the pager if it is longer than the screen."""
-        if self.console.is_terminal:
-            if view.links is not None and self.rows and len(view) >= self.rows and not passes_links():
-                view = replace(view, links=None)
-            write(view.styled(self.console), self.console.file, page_after=self.rows and self.rows - 1)
-        else:
-            write(view.plain(), self.console.file)
-
-
-def open_screen() -> Screen:
-    """Standard output as it is. A file has as many columns as COLUMNS says, else no limit: nothing is cut."""
-    console = stdout_console()
-    if console.file.isatty():
-        return Screen(console, console.width, console.height)
-    return Screen(console, console.width if "COLUMNS" in os.environ else None, None)
-
-
 def tree_view(
     call_tree: CallTree,
     options: FoldOptions,
@@ -473,11 +446,12 @@ def tree_view(
     overview: bool = False,
     mergeable: bool = True,
     links: SourceLinks | None = None,
+    above: Sequence[str] = (),
 ) -> TreeView:
     """``call_tree`` folded as asked, with the losses and the ``events`` (globs) in their places.
 
     ``overview``: it is merged unasked, and says what single calls would show. Not ``mergeable``: single calls were
-    asked for, so that no hint says ``--merge``. ``links``: where names lead.
+    asked for, so that no hint says ``--merge``. ``links``: where names lead. ``above``: an answer, and its hints.
 
     Raises:
         NoMatchError: a glob of ``options`` or ``events`` names nothing.
@@ -496,5 +470,5 @@ def tree_view(
         n_losses, n_events_hidden = n_without_place(call_tree)
     return TreeView(
         call_tree, folded, width, start, tuple(events), n_events_hidden, options, unseen, tuple(beside), overview,
-        n_losses, mergeable, links,
+        n_losses, mergeable, links, tuple("  " * (at > 0) + spelt_out(line) for at, line in enumerate(above)),
     )  # fmt: skip
