@@ -282,6 +282,9 @@ def test_a_row_far_down_in_a_new_list_is_in_view(foo: Any) -> None:
 def test_sums_and_what_is_left_out_are_told_everywhere(pages: Callable[..., Path], show: Callable[..., Any]) -> None:
     floor = pages(*FOO, "--max-size", "1").stat().st_size
     seen = show(pages(*FOO, "--max-size", str(floor + 6_000)))
+    line = seen.page.inner_text(".smaller")
+    assert "calls in sums" in line and "calls left out" in line and "\n" not in line
+    seen.page.click(".smaller summary")
     said = seen.page.inner_text(".smaller")
     assert "calls are in sums" in said and "are left out" in said
     assert seen.current == "foo_read_id [foo] ✗ -ENODEV ← born here"
@@ -337,6 +340,17 @@ def test_no_number_is_cut_off_and_names_are_in_view(width: int, pages: Any, show
     box = seen.page.locator(".functions .row[data-row='0'] .cell.name").bounding_box()
     assert box["width"] > 100 and box["x"] + box["width"] <= width + 1, "a function's name needs no scrolling"
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_what_is_no_number_says_what_it_is(pages: Any, show: Any) -> None:
+    seen = show(pages("examples/insmod-lossy.report.txt.xz"))
+    titles = seen.page.evaluate(
+        "[...document.querySelectorAll('.treegrid .row[data-row]:not([hidden])')].flatMap(row =>"
+        " ['.total', '.self'].map(cell => row.querySelector(cell)).map(cell => [cell.innerText[0] ?? '', cell.title]))"
+    )
+    assert {title for first, title in titles if first == "≥"} == {"at least: an end was not recorded"}
+    assert {title for first, title in titles if first == "?"} == {"not known"}
+    assert {title for first, title in titles if first not in ("≥", "?")} == {""}
 
 
 def test_on_paper_the_page_is_light_and_ends(foo: Any) -> None:

@@ -298,6 +298,19 @@ def test_filters_choose_what_is_in_it() -> None:
     assert 3 < head["n"] < 200 and head["n"] == sum(head["functions"]["n_calls"])
 
 
+def test_a_page_of_a_part_says_so_and_of_which() -> None:
+    example = "examples/insmod-foo-fail19.dat"
+    _, page, _ = on_stdout(example, "--root", "kfree", "--root", "foo_read*", "--no-irq")
+    assert "Only a part of the trace: --root kfree --root 'foo_read*' --no-irq" in Shape(page).text
+    disabled = re.findall(r'<button type="button" disabled title="this call is not in the page">(\w+)', page)
+    assert disabled == ["load_module", "do_init_module", "do_one_initcall", "foo_init", "foo_probe", "foo_probe_slot"]
+    assert re.search(r'<button type="button" class="born" data-node="\d+">foo_read_id', page)
+    for words in ((), ("--all-tasks", "--pre-exec")):
+        assert "Only a part" not in on_stdout(example, *words)[1]
+    safe = Shape(on_stdout(example, "--task", "insmod", "--redact")[1]).text
+    assert "Only a part of the trace: --task\n" in safe and "insmod" not in safe.split("Call tree")[0]
+
+
 def test_waiting_functions_are_known_to_the_page_and_no_share_is_of_them() -> None:
     head = head_of(on_stdout("examples/insmod-foo-fail19.dat")[1])
     functions = head["functions"]
@@ -322,6 +335,7 @@ def test_a_page_of_a_size_has_sums_and_says_so() -> None:
     assert f"kfgraph show {example} --root FUNCTION --all" in text and "left out" not in text
     assert head["functions"] == head_of(whole)["functions"], "these count every call"
     assert "rests" not in head
+    assert f"Not all calls are in this page: {said[1]} calls in sums" in text
     assert head["born"] >= 0 and head["open"] == head["born"]
 
 
@@ -359,6 +373,7 @@ def test_no_number_of_failed_calls_makes_a_page_larger(size: int, failing: Repor
     most = limited.failed_left_out[0]
     name = {-19: "ENODEV", -2: "ENOENT", -22: "EINVAL"}[most.error]
     assert f"Left out are {n_left_out:,} calls that failed: {most.function} -{name} × {most.n:,}, " in text
+    assert re.search(rf"page: .*[\d,]+ calls left out, {n_left_out:,} calls of these failed", text)
     assert "and 1,495 other functions or errors." in text and "kfgraph errors bushy.dat --limit 0 has all that" in text
     assert head["born"] >= 0 and [column[0] for column in head["columns"]].count("failed") == 1
     assert len(head["functions"]["name"]) == 500 and sum(head["functions"]["n_calls"]) == 349_525
@@ -397,7 +412,7 @@ def test_of_very_many_functions_and_tasks_a_small_page_lists_some() -> None:
     assert n in (1_000, 300) and of == 4_002
     head, text = head_of(made.text), Shape(made.text).text
     assert len(head["functions"]["name"]) == n
-    assert f"Listed are the first {n:,} of 4,002 functions." in text
+    assert f"Listed are the first {n:,} of 4,002 functions." in text and f"{n:,} of 4,002 functions listed" in text
     assert "kfgraph info built --verbose" in text
     assert head["functions"]["name"][0] in ("f", "some_function_number_3999")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
+from kfgraph.analyze.filters import as_typed
 from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
 from kfgraph.cli.linking import links
@@ -72,7 +73,8 @@ def run(
                 shown = tree.trace
             answer = why(shown)
             steps.advance(1)
-            made = page_within(Report(tree, functions, answer, links(loaded, linking, local=not redact)), max_bytes)
+            sources, chosen = links(loaded, linking, local=not redact), _chosen(filters, redact=redact)
+            made = page_within(Report(tree, functions, answer, sources, chosen), max_bytes)
         stream.write(written := made.text.encode())
     notes.tell(
         [*idle, *told, *_smaller(made, max_bytes, len(written), loaded.meta.as_typed)],
@@ -80,6 +82,12 @@ def run(
     )
     if reading.strict:
         notes.refuse_problems(loaded)
+
+
+def _chosen(filters: Mapping[str, Any], *, redact: bool) -> list[str]:
+    """The options that leave calls out; ``redact``: without what they say."""
+    words = {name: as_typed({name: value}) for name, value in filters.items() if name not in ("all_tasks", "pre_exec")}
+    return [word for some in words.values() for word in (some[:1] if redact else some)]
 
 
 def _size(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.limited import Limited
@@ -28,8 +28,8 @@ def title_of(trace: Trace) -> str:
     return shell_line(companion.argv) if companion is not None and companion.argv else trace.meta.path
 
 
-def header(trace: Trace, top: Top) -> str:
-    """What was run, how it ended, on what, and how much of it there is."""
+def header(trace: Trace, top: Top, chosen: Sequence[str]) -> str:
+    """What was run, how it ended, on what, and how much of it there is; how calls were ``chosen`` if not all are."""
     meta, companion = trace.meta, trace.companion
     ended = ""
     if companion is not None and companion.exit_status is not None:
@@ -40,10 +40,11 @@ def header(trace: Trace, top: Top) -> str:
     facts += [meta.host and f"host {meta.host}"]
     facts += [f"{format_ns(meta.last_ns - meta.first_ns)} long" if 0 <= meta.first_ns <= meta.last_ns else ""]
     facts += [plural(top.n_calls, "call"), plural(top.n_names, "function")]
+    part = f'<p class="part">Only a part of the trace: <code>{text(shell_line(chosen))}</code></p>' if chosen else ""
     return (
         f'<header class="head"><h1>{text(title_of(trace))}{ended}</h1>'
         '<button type="button" id="theme" title="Dark or light">◐ Theme</button>'
-        f'<p class="facts">{text(" · ".join(filter(None, facts)))}</p></header>'
+        f'<p class="facts">{text(" · ".join(filter(None, facts)))}</p>{part}</header>'
     )
 
 
@@ -102,7 +103,7 @@ def _way(found: Why, node_of: Int32) -> str:
         born = i == len(found.chain) - 1 and found.birth is not None
         node = int(node_of[step.row]) if 0 <= step.row < len(node_of) else -1
         name = text(label_of(step))
-        at = f' data-node="{node}"' if node >= 0 else " disabled"
+        at = f' data-node="{node}"' if node >= 0 else ' disabled title="this call is not in the page"'
         kind = ' class="born"' if born else ""
         links.append(f'<button type="button"{kind}{at}>{name}</button>{_returned(found, i, step, born=born)}')
     return f'<p class="way">{" → ".join(links)}</p>'
@@ -177,7 +178,22 @@ def smaller(limited: Limited, trace: Trace, *, listed: dict[str, tuple[int, int]
         f"<code>{text(f'kfgraph show {as_typed} --root FUNCTION --all')}</code> all below a function."
     )
     lines = "".join(f"<p>{line}</p>" for line in (*paragraphs, shows))
-    return f'<section class="smaller" aria-label="What is summed up">{lines}</section>'
+    short = text(", ".join(_in_short(limited, listed)))
+    return (
+        '<section class="smaller" aria-label="What is summed up"><details>'
+        f"<summary>Not all calls are in this page: {short}</summary>{lines}</details></section>"
+    )
+
+
+def _in_short(limited: Limited, listed: dict[str, tuple[int, int]]) -> Iterator[str]:
+    if limited.n_summed:
+        yield f"{plural(limited.n_summed, 'call')} in sums"
+    if limited.n_left_out:
+        yield f"{plural(limited.n_left_out, 'call')} left out"
+    if limited.failed_left_out:
+        yield f"{plural(limited.n_failed_left_out, 'call')} of these failed"
+    for what, (n, of) in listed.items():
+        yield f"{format_count(n)} of {format_count(of)} {what} listed"
 
 
 def _failed(limited: Limited, as_typed: str, arch: str) -> Iterator[str]:

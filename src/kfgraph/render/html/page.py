@@ -53,12 +53,16 @@ _ROOM = 0.7
 
 @dataclass(frozen=True)
 class Report:
-    """What a page shows: the tree of single calls, the functions, and why it failed; ``links`` to the sources."""
+    """What a page shows: the tree of single calls, the functions, and why it failed; ``links`` to the sources.
+
+    ``chosen`` are the options that chose the calls; the answer is of the whole trace.
+    """
 
     call_tree: CallTree
     top: Top
     why: Why
     links: SourceLinks | None = None
+    chosen: Sequence[str] = ()
 
 
 class Page(NamedTuple):
@@ -178,7 +182,7 @@ def _written(report: Report, limited: Limited, node_of: Int32, listed: int | Non
     pack.head["since_first_ns"] = pack.head["origin_ns"] - max(trace.meta.first_ns, 0)
     problems = problems_in(whole.selection)
     body = [
-        answer.header(trace, report.top), answer.answer(report.why, report.top, now),
+        answer.header(trace, report.top, report.chosen), answer.answer(report.why, report.top, now),
         answer.missing(problems) + answer.smaller(limited, trace, listed=_listed(report, listed)),
         '<div class="status" id="status" role="status" aria-live="polite"></div>', _tabs(), "<main>",
         *(_panel(name, report, listed, hidden=i > 0) for i, (name, _) in enumerate(TABS)), "</main>",

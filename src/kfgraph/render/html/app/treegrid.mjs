@@ -16,6 +16,8 @@ const MARKS = [
 ];
 const COLUMNS = [["total", "Total"], ["self", "Self"], ["share", "Share"], ["time", "Call"]];
 const DEEPEST = 40;
+/** What begins so is no number. */
+const MEANS = { "≥": "at least: an end was not recorded", "?": "not known" };
 
 export class TreeGrid {
   constructor(page, host) {
@@ -113,8 +115,8 @@ export class TreeGrid {
       this.label(said, depth),
     );
     element.replaceChildren(
-      el("div", { role: "gridcell", class: "cell total" }, said.total),
-      el("div", { role: "gridcell", class: "cell self" }, said.self),
+      el("div", { role: "gridcell", class: "cell total", title: MEANS[said.total[0]] }, said.total),
+      el("div", { role: "gridcell", class: "cell self", title: MEANS[said.self[0]] }, said.self),
       el("div", { role: "gridcell", class: "cell share" }, bar, el("span", {}, formatShare(said.share))),
       name,
     );
