@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from builder.tables import Call, call, trace_of
+from kfgraph.analyze.outcomes import Outcomes
 from kfgraph.analyze.why import path_of, why
 from kfgraph.errors import NoMatchError
 from kfgraph.model.companion import Companion, ReturnProbe
@@ -349,6 +350,34 @@ def test_a_notifiers_answer_holds_its_error(register: int, born: str) -> None:
     assert answer(tree).birth.step.function == born
 
 
+@pytest.mark.parametrize(
+    ("register", "above", "born"),
+    [
+        (0x8000 | 100, error(99), "foo_admit"),
+        (0x8000 | 100, None, "foo_admit"),  # a probe tells nothing of what called it
+        (0x8000 | 99, error(99), "tell_of_those"),  # another error
+        (99 << 16 | 0x8000 | 100, error(99), "tell_of_those"),
+        (1 << 40 | 0x8000 | 100, error(99), "tell_of_those"),  # no int
+    ],
+)
+def test_a_notifier_that_is_called_without_a_chain(register: int, above: int | None, born: str) -> None:
+    """As register_netdevice_notifier does, for each interface that is there."""
+    event = call("foo_event [foo]", 5, call("foo_admit [foo]", retval=error(99)), retval=register)
+    tree = call("register_foo_notifier", 5, call("tell_of_those", 5, event, retval=above), retval=error(99))
+    found = answer(tree)
+    assert found.birth.step.function == born
+    if above is not None and born == "foo_admit":
+        chain = ["register_foo_notifier", "tell_of_those", "foo_event", "foo_admit"]
+        assert [step.function for step in found.chain] == chain and found.birth.sure
+
+
+def test_a_notifiers_answer_whose_caller_returned_no_error_is_a_number() -> None:
+    event = call("foo_event [foo]", 5, call("foo_admit [foo]", retval=error(99)), retval=0x8000 | 100)
+    tree = call("foo_init [foo]", 5, call("tell_of_those", 5, event, retval=0), call("foo_last"), retval=error(5))
+    seen = Outcomes(trace_of([tree]))
+    assert seen.errors.tolist() == [-5, 0, 0, -99, 0]
+
+
 def test_a_caller_that_went_on_had_ignored_the_same_error() -> None:
     tree = call(
         "foo_configure", 5, call("foo_try_fast", retval=error(22)), call("foo_load_table", retval=0),
@@ -515,3 +544,28 @@ def test_an_error_that_may_come_from_another_task_is_not_sure() -> None:
     assert not found.birth.sure and "another task" in found.reason
     without = call("foo_init", 5, call("foo_reset", retval=1), retval=error(67))
     assert answer(without).birth.sure
+
+
+@pytest.mark.parametrize(
+    "wait", ["kthread_flush_work", "kthread_flush_worker", "flush_delayed_work", "drain_workqueue", "flush_workqueue"]
+)
+def test_every_way_to_wait_for_a_work_item_is_one(wait: str) -> None:
+    found = answer(call("foo_init", 5, call(wait, retval=1), retval=error(67)))
+    assert not found.birth.sure and found.reason == f"foo_init waited in {wait}: the error may come from another task"
+
+
+def test_who_does_nothing_just_after_a_wait_may_have_read_what_another_task_left() -> None:
+    """As a module that lets the kernel probe its parts, waits for all, and then looks at what came of them."""
+    wait, printed = call("async_synchronize_full_domain", retval=1), call("_printk", retval=error(67))
+    collect = call("foo_collect", 5, call("__const_udelay"), retval=error(67))
+
+    def told(*children: Call) -> tuple[str, bool, str]:
+        found = answer(call("foo_init", 5, *children, retval=error(67)))
+        return found.birth.step.function, found.birth.sure, found.reason
+
+    said = "async_synchronize_full_domain ran just before foo_collect: the error may come from another task"
+    assert told(wait, printed, collect) == ("foo_collect", False, said)
+    # Between the two it did something else, or it did something itself.
+    assert told(wait, call("foo_next", retval=0), collect) == ("foo_collect", True, "")
+    assert told(wait, call("foo_collect", 5, call("foo_read", retval=0), retval=error(67))) == ("foo_collect", True, "")
+    assert told(collect, wait)[2] == ""

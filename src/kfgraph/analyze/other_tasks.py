@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kfgraph.analyze.blame import Link, blame
-from kfgraph.analyze.outcomes import Kind, Outcomes
+from kfgraph.analyze.outcomes import Kind, Outcomes, children_of
 from kfgraph.analyze.works import told
 from kfgraph.kernel import unwinding
 from kfgraph.kernel.waking import PASSING_ON
@@ -300,6 +300,23 @@ def elsewhere(trace: Trace, born: int, error: int, seen: Outcomes) -> Elsewhere 
         doubt = "" if carried else f"{name} returned the same error in {_place(search, row)}, and {run.why}"
         return Elsewhere(links, carried and found.sure, found.exact, doubt, tuple(ran))
     return Elsewhere(ran=tuple(dict.fromkeys(ran))) if ran else None
+
+
+def waited_for(trace: Trace, seen: Outcomes, row: int, error: int) -> str:
+    """Where the call ``row``, which returned ``error``, or its caller just before it, waited for another task, as a
+    sentence begins; "" where neither did."""
+    children = children_of(trace, row)
+    name = plain_name(seen.name(row))
+    waiting = [r for r in children if unwinding.waits(seen.name(r))]
+    if waiting:
+        return f"{name} waited in {plain_name(seen.name(waiting[-1]))}"
+    if not error or trace.calls.parent[row] < 0 or not all(unwinding.decides_nothing(seen.name(r)) for r in children):
+        return ""
+    # It made nothing out of what others returned: it may have read what another task had left.
+    before = [r for r in children_of(trace, int(trace.calls.parent[row])) if r < row]
+    before = [r for r in before if not unwinding.decides_nothing(seen.name(r))]
+    last = plain_name(seen.name(before[-1])) if before else ""
+    return f"{last} ran just before {name}" if unwinding.waits(last) else ""
 
 
 def _place(search: _Search, row: int) -> str:

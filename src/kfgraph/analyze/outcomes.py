@@ -50,13 +50,28 @@ class Outcomes:
         """The error that each call returned, see :func:`kfgraph.analyze.retval.errors_of`; 0 for none."""
         calls, names = self.trace.calls, self.trace.symbols.names
         codes = errors_of(calls, self.trace.symbols).codes
-        calls_chain = np.array(["notifier_call_chain" in name for name in names], np.bool_)
-        if calls.retval is None or not calls_chain.any():
+        if calls.retval is None:
             return codes
         # A notifier's answer: NOTIFY_STOP_MASK and NOTIFY_OK (1) less the error (include/linux/notifier.h).
-        told = calls.has(Flag.HAS_RETVAL) & (calls.retval & 0xFFFF8000 == NOTIFY_STOP_MASK)
-        told &= calls_chain[calls.func] | ((calls.parent >= 0) & calls_chain[calls.func[calls.parent]])
-        return np.where(told, (1 - (calls.retval & 0x7FFF)).astype(np.int16), codes)
+        rows = np.flatnonzero(calls.has(Flag.HAS_RETVAL) & (calls.retval & 0xFFFF8000 == NOTIFY_STOP_MASK))
+        if not len(rows):
+            return codes
+        answers = (1 - (calls.retval[rows] & 0x7FFF)).astype(codes.dtype)
+        calls_chain = np.array(["notifier_call_chain" in name for name in names], np.bool_)
+        parents = calls.parent[rows]
+        of_chain = calls_chain[calls.func[rows]] | ((parents >= 0) & calls_chain[calls.func[parents]])
+        # One that is called without a chain: its caller returned the error in it or, unrecorded, its callee did.
+        alone = (answers < 0) & (calls.retval[rows] >> 32 == 0)
+        handed = alone & (parents >= 0) & (codes[parents] == answers)
+        failed = np.flatnonzero(codes)
+        at = np.minimum(np.searchsorted(rows, calls.parent[failed]), len(rows) - 1)
+        at = at[(rows[at] == calls.parent[failed]) & (answers[at] == codes[failed])]
+        unrecorded = (parents < 0) | ~calls.has(Flag.HAS_RETVAL)[parents]
+        told = of_chain | handed
+        told[at] |= alone[at] & unrecorded[at]
+        codes = codes.copy()
+        codes[rows[told]] = answers[told]
+        return codes
 
     def known(self, row: int) -> bool:
         """Whether the return value of this call was recorded."""

@@ -20,7 +20,7 @@ from kfgraph.analyze.failing_roots import (
 )
 from kfgraph.analyze.failure import Failed, deciding, failed_calls
 from kfgraph.analyze.filters import OF_WHY, Filters, completed
-from kfgraph.analyze.other_tasks import elsewhere
+from kfgraph.analyze.other_tasks import elsewhere, waited_for
 from kfgraph.analyze.outcomes import Outcomes, children_of
 from kfgraph.analyze.select import lanes_of, select
 from kfgraph.analyze.suggestions import name_functions, record_again, record_all_tasks, record_values
@@ -30,7 +30,7 @@ from kfgraph.errors import NoMatchError
 from kfgraph.kernel.benign import meaning
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.sourcelines import SourceLine
-from kfgraph.kernel.unwinding import decides_nothing, gives_back, tells, waits
+from kfgraph.kernel.unwinding import decides_nothing, gives_back, tells
 from kfgraph.model.arrays import distinct
 from kfgraph.model.names import listed
 from kfgraph.model.spelling import plain_name
@@ -384,13 +384,12 @@ def _what_is_missing(
     if nowhere:
         return f"no return value was recorded below {name}", record_values(trace)
     children = children_of(trace, last.row)
-    waiting = [r for r in children if waits(seen.name(r))]
-    waiter = plain_name(seen.name(waiting[-1])) if waiting else ""
-    waited = f"{name} waited in {waiter}: {_ANOTHER_TASK}"
+    waited = waited_for(trace, seen, last.row, last.error)
+    waited = f"{waited}: {_ANOTHER_TASK}" if waited else ""
     if not found.exact:
         reason = f"the error came from {name} or from below it: nothing deeper was recorded"
-        return f"{reason}; {waited}" if waiter else reason, record_values(trace)
-    if waiting and not any(seen.kind(r, last.error).value == "the same error" for r in children):
+        return f"{reason}; {waited}" if waited else reason, record_values(trace)
+    if waited and not any(seen.kind(r, last.error).value == "the same error" for r in children):
         reason = waited
         if not ran:
             return reason, record_all_tasks(trace)

@@ -190,8 +190,9 @@ def tells(name: str) -> bool:
 
 
 _WAITS = re.compile(
-    r"wait_for_completion\w*|wait_\w+|flush_work\w*|__flush_work\w*|flush_workqueue|kthread_stop\w*|schedule_timeout\w*|"
-    r"schedule|io_schedule\w*|__wait_\w+|swait_\w+|async_synchronize_\w+|synchronize_irq|down_\w*killable|blk_execute_rq\w*"
+    r"wait_for_completion\w*|wait_\w+|(?:__|kthread_)?flush_(?:delayed_|rcu_)?work\w*|flush_workqueue|"
+    r"drain_workqueue|kthread_stop\w*|schedule_timeout\w*|schedule|io_schedule\w*|__wait_\w+|swait_\w+|"
+    r"async_synchronize_\w+|synchronize_irq|down_\w*killable|blk_execute_rq\w*"
 )
 
 
