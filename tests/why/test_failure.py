@@ -187,6 +187,9 @@ SAYS_SO = (made("write", 9), made("openat", -2, "/usr/share/locale/de/LC_MESSAGE
         (made("openat", -2, "/usr/lib/libnone.so.1"), (made("writev", 80), made("exit_group", None))),
         (made("getxattr", -61, "/a"), SAYS_SO),
         (made("lseek", -29), SAYS_SO),
+        (made("read", -61), (made("munmap", 0), *SAYS_SO)),  # a file in sysfs, of a sensor that has no value
+        (made("read", -11), SAYS_SO),
+        (made("write", -11), SAYS_SO),
     ],
 )  # fmt: skip
 def test_a_usual_failure_counts_where_the_program_only_said_so_and_ended(monkeypatch, last, after) -> None:
@@ -205,7 +208,7 @@ def test_a_usual_failure_counts_where_the_program_only_said_so_and_ended(monkeyp
     [
         (TTY, made("read", 10), made("write", 3), made("exit_group", None)),  # grep that found nothing
         (made("wait4", -10), made("exit_group", None)),
-        (made("read", -11), made("exit_group", None)),
+        (made("poll", 0), made("read", -11), made("exit_group", None)),
         (made("pause", -514), made("exit_group", None)),
         (made("access", -2, "/etc/ld.so.preload"), made("openat", 3, "/lib/libc.so.6"), made("exit_group", None)),
         (made("mkdir", -17, "/a"), TTY, made("exit_group", None)),  # mkdir decided

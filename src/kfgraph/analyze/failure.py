@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from kfgraph.analyze.endings import exit_codes
 from kfgraph.analyze.syscalls import SystemCall, system_calls
-from kfgraph.kernel.benign import benign, looks_a_path_up, may_end, only_tells
+from kfgraph.kernel.benign import benign, looks_a_path_up, may_end, only_tells, polls
 from kfgraph.model.trace import Trace
 
 _FOUND_LATER = "found later, in another place"
@@ -18,6 +18,7 @@ _TASK_SUCCEEDED = "its task ended with status 0"
 _COMMAND_SUCCEEDED = "the command ended with status 0"
 _WENT_ON = "the program went on without it"
 _ENDED_AFTER_IT = "such a failure is usual, but nothing else failed, and the program ended right after it"
+EAGAIN = 11
 _MANY = 20
 """A program that makes so many system calls after a look-up that found nothing has gone on without it."""
 
@@ -68,7 +69,10 @@ def _at_the_end(
         lanes = [lane for lane in lanes if lane in own]
     if len(lanes) != 1 or not codes.get(lanes[0], status):
         return list(failed)
-    for call in reversed([call for call in calls if call.lane == lanes[0]]):
+    own = [call for call in calls if call.lane == lanes[0]]
+    for call in reversed(own):
+        if call.error == -EAGAIN and any(polls(one.name) for one in own):
+            break  # it knows how to wait: this one only told it to
         if call.error and may_end(call.name, call.error, call.path):
             return [Failed(call, doubt=_ENDED_AFTER_IT) if one.call is call else one for one in failed]
         if not (only_tells(call.name) or (call.error and _usual(call))):

@@ -46,7 +46,7 @@ _WAITING = (
 BENIGN = (
     Benign(("*",), (4,), "interrupted: such a call is made again"),
     Benign(("flock",), (11,), "the lock is taken: a program may try again", may_end=True),
-    Benign(_WAITING, (11,), "nothing there yet: such a call is made again"),
+    Benign(_WAITING, (11,), "nothing there yet: such a call is made again", may_end=True),
     Benign(("*",), (512, 513, 514, 516), "a signal came: the kernel restarts the call"),
     Benign(("ioctl",), (25,), "how a program asks whether a file is a terminal", may_end=True),
     Benign(("wait4", "waitid", "waitpid"), (10,), "no child is left to wait for"),
@@ -80,7 +80,7 @@ BENIGN = (
         "the file has no such attribute",
         may_end=True,
     ),
-    Benign(("read",), (61,), "no message of the file system is left to read"),
+    Benign(("read",), (61,), "no message of the file system is left to read", may_end=True),
     Benign(("connect",), (2, 111), "no name service daemon runs", re.compile(r"/nscd/")),
     Benign(
         (*_PATHS,),
@@ -127,6 +127,11 @@ _TELLING = (
     "write", "writev", "close", "fstat", "newfstat", "newfstatat", "brk", "mmap", "munmap", "rt_sigaction",
     "rt_sigprocmask", "sigaltstack", "lseek", "exit", "exit_group",
 )  # fmt: skip
+
+
+def polls(call: str) -> bool:
+    """Whether a program asks with this system call when to try again what would wait."""
+    return any(fnmatchcase(call, glob) for glob in ("poll", "ppoll*", "*select*", "epoll_*", "io_uring_enter"))
 
 
 def only_tells(call: str) -> bool:
