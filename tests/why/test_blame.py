@@ -378,6 +378,23 @@ def test_a_notifiers_answer_whose_caller_returned_no_error_is_a_number() -> None
     assert seen.errors.tolist() == [-5, 0, 0, -99, 0]
 
 
+def test_a_caller_that_tried_another_way_had_ignored_the_same_error() -> None:
+    """The first way failed, the second failed in another way, and the caller says what the first had said."""
+    types = {"foo_init": INT, "foo_try_fast": INT, "foo_setup_slow": INT, "foo_stop": INT, "foo_reset_link": INT}
+
+    def found(*later: Call) -> tuple[str, bool, list[str]]:
+        tree = call("foo_init", 5, call("foo_try_fast", retval=error(5)), *later, retval=error(5))
+        told = answer(tree, types=types)
+        return told.birth.step.function, told.birth.sure, [step.function for step in told.candidates]
+
+    slow = call("foo_setup_slow", retval=error(110))
+    assert found(slow) == ("foo_setup_slow", False, ["foo_setup_slow", "foo_init", "foo_try_fast"])
+    assert found(slow, call("foo_stop", retval=0)) == ("foo_setup_slow", False, ["foo_setup_slow", "foo_init", "foo_try_fast"])
+    # What is done after a failure may fail, too.
+    assert found(call("foo_stop", retval=error(16)))[:2] == ("foo_try_fast", True)
+    assert found(call("foo_reset_link", retval=error(16)))[:2] == ("foo_try_fast", True)
+
+
 def test_a_caller_that_went_on_had_ignored_the_same_error() -> None:
     tree = call(
         "foo_configure", 5, call("foo_try_fast", retval=error(22)), call("foo_load_table", retval=0),

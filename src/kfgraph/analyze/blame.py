@@ -175,12 +175,13 @@ def _carried(
         last = earlier
     late = _before_the_clean_up(seen, children, kinds, same[: same.index(last) + 1])
     child = children[late]
-    after = [k for k in range(late + 1, len(children)) if kinds[k] in (Kind.FINE, Kind.UNKNOWN)]
+    after = [k for k in range(late + 1, len(children)) if kinds[k] in (Kind.FINE, Kind.UNKNOWN, Kind.OTHER)]
     work = [k for k in after if unwinding.does_work(seen.name(children[k])) and k not in same]
-    done = [k for k in work if kinds[k] is Kind.FINE and _succeeded(seen, children[k])]
+    done = [k for k in work if kinds[k] is not Kind.UNKNOWN and _went_on(seen, children[k], kinds[k])]
     if done and seen.name(children[done[-1]]) != seen.name(child):
         name, later = seen.name(child), seen.name(children[done[-1]])
-        doubt = f"{name} had returned the same error, but {later} ran after it and did not fail"
+        how = "and failed in another way" if kinds[done[-1]] is Kind.OTHER else "and did not fail"
+        doubt = f"{name} had returned the same error, but {later} ran after it {how}"
         masking = [children[i] for i in every if i > done[-1]]
         if masking:
             return _Step(masking[-1], "return value", sure=False, doubts=(doubt,), candidates=(child,))
@@ -221,6 +222,14 @@ def _unrecorded_after(seen: Outcomes, child: int, later: Sequence[int]) -> int:
     own = [row for row in reversed(later) if module and modules[int(func[row])] == module and not seen.known(row)]
     idle = (_ends, unwinding.decides_nothing)
     return next((row for row in own if not any(says(seen.name(row)) for says in idle)), -1)
+
+
+def _went_on(seen: Outcomes, row: int, kind: Kind) -> bool:
+    """Whether the call shows that its caller went on: by its name it begins something, and it succeeded, or it failed
+    by itself, with another error."""
+    if kind is Kind.OTHER:
+        return unwinding.goes_on(seen.name(row)) and seen.typed(row)
+    return _succeeded(seen, row)
 
 
 def _succeeded(seen: Outcomes, row: int) -> bool:
