@@ -175,7 +175,9 @@ def _carried(
         last = earlier
     late = _before_the_clean_up(seen, children, kinds, same[: same.index(last) + 1])
     child = children[late]
-    after = [k for k in range(late + 1, len(children)) if kinds[k] in (Kind.FINE, Kind.UNKNOWN, Kind.OTHER)]
+    # What fails in another way after it may be a part of giving up, if it does not begin something by its name.
+    other = [k for k, kind in enumerate(kinds) if kind is Kind.OTHER and unwinding.goes_on(seen.name(children[k]))]
+    after = [k for k in range(late + 1, len(children)) if kinds[k] in (Kind.FINE, Kind.UNKNOWN) or k in other]
     work = [k for k in after if unwinding.does_work(seen.name(children[k])) and k not in same]
     done = [k for k in work if kinds[k] is not Kind.UNKNOWN and _went_on(seen, children[k], kinds[k])]
     if done and seen.name(children[done[-1]]) != seen.name(child):
@@ -186,10 +188,10 @@ def _carried(
         if masking:
             return _Step(masking[-1], "return value", sure=False, doubts=(doubt,), candidates=(child,))
         # What failed later in another way may have become this error.
-        other = _changed(seen, children[late + 1 :], kinds[late + 1 :], error)
-        other = other if other.row >= 0 else _Step()
-        candidates = (*other.candidates, child)
-        return replace(other, sure=False, doubts=(doubt, *other.doubts), candidates=candidates)
+        became = _changed(seen, children[late + 1 :], kinds[late + 1 :], error)
+        became = became if became.row >= 0 else _Step()
+        candidates = (*became.candidates, child)
+        return replace(became, sure=False, doubts=(doubt, *became.doubts), candidates=candidates)
     begun = [children[k] for k in work if kinds[k] is Kind.UNKNOWN and unwinding.goes_on(seen.name(children[k]))]
     if begun and seen.name(begun[-1]) != seen.name(child):
         doubt = f"{seen.name(child)} had returned the same error, but {seen.name(begun[-1])} ran after it"
@@ -228,7 +230,7 @@ def _went_on(seen: Outcomes, row: int, kind: Kind) -> bool:
     """Whether the call shows that its caller went on: by its name it begins something, and it succeeded, or it failed
     by itself, with another error."""
     if kind is Kind.OTHER:
-        return unwinding.goes_on(seen.name(row)) and seen.typed(row)
+        return seen.typed(row)
     return _succeeded(seen, row)
 
 

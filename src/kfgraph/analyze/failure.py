@@ -69,9 +69,9 @@ def _at_the_end(
         lanes = [lane for lane in lanes if lane in own]
     if len(lanes) != 1 or not codes.get(lanes[0], status):
         return list(failed)
-    own = [call for call in calls if call.lane == lanes[0]]
-    for call in reversed(own):
-        if call.error == -EAGAIN and any(polls(one.name) for one in own):
+    made = [call for call in calls if call.lane == lanes[0]]
+    for call in reversed(made):
+        if call.error == -EAGAIN and any(polls(one.name) for one in made):
             break  # it knows how to wait: this one only told it to
         if call.error and may_end(call.name, call.error, call.path):
             return [Failed(call, doubt=_ENDED_AFTER_IT) if one.call is call else one for one in failed]

@@ -23,7 +23,10 @@ def by_shape(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
     if own and own[-1] < len(path) - 1:
         last = own[-1]
         below = [r for i, r in enumerate(path) if i > last and (i == last + 1 or not _hands_on(seen, trace, r))]
-        return [*below, path[last]][:3]
+        # Who waited for another task last may have got the error from there.
+        begun = [r for r in children_of(trace, path[last]) if not unwinding.decides_nothing(seen.name(r))]
+        waited = any(r > path[last + 1] and unwinding.waits(seen.name(r)) for r in begun)
+        return [*(below[:2] if waited else below), path[last]][:3]
     before = _ran_before(trace, seen, path, error) if own else -1
     if before < 0:
         return path[::-1][:3]
