@@ -586,3 +586,25 @@ def test_who_does_nothing_just_after_a_wait_may_have_read_what_another_task_left
     assert told(wait, call("foo_next", retval=0), collect) == ("foo_collect", True, "")
     assert told(wait, call("foo_collect", 5, call("foo_read", retval=0), retval=error(67))) == ("foo_collect", True, "")
     assert told(collect, wait)[2] == ""
+
+
+def candidates(*children: Call) -> list[str]:
+    """What is named where no value tells: the module's init called these."""
+    found = answer(call("do_one_initcall", 5, call("foo_init [foo]", 5, *children), retval=error(22)))
+    return [step.function for step in found.candidates]
+
+
+def test_without_values_what_the_kernel_called_back_counts_more_than_what_it_did_itself() -> None:
+    back = call("__read_clock", 5, call("foo_read_time [foo]", 5, call("foo_from_bcd [foo]")))
+    tell = call("clock_to_seconds", 5, call("make_seconds"))
+    assert candidates(call("read_clock", 5, back, tell)) == ["foo_from_bcd", "foo_read_time", "__read_clock"]
+    # Another module's function is no callback of this one.
+    others = call("__read_clock", 5, call("bar_read_time [bar]"))
+    assert candidates(call("read_clock", 5, others, tell)) == ["read_clock", "make_seconds", "foo_init"]
+
+
+def test_without_values_who_waited_is_among_the_candidates() -> None:
+    ask = call("request_image", 5, call("__request_image", 5, call("find_image"), call("read_image")))
+    load = call("foo_load [foo]", 5, ask, call("wait_for_completion"))
+    assert "foo_load" in candidates(load)
+    assert "foo_load" not in candidates(call("foo_load [foo]", 5, call("wait_for_completion"), ask))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from kfgraph.analyze.outcomes import EACCES, ENOMEM, EPERM, Outcomes, children_of
 from kfgraph.kernel import unwinding
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
@@ -47,7 +49,17 @@ def _ran_last(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
         likely = likely or [r for r in children if modules[int(trace.calls.func[r])] and not seen.known(r)]
         if not likely:
             return path
-        path.append(likely[-1])
+        path.append(_with_callback(trace, path, likely) or likely[-1])
+
+
+def _with_callback(trace: Trace, path: Sequence[int], likely: Sequence[int]) -> int:
+    """The last of ``likely``, callees of the kernel, in which the module that had called it ran again; 0 if none."""
+    calls, modules = trace.calls, trace.symbols.modules
+    own = {modules[int(calls.func[r])] for r in path} - {""}
+    if not own or modules[int(calls.func[path[-1]])]:
+        return 0
+    codes = np.flatnonzero([module in own for module in modules])
+    return next((r for r in reversed(likely) if np.isin(calls.func[r : int(calls.end[r])], codes).any()), 0)
 
 
 def _hands_on(seen: Outcomes, trace: Trace, row: int) -> bool:
