@@ -56,6 +56,11 @@ def recordings(folder: Path) -> Path:
     return there
 
 
+def sources(folder: Path, otherwise: Path) -> Path:
+    """Where the sources of the modules recorded in ``folder`` are, with their truths: there, or in ``otherwise``."""
+    return folder if any(folder.glob("*.c")) else otherwise
+
+
 def kernels(fixtures: Path = FIXTURES) -> list[Path]:
     """The folders of recordings of the modules of MODULES, packed or not."""
     names = {path.name.removesuffix(".tar.xz") for path in fixtures.iterdir() if path.is_dir() or path.suffix == ".xz"}
@@ -219,7 +224,8 @@ def main() -> None:
             continue
         if arguments.no_values:
             files = [file for file in files if "." not in file.stem]
-        options = {"modules": arguments.modules, "ko": arguments.ko, "values": not arguments.no_values}
+        modules = sources(recordings(folder), arguments.modules)
+        options = {"modules": modules, "ko": arguments.ko, "values": not arguments.no_values}
         all_scored = [score(file, **options) for file in files]
         all_scored = [one for one in all_scored if one.verdict != "nothing failed"]
         for one in all_scored:

@@ -2,7 +2,8 @@
 
     python tests/why/pack.py FOLDER OUT.tar.xz
 
-The recordings are written without compression of their own. benchmarks/blame.py unpacks them.
+Sources of modules that lie beside them (NAME.c) are packed, too. The recordings are written without compression of
+their own. benchmarks/blame.py unpacks them.
 """
 
 from __future__ import annotations
@@ -20,17 +21,23 @@ from builder import cut
 
 
 def packed(folder: Path) -> bytes:
-    """All recordings of ``folder`` and their companions."""
+    """All recordings of ``folder``, their companions, and the sources of the modules."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for file in sorted(folder.glob("*.dat")):
             data = cut.rewrite(file, lambda _, record: True, names=kfgraph.load(file), compression="none")[True]
             companion = Path(f"{file}.kfgraph.json")
-            for name, content in ((file.name, data), (companion.name, companion.read_bytes())):
-                member = tarfile.TarInfo(name)
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
+            _add(tar, file.name, data)
+            _add(tar, companion.name, companion.read_bytes())
+        for source in sorted(folder.glob("*.c")):
+            _add(tar, source.name, source.read_bytes())
     return lzma.compress(buffer.getvalue(), filters=[{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": 64 << 20}])
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ MORE = sorted(file.name.removesuffix(".tar.xz") for file in (HERE / "fixtures").
 
 @pytest.mark.parametrize("name", MORE)
 def test_modules_that_the_rules_were_not_made_with(name: str) -> None:
-    modules = HERE / "more_modules"
+    modules = blame.sources(blame.recordings(HERE / "fixtures" / name), HERE / "more_modules")
     scored = [blame.score(file, modules=modules) for file in files(name, twins=False)]
     wrong = [(one.name, one.verdict, one.said) for one in scored if one.verdict not in ("exact", "bound")]
     assert len(scored) >= 17 and len(wrong) <= 0.05 * len(scored), wrong
