@@ -215,6 +215,29 @@ def test_what_did_not_end_makes_a_lower_bound_of_the_sum() -> None:
     assert small.total_ns[total] == -1 and small.floor_ns[total] > 0 and small.min_ns[total] == 8
 
 
+def test_interrupts_are_in_sums_and_one_without_an_end_makes_a_bound() -> None:
+    def timer(ns: int) -> Call:
+        tick = call("hrtimer_interrupt", 10, context=2)
+        return call("__sysvec_apic_timer_interrupt", ns, tick, context=2, unfinished=ns == 2)
+
+    def tree_of(times: range) -> TreeTable:
+        hits = [one for ns in times for one in (timer(ns), call("f", 100))]
+        return call_tree(trace_of([call("loop", 5, *hits)]), group_interrupts=True).tree
+
+    for times, is_known in ((range(1, 31), False), (range(3, 33), True)):
+        tree = tree_of(times)
+        found = Limiter(tree, NONE).limited(40)
+        small = found.tree
+        small.check()
+        (total,) = np.flatnonzero((small.kind == NodeKind.INTERRUPT) & (small.n_interrupts > 1))
+        inside = found.node_of[tree.kind == NodeKind.INTERRUPT] == total
+        irqs = np.flatnonzero(tree.kind == NodeKind.INTERRUPT)[inside]
+        assert small.n_interrupts[total] == len(irqs) == 27
+        assert small.floor_ns[total] == tree.floor_ns[irqs].sum()
+        assert small.total_ns[total] == (tree.total_ns[irqs].sum() if is_known else -1)
+        assert small.count[total] == 0 and small.n_calls(np.array([total]))[0] == 2 * 27
+
+
 def test_one_call_more_than_stay_single_is_no_sum() -> None:
     few, more = (trace_of([call("loop", 5, *[call("f", ns) for ns in range(1, n + 1)])]) for n in (4, 5))
     assert len(Limiter(call_tree(few).tree, NONE).limited(5).tree) <= 5, "the fastest are left out"

@@ -95,6 +95,7 @@ def test_names_in_hot_paths_lead_to_their_source(columns: str) -> None:
     found = links_in(paths)
     assert found["load_module"] == "https://elixir.bootlin.com/linux/v6.1/A/ident/load_module"
     assert not [name for name in found if "→" in name or name.strip() != name or "more" in name or "insmod" in name]
+    assert all(url.rsplit("/", 1)[-1] == name.split(".")[0] for name, url in found.items() if "…" not in name)
     last = [line.rsplit("→ ", 1)[-1] for line in without(paths).splitlines() if "→" in line]
     assert last and last[-1] in found, "the last function of the last path"
     names = {word for line in without(paths).splitlines() if "→" in line for word in re.split(" → |→ ", line.strip())}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from builder.tables import call, trace_of
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.top import top
 from kfgraph.analyze.why import why
+from kfgraph.model.marks import Losses
 from kfgraph.model.tasks import Task
 from kfgraph.render.html.page import Report, page
 
@@ -416,6 +419,22 @@ def test_an_interrupt_is_one_row_that_opens(hit: Any) -> None:
     ]  # fmt: skip
     press(hit, "ArrowLeft")
     assert hit.rows()[3:5] == ["  ⚡ timer interrupt", "  between"]
+
+
+def test_a_loss_before_an_interrupt_is_a_row_before_it(tmp_path: Path, show: Callable[..., Any]) -> None:
+    trace = trace_of([call("read", 100, call("before", 5), *timer(), call("behind", 7))], tasks=[Task(7, "cat")])
+    row, zero = np.array([2, 6], np.int32), np.zeros(2, np.int32)
+    lost = Losses(trace.calls.start_ns[row], zero.astype(np.int16), np.array([3, 4]), zero, row, zero)
+    told = replace(trace, losses=lost)
+    path = tmp_path / "lost.html"
+    path.write_text(page(Report(call_tree(told, group_interrupts=True), top(told), why(told))))
+    seen = show(path)
+    seen.page.evaluate("page.grid.sortBy('time'), page.grid.closeAll(), page.grid.goTo(1), page.grid.toggle(1)")
+    rows = seen.rows()[2:]
+    assert [row.strip().split(" (")[0] for row in rows] == [
+        "before", rows[1].strip().split(" (")[0], "⚡ timer interrupt", rows[3].strip().split(" (")[0], "behind",
+    ]  # fmt: skip
+    assert "3 records lost" in rows[1] and "4 records lost" in rows[3]
 
 
 def facts(seen: Any) -> dict[str, str]:

@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from builder.tables import bushy, call, trace_of
@@ -29,6 +30,7 @@ from kfgraph.analyze.top import top
 from kfgraph.analyze.why import why
 from kfgraph.cli.app import main
 from kfgraph.model.companion import Companion, ModuleImage
+from kfgraph.model.marks import Losses
 from kfgraph.model.tasks import Task
 from kfgraph.model.trace import TraceMeta
 from kfgraph.render.flame.svg import MODULES as SVG_MODULES
@@ -335,7 +337,7 @@ def test_a_page_of_a_size_has_sums_and_says_so() -> None:
     assert f"kfgraph show {example} --root FUNCTION --all" in text and "left out" not in text
     assert head["functions"] == head_of(whole)["functions"], "these count every call"
     assert "rests" not in head
-    assert f"Not all calls are in this page: {said[1]} calls in sums" in text
+    assert f"Not all of it is in this page: {said[1]} calls in sums" in text
     assert head["born"] >= 0 and head["open"] == head["born"]
 
 
@@ -415,6 +417,23 @@ def test_of_very_many_functions_and_tasks_a_small_page_lists_some() -> None:
     assert f"Listed are the first {n:,} of 4,002 functions." in text and f"{n:,} of 4,002 functions listed" in text
     assert "kfgraph info built --verbose" in text
     assert head["functions"]["name"][0] in ("f", "some_function_number_3999")
+
+
+def test_of_very_many_losses_a_small_page_has_the_first() -> None:
+    trace = trace_of([call("read", 100, *[call("copy", i % 97) for i in range(20_000)])])
+    row = np.arange(1, 20_001, dtype=np.int32)
+    zero = np.zeros(len(row), np.int32)
+    lost = Losses(trace.calls.start_ns[row], zero.astype(np.int16), np.full(len(row), 3), zero, row, zero)
+    told = replace(trace, losses=lost)
+    report = Report(call_tree(told), top(told, n_paths=0), why(told))
+    assert len(page(report)) > 250_000
+    size = len(page_within(report, 1).text.encode()) + 3_000
+    made = page_within(report, size)
+    assert len(made.text.encode()) <= size
+    ((what, (n, of)),) = made.listed.items()
+    assert (what, of) == ("places where records were lost", 20_000) and n < of
+    assert len(head_of(made.text)["losses"]) == n
+    assert f"Listed are the first {n:,} of 20,000 places where records were lost." in Shape(made.text).text
 
 
 def test_a_page_that_cannot_be_that_small_is_written_and_said_to_be_larger() -> None:

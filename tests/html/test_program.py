@@ -72,6 +72,8 @@ def check(trace: Trace, folder: Path, node: str, **filters: Any) -> None:
     assert found["interrupts"] == within
     n_above = covered(np.flatnonzero(irqs).astype(np.int32), tree.end[irqs], len(tree)) - irqs
     assert found["depth"] == (tree.level - n_above).tolist()
+    first = np.array([i + int(np.argmax(is_call[i:])) for i in np.flatnonzero(irqs)], np.int64)
+    assert np.array(found["start"])[irqs].tolist() == np.array(found["start"])[first].tolist(), "with its first call"
     n_calls = np.where(is_call, tree.at("count", slice(None)), 0)
     assert found["callsIn"] == [int(n_calls[i:end].sum()) for i, end in enumerate(tree.end.tolist())]
     names = found["head"]["names"]

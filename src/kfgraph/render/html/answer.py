@@ -156,20 +156,10 @@ def missing(notices: tuple[Notice, ...]) -> str:
 
 def smaller(limited: Limited, trace: Trace, *, listed: dict[str, tuple[int, int]]) -> str:
     """What of the tree is not single calls, and what else is not all there; what shows it."""
-    if limited.is_whole:
+    if limited.is_whole and not listed:
         return ""
-    n_single, as_typed = format_count(limited.n_single or 0), trace.meta.as_typed
-    said = (
-        f"Of more than {n_single} calls of one function in one call, the slowest {n_single} of each result have rows "
-        f"of their own. {plural(limited.n_summed, 'call')} are in sums, which tell how many, how long in all, the "
-        "shortest and the longest, and have no place on the timeline. The numbers of Functions are of every call."
-    )
-    if limited.n_left_out:
-        said += (
-            f" {plural(limited.n_left_out, 'call')} in callees of at most {format_ns(limited.least_ns)} are left out; "
-            "a row counts them where they were."
-        )
-    paragraphs = [text(said), *_failed(limited, as_typed, trace.meta.arch)]
+    as_typed = trace.meta.as_typed
+    paragraphs = [] if limited.is_whole else [text(_summed(limited)), *_failed(limited, as_typed, trace.meta.arch)]
     if listed:
         parts = (f"the first {format_count(n)} of {format_count(of)} {what}" for what, (n, of) in listed.items())
         paragraphs.append(f"Listed are {text(' and '.join(parts))}.")
@@ -181,8 +171,23 @@ def smaller(limited: Limited, trace: Trace, *, listed: dict[str, tuple[int, int]
     short = text(", ".join(_in_short(limited, listed)))
     return (
         '<section class="smaller" aria-label="What is summed up"><details>'
-        f"<summary>Not all calls are in this page: {short}</summary>{lines}</details></section>"
+        f"<summary>Not all of it is in this page: {short}</summary>{lines}</details></section>"
     )
+
+
+def _summed(limited: Limited) -> str:
+    n_single = format_count(limited.n_single or 0)
+    said = (
+        f"Of more than {n_single} calls of one function in one call, the slowest {n_single} of each result have rows "
+        f"of their own. {plural(limited.n_summed, 'call')} are in sums, which tell how many, how long in all, the "
+        "shortest and the longest, and have no place on the timeline. The numbers of Functions are of every call."
+    )
+    if limited.n_left_out:
+        said += (
+            f" {plural(limited.n_left_out, 'call')} in callees of at most {format_ns(limited.least_ns)} are left out; "
+            "a row counts them where they were."
+        )
+    return said
 
 
 def _in_short(limited: Limited, listed: dict[str, tuple[int, int]]) -> Iterator[str]:
