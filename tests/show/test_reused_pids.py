@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import kfgraph
-from builder.machine import EXIT, FREE, NEW, RUNNING, Machine
+from builder.machine import EXIT, FREE, FUNCTIONS, NEW, RUNNING, Machine
 from kfgraph.analyze.info import info
 from kfgraph.analyze.made import made_tasks
 from kfgraph.analyze.select import select
@@ -207,6 +207,125 @@ def test_the_border_is_in_no_call_that_was_open(tmp_path: Path) -> None:
     assert of_pid(trace) == [["f…", " g…"], ["ksys_read", " f"]]
     second = trace.calls.bounds_of(trace.tasks.lanes_of(pid=PID)[1])[0]
     assert trace.calls.has(Flag.DEPTH_JUMP)[second] and trace.calls.level[second] == 0
+
+
+def test_an_interrupt_of_the_second_is_in_no_time_of_the_first(tmp_path: Path) -> None:
+    """It hit the tracer when the call that it is recorded in had returned: it is the caller's, which is not recorded."""
+    m = Machine(names={PID: "cat"})
+    m.switch(1, PID, RUNNING)
+    for name in ("f", "g"):
+        m.enter(1, name)
+    m.about(1, EXIT, PID)
+    m.now += 3_000_000
+    m.fork(0, PID)
+    cpu, at = m.cpus[1], m.now + 1_000
+    read, irq = FUNCTIONS["ksys_read"], FUNCTIONS["complete"]
+    cpu.entry(at, PID, read, 2)
+    cpu.entry(at + 200, PID, irq, 3, flags=8)
+    cpu.exit(at + 300, PID, irq, 3, at + 200, at + 300, flags=8)
+    cpu.exit(at + 400, PID, read, 2, at, at + 100)
+    trace = loaded(m, tmp_path / "t.dat")
+    assert of_pid(trace) == [["f…", " g…"], ["ksys_read", "complete"]]
+    assert trace.calls.irq_ns is None or not len(trace.calls.irq_ns)
+
+
+def test_an_event_before_the_first_call_is_in_no_call_of_the_task_before(tmp_path: Path) -> None:
+    m = Machine(names={PID: "cat"})
+    m.switch(1, PID, RUNNING)
+    m.enter(1, "f")
+    m.now += 100
+    m.about(1, EXIT, PID)
+    m.switch(1, Machine.idle(1), 32)
+    m.now += 3_000_000
+    m.fork(0, PID)
+    m.now += 100
+    m.switch(1, PID, RUNNING)
+    m.reuse(PID)
+    m.about(1, NEW, 77)
+    m.now += 100
+    within(m, 1, "g")
+    trace = loaded(m, tmp_path / "t.dat")
+    assert of_pid(trace) == [["f…"], ["g"]]
+    first, second = trace.tasks.lanes_of(pid=PID)
+    marks = trace.marks
+    (at,) = (int(i) for i in marks.named("sched_wakeup_new"))
+    assert (marks.lane[at], marks.parent[at], marks.row[at]) == (second, -1, trace.calls.bounds_of(second)[0])
+    (at,) = (int(i) for i in marks.named("sched_process_exit"))
+    assert (marks.lane[at], marks.parent[at]) == (first, trace.calls.bounds_of(first)[0])
+
+
+def test_a_clock_that_is_behind(tmp_path: Path) -> None:
+    """By the clock of its CPU the second task calls a function before it is made on another one."""
+    m = Machine(names={PID: "cat"})
+    m.switch(1, PID, RUNNING)
+    within(m, 1, "f")
+    m.about(1, EXIT, PID)
+    m.now += 500_000
+    m.switch(1, PID, RUNNING)
+    within(m, 1, "g", ns=10)
+    m.now += 3_000
+    m.fork(0, PID)
+    m.now += 3_000
+    within(m, 1, "ksys_read")
+    assert of_pid(loaded(m, tmp_path / "t.dat")) == [["f"], ["g", "ksys_read"]]
+
+
+def test_what_is_before_the_first_function(tmp_path: Path) -> None:
+    """What the switch to a task calls is the task's; after a loss it may be the dying one's."""
+    for lost in (False, True):
+        m = Machine(names={PID: "cat"})
+        m.switch(1, PID, RUNNING)
+        for name in ("f", "g", "do_exit"):
+            m.enter(1, name)
+            m.now += 100
+        if lost:
+            m.cpus[1].lose()
+            m.now += 1_000
+            m.enter(1, "schedule")
+            m.enter(1, "complete")
+            m.now += 10
+            m.leave(1)
+        m.reuse(PID)
+        m.now += 5_000
+        within(m, 1, "switch_mm_irqs_off", "schedule_tail", ns=10) if not lost else within(m, 1, "schedule_tail", ns=10)
+        first, second = of_pid(loaded(m, tmp_path / f"{lost}.dat"))
+        assert [name.strip() for name in second] == ["switch_mm_irqs_off", "schedule_tail"][lost:]
+        assert [name.strip() for name in first] == ["f…", "g…", "do_exit…", *["schedule…", "complete"] * lost]
+
+
+def test_calls_right_after_the_task_is_freed_prove_nothing(tmp_path: Path) -> None:
+    """Older kernels tell it while the task is on its last way to the scheduler."""
+    for after_ns, n in ((500_000, 1), (2_000_000, 2)):
+        m = Machine(names={PID: "cat"})
+        m.switch(1, PID, RUNNING)
+        within(m, 1, "f")
+        m.about(0, FREE, PID)
+        m.now += after_ns
+        within(m, 1, "g")
+        assert len(of_pid(loaded(m, tmp_path / "t.dat"))) == n
+
+
+def test_a_call_that_returned_is_one_task_s(tmp_path: Path) -> None:
+    """As where another thread of the process has the pid after an exec."""
+    m = Machine(names={PID: "cat"})
+    m.switch(1, PID, RUNNING)
+    m.enter(1, "f")
+    m.about(1, EXIT, PID)
+    m.now += 3_000_000
+    m.fork(0, PID)
+    m.now += 100
+    within(m, 1, "g")
+    m.leave(1)
+    assert of_pid(loaded(m, tmp_path / "t.dat")) == [["f", " g"]]
+
+
+def test_times_that_go_back_prove_nothing(tmp_path: Path) -> None:
+    line = "     sh-124 [000] {}: funcgraph_entry:      ! 10.000 us |  f();\n"
+    fork = "   make-12  [000] 3.000000: sched_process_fork: comm=make pid=12 child_comm=make child_pid=124\n"
+    path = tmp_path / "t.txt"
+    path.write_text("cpus=1\n" + "".join(line.format(time) for time in ("1.000000", "5.000000")) + fork
+                    + line.format("2.000000"))  # fmt: skip
+    assert [task.nth for task in kfgraph.load(str(path)).tasks.tasks if task.pid == PID] == [0]
 
 
 def test_names_are_not_joined(tmp_path: Path) -> None:

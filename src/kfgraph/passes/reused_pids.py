@@ -129,8 +129,7 @@ def _borders(trace: Trace, lane: _Lane) -> Iterator[_Border]:
             is_old = one.kind in BIRTHS and one.row > row and since_ns + _SKEW_NS < time
             is_new = one.kind != "" and (ended or is_old or one.kind in seen)
         begun = one.row > row or since_ns < time
-        goes_on = has_call or bool((marks.time_ns[own] >= time).any())
-        if begun and goes_on and is_new and not _is_spanned(calls, lane, one.row):
+        if begun and is_new and not _is_spanned(calls, lane, one.row):
             time = min(time, start)
             if time >= 0:
                 # After the last record of the task before, the pid is the next one's: it is switched to first.
@@ -252,12 +251,11 @@ def _cut(calls: CallTable, borders: list[_Border]) -> CallTable:
 
 def _renumbered(places: Places, calls: CallTable, borders: list[_Border]) -> Places:
     """Marks or losses in the divided lanes."""
-    lane, row, parent = places.lane.copy(), places.row.copy(), places.parent.copy()
+    lane, parent = places.lane.copy(), places.parent.copy()
     for border in borders:
-        own = places.lane == border.lane
-        later = places.time_ns >= border.time_ns if border.time_ns >= 0 else places.row > border.row
-        row[own & later] = np.maximum(row[own & later], border.row)
-        row[own & ~later] = np.minimum(row[own & ~later], border.row)
-        lane[(own & later) | (places.lane > border.lane)] += 1
+        later = places.row > border.row
+        if border.time_ns >= 0:
+            later |= (places.row == border.row) & (places.time_ns >= border.time_ns)
+        lane[((places.lane == border.lane) & later) | (places.lane > border.lane)] += 1
     parent[(parent >= 0) & (calls.lane[parent] != lane)] = -1
-    return replace(places, lane=lane, row=row, parent=parent)
+    return replace(places, lane=lane, parent=parent)
