@@ -210,7 +210,7 @@ def test_the_border_is_in_no_call_that_was_open(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_of_the_second_is_in_no_time_of_the_first(tmp_path: Path) -> None:
-    """It hit the tracer when the call that it is recorded in had returned: it is the caller's, which is not recorded."""
+    """It hit the tracer when the call that it is recorded in had returned; the caller of that is not recorded."""
     m = Machine(names={PID: "cat"})
     m.switch(1, PID, RUNNING)
     for name in ("f", "g"):

@@ -10,6 +10,7 @@ import pytest
 
 import kfgraph
 from builder.losses import EVENTS, PAGES, Compared, Source, compared, damaged, matched
+from builder.machine import FUNCTIONS, RUNNING, Machine
 from kfgraph.model.calls import Flag
 
 TRACE = Path(__file__).resolve().parent.parent / "fixtures" / "traces" / "s390x-true.dat"
@@ -105,3 +106,36 @@ def test_all_entries_or_exits_of_a_cpu_are_gone(path: Path, at: int, kind: str, 
 
 UNKNOWABLE = {("cat-enoent.dat", 1, "no exits"): 4}
 """Calls two levels below their caller, as the one between is not traced: with no exit, the call before them is it."""
+
+
+def test_a_task_that_leaves_a_cpu_in_a_gap(tmp_path: Path) -> None:
+    """It calls g again where records are lost, and g returns on another CPU before the gap is over: not the first g."""
+    m = Machine(names={11: "sh"})
+    m.switch(1, 11, RUNNING)
+    m.enter(1, "f")
+    m.now += 100
+    m.enter(1, "g")
+    m.cpus[1].lose()
+    m.now += 50_000
+    called = m.now
+    m.now += 20_000
+    m.cpus[0].exit(m.now, 11, FUNCTIONS["g"], 1, called, m.now)
+    m.now += 500
+    m.cpus[0].entry(m.now, 11, FUNCTIONS["complete"], 0)
+    m.cpus[0].exit(m.now + 500, 11, FUNCTIONS["complete"], 0, m.now, m.now + 500)
+    m.now += 100_000
+    m.switch(1, 12)
+    file = tmp_path / "t.dat"
+    file.write_bytes(m.dat())
+    trace = kfgraph.load(file)
+    calls = trace.calls
+    calls.check()
+    (lane,) = trace.tasks.lanes_of(pid=11)
+    begin, end = calls.bounds_of(lane)
+    told = [(trace.symbols.names[calls.func[row]], int(calls.duration_ns[row])) for row in range(begin, end)]
+    assert told == [("f", -1), ("g", -1), ("g", 20_000), ("complete", 500)]
+    # It may have returned from f too.
+    assert calls.parent[begin : end].tolist() == [-1, begin, -1, -1]
+    assert (calls.flags[begin : begin + 2] & np.uint32(Flag.CUT_BY_LOSS)).all()
+    assert calls.has(Flag.NO_ENTRY)[begin + 2] and calls.has(Flag.CALLER_LOST)[begin + 2]
+    assert len(trace.losses) == 1

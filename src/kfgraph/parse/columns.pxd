@@ -59,6 +59,7 @@ cdef class Columns:
     cdef long long[::1] cpu_time
     cdef long long[::1] cpu_gap_end
     cdef int[::1] cpu_gaps
+    cdef int[::1] cpu_in_gap
 
     cdef int see_lanes(self) except -1
     cdef int place(self, Py_ssize_t i, int lane, int top, long long what, bint is_loss) except -1

@@ -94,6 +94,7 @@ class Columns:
         self.cpu_time = self.lanes.view("cpu_time")
         self.cpu_gap_end = self.lanes.view("cpu_gap_end")
         self.cpu_gaps = self.lanes.view("cpu_n_gaps")
+        self.cpu_in_gap = self.lanes.view("cpu_in_gap")
         self.lane_top = self.lanes.view("top")
         self.lane_root = self.lanes.view("last_root")
         self.lane_cpu = self.lanes.view("last_cpu")

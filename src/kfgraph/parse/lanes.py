@@ -35,6 +35,7 @@ class Lanes:
         self.n_gaps = np.empty(0, np.int32)
         """Gaps of its last CPU that a lane's open calls have been told of; ``cpu_n_gaps``: how many there were."""
         self.cpu_n_gaps = np.empty(0, np.int32)
+        self.cpu_in_gap = np.empty(0, np.int32)
         self.gaps: dict[int, list[int]] = {}
         """CPU -> when the last record before each of its gaps was made."""
         self.n_back = 0
@@ -65,6 +66,7 @@ class Lanes:
             self.cpu_time = np.append(self.cpu_time, np.full(missing, -1, np.int64))
             self.cpu_gap_end = np.append(self.cpu_gap_end, np.full(missing, -1, np.int64))
             self.cpu_n_gaps = np.append(self.cpu_n_gaps, np.zeros(missing, np.int32))
+            self.cpu_in_gap = np.append(self.cpu_in_gap, np.zeros(missing, np.int32))
 
     def number(self, pid: int, cpu: int) -> int:
         """The lane of this pid (of this CPU if the pid is 0 or not told), made when new."""
@@ -100,6 +102,7 @@ class Lanes:
         self.pending[cpu] = (n_lost, gap_begin)
         self.gaps.setdefault(cpu, []).append(gap_begin)
         self.cpu_n_gaps[cpu + 1] += 1
+        self.cpu_in_gap[cpu + 1] = 1
 
     def catch_up(self, lane: int, n_nodes: int, n_places: int) -> None:
         """The gaps on the CPU on which ``lane`` was last seen cut its innermost open call.
@@ -125,6 +128,7 @@ class Lanes:
         """The first record after a gap on ``cpu`` is ``lane``'s: how many were lost before it."""
         n_lost, begin = self.pending.pop(cpu)
         self.begins.append(begin)
+        self.cpu_in_gap[cpu + 1] = 0
         self.cpu_gap_end[cpu + 1] = time
         self.gap_end[lane] = time
         if self.last_cpu[lane] != cpu:

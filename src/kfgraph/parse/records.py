@@ -31,7 +31,8 @@ class RecordBatch:
     ==========  ======  =========================================================================
 
     ``retval``, ``caller`` and ``arg`` may be None: the trace has none. A MARK needs kind, func, pid,
-    cpu and time only; a LOSS kind, cpu and duration, and stands before the first record after it.
+    cpu and time only; a LOSS kind, cpu and duration, and stands anywhere between the last record of its
+    CPU before it and the first one after it: the sooner, the better.
     """
 
     kind: npt.NDArray[np.uint8]

@@ -106,7 +106,7 @@ class Stacks(Placing):
             if 0 <= t < self.lane_time[lane]:
                 self.go_back(lane, t)
             resumed = False
-            if self.pending and c in self.lanes.pending:
+            if self.pending and self.cpu_in_gap[c + 1]:
                 n_lost = self.lanes.resume(c, lane, t, self.n_nodes, self.n_places)
                 self.pending = bool(self.lanes.pending)
                 resumed = True

@@ -42,3 +42,4 @@ cdef class Decoder:
     cdef unsigned long long field(self, Stream stream, Py_ssize_t place) except? 1
     cdef Py_ssize_t take_args(self, Stream stream, Py_ssize_t at, Py_ssize_t end) except -1
     cdef int place(self, long long place) except -1
+    cdef int lose(self, Stream stream, Py_ssize_t n) except -1

@@ -236,6 +236,8 @@ class Decoder:
             if not stream.ready and not stream.done:
                 return n, i
             self.times[i] = stream.time if stream.ready else _NEVER
+            if stream.missed and n < room:
+                n += self.lose(stream, n)
         while n < room:
             best = self.earliest(-1)
             if best < 0:
@@ -243,12 +245,7 @@ class Decoder:
                 for i in range(len(self.streams)):
                     stream = self.streams[i]
                     if stream.missed and n < room:
-                        c_kind[n] = _LOSS
-                        c_cpu[n] = stream.cpu
-                        c_duration[n] = stream.missed
-                        c_time[n] = c_func[n] = c_pid[n] = -1
-                        stream.missed = 0
-                        n += 1
+                        n += self.lose(stream, n)
                 return n, -2 if n < room else -1
             stream = self.streams[best]
             other = self.earliest(best)
@@ -256,12 +253,7 @@ class Decoder:
             limit = _NEVER if other < 0 else self.times[other] if best < other else self.times[other] - 1
             while n < room:
                 if stream.missed:
-                    c_kind[n] = _LOSS
-                    c_cpu[n] = stream.cpu
-                    c_duration[n] = stream.missed
-                    c_time[n] = c_func[n] = c_pid[n] = -1
-                    stream.missed = 0
-                    n += 1
+                    n += self.lose(stream, n)
                 at = stream.at
                 size = stream.size
                 word = stream.words[at >> 2]
@@ -346,10 +338,22 @@ class Decoder:
                 stream.advance()
                 if not stream.ready:
                     return n, best
+                if stream.missed and n < room:
+                    # At once: what a task does on other CPUs in the gap tells nothing of what it did before it.
+                    n += self.lose(stream, n)
                 if stream.time > limit:
                     self.times[best] = stream.time
                     break
         return n, -1
+
+    def lose(self, stream: Stream, n: cython.Py_ssize_t) -> cython.int:
+        """Row ``n`` is where records of the stream's CPU were lost. One row."""
+        self.kind[n] = _LOSS
+        self.cpu[n] = stream.cpu
+        self.duration[n] = stream.missed
+        self.time[n] = self.func[n] = self.pid[n] = -1
+        stream.missed = 0
+        return 1
 
 
 class RawColumns:

@@ -36,7 +36,8 @@ class Record(NamedTuple):
 
 
 def records_of(reading: Reading) -> Iterator[Record]:
-    """All records of one buffer in the order of the stream."""
+    """All records of one buffer in the order of the stream; a loss stands before the next record of its CPU."""
+    lost: dict[int, int] = {}
     raw = RawColumns(BATCH_ROWS)
     offset = reading.times.offset if reading.times.is_local else 0
     for batch, n in reading.batches(raw):
@@ -51,8 +52,11 @@ def records_of(reading: Reading) -> Iterator[Record]:
         rows = zip(*(column[:n].tolist() for column in columns), strict=True)
         for kind, time, cpu, pid, func, depth, n_lost, calltime, flags, overrun, rettime, retval, caller, arg in rows:
             if kind == LOSS:
-                yield Record(LOSS, -1, cpu, n_lost=n_lost)
-            elif kind == ENTRY:
+                lost[cpu] = n_lost
+                continue
+            if cpu in lost:
+                yield Record(LOSS, -1, cpu, n_lost=lost.pop(cpu))
+            if kind == ENTRY:
                 args: tuple[int, ...] = ()
                 if batch.arg is not None and arg >= 0:
                     args = tuple(int(value) for value in values[arg + 1 : arg + 1 + int(values[arg])])
@@ -67,3 +71,5 @@ def records_of(reading: Reading) -> Iterator[Record]:
                 )  # fmt: skip
             else:
                 yield Record(kind, time, cpu, pid, flags, type=func)
+    for cpu, n_lost in sorted(lost.items()):
+        yield Record(LOSS, -1, cpu, n_lost=n_lost)
