@@ -378,6 +378,25 @@ def test_a_notifiers_answer_whose_caller_returned_no_error_is_a_number() -> None
     assert seen.errors.tolist() == [-5, 0, 0, -99, 0]
 
 
+def test_a_callee_that_turned_the_sign_of_an_error_is_not_its_birthplace() -> None:
+    """As really_probe does, for who binds a device by hand."""
+    probe = call("foo_probe", 5, call("foo_calibrate", retval=error(121)), retval=error(121))
+    really = call("really_probe", 5, call("foo_links", retval=0), probe, call("foo_put", retval=0), retval=121)
+    tree = call("bind_store", 5, call("__probe_device", 5, really, retval=121), retval=error(121))
+    found = answer(tree)
+    names = ["bind_store", "__probe_device", "really_probe", "foo_probe", "foo_calibrate"]
+    assert [step.function for step in found.chain] == names and not found.birth.sure
+    assert (found.birth.step.function, found.birth.step.error, found.birth.exact) == ("foo_calibrate", -121, True)
+
+
+def test_what_another_task_swallowed_is_not_the_commands() -> None:
+    probe = call("driver_probe", 5, call("foo_probe [foo]", retval=error(5)), retval=0)
+    trace = trace_of([call("f", retval=0)], [probe])
+    assert [step.function for step in why(trace).swallowed] == ["foo_probe"]
+    assert why(replace(trace, command_lanes=frozenset({0}))).swallowed == ()
+    assert [s.function for s in why(replace(trace, command_lanes=frozenset({1}))).swallowed] == ["foo_probe"]
+
+
 def test_a_caller_that_tried_another_way_had_ignored_the_same_error() -> None:
     """The first way failed, the second failed in another way, and the caller says what the first had said."""
     types = {"foo_init": INT, "foo_try_fast": INT, "foo_setup_slow": INT, "foo_stop": INT, "foo_reset_link": INT}

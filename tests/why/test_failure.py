@@ -187,7 +187,7 @@ SAYS_SO = (made("write", 9), made("openat", -2, "/usr/share/locale/de/LC_MESSAGE
         (made("openat", -2, "/usr/lib/libnone.so.1"), (made("writev", 80), made("exit_group", None))),
         (made("getxattr", -61, "/a"), SAYS_SO),
         (made("lseek", -29), SAYS_SO),
-        (made("read", -61), (made("munmap", 0), *SAYS_SO)),  # a file in sysfs, of a sensor that has no value
+        (made("read", -61), (made("fcntl", 1), made("munmap", 0), *SAYS_SO)),  # cat of a sensor's file; error(3)
         (made("read", -11), SAYS_SO),
         (made("write", -11), SAYS_SO),
     ],
@@ -218,6 +218,17 @@ def test_a_usual_failure_counts_in_no_other_case(monkeypatch, calls) -> None:
     found = deciding(judged(monkeypatch, *calls, status=1))
     assert found is None or found.call.name == "mkdir"
     assert (found is not None) == (calls[0].name == "mkdir")
+
+
+def test_look_ups_of_unknown_paths_do_not_hide_what_the_program_gave_up_for(monkeypatch) -> None:
+    search, end = made("access", -2), (made("write", 9), made("openat", -2), made("exit_group", None))
+    found = deciding(judged(monkeypatch, search, made("read", -61), *end, status=1))
+    assert name_of(found) == ("read", None) and found is not None and "nothing else failed" in found.doubt
+    # Nothing usual ended it: then it was the look-up.
+    found = deciding(judged(monkeypatch, search, made("read", 5), *end, status=1))
+    assert name_of(found) == ("openat", None)
+    known = made("openat", -2, "/a")
+    assert name_of(deciding(judged(monkeypatch, known, made("read", -61), *end, status=1))) != ("read", None)
 
 
 def test_of_several_tasks_the_commands_own_counts(monkeypatch) -> None:

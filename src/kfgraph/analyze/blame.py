@@ -77,7 +77,7 @@ def blame(trace: Trace, row: int, error: int, outcomes: Outcomes | None = None, 
             return Blame(tuple(chain), exact, sure and (exact or not step.first), tuple(doubts), tuple(rows[:3]))
         passed = "not recorded, but it called what returned the error"
         chain += [Link(r, 0, seen.value_text(r), passed) for r in step.passed]
-        carried = int(seen.errors[step.row])
+        before, carried = carried, int(seen.errors[step.row])
         chain.append(Link(step.row, carried, seen.value_text(step.row), step.evidence))
         at = step.row
         if not carried:
@@ -87,6 +87,9 @@ def blame(trace: Trace, row: int, error: int, outcomes: Outcomes | None = None, 
                 chain.append(Link(deeper, 0, seen.value_text(deeper), "return value"))
                 at, deeper = deeper, _same_value(trace, seen, deeper)
             below = children_of(trace, at)
+            if seen.raw(at) == -before and any(seen.kind(child, before) is Kind.SAME for child in below):
+                carried = before  # it had turned the sign of what its callee returned
+                continue
             exact = all(seen.kind(child, error) is not Kind.UNKNOWN for child in below)
             return Blame(tuple(chain), exact, sure, tuple(doubts), tuple(dict.fromkeys([at, *candidates]))[:3])
 

@@ -45,7 +45,7 @@ def failed_calls(trace: Trace, lanes: Sequence[int] | None = None) -> list[Faile
     if status is None and not any(codes.values()):
         # Nothing says that the command failed: then a look-up that it outlived by far decided nothing.
         failed = _outlived(failed, calls)
-    elif all(one.benign for one in failed):
+    elif all(one.benign or _of_nothing_known(one.call) for one in failed):
         failed = _at_the_end(trace, failed, calls, codes, status)
     return failed
 
@@ -75,7 +75,7 @@ def _at_the_end(
             break  # it knows how to wait: this one only told it to
         if call.error and may_end(call.name, call.error, call.path):
             return [Failed(call, doubt=_ENDED_AFTER_IT) if one.call is call else one for one in failed]
-        if not (only_tells(call.name) or (call.error and _usual(call))):
+        if not (only_tells(call.name) or (call.error and (_usual(call) or _of_nothing_known(call)))):
             break
     return list(failed)
 
@@ -149,6 +149,11 @@ def deciding(failed: Sequence[Failed]) -> Failed | None:
         return last
     # Without paths the messages' catalogues cannot be told from what was looked for.
     return run[-1] if len(run) < 3 else next(one for one in run if one.call.name == run[-1].call.name)
+
+
+def _of_nothing_known(call: SystemCall) -> bool:
+    """A look-up that found nothing, of a path that was not recorded: perhaps one of a usual search."""
+    return _is_search(call) and call.path is None
 
 
 def _is_search(call: SystemCall) -> bool:

@@ -249,8 +249,7 @@ def _of_few(trace: Trace, seen: Outcomes, row: int) -> Why:
     if is_passed_on(trace, seen, row):
         return answer
     doubt = f"what the callers of {plain_name(seen.name(row))} returned was not recorded: they may have gone on"
-    born = answer.birth and replace(answer.birth, sure=False)
-    return replace(answer, birth=born, doubts=(doubt, *answer.doubts))
+    return replace(answer, birth=answer.birth and replace(answer.birth, sure=False), doubts=(doubt, *answer.doubts))
 
 
 def _of_function(trace: Trace, seen: Outcomes, error: int, filters: Filters) -> Why:
@@ -384,8 +383,7 @@ def _what_is_missing(
     if nowhere:
         return f"no return value was recorded below {name}", record_values(trace)
     children = children_of(trace, last.row)
-    waited = waited_for(trace, seen, last.row, last.error)
-    waited = f"{waited}: {_ANOTHER_TASK}" if waited else ""
+    waited = f"{begin}: {_ANOTHER_TASK}" if (begin := waited_for(trace, seen, last.row, last.error)) else ""
     if not found.exact:
         reason = f"the error came from {name} or from below it: nothing deeper was recorded"
         return f"{reason}; {waited}" if waited else reason, record_values(trace)
@@ -407,6 +405,8 @@ def _swallowed(trace: Trace, seen: Outcomes) -> tuple[Step, ...]:
     if ours:
         of_module &= np.array([module in ours for module in modules], np.bool_)
     rows = np.flatnonzero(of_module[calls.func] & (seen.errors != 0))
+    if not ours and trace.command_lanes is not None:
+        rows = rows[np.isin(calls.lane[rows], sorted(trace.command_lanes))]
     steps = []
     for row in rows.tolist():
         parent = int(calls.parent[row])

@@ -125,7 +125,7 @@ def _rule(call: str, error: int, path: str | None) -> Benign | None:
 
 _TELLING = (
     "write", "writev", "close", "fstat", "newfstat", "newfstatat", "brk", "mmap", "munmap", "rt_sigaction",
-    "rt_sigprocmask", "sigaltstack", "lseek", "exit", "exit_group",
+    "rt_sigprocmask", "sigaltstack", "lseek", "fcntl", "exit", "exit_group",
 )  # fmt: skip
 
 
