@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from kfgraph.analyze.filters import as_typed
 from kfgraph.cli import notes, options, progressbar
@@ -12,12 +12,9 @@ from kfgraph.cli.declared import Option
 from kfgraph.cli.linking import links
 from kfgraph.cli.no_effect import without_effect
 from kfgraph.cli.outfile import writing
-from kfgraph.errors import Notice, UsageError, notice
+from kfgraph.errors import UsageError
 from kfgraph.model import steps
-from kfgraph.model.units import format_size, parse_size
-
-if TYPE_CHECKING:
-    from kfgraph.render.html.page import Page
+from kfgraph.model.units import parse_size
 
 EXAMPLES = """Examples:
 
@@ -75,9 +72,9 @@ def run(
             steps.advance(1)
             sources, chosen = links(loaded, linking, local=not redact), _chosen(filters, redact=redact)
             made = page_within(Report(tree, functions, answer, sources, chosen), max_bytes)
-        stream.write(written := made.text.encode())
+        stream.write(made.text.encode())
     notes.tell(
-        [*idle, *told, *_smaller(made, max_bytes, len(written), loaded.meta.as_typed)],
+        [*idle, *told, *made.notices(max_bytes, trace=loaded.meta.as_typed)],
         () if reading.strict else problems_in(tree.selection),
     )
     if reading.strict:
@@ -95,19 +92,3 @@ def _size(text: str) -> int:
         return parse_size(text)
     except ValueError as problem:
         raise UsageError(f"--max-size {problem}", "--max-size 8M") from None
-
-
-def _smaller(made: Page, max_bytes: int, n_bytes: int, trace: str) -> Iterator[Notice]:
-    """What is not in the page as single calls, or not at all."""
-    limited = made.limited
-    size = format_size(max_bytes)
-    if limited.n_summed:
-        yield notice("page-summed", limited.n_summed, size=size)
-    if limited.n_left_out:
-        yield notice("page-left-out", limited.n_left_out)
-    if n_failed := limited.n_failed_left_out:
-        yield notice("page-failed-left-out", n_failed, trace=trace)
-    for what, (n, of) in made.listed.items():
-        yield notice("page-not-listed", of - n, what=what, size=size)
-    if n_bytes > max_bytes:
-        yield notice("page-large", size=size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -19,10 +19,12 @@ from kfgraph.analyze.sourcelinks import SourceLinks
 from kfgraph.analyze.top import Top
 from kfgraph.analyze.waiting_functions import functions_off_cpu
 from kfgraph.analyze.why import Why
+from kfgraph.errors import Notice, notice
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind
+from kfgraph.model.units import format_size
 from kfgraph.render.details import loss_text
 from kfgraph.render.html import answer
 from kfgraph.render.html.addresses import addresses
@@ -71,6 +73,21 @@ class Page(NamedTuple):
     text: str
     limited: Limited
     listed: dict[str, tuple[int, int]]
+
+    def notices(self, max_bytes: int, *, trace: str) -> Iterator[Notice]:
+        """What is not in the page as single calls, or not at all, since it was to have ``max_bytes`` at most; ``trace``
+        as it is typed."""
+        limited, size = self.limited, format_size(max_bytes)
+        if limited.n_summed:
+            yield notice("page-summed", limited.n_summed, size=size)
+        if limited.n_left_out:
+            yield notice("page-left-out", limited.n_left_out)
+        if n_failed := limited.n_failed_left_out:
+            yield notice("page-failed-left-out", n_failed, trace=trace)
+        for what, (n, of) in self.listed.items():
+            yield notice("page-not-listed", of - n, what=what, size=size)
+        if len(self.text.encode()) > max_bytes:
+            yield notice("page-large", size=size)
 
 
 def page(report: Report) -> str:
