@@ -213,7 +213,8 @@ def main() -> int:
         kept = options.learnt or copy / "learnt"
         kept.mkdir(exist_ok=True)
         learnt = learnt_of(copy, kept, longest=options.longest)
-        hot = {file.parent / f"{file.name.partition('.')[0]}.py" for file in (copy / "src").rglob("*.so")}
+        # The last folder that was learnt may have put them out of the way.
+        hot = {file.parent / f"{file.name.partition('.')[0]}.py" for file in (copy / "src").rglob("*.so*")}
         files = [file for room in rooms for file in sorted((copy / "src/kfgraph" / room).rglob("*.py"))]
         trees = {file: ast.parse(file.read_text()) for file in files}
         skipped = {file: never_run(tree) for file, tree in trees.items()}
