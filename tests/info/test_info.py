@@ -87,7 +87,7 @@ def test_what_a_person_reads() -> None:
     assert text_of(rich_trace(), 100, verbose=True, loops={"stacks": True, "scan": False}) == (
         "why       the command ended with status 1, and no system call that was recorded with its result\n"
         "          failed\n"
-        "          kfgraph why a.dat explains\n"
+        "          to know more: sudo kfgraph trace -- insmod foo.ko 'a b'\n"
         "trace     a.dat (read as tracedat)\n"
         "kernel    6.1.0, x86_64, host box\n"
         "made by   trace-cmd 3.1.6\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from running import kfgraph as run
 
 FAILING = Path(__file__).resolve().parents[2] / "examples" / "failing"
+FIXTURES = Path(__file__).resolve().parents[1] / "why" / "fixtures"
 PATH = "retry_init → retry_reset → retry_wait_ready"
 
 
@@ -70,3 +72,25 @@ def test_nothing_is_said_where_nobody_knows_that_it_failed(companion, trace) -> 
         assert known["exit_status"] == 1
         file.write_text(json.dumps({**known, "exit_status": companion, "modules": []}))
     assert first_lines("show", trace) == [] == first_lines("info", trace)
+
+
+@pytest.mark.parametrize("command", ["show", "info"])
+def test_where_nothing_is_known_it_says_what_to_record(command, trace) -> None:
+    known = json.loads(Path(f"{trace}.kfgraph.json").read_text())
+    Path("plain.txt").write_text("# tracer: function_graph\n 0)   1.000 us    |  f();\n" * 2)
+    Path("plain.txt.kfgraph.json").write_text(json.dumps({**known, "pids": [], "modules": []}))
+    lines = first_lines(command, "plain.txt")
+    assert "the command ended with status 1, and no system call that was recorded with its result failed" in lines[0]
+    assert lines[1].strip().startswith("to know more: sudo kfgraph trace ") and "insmod retry.ko" in lines[1]
+    assert len(lines) == 2
+
+
+def test_a_load_that_succeeded_though_its_probe_failed_is_told(tmp_path, monkeypatch) -> None:
+    with tarfile.open(FIXTURES / "7.2.tar.xz") as archive:
+        for member in archive.getmembers():
+            if Path(member.name).name.startswith("probe_fails.dat"):
+                (tmp_path / Path(member.name).name).write_bytes(archive.extractfile(member).read())
+    monkeypatch.chdir(tmp_path)
+    said = first_lines("show", "probe_fails.dat")
+    assert said[0].startswith("no system call failed, but pf_probe [probe_fails] returned -EREMOTEIO")
+    assert said[-1] == "  kfgraph why probe_fails.dat explains"

@@ -6,15 +6,21 @@ from kfgraph.model.trace import Trace
 
 
 def why_it_failed(trace: Trace) -> list[str]:
-    """The answer of ``kfgraph why`` in a line or two, and the line to type for the rest of it.
+    """The answer of ``kfgraph why`` in a line or two, and what to type to know more.
 
-    Nothing where the command succeeded, or where nobody wrote down how it ended (the trace has no companion).
+    Also where a module was loaded, and what one of its functions returned as an error went no further. Nothing where
+    all succeeded, or where nobody wrote down how the command ended (the trace has no companion).
     """
     companion = trace.companion
     if companion is None or not (companion.exit_status or companion.modules) or not len(trace.calls):
         return []
     from kfgraph.analyze.why import summary, why
 
-    said = summary(why(trace))
+    answer = why(trace)
+    said = summary(answer)
+    if not said:
+        return []
     ways = [line for line in said[1:] if "→" in line]
-    return [said[0], *ways, f"kfgraph why {trace.meta.as_typed} explains"] if said else []
+    explains = answer.chain or answer.swallowed
+    more = f"kfgraph why {trace.meta.as_typed} explains" if explains else answer.next and f"to know more: {answer.next}"
+    return [said[0], *ways, *filter(None, [more])]

@@ -45,8 +45,9 @@ class InfoView:
     def facts(self) -> Iterator[tuple[str, str, str]]:
         """(label, text, style); the label is "" where a text goes on with the subject before."""
         info, trace, meta = self.info, self.info.trace, self.info.trace.meta
+        style = "bold red" if trace.companion is not None and trace.companion.exit_status else "bold"
         for i, line in enumerate(why_it_failed(trace)):
-            yield "" if i else "why", line, "" if i else "bold red"
+            yield "" if i else "why", line, "" if i else style
         yield "trace", f"{meta.path} (read as {meta.reader})", ""
         origin = [meta.kernel, meta.arch, meta.host and f"host {meta.host}"]
         yield "kernel", ", ".join(filter(None, origin)) or "not told", ""

@@ -49,6 +49,7 @@ class Rows(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.cursor = 0
         self._kept: dict[int, Strip] = {}
+        self._middle_later = False
 
     def n_rows(self) -> int:
         """How many rows there are."""
@@ -82,8 +83,10 @@ class Rows(ScrollView, can_focus=True):
     def go(self, row: int, *, middle: bool = False) -> None:
         """Put the cursor on a row and show it; ``middle``: with rows around where it was not on the screen."""
         self.cursor = max(min(row, self.n_rows() - 1), 0)
-        top, height = int(self.scroll_offset.y), max(self.size.height, 1)
-        if not top <= self.cursor < top + height:
+        top, height = int(self.scroll_offset.y), self.size.height
+        # Without a height it is hidden, or was until now: it is told its size before it is drawn.
+        self._middle_later = middle and not height
+        if height and not top <= self.cursor < top + height:
             target = self.cursor if self.cursor < top else self.cursor - height + 1
             if middle or abs(self.cursor - top) > 2 * height:
                 target = self.cursor - height // 3
@@ -112,7 +115,7 @@ class Rows(ScrollView, can_focus=True):
         """Rows are as wide as the screen."""
         self._kept.clear()
         self.virtual_size = Size(self.room, self.n_rows())
-        self.call_after_refresh(lambda: self.go(self.cursor))
+        self.call_after_refresh(lambda: self.go(self.cursor, middle=self._middle_later))
 
     def on_click(self, event: events.Click) -> None:
         """A line of the screen was clicked."""
