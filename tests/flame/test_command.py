@@ -135,3 +135,19 @@ def test_a_stack_deeper_than_a_screen_is_cut_and_counted(tmp_path) -> None:
     n_deeper, n_narrow = (int(re.match(r"… (\d+) frames", line)[1]) for line in lines[-2:])
     assert lines[-2].endswith("beyond 100 levels (-o flame.svg)") and 100 + n_deeper + n_narrow == 501
     assert n_deeper > 380
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--by", "calls", "--compensate"], "--compensate does nothing with --by calls"),
+        (["--by", "errors", "--compensate"], "--compensate does nothing with --by errors"),
+        (["--title", "mine"], "--title does nothing with a graph on the terminal"),
+        (["--by", "self", "--compensate"], ""),
+        (["--title", "mine", "-o", "-"], ""),
+    ],
+)
+def test_options_without_effect_are_named(words: list[str], said: str) -> None:
+    code, _, err = kfgraph("flame", EXAMPLES / "cat-enoent.dat", *words)
+    assert code == 0
+    assert (said in err) if said else ("does nothing" not in err)

@@ -52,9 +52,14 @@ def run(
 ) -> None:
     """Draw a flame graph: on the terminal, or as an interactive SVG file."""
     idle = without_effect(run, locals())
+    from kfgraph.errors import notice
+
+    if compensate and by in ("calls", "errors"):
+        idle.append(notice("no-effect", options="--compensate", verb="does", beside=f"--by {by}"))
+    if title is not None and output is None:
+        idle.append(notice("no-effect", options="--title", verb="does", beside="a graph on the terminal"))
     loaded = options.open_trace(trace, reading)
     from kfgraph.analyze.flame import flame
-    from kfgraph.errors import notice
 
     with progressbar.shown("drawing the flame graph", quiet=reading.quiet):
         graph = flame(loaded, by=by, callers=reverse, join_recursion=join_recursion, compensate=compensate, **filters)
