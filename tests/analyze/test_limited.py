@@ -185,6 +185,20 @@ def test_what_failed_and_does_not_fit_is_left_out_and_counted_by_function(most: 
         assert len(some) == 100, "one of each function and error at least"
 
 
+@pytest.mark.parametrize("most", [3_000, 400])
+def test_what_seems_to_have_failed_is_counted_where_it_was_as_in_the_rows_that_stay(most: int) -> None:
+    tree = call_tree(bushy(8, n_names=50, errors=(-19, -2, 0))).tree
+    sure = tree.error_sure & (np.arange(len(tree)) % 3 == 0)
+    tree = tree.with_columns(error_sure=sure, n_errors=(tree.error != 0).astype(np.int64))
+    found = Limiter(tree, NONE).limited(most)
+    small = found.tree
+    rests = small.kind == NodeKind.REST
+    rows = ~rests & (small.error != 0)
+    assert small.n_errors[rests].sum() + small.count[rows].sum() == (tree.error != 0).sum() > found.n_failed_left_out
+    kept = found.kept[sure[found.kept]]
+    assert found.n_failed_left_out == sure.sum() - len(kept) > 0
+
+
 def test_what_failed_stays_where_there_is_room_for_it() -> None:
     tree = call_tree(bushy(7, n_names=50, errors=(-19, *[0] * 60))).tree
     found = Limiter(tree, NONE).limited(1_500)

@@ -40,7 +40,8 @@ class Limited:
     ascending, ``now`` where they are. ``n_single``: of so many calls of one function under one caller each has its
     own node (None: of all). ``n_summed`` calls are in sums, ``n_left_out`` in nothing but the nodes that count them;
     each subtree that was left out took at most ``least_ns``. ``failed_left_out`` are the calls among them that failed
-    for sure, by function and error, the most first; ``n_errors`` counts them in the nodes of the kind REST.
+    for sure, by function and error, the most first; ``n_errors`` of a node of the kind REST also counts what only
+    seems to have failed.
     """
 
     tree: TreeTable
@@ -241,12 +242,12 @@ def _without_least(summed: Limited, stays: Bool, most: int) -> Limited:
     node_of[inside] = into
     rests = n_before[places]
     columns = _counted(tree, kept, rests, (inside, into), (tops, rests[which]))
-    lost, n_failed = inside[failed(tree)[inside]], np.zeros(0, np.int64)
-    if len(lost):
-        n_failed = tree.at("n_errors", lost)
+    lost = inside[failed(tree)[inside]]
+    if tree.has("error") and tree.error[inside].any():
+        # As the rows are counted that stay: also what only seems to have failed.
         columns["n_errors"] = np.array(tree.at("n_errors", kept))
         columns["n_errors"][rests] = 0
-        np.add.at(columns["n_errors"], into[failed(tree)[inside]], n_failed)
+        np.add.at(columns["n_errors"], into, np.where(tree.error[inside] != 0, tree.at("count", inside), 0))
     parent = np.where(tree.parent[kept] < 0, -1, n_before[tree.parent[kept]]).astype(np.int32)
     end = n_before[tree.end[kept]]
     out = TreeTable(
@@ -257,11 +258,11 @@ def _without_least(summed: Limited, stays: Bool, most: int) -> Limited:
     in_sums = np.flatnonzero((out.count > 1) & (out.kind == NodeKind.CALL))
     return Limited(
         out, node_of[summed.node_of], summed.kept[own], node_of[summed.now[own]], summed.n_single,
-        int(out.count[in_sums].sum()), n_left_out, least_ns, _by_function(tree, lost, n_failed),
+        int(out.count[in_sums].sum()), n_left_out, least_ns, _by_function(tree, lost),
     )  # fmt: skip
 
 
-def _by_function(tree: TreeTable, nodes: Int32, n_failed: Int64) -> tuple[Failed, ...]:
+def _by_function(tree: TreeTable, nodes: Int32) -> tuple[Failed, ...]:
     """The calls of ``nodes`` that failed, by function and error."""
     if not len(nodes):
         return ()
@@ -269,7 +270,7 @@ def _by_function(tree: TreeTable, nodes: Int32, n_failed: Int64) -> tuple[Failed
         np.stack((tree.label[nodes], tree.error[nodes])), axis=1, return_index=True, return_inverse=True
     )
     n = np.zeros(keys.shape[1], np.int64)
-    np.add.at(n, which.reshape(-1), n_failed)
+    np.add.at(n, which.reshape(-1), tree.at("n_errors", nodes))
     order = np.lexsort((first, -n))
     found = zip(*keys[:, order].tolist(), n[order].tolist(), strict=True)
     return tuple(Failed(tree.labels[label], error, many) for label, error, many in found)

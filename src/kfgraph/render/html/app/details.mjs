@@ -25,7 +25,7 @@ export function factsOf(page, id) {
   if (sum) {
     facts.push(isRest ? ["Left out", plural(sum.count, "call")] : ["Calls", `${formatCount(sum.count)} of one caller`]);
     if (sum.max >= 0) facts.push(["Each", `${formatNs(sum.min)} to ${formatNs(sum.max)}${isRest ? ", without what they called" : ""}`]);
-    if (isRest && tree.failed.has(node)) facts.push(["Failed", formatCount(tree.failed.get(node))]);
+    if (isRest && tree.failed.has(node)) facts.push(["Returned errors", formatCount(tree.failed.get(node))]);
     if (!special && !isRest) facts.push(["Single calls", "are not in this page"]);
   }
   if (!special) {
