@@ -132,7 +132,7 @@ export class TreeGrid {
       of && module ? el("span", { class: "module" }, module) : null,
       said.times > 1 ? el("span", { class: "times" }, ` × ${formatCount(said.times)}`) : null,
       said.error ? el("span", { class: `error${said.error.sure ? "" : " unsure"}` }, ` ✗ ${said.error.text}`) : null,
-      said.nInside ? el("span", { class: "error" }, ` ✗ ${formatCount(said.nInside)} ${said.kind === "rest" ? "failed" : "inside"}`) : null,
+      said.nInside ? el("span", { class: "error" }, ` ✗ ${formatCount(said.nInside)} ${said.kind === "rest" ? "with errors" : "inside"}`) : null,
       said.born ? el("span", { class: "born" }, " ← born here") : null,
       said.context && said.context !== said.above ? el("span", { class: "badge irq" }, `⚡ ${said.context}`) : null,
       said.marks?.map(([, word, meaning]) => el("span", { class: "badge", title: meaning }, word)) ?? null);
