@@ -230,8 +230,8 @@ NOTICES: dict[str, NoticeKind] = {
     ),
     "pid-reused": NoticeKind(
         "note",
-        "pids that more than one task had, one after another: they are apart, as #1, #2",
-        "pid that more than one task had, one after another: they are apart, as #1, #2",
+        "pids that more than one task had, one after another: they are apart, numbered from #1 on",
+        "pid that more than one task had, one after another: they are apart, numbered from #1 on",
     ),
     "no-duration": NoticeKind(
         "incomplete",

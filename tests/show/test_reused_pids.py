@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import kfgraph
-from builder.machine import EXIT, FREE, FUNCTIONS, NEW, RUNNING, Machine
+from builder.machine import EXEC, EXIT, FREE, FUNCTIONS, NEW, RUNNING, SLEEPING, Machine
 from kfgraph.analyze.info import info
 from kfgraph.analyze.made import made_tasks
 from kfgraph.analyze.select import select
@@ -299,10 +299,212 @@ def test_calls_right_after_the_task_is_freed_prove_nothing(tmp_path: Path) -> No
         m = Machine(names={PID: "cat"})
         m.switch(1, PID, RUNNING)
         within(m, 1, "f")
+        m.about(1, EXIT, PID)
         m.about(0, FREE, PID)
         m.now += after_ns
         within(m, 1, "g")
         assert len(of_pid(loaded(m, tmp_path / "t.dat"))) == n
+
+
+def taking_over(m: Machine, cpu: int, *, old: int = PID) -> None:
+    """An exec in what runs there: ``old`` is the pid that it had before."""
+    data = m.kernel.pack("Iii", 9 << 16 | 20, PID, old) + b"/bin/cat\0"
+    m.cpus[cpu].event(m.now, PID, EXEC, data)
+
+
+@pytest.mark.parametrize(
+    ("ends", "between", "after", "n"),
+    [
+        # Another thread had the pid when the old leader was freed: calls, or an exec, are in between.
+        (("do_exit", "exit", "died"), "gf", "", 1),
+        (("do_exit", "exit"), "gf", "", 1),
+        (("do_exit",), "g", "", 1),
+        (("exit",), "gf", "", 1),
+        (("died",), "gf", "", 1),
+        (("exit", "died"), "exec", "", 1),
+        (("do_exit",), "exec", "", 1),
+        # The exec comes after it; its old pid is another one.
+        (("do_exit", "exit", "died"), "", "taken", 1),
+        (("exit",), "", "taken", 1),
+        # An exec of the next task, with one pid before and after; and none.
+        (("do_exit", "exit", "died"), "", "exec", 2),
+        (("do_exit",), "", "", 2),
+        (("exit",), "", "", 2),
+        (("died",), "", "", 2),
+        # Nothing ended.
+        ((), "", "", 1),
+        ((), "gf", "", 1),
+    ],
+)
+def test_what_is_freed_ended_and_nothing_had_its_pid_since(
+    ends: tuple[str, ...], between: str, after: str, n: int, tmp_path: Path
+) -> None:
+    m = Machine(names={PID: "app"})
+    m.switch(0, PID, RUNNING)
+    within(m, 0, "f")
+    if "do_exit" in ends:
+        m.enter(0, "do_exit")
+    if "exit" in ends:
+        m.about(0, EXIT, PID)
+    m.enter(0, "schedule")
+    m.switch(0, Machine.idle(0), 32 if "died" in ends else SLEEPING)
+    m.now += 300_000
+    m.reuse(PID)
+    m.switch(1, PID, RUNNING)
+    if between == "exec":
+        taking_over(m, 1)
+    for name in between if between != "exec" else "":
+        within(m, 1, name)
+        m.now += 3_000_000
+    m.about(0, FREE, PID)
+    m.now += 1_500_000
+    if after:
+        taking_over(m, 1, old=125 if after == "taken" else PID)
+    within(m, 1, "g")
+    m.now += 3_000_000
+    within(m, 1, "ksys_read", "f")
+    tasks = of_pid(loaded(m, tmp_path / "t.dat"))
+    assert len(tasks) == n
+    assert tasks[-1][-3:] == ["g", "ksys_read", " f"]
+    assert n == 1 or tasks[0] == ["f", *["do_exit…"] * ("do_exit" in ends), " " * ("do_exit" in ends) + "schedule…"]
+
+
+def test_calls_deep_in_an_exec_are_not_in_the_do_exit_of_the_leader(tmp_path: Path) -> None:
+    """By their depth they are: but the leader had been switched out for good."""
+    for between in (True, False):
+        m = Machine(names={PID: "app"})
+        m.switch(0, PID, RUNNING)
+        m.enter(0, "do_exit")
+        m.enter(0, "schedule")
+        m.switch(0, Machine.idle(0), 32)
+        cpu = m.cpus[1]
+        if between:
+            start = 5_000_000
+            cpu.entry(start, PID, FUNCTIONS["g"], 4)
+            cpu.exit(start + 100, PID, FUNCTIONS["g"], 4, start, start + 100)
+        m.now = 7_000_000
+        m.about(0, FREE, PID)
+        start = 9_500_000
+        cpu.entry(start, PID, FUNCTIONS["f"], 0)
+        cpu.exit(start + 100, PID, FUNCTIONS["f"], 0, start, start + 100)
+        trace = loaded(m, tmp_path / "t.dat")
+        leader = ["do_exit…", " schedule…"]
+        assert of_pid(trace) == ([[*leader, "  g", "f"]] if between else [leader, ["f"]])
+
+
+def test_the_first_is_freed_when_the_second_is_made(tmp_path: Path) -> None:
+    """It is no end of the second one, whose birth is told three times."""
+    m = Machine(names={11: "sh", PID: "cat"})
+    m.switch(0, 11, RUNNING)
+    m.switch(1, PID, RUNNING)
+    within(m, 1, "f")
+    m.about(1, EXIT, PID)
+    m.switch(1, Machine.idle(1), 32)
+    m.now += 3_000_000
+    m.reuse(PID)
+    m.fork(0, PID)
+    m.now += 100
+    m.about(0, FREE, PID)
+    m.now += 100
+    m.about(0, NEW, PID)
+    m.now += 2_000_000
+    m.switch(1, PID, RUNNING)
+    within(m, 1, "schedule_tail", "f")
+    trace = loaded(m, tmp_path / "t.dat")
+    assert of_pid(trace) == [["f"], ["schedule_tail", " f"]]
+    assert [task.nth for task in trace.tasks.tasks if task.pid == PID] == [1, 2]
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_one_sleeps_in_its_first_function_while_records_are_lost(recorded: bool, tmp_path: Path) -> None:
+    """With nosleep-time, what its exit tells of the entry is not the time of that."""
+    m = Machine(names={PID: "sh"}, nosleep=True)
+    m.switch(0, PID, RUNNING, recorded=recorded)
+    m.enter(0, "schedule_tail")
+    m.now += 100
+    m.enter(0, "schedule")
+    m.now += 100
+    m.switch(0, Machine.idle(0), SLEEPING, recorded=recorded)
+    m.now += 2_000_000
+    within(m, 0, "f")
+    m.cpus[0].lose()
+    m.now += 1_000_000
+    within(m, 0, "f")
+    m.switch(0, PID, recorded=recorded)
+    m.now += 100
+    m.leave(0)
+    m.now += 300
+    m.leave(0)
+    within(m, 0, "ksys_read", "f")
+    trace = loaded(m, tmp_path / "t.dat")
+    one = ["schedule_tail…", " schedule…", "schedule_tail", " schedule", "ksys_read", " f"]
+    assert of_pid(trace) == [one]
+    assert "pid-reused" not in [each.code for each in trace.notices]
+    assert [task.label for task in trace.tasks.tasks if task.pid == PID] == ["sh-124"]
+
+
+def test_a_second_exit_or_entry_of_the_first_function_is_another_task(tmp_path: Path) -> None:
+    """What may be the rest of an unfinished one is that; what is beyond is not. An end before it is proof."""
+    tail, start = FUNCTIONS["schedule_tail"], 2_000_000
+    for then, n in (("x", 1), ("xx", 2), ("xe", 2), ("ex", 2), ("e", 2), ("dx", 2)):
+        m = Machine(names={PID: "sh"})
+        cpu = m.cpus[0]
+        cpu.entry(start, PID, tail, 0)
+        cpu.lose()
+        for at, what in enumerate(then, 1):
+            time = start + 1_000_000 * at
+            if what == "x":
+                cpu.exit(time, PID, tail, 0, time - 500, time)
+            else:
+                cpu.entry(time, PID, FUNCTIONS["do_exit"] if what == "d" else tail, 0)
+        assert len(of_pid(loaded(m, tmp_path / "t.dat"))) == n, then
+
+
+def test_an_exit_without_an_entry_behind_a_whole_first_function(tmp_path: Path) -> None:
+    m = Machine(names={PID: "sh"})
+    m.switch(0, PID, RUNNING)
+    within(m, 0, "schedule_tail")
+    m.cpus[0].lose()
+    m.now += 9_000
+    m.cpus[0].exit(m.now, PID, FUNCTIONS["schedule_tail"], 0, m.now - 500, m.now)
+    assert of_pid(loaded(m, tmp_path / "t.dat")) == [["schedule_tail"]] * 2
+
+
+def test_an_exec_of_a_later_task_says_nothing_of_the_first_one(tmp_path: Path) -> None:
+    m = Machine(names={PID: "sh"})
+    for last in (False, True):
+        m.reuse(PID)
+        m.switch(0, PID, RUNNING)
+        if last:
+            taking_over(m, 0, old=125)
+        within(m, 0, "f")
+        if not last:
+            m.about(0, EXIT, PID)
+            m.switch(0, Machine.idle(0), 32)
+            m.now += 100
+            m.about(0, FREE, PID)
+            m.now += 3_000_000
+            m.switch(0, PID, RUNNING)
+            within(m, 0, "g")
+            m.now += 100
+            m.about(0, EXIT, PID)
+    assert of_pid(loaded(m, tmp_path / "t.dat")) == [["f"], ["g", "f"]]
+
+
+def test_the_notice_tells_of_any_number(tmp_path: Path) -> None:
+    m = Machine(names={PID: "last"})
+    for _ in range(4):
+        m.switch(0, PID, RUNNING)
+        within(m, 0, "schedule_tail")
+        m.enter(0, "do_exit")
+        m.switch(0, Machine.idle(0), 32)
+        m.now += 5_000
+        m.reuse(PID)
+    trace = loaded(m, tmp_path / "t.dat")
+    assert [task.label.partition("#")[2] for task in trace.tasks.tasks if task.pid == PID] == ["1", "2", "3", "4"]
+    (one,) = (each for each in trace.notices if each.code == "pid-reused")
+    assert one.n == 1
+    assert one.one == "pid that more than one task had, one after another: they are apart, numbered from #1 on"
 
 
 def test_a_call_that_returned_is_one_task_s(tmp_path: Path) -> None:
@@ -374,7 +576,7 @@ def test_every_output_tells_them_apart(tmp_path: Path) -> None:
     threads = {e["tid"] for e in json.loads(out)["traceEvents"] if e["ph"] == "X"}
     assert len(threads) == 2 and 124 in threads
     _, out, err = run("info", path)
-    assert "sh-124#1: 7 calls" in out and "cat-124#2: 3 calls" in out and "as #1, #2" in out + err
+    assert "sh-124#1: 7 calls" in out and "cat-124#2: 3 calls" in out and "numbered from #1 on" in out + err
     assert {task.get("pid_nth") for task in info(trace).to_dict()["tasks"] if task["pid"] == 124} == {1, 2}
     frame = trace.calls.where(pid=PID).to_pandas()
     assert frame["pid_nth"].tolist() == [1] * 7 + [2] * 3

@@ -2,8 +2,10 @@
 
 A task begins once: in the fork (``sched_process_fork``, ``task_newtask``, ``sched_wakeup_new``), and in
 ``schedule_tail``, the first function that it calls. So the same of them twice is two tasks. One of them is
-enough where the task before ended (``do_exit`` does not return; ``sched_process_exit``, ``sched_process_free``), and an
-event of the fork where calls of the pid are older. A new name alone proves nothing: a task may name itself.
+enough where the task before ended (``do_exit`` does not return; ``sched_process_exit``; a switch out in a dead state),
+and an event of the fork where calls of the pid are older. A new name alone proves nothing: a task may name itself. Nor
+does an exec: a thread that is not the leader has the pid of the leader from then on, and before 5.7 the leader is freed
+with that pid. So a task that is freed must have ended, and nothing may have gone on since.
 
 Only these events, these functions, and the lanes that they are about are looked at.
 """
@@ -31,17 +33,24 @@ Places = TypeVar("Places", Marks, Losses)
 BIRTHS = {"sched_process_fork": "child_pid", "sched_wakeup_new": "pid", "task_newtask": "pid"}
 """Events of the task that makes another one, and the field that is the pid of that."""
 FREE = "sched_process_free"
-"""From here on the pid is nobody's."""
+"""A task that had the pid is no more. Another one may have the pid by then."""
 FIRST = "schedule_tail"
 """Every new task calls it first, and nothing else does (kernel/sched/core.c; ret_from_fork of each architecture)."""
-_EXIT, _END = "sched_process_exit", "do_exit"
+_FIRST_LEFT = "schedule_tail, left"
+"""An exit of it without an entry, where an entry without an exit is before: it may be the exit of that."""
+_ENDING, _DIED = "ending", "died"
+"""A task runs for a little while yet, or not at all."""
+_ENDED = (_ENDING, _DIED)
+_EXIT, _END, _EXEC = "sched_process_exit", "do_exit", "sched_process_exec"
+_DEAD, _DEAD_LETTERS = 0x30, ("X", "Z", "x")
+"""Of ``prev_state``: EXIT_DEAD and EXIT_ZOMBIE (include/linux/sched.h). The letter of TASK_DEAD is x, before 4.14."""
 _SKEW_NS = 1_000_000
 """The clocks of two CPUs are not further apart."""
 _NEVER = np.iinfo(np.int64).max
 
 
 class _Told(NamedTuple):
-    """Something that tells that a task begins (``kind``: the event or function) or has ended ("" and FREE), before
+    """Something that tells that a task begins (``kind``: the event or function) or has ended (_ENDED and FREE), before
     ``row``."""
 
     row: int
@@ -59,7 +68,8 @@ class _Border(NamedTuple):
 
 def apply(trace: Trace, given: Given) -> Trace:
     """The trace with a lane for each task, where several had one pid."""
-    borders = [border for lane in _lanes_to_look_at(trace) for border in _borders(trace, lane)]
+    taken = _taken_over(trace)
+    borders = [border for lane in _lanes_to_look_at(trace) for border in _borders(trace, lane, taken)]
     return _divided(trace, borders) if borders else trace
 
 
@@ -105,7 +115,16 @@ def _lanes_to_look_at(trace: Trace) -> Iterator[_Lane]:
             yield _Lane(lane, begin, end, since, told, rows_of)
 
 
-def _borders(trace: Trace, lane: _Lane) -> Iterator[_Border]:
+def _taken_over(trace: Trace) -> Int64:
+    """The execs (marks) of threads that were not the leader, and have the pid of the leader from then on."""
+    pid, old = trace.marks.fields(_EXEC, "pid", "old_pid") if FREE in trace.marks.names else (None, None)
+    if pid is None or old is None or not (pid.is_number and old.is_number):
+        return np.zeros(0, np.int64)
+    other: Int64 = pid.rows[pid.known & old.known & (pid.values != old.values)].astype(np.int64)
+    return other
+
+
+def _borders(trace: Trace, lane: _Lane, taken: Int64) -> Iterator[_Border]:
     """Where a task begins that is not the first one of the lane."""
     calls, marks = trace.calls, trace.marks
     own = np.flatnonzero(marks.lane == lane.number)
@@ -118,16 +137,19 @@ def _borders(trace: Trace, lane: _Lane) -> Iterator[_Border]:
         last = max([*since[-1:].tolist(), *marks.time_ns[own].tolist()], default=-1)
         for time, kind in lane.events:
             if 0 <= time <= last:
-                told.append(_Told(lane.begin + _row_at(calls, lane.begin, since, time, ends), time, kind))
+                at = _row_at(calls, lane.begin, since, time, ends) if kind in BIRTHS else np.searchsorted(since, time)
+                told.append(_Told(lane.begin + int(at), time, kind))
     told.sort(key=lambda one: (one.row, one.time_ns))
     row, since_ns, seen, ended = lane.begin, lane.first_ns, set[str](), False
     for one in told:
         time, has_call = one.time_ns, one.row < lane.end
         start = int(calls.start_ns[one.row]) if has_call else _NEVER
-        is_new = has_call and bool(calls.parent[one.row] < 0) and start > time + _SKEW_NS
-        if one.kind != FREE:
+        if one.kind == FREE:
+            is_new = ended and has_call and bool(calls.parent[one.row] < 0) and start > time + _SKEW_NS
+            is_new = is_new and not _went_on(trace, lane, own, time, ends, exits, taken)
+        else:
             is_old = one.kind in BIRTHS and one.row > row and since_ns + _SKEW_NS < time
-            is_new = one.kind != "" and (ended or is_old or one.kind in seen)
+            is_new = one.kind not in _ENDED and (ended or is_old or one.kind in seen)
         begun = one.row > row or since_ns < time
         if begun and is_new and not _is_spanned(calls, lane, one.row):
             time = min(time, start)
@@ -139,8 +161,8 @@ def _borders(trace: Trace, lane: _Lane) -> Iterator[_Border]:
                 time = int(before.max()) + 1 if len(before) else time
             yield _Border(lane.number, one.row, time)
             row, since_ns, seen, ended = one.row, time, set(), False
-        elif one.kind in ("", FREE):
-            ended = True
+        elif one.kind in (*_ENDED, FREE):
+            ended = ended or one.kind != FREE
             continue
         seen.add(one.kind)
 
@@ -153,21 +175,64 @@ def _ends(trace: Trace, lane: _Lane, own: Int64) -> tuple[list[_Told], Int64]:
         part = slice(lane.begin, lane.end)
         is_end = (calls.func[part] == trace.symbols.names.index(_END)) & (calls.duration_ns[part] < 0)
         exits = lane.begin + np.flatnonzero(is_end)
-        told = [_Told(row + 1, int(calls.start_ns[row]), "") for row in exits.tolist()]
+        told = [_Told(row + 1, int(calls.start_ns[row]), _ENDING) for row in exits.tolist()]
     if _EXIT in marks.names:
         at = own[marks.name[own] == marks.names.index(_EXIT)]
-        told += [_Told(int(marks.row[one]), int(marks.time_ns[one]), "") for one in at.tolist()]
+        told += [_Told(int(marks.row[one]), int(marks.time_ns[one]), _ENDING) for one in at.tolist()]
+    told += [_Told(int(marks.row[one]), int(marks.time_ns[one]), _DIED) for one in _died(marks, own).tolist()]
     return told, exits
+
+
+def _died(marks: Marks, own: Int64) -> Int64:
+    """The switches (marks) out of a task that does not run again."""
+    if "sched_switch" not in marks.names or marks.source is None:
+        return own[:0]
+    code = marks.names.index("sched_switch")
+    at: Int64 = own[marks.name[own] == code]
+    (state,) = marks.source.columns(code, at.astype(np.int32), ("prev_state",))
+    if state is None or not len(at):
+        return at[:0]
+    values, known = state
+    if isinstance(values, np.ndarray):
+        is_dead = (values.astype(np.int64) & _DEAD) != 0
+    else:
+        is_dead = np.array([each[:1] in _DEAD_LETTERS for each in values], np.bool_)
+    died: Int64 = at[known & is_dead]
+    return died
+
+
+def _went_on(
+    trace: Trace, lane: _Lane, own: Int64, time: int, ends: list[_Told], exits: Int64, taken: Int64
+) -> bool:
+    """Whether another task had the pid before the one that ended was freed, at ``time``."""
+    calls, marks = trace.calls, trace.marks
+    past = [one for one in ends if one.time_ns <= time]
+    if not past:
+        return True
+    last = max(past, key=lambda one: (one.time_ns, one.row))
+    later = min((one.time_ns for one in ends if one.time_ns > time), default=_NEVER)
+    for mark in own[(marks.time_ns[own] >= last.time_ns) & (marks.time_ns[own] < later)].tolist():
+        if marks.names[marks.name[mark]] == _EXEC and (marks.time_ns[mark] <= time or mark in taken):
+            return True
+    # A task that is ending calls on for a while, inside do_exit where that is traced.
+    since = calls.start_ns[last.row : lane.end]
+    open_exits = exits[(exits < last.row) & (calls.end[exits] >= last.row) & (last.kind == _ENDING)]
+    over = int(calls.end[open_exits].max(initial=last.row)) - last.row
+    after = last.time_ns + (0 if len(open_exits) else _SKEW_NS)
+    return bool(((since[over:] > after) & (since[over:] < time)).any())
 
 
 def _begins(calls: CallTable, lane: _Lane, exits: Int64) -> Iterator[_Told]:
     """Where the tasks begin that call FIRST: what stands between it and the end of the task before is theirs, unless
     records were lost there."""
+    last = -1
     for row in lane.begins:
         before = exits[exits < row]
         over = min(int(calls.end[before[-1]]), row) if len(before) else row
         lost = calls.flags[over:row] & np.uint32(Flag.CALLER_LOST)
-        yield _Told(row if lost.any() else over, int(calls.start_ns[row]), FIRST)
+        is_left = bool(calls.flags[row] & np.uint32(Flag.NO_ENTRY)) and last >= 0 and calls.duration_ns[last] < 0
+        kind, last = _FIRST_LEFT if is_left else FIRST, row
+        yield _Told(row if lost.any() else over, int(calls.start_ns[row]), kind)
 
 
 def _row_at(calls: CallTable, begin: int, since: Int64, time: int, ends: list[_Told]) -> int:
