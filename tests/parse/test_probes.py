@@ -89,6 +89,18 @@ def test_a_hit_that_does_not_fit_tells_nothing(hit) -> None:
     assert return_probes.apply(before, Given()) is before
 
 
+def test_a_call_that_did_not_return_has_a_name_and_no_value() -> None:
+    trace = vanished(("ev", 2, READ, "-5"))
+    flags, duration, own = trace.calls.flags.copy(), trace.calls.duration_ns.copy(), trace.calls.self_ns.copy()
+    flags[1:3] |= np.array([Flag.SELF_UNKNOWN, Flag.NO_EXIT], np.uint32)
+    duration[2] = own[1] = own[2] = -1
+    trace = replace(trace, calls=trace.calls.with_columns(flags=flags, duration_ns=duration, self_ns=own))
+    after = applied(trace, Companion(probes=PROBES, modules=(MODULE,)))
+    after.check()
+    assert after.symbols.labels[3] == "foo_read [foo]"
+    assert not after.calls.has(Flag.HAS_RETVAL).any()
+
+
 def test_a_name_that_the_trace_knows_is_kept() -> None:
     trace = vanished(("ev", 0, 0x8000, "-22"))
     after = applied(trace, Companion(probes=PROBES))

@@ -3,7 +3,7 @@
 A return probe's event carries the function's address, which is the call's where that was recorded. It comes just before
 the exit record of the call that it is about, so it stands inside that call; where the probe was set before the tracer
 was on, just behind that record. The probes are those of the companion or, without one, somebody's, as far as their
-events tell what they hold.
+events tell what they hold and each can be of one call only.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.trace import Trace
 from kfgraph.passes.given import Given
 
+Bool = npt.NDArray[np.bool_]
+Int32 = npt.NDArray[np.int32]
 VALUE_NAMES = ("ret", "retval", "rc", "rv", "err", "error", "result", "status")
 """What a field with the return value is called; the kernel calls a field without a name arg1."""
 _OF_RETURN_PROBES = ("__probe_func", "__probe_ret_ip")
@@ -39,8 +41,10 @@ def apply(trace: Trace, given: Given) -> Trace:
     retval = np.zeros(len(calls), np.int64) if calls.retval is None else calls.retval.copy()
     flags = calls.flags.copy()
     for hits in found:
-        retval[hits.rows] = hits.values
-        flags[hits.rows] |= np.uint32(Flag.HAS_RETVAL)
+        # Inside a call that did not return another one did, which was not recorded.
+        returned = (flags[hits.rows] & np.uint32(Flag.NO_EXIT)) == 0
+        retval[hits.rows[returned]] = hits.values[returned]
+        flags[hits.rows[returned]] |= np.uint32(Flag.HAS_RETVAL)
     symbols = trace.symbols
     if companion is not None:
         known = {at: probe_of[hits.event] for hits in found for at in set(hits.addresses.tolist())}
@@ -55,12 +59,12 @@ class _Hits:
     the values, as a register's 64 bits, signed."""
 
     event: str
-    marks: npt.NDArray[np.int32]
-    rows: npt.NDArray[np.int32]
+    marks: Int32
+    rows: Int32
     addresses: npt.NDArray[np.uint64]
     values: npt.NDArray[np.int64]
 
-    def of(self, rows: npt.NDArray[np.int32], chosen: npt.NDArray[np.bool_]) -> _Hits:
+    def of(self, rows: Int32, chosen: Bool) -> _Hits:
         """Those ``chosen``, each about the call of ``rows``."""
         return _Hits(self.event, self.marks[chosen], rows[chosen], self.addresses[chosen], self.values[chosen])
 
@@ -89,12 +93,12 @@ def _inside(trace: Trace, hits: _Hits) -> _Hits:
     return hits.of(hits.rows, _is_of(trace, hits.rows, hits.addresses))
 
 
-def _is_of(trace: Trace, rows: npt.NDArray[np.int32], addresses: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+def _is_of(trace: Trace, rows: Int32, addresses: npt.NDArray[np.uint64]) -> Bool:
     """Whether the calls ``rows`` (-1: none) are of the functions at ``addresses``."""
     if not len(trace.calls):
         return np.zeros(len(rows), np.bool_)
-    same: npt.NDArray[np.bool_] = trace.symbols.addresses[trace.calls.func[rows]] == addresses
-    fits: npt.NDArray[np.bool_] = (rows >= 0) & same & (addresses != 0)
+    same: Bool = trace.symbols.addresses[trace.calls.func[rows]] == addresses
+    fits: Bool = (rows >= 0) & same & (addresses != 0)
     return fits
 
 
@@ -113,30 +117,88 @@ def _somebodys(trace: Trace) -> dict[str, str]:
 
 
 def _inside_or_behind(trace: Trace, hits: _Hits) -> _Hits:
-    """Those that stand in a call of their function or, where more of this probe stand so, just behind one."""
-    inside, behind = _inside(trace, hits), _behind(trace, hits)
-    if len(inside.rows) >= len(behind.rows):
+    """Those that tell what a call returned: all stand in their calls, or all just behind them.
+
+    One between a call's return and that of another of the same function around it may be either's. Those that can be
+    of one place alone tell the place for all of this probe; where none does, or they contradict, nothing is told.
+    """
+    nobody = hits.of(hits.rows, np.zeros(len(hits.rows), np.bool_))
+    if not len(trace.calls) or not len(hits.rows):
+        return nobody
+    around, before = hits.rows, _last_callee(trace, hits)
+    last = _is_last(trace, hits)
+    may_be_inside = _is_of(trace, around, hits.addresses)
+    may_be_inside &= last | ((trace.calls.flags[around] & np.uint32(Flag.CUT_BY_LOSS)) != 0)
+    may_be_behind = _is_of(trace, before, hits.addresses)
+    inside = may_be_inside & last & _is_told(trace, hits, around)
+    behind = may_be_behind & _is_told(trace, hits, before)
+    if bool((inside & ~may_be_behind).any()) == bool((behind & ~may_be_inside).any()):
+        return nobody
+    if (inside & ~may_be_behind).any():
         # What a call of the same function that was not recorded returned comes before its own.
-        return _one_a_call(inside, last=True)
-    return _one_a_call(behind, last=False)
+        chosen = _with_the_other(trace, inside, around, np.where(may_be_behind, before, -1))
+        return _one_a_call(hits.of(around, chosen), last=True)
+    chosen = _with_the_other(trace, behind, before, np.where(may_be_inside, around, -1))
+    return _one_a_call(hits.of(before, chosen), last=False)
 
 
-def _behind(trace: Trace, hits: _Hits) -> _Hits:
-    """Those before which a call of their function ended, on the level where they stand."""
+def _with_the_other(trace: Trace, chosen: Bool, rows: Int32, others: Int32) -> Bool:
+    """Those ``chosen`` of the calls ``rows`` that cannot be the hits of ``others`` (-1: none), which have their own."""
+    while True:
+        has = np.zeros(len(trace.calls), np.bool_)
+        has[rows[chosen]] = True
+        doubtful = chosen & (others >= 0) & ~has[others]
+        if not doubtful.any():
+            return chosen
+        has[rows[doubtful]] = False
+        chosen = chosen & has[rows]
+
+
+def _last_callee(trace: Trace, hits: _Hits) -> Int32:
+    """The call that ended last, on the level where each stands, that is no interrupt; -1 for none. An interrupt's that
+    is of the hit's function is one."""
     calls, marks = trace.calls, trace.marks
     around = hits.rows
     rows = np.minimum(marks.row[hits.marks] - 1, len(calls) - 1).astype(np.int32)
     while (deeper := (rows > around) & (calls.parent[rows] != around)).any():
         rows = np.where(deeper, calls.parent[rows], rows)
-    chosen = (rows > around) & _is_of(trace, rows, hits.addresses)
-    chosen &= (calls.lane[rows] == marks.lane[hits.marks]) & ((calls.flags[rows] & np.uint32(Flag.NO_EXIT)) == 0)
-    over = calls.start_ns[rows] + calls.duration_ns[rows]
+    found = (rows > around) & (calls.lane[rows] == marks.lane[hits.marks])
+    rows = np.where(found, rows, -1).astype(np.int32)
+    while True:
+        hit = (rows >= 0) & ((calls.flags[rows] & np.uint32(Flag.INTERRUPT)) != 0)
+        hit = np.flatnonzero(hit & ~_is_of(trace, rows, hits.addresses))
+        if not len(hit):
+            return rows
+        rows[hit] = calls.elder_siblings(rows[hit])
+
+
+def _is_last(trace: Trace, hits: _Hits) -> Bool:
+    """Whether nothing but interrupts follows in the call around; not where there is none."""
+    calls = trace.calls
+    end = calls.end[hits.rows]
+    at = trace.marks.row[hits.marks].copy()
+    while True:
+        follows = np.flatnonzero((hits.rows >= 0) & (at < end))
+        hit = follows[(calls.flags[at[follows]] & np.uint32(Flag.INTERRUPT)) != 0]
+        if not len(hit):
+            last: Bool = (hits.rows >= 0) & (at >= end)
+            return last
+        at[hit] = calls.end[at[hit]]
+
+
+def _is_told(trace: Trace, hits: _Hits, rows: Int32) -> Bool:
+    """Whether the calls ``rows`` returned, and nothing was lost between that and their hits: another call of the
+    function may have been."""
+    calls, marks = trace.calls, trace.marks
+    returned: Bool = (rows >= 0) & ((calls.flags[rows] & np.uint32(Flag.NO_EXIT)) == 0)
+    over, hit = calls.start_ns[rows] + calls.duration_ns[rows], marks.time_ns[hits.marks]
+    timed = (calls.start_ns[rows] >= 0) & (hit >= 0)
     for cpu in distinct(trace.losses.cpu).tolist():
-        # What was lost between the two may have been another call of the function.
         lost = np.sort(trace.losses.time_ns[trace.losses.cpu == cpu])
-        between = np.searchsorted(lost, over, side="right") != np.searchsorted(lost, marks.time_ns[hits.marks], "right")
-        chosen &= ~((marks.cpu[hits.marks] == cpu) & between)
-    return hits.of(rows, chosen)
+        between = np.searchsorted(lost, over, side="right") != np.searchsorted(lost, hit, side="right")
+        concerned = (marks.cpu[hits.marks] == cpu) | (calls.exit_cpu[rows] == cpu)
+        returned &= ~(concerned & (between | ~timed))
+    return returned
 
 
 def _one_a_call(hits: _Hits, *, last: bool) -> _Hits:
