@@ -225,6 +225,10 @@ NOTICES: dict[str, NoticeKind] = {
         "call that was off the CPU for an unknown time, since sched_switch events are missing or times contradict "
         "one another: its self time is unknown",
     ),
+    "on-cpu-unknown": NoticeKind(
+        "note",
+        "{ns} are neither on the CPU nor off it here: their calls were off the CPU for an unknown time",
+    ),
     "nosleep-time": NoticeKind(
         "note", "durations leave out the time off the CPU (nosleep-time): no time asleep is shown"
     ),

@@ -113,7 +113,9 @@ def test_the_parts_are_those_of_top(slept: Path) -> None:
         assert {name: int(tree.events[name].sum()) for name in ("asleep", "preempted")} == {
             name: summed.off_ns.get(f"{name}_ns", 0) for name in ("asleep", "preempted")
         }
-        assert (sum(tree.events.values()) == tree.own_ns).all()
+        unknown = tree.tree.at("unknown_ns", slice(None))
+        assert (sum(tree.events.values()) + unknown == tree.own_ns).all()
+        assert bool(unknown.any()) == bool(tree.doubts) == (trace is not traces[0])
         assert all((values >= 0).all() for values in tree.events.values())
         if not summed.n_self_unknown:
             assert int(tree.events["oncpu"].sum()) == summed.self_ns + summed.waiting_ns

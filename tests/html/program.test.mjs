@@ -12,7 +12,7 @@ import { FLAG, calleesOf, callsIn, countOf, failedBelow, pathTo, restore, workOf
 import { formatCount, formatNs, formatShare, plural } from "../../src/kfgraph/render/html/app/units.mjs";
 
 /** The restored tree of rows [label, level, start, total, flags]; total -1: not known. */
-function treeOf(rows, { errors = [], selves = [], sums = [], interrupts = [], asleep = [], cpus = [] } = {}) {
+function treeOf(rows, { errors = [], selves = [], sums = [], interrupts = [], asleep = [], unknown = [], cpus = [] } = {}) {
   const n = rows.length, gap = [], tail = [], pops = [], open = [];
   const callees = rows.map(() => []), roots = [];
   const stack = [];
@@ -45,6 +45,7 @@ function treeOf(rows, { errors = [], selves = [], sums = [], interrupts = [], as
     "count.at": steps(sums.map(([at]) => at)), count: sums.map(([, count]) => count), min: sums.map(([, , min]) => min + 1),
     max: sums.map(([, , , max]) => max + 1), context: [], cpu: cpus,
     "asleep.at": steps(asleep.map(([at]) => at)), asleep: asleep.map(([, ns]) => ns),
+    "unknown.at": steps(unknown.map(([at]) => at)), unknown: unknown.map(([, ns]) => ns),
   });
 }
 
@@ -264,10 +265,12 @@ test("the hot path is of what was at work", () => {
   // A task; a wait of 900 that sleeps in schedule (label 7), and work of 90.
   const rows = [[9, 0, 0, 1000], [1, 1, 0, 900], [7, 2, 5, 890], [8, 3, 890, 2], [2, 1, 905, 90], [3, 2, 910, 60]];
   const waits = Uint8Array.from({ length: 10 }, (_, label) => (label === 7 ? 1 : 0));
+  const unsure = treeOf(rows, { unknown: [[0, 880], [1, 880], [2, 880]] });
+  assert.deepEqual([...workOf(unsure, waits)], [120, 20, 10, 2, 90, 60], "what may have been sleep is no work");
   const waiting = treeOf(rows), slept = treeOf(rows, { asleep: [[0, 880], [1, 880], [2, 880]] });
   assert.deepEqual([...workOf(waiting, waits)], [110, 10, 0, 2, 90, 60]);
   assert.deepEqual([...workOf(slept, waits)], [120, 20, 10, 2, 90, 60], "where sleep was recorded, nothing is guessed");
-  for (const tree of [waiting, slept]) {
+  for (const tree of [waiting, slept, unsure]) {
     const seen = new Rows(tree, { work: workOf(tree, waits), order: "total" });
     assert.equal(seen.id(seen.openHot(0)), 5);
   }

@@ -13,7 +13,7 @@ from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import Bool, Int16, Int32, covered, nearest_kept, outermost, ranges
 from kfgraph.analyze.interrupt_rows import interrupts_of, with_interrupts
 from kfgraph.analyze.merged import merged
-from kfgraph.analyze.parts import part_columns
+from kfgraph.analyze.parts import part_columns, unknown_part
 from kfgraph.analyze.select import Selection, select
 from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.errors import NoMatchError, UsageError
@@ -241,6 +241,9 @@ def _table(
     if len(chosen.own_cost):
         more["own_cost_ns"] = chosen.own_cost.of(rows)
     more |= part_columns(chosen.parts, rows)
+    unknown = unknown_part(calls, chosen.total_ns, chosen.parts)
+    if unknown is not None:
+        more |= part_columns({"unknown_ns": unknown}, rows)
     if chosen.tracer is not None:
         more |= chosen.tracer.columns(taken)
     return TreeTable.of_calls(

@@ -177,7 +177,7 @@ def flame(
         tree.labels, frames.label[order].astype(np.int32), now[frames.parent[order]].astype(np.int32),
         (np.arange(len(order)) + size[order]).astype(np.int32), frames.level[order].astype(np.int32), value[order],
         frames.own[order], frames.n_calls[order], frames.hue[order], by, callers, n_cut, found.about,
-        (*left_out, *found.notices), compensate,
+        (*left_out, *found.notices, *(found.doubts if by in OF_TIME else ())), compensate,
     )  # fmt: skip
     return made.at_least(1)
 

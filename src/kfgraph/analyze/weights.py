@@ -28,7 +28,8 @@ class Weighted:
     ``about`` is where the trace came from, for a title.
 
     ``events`` is what ``own_ns`` is the sum of, by name: ``ns``, or ``oncpu``, ``asleep`` and ``preempted`` where the
-    trace tells (time on the CPU is that of interrupts too). ``remarks`` say what the times are, for a header: "" and ()
+    trace tells (time on the CPU is that of interrupts too). Then ``doubts`` tell of time that is in none of them, since
+    it is not known which part of it was on the CPU. ``remarks`` say what the times are, for a header: "" and ()
     where they are as recorded."""
 
     tree: TreeTable
@@ -39,6 +40,7 @@ class Weighted:
     notices: tuple[Notice, ...]
     events: Mapping[str, Int64]
     remarks: tuple[str, ...] = ()
+    doubts: tuple[Notice, ...] = ()
 
 
 def weighted(
@@ -55,13 +57,21 @@ def weighted(
     own[tree.count == 0] = 0
     own = np.maximum(own, 0)
     events: dict[str, Int64] = {"ns": own}
-    remarks = []
+    remarks: list[str] = []
+    doubts: tuple[Notice, ...] = ()
     if "asleep_ns" in merged.selection.parts:
         # A call that has not finished took at least what it slept.
         own = np.maximum(own, tree.asleep_ns + tree.preempted_ns)
         off = {"asleep": tree.asleep_ns, "preempted": tree.preempted_ns}
-        events = {"oncpu": own - sum(off.values()), **off}
-        remarks.append("ns on the CPU, asleep and preempted, by sched_switch; together they are the time of the calls")
+        on = own - sum(off.values())
+        unknown = np.minimum(tree.at("unknown_ns", slice(None)), on)
+        events = {"oncpu": on - unknown, **off}
+        said = "ns on the CPU, asleep and preempted, by sched_switch; together they are the time of the calls"
+        if unknown.any():
+            ns = format_ns(int(unknown.sum()))
+            doubts = (notice("on-cpu-unknown", ns=ns),)
+            said += f" but for {ns} of calls that were off the CPU for an unknown time"
+        remarks.append(said)
     if merged.selection.tracer is not None:
         taken = merged.selection.tracer.to_dict(merged.selection.keep)
         took = f"{format_ns(taken['tracer_ns'])} ± {format_ns(taken['uncertain_ns'])}"
@@ -69,7 +79,7 @@ def weighted(
     total = below(tree, own)
     found = {"export-unfinished": int(tree.n_unfinished.sum()), "export-in-tracer": n_beside}
     notices = tuple(notice(kind, n) for kind, n in found.items() if n)
-    found_tree = Weighted(tree, total, own, in_interrupt, trace.meta.path, notices, events, tuple(remarks))
+    found_tree = Weighted(tree, total, own, in_interrupt, trace.meta.path, notices, events, tuple(remarks), doubts)
     return found_tree, merged.selection.notices
 
 

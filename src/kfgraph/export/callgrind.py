@@ -52,4 +52,4 @@ def write_callgrind(weighted: Weighted, out: TextIO) -> tuple[Notice, ...]:
         for callee, n_calls, totals in graph.callees(code):
             called = name(callee)
             out.write(f"cfi={file(callee)}\ncfn={called}\ncalls={n_calls} 0\n0 {costs(totals)}\n")
-    return weighted.notices
+    return (*weighted.notices, *weighted.doubts)

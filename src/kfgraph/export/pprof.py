@@ -48,7 +48,7 @@ def write_pprof(weighted: Weighted, out: IO[bytes]) -> tuple[Notice, ...]:
             packed_out.write(text(6, string))
         packed_out.write(message(11, number(1, _TIME) + number(2, _NS)) + number(12, 1))
         packed_out.write(b"".join(remarks) + number(14, strings.index(parts[0]) if parts else _TIME))
-    return weighted.notices
+    return (*weighted.notices, *weighted.doubts)
 
 
 def _samples(weighted: Weighted, out: gzip.GzipFile) -> None:

@@ -124,10 +124,11 @@ class TreeTable:
     cost in the node itself, which no total and no self time holds: 0 none, an upper bound, or below 0 where it is
     not known: -1 - the part that is. ``asleep_ns`` and ``preempted_ns`` are how long the calls themselves were off the
     CPU, ``irq_ns`` what interrupts that hit them took; ``total_asleep_ns``, ``total_preempted_ns`` and ``total_irq_ns``
-    how much of their totals that is; not stored where the trace does not tell. ``n_interrupts`` is how many a
-    ``NodeKind.INTERRUPT`` stands for. ``tracer_ns`` and ``total_tracer_ns`` are what was taken out of self and total
-    because tracing took it, an estimate, ``uncertain_ns`` and ``total_uncertain_ns`` its uncertainty; stored where that
-    was asked for. The columns of errors are those of :mod:`kfgraph.analyze.tree_errors`.
+    how much of their totals that is; not stored where the trace does not tell. ``unknown_ns`` is the time of calls that
+    were off the CPU for an unknown time, so it is neither on it nor off it; ``total_unknown_ns`` that in their totals.
+    ``n_interrupts`` is how many a ``NodeKind.INTERRUPT`` stands for. ``tracer_ns`` and ``total_tracer_ns`` are what was
+    taken out of self and total because tracing took it, an estimate, ``uncertain_ns`` and ``total_uncertain_ns`` its
+    uncertainty; stored where that was asked for. The columns of errors are those of :mod:`kfgraph.analyze.tree_errors`.
 
     A tree of single calls stores no counts, no least and no longest time. ``tree.count`` makes the whole column, and
     keeps it; ``tree.at("count", nodes)`` makes what is asked for.
@@ -160,6 +161,8 @@ class TreeTable:
     total_irq_ns = Column(np.int64, SUM, lacking=_always(np.int64(0)))
     total_asleep_ns = Column(np.int64, SUM, lacking=_always(np.int64(0)))
     total_preempted_ns = Column(np.int64, SUM, lacking=_always(np.int64(0)))
+    unknown_ns = Column(np.int64, SUM, own=True, to_caller=True, lacking=_always(np.int64(0)))
+    total_unknown_ns = Column(np.int64, SUM, lacking=_always(np.int64(0)))
     n_interrupts = Column(np.int32, SUM, lacking=_always(np.int32(0)))
     tracer_ns = Column(np.int64, SUM, own=True, to_caller=True, lacking=_always(np.int64(0)))
     uncertain_ns = Column(np.int64, SUM, own=True, to_caller=True, lacking=_always(np.int64(0)))

@@ -220,7 +220,7 @@ class RowModel:
         if name != "oncpu":
             ns = tree.at(f"total_{name}_ns", node)
             return np.where(is_call & (ns > 0), ns, BLANK)
-        off = sum(tree.at(f"total_{part}_ns", node) for part in ("asleep", "preempted", "irq"))
+        off = sum(tree.at(f"total_{part}_ns", node) for part in ("asleep", "preempted", "irq", "unknown"))
         return np.where(is_call, np.where(unknown, UNKNOWN, tree.total_ns[node] - off), BLANK)
 
     def line(self, row: int) -> Line:

@@ -82,7 +82,7 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> None:
     context = calls.context[row] if len(calls) else np.zeros(n, np.uint8)
     pack.column("context", np.where(is_call, np.where(context == UNKNOWN_CONTEXT, _UNKNOWN_CONTEXT, context), 0))
     pack.column("cpu", np.where(is_single, calls.cpu[row] + 1 if len(calls) else 0, 0))
-    for kind in ("asleep", "preempted", "irq"):
+    for kind in ("asleep", "preempted", "irq", "unknown"):
         if tree.has(f"total_{kind}_ns"):
             ns = tree.whole(f"total_{kind}_ns")
             pack.sparse(kind, np.flatnonzero(ns), ns[ns > 0])

@@ -70,7 +70,7 @@ export function restore(head, columns) {
   placesOf(columns["self.at"]).forEach((i, k) => { self[i] = columns.self[k] - 1; });
   return { n, parent, end, level, depth, start, total, self, floor, span, flags, isInterrupt, label: columns.label, context: columns.context,
     cpu: columns.cpu, errors: errorsOf(columns), asleep: fewOf(columns, "asleep"), preempted: fewOf(columns, "preempted"),
-    irq: fewOf(columns, "irq"), failed: fewOf(columns, "failed"),
+    irq: fewOf(columns, "irq"), unknown: fewOf(columns, "unknown"), failed: fewOf(columns, "failed"),
     sums: sumsOf(n, columns, noCalls) };
 }
 
@@ -92,12 +92,12 @@ function sumsOf(n, columns, noCalls) {
   return { get: (node) => found.get(node), before };
 }
 
-/** How long each node was at work at least: without what it was off the CPU, or, where that is not known, without the calls
+/** How long each node was at work at least: without what it was off the CPU, or may have been, or, where that is not known, without the calls
  *  of functions that wait (by label). */
 export function workOf(tree, waits) {
   const idle = new Float64Array(tree.n);
-  for (const part of [tree.asleep, tree.preempted]) for (const [node, ns] of part) idle[node] += ns;
-  if (!tree.asleep.size && waits.includes(1)) {
+  for (const part of [tree.asleep, tree.preempted, tree.unknown]) for (const [node, ns] of part) idle[node] += ns;
+  if (!tree.asleep.size && !tree.unknown.size && waits.includes(1)) {
     for (let i = tree.n - 1; i >= 0; i--) {
       if (waits[tree.label[i]]) idle[i] = tree.floor[i];
       if (tree.parent[i] >= 0) idle[tree.parent[i]] += idle[i];
