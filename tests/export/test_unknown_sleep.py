@@ -145,6 +145,28 @@ def test_one_in_another(tmp_path: Path) -> None:
     assert [one.text.partition(" are")[0] for one in found.doubts] == ["6.000 ms"]
 
 
+def test_a_callee_is_known(tmp_path: Path) -> None:
+    m = Machine(names={11: "sh"})
+    m.switch(0, 11, RUNNING)
+    m.enter(0, "schedule")
+    within(m, 0, "f", ns=700)
+    m.now += 100
+    m.out(0, Machine.idle(0), SLEEPING, recorded=False)
+    m.cpus[0].lose()
+    m.came(0)
+    m.now += 3_000_000
+    m.switch(0, 11, RUNNING)
+    m.leave(0)
+    trace = loaded(m, tmp_path / "t.dat")
+    took, f = trace.calls.duration_ns.tolist()
+    table = top(trace, by="oncpu", limit=None)
+    assert dict(zip(table.labels, table.parts["oncpu_ns"].tolist(), strict=True)) == {"schedule": f, "f": f}
+    tree = call_tree(trace, merge=True).tree
+    assert tree.unknown_ns.tolist() == [0, took - f, 0]
+    found, _ = weighted(trace)
+    assert found.events["oncpu"].tolist() == [0, 0, f]
+
+
 def test_the_page_does_not_take_it_for_work(trace: Trace) -> None:
     columns = {}
 

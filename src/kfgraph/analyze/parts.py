@@ -52,18 +52,17 @@ def parts_of(calls: CallTable, left_out: Bool | None = None, *, irq: bool = True
 def unknown_part(calls: CallTable, total_ns: Int64, parts: Mapping[str, Part]) -> Part | None:
     """The time of calls that were off the CPU for an unknown time: which part of it that was is not known. None: there
     is no such call. ``total_ns`` and ``parts`` are those of a selection."""
+    if "asleep_ns" not in parts:
+        return None
     rows = np.flatnonzero(calls.has(Flag.OFF_CPU_UNKNOWN) & (total_ns >= 0)).astype(np.int32)
-    if not len(rows) or "asleep_ns" not in parts:
+    if not len(rows):
         return None
     doubtful = np.zeros(len(calls) + 1, np.bool_)
     doubtful[rows] = True
     callee = np.flatnonzero(doubtful[calls.parent] & ((calls.flags & _APART & ~np.uint32(Flag.INTERRUPT)) == 0))
     in_callees = np.zeros(len(calls), np.int64)
     np.add.at(in_callees, calls.parent[callee], np.maximum(total_ns[callee], 0))
-    own = total_ns[rows] - in_callees[rows]
-    for name in ("asleep_ns", "preempted_ns"):
-        own -= parts[name].own.at(rows)
-    part = Sparse.sums(rows, np.maximum(own, 0))
+    part = Sparse.sums(rows, np.maximum(total_ns[rows] - in_callees[rows], 0))
     return Part(part, of_durations(calls, part))
 
 
