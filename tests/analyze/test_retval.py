@@ -15,6 +15,7 @@ from kfgraph.analyze.retval import decoded, errors_of, values_of
 from kfgraph.kernel.btf import Btf
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
 from kfgraph.kernel.returns import Fails, error_name, fails, is_sure, known
+from kfgraph.model.calls import UNKNOWN_CONTEXT
 from kfgraph.model.spelling import plain_name
 from kfgraph.model.symbols import Returned
 from kfgraph.model.trace import Trace
@@ -164,6 +165,42 @@ def test_an_error_is_followed_down_from_a_caller_that_failed_for_sure() -> None:
         ("foo_teardown [foo]", -19, False), ("foo_free [foo]", -19, False), ("free_everything", -19, False),
         ("foo_exit [foo]", -19, False), ("foo_last [foo]", -19, False),
     ]  # fmt: skip
+
+
+def test_an_interrupt_is_no_callee_that_hands_an_error_up() -> None:
+    """What it returned is as sure as its own type says, and it does not stand before the callee that failed."""
+    def timer(*below: Call, name: str = "__sysvec_apic_timer_interrupt", **odd: int) -> Call:
+        return call(name, 1, *below, retval=err(22), context=2, **odd)
+
+    below = [call("tick", 1, retval=err(22), context=2), call("int_tick", 1, retval=err(22), context=2)]
+    trace = typed(
+        call("__x64_sys_read", 1,
+             call("vfs_read", 1, timer(*below), timer(name="handler"), call("tick", 1, retval=err(22)),
+                  call("read_iter", 1, retval=err(22)), retval=err(22)), retval=err(22)),
+    )  # fmt: skip
+    assert said(trace) == [
+        ("__x64_sys_read", -22, True), ("vfs_read", -22, True), ("__sysvec_apic_timer_interrupt", -22, False),
+        ("tick", -22, False), ("int_tick", -22, True), ("handler", -22, False), ("tick", -22, True),
+        ("read_iter", -22, False),
+    ]  # fmt: skip
+    # Its wrapper may run before the context says so.
+    wrapper = call("__sysvec_apic_timer_interrupt", 1, retval=err(22))
+    assert said(trace_of([call("__x64_sys_read", 1, wrapper, retval=err(22))]))[1:] == [
+        ("__sysvec_apic_timer_interrupt", -22, False),
+    ]  # fmt: skip
+    # Inside of the interrupt its own functions hand errors up.
+    inside = call("int_tick", 1, call("tick", 1, retval=err(22), context=2), retval=err(22), context=2)
+    trace = typed(call("__x64_sys_read", 1, inside, retval=err(22)))
+    assert said(trace)[1:] == [("int_tick", -22, True), ("tick", -22, True)]
+
+
+@pytest.mark.parametrize(("context", "around", "sure"), [
+    (0, 0, True), (1, 1, True), (0, 1, False), (1, 2, False), (UNKNOWN_CONTEXT, 1, True), (0, UNKNOWN_CONTEXT, True),
+])  # fmt: skip
+def test_a_callee_runs_in_its_caller_s_context(context: int, around: int, sure: bool) -> None:
+    callee = call("f", 1, retval=err(22), context=context)
+    trace = trace_of([call("__x64_sys_read", 1, callee, retval=err(22), context=around)])
+    assert said(trace) == [("__x64_sys_read", -22, True), ("f", -22, sure)]
 
 
 def test_types_know_better_than_names() -> None:

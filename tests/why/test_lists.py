@@ -12,12 +12,16 @@ from rich.console import Console
 
 import kfgraph
 from builder.tables import call, trace_of
+from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.errorlist import errors
 from kfgraph.analyze.failure import Failed
 from kfgraph.analyze.syscalls import SystemCall, chosen_calls, shown_result, summed, system_calls
 from kfgraph.analyze.top import top
+from kfgraph.analyze.tree_errors import failed, unsure_failures
+from kfgraph.analyze.valuefilters import n_seem_failed
 from kfgraph.analyze.why import Why
 from kfgraph.errors import NoMatchError
+from kfgraph.render.errorlist import ErrorsView
 from kfgraph.render.html.answer import answer as answer_in_page
 from kfgraph.render.why import FailedView, WhyView, never_ran
 
@@ -56,6 +60,67 @@ def test_the_error_of_a_system_call_goes_to_the_program() -> None:
     inside = call("x64_sys_call", 5, call("__x64_sys_openat", 5, call("do_open", retval=error(2)), retval=error(2)))
     (row,) = errors(trace_of([call("do_syscall_64", 5, inside)]))
     assert (row.function, row.top, row.handler) == ("do_open", "__x64_sys_openat", "")
+
+
+def interrupted():
+    """A system call that failed, hit by an interrupt in which the same error was returned."""
+    tick = call("tick", 5, call("timer", 5, retval=error(22), context=2), retval=error(22), context=2)
+    irq = call("__sysvec_apic_timer_interrupt", 5, tick, retval=error(22), context=2)
+    other = call("__common_interrupt", 5, call("handle", 5, retval=error(5), context=2), retval=0, context=2)
+    return trace_of([call("__x64_sys_read", 5, call("vfs_read", 5, irq, other, retval=error(22)), retval=error(22))])
+
+
+def test_the_error_of_an_interrupt_began_in_it_and_ended_there() -> None:
+    trace = interrupted()
+    rows = errors(trace, unsure=True)
+    assert [(r.function, r.n_calls, r.top, r.handler, r.path, r.sure, r.interrupt) for r in rows] == [
+        ("vfs_read", 1, "__x64_sys_read", "", ("__x64_sys_read",), True, False),
+        ("timer", 1, "__sysvec_apic_timer_interrupt", "", ("__sysvec_apic_timer_interrupt", "tick"), False, True),
+        ("handle", 1, "handle", "__common_interrupt", ("__common_interrupt",), False, False),
+    ]  # fmt: skip
+    # One that was handed up in it is listed as any other.
+    assert [r.function for r in errors(trace)] == ["vfs_read", "timer"]
+    became = [line.plain.split("  ")[-1] for line in ErrorsView(trace, rows).lines(150)]
+    assert became[2::2] == [
+        "came up to __x64_sys_read, returned", "came up to __sysvec_apic_timer_interrupt, returned from the interrupt",
+        "handled by __common_interrupt",
+    ]  # fmt: skip
+    assert [(r.function, r.top) for r in errors(trace, ret=22, irq=True, unsure=True)] == [
+        ("timer", "__sysvec_apic_timer_interrupt"),
+    ]  # fmt: skip
+
+
+def test_an_interrupt_that_is_not_selected_hit_the_call_all_the_same() -> None:
+    tick = call("tick", 5, retval=error(22), context=2, args="(a=1)")
+    irq = call("__sysvec_apic_timer_interrupt", 5, tick, retval=error(22), context=2, args="(a=2)")
+    trace = trace_of([call("__x64_sys_read", 5, irq, retval=error(22), args="(a=1)")])
+    rows = errors(trace, arg=["a=1"], unsure=True)
+    assert [(r.function, r.top, r.handler, r.path, r.interrupt) for r in rows] == [
+        ("__x64_sys_read", "__x64_sys_read", "", (), False), ("tick", "tick", "", (), True),
+    ]  # fmt: skip
+
+
+def test_one_function_s_error_in_an_interrupt_and_outside_are_two_ways() -> None:
+    roots = [call("poll", 5, retval=error(5)), call("f", 5, call("poll", 5, retval=error(5), context=2), retval=0)]
+    rows = errors(trace_of(roots), unsure=True)
+    assert [(r.function, r.n_calls, r.interrupt) for r in rows] == [("poll", 1, False), ("poll", 1, True)]
+    (alone,) = errors(trace_of([call("poll", 5, retval=error(5), context=2)]), unsure=True)
+    assert alone.interrupt
+
+
+def test_an_interrupt_did_not_fail_as_what_it_hit() -> None:
+    """In every view: the lists of functions, trees, what is left out as unsure."""
+    trace = interrupted()
+    table = top(trace, by="errors").to_pandas()
+    assert set(table["function"][table["n_errors"] > 0]) == {"__x64_sys_read", "vfs_read"}
+    tree = call_tree(trace, merge=False).tree
+    sure = {tree.labels[label] for label in tree.label[failed(tree)].tolist()}
+    assert sure == {"__x64_sys_read", "vfs_read"}
+    unsure = [tree.labels[label] for label in tree.label[unsure_failures(tree)].tolist()]
+    assert unsure == ["__sysvec_apic_timer_interrupt", "tick", "timer", "handle"]
+    calls = trace.calls
+    everything = np.ones(len(calls), np.bool_)
+    assert n_seem_failed(trace, everything, calls.parent, failed=True, ret=(), arg=()) == 4
 
 
 def test_errors_of_a_module() -> None:

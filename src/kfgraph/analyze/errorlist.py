@@ -16,6 +16,7 @@ from kfgraph.errors import NoMatchError
 from kfgraph.kernel.errnos import error_number
 from kfgraph.kernel.returns import error_name
 from kfgraph.kernel.syscall_handlers import system_call_of
+from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace
 
@@ -31,7 +32,8 @@ class ErrorRow:
 
     ``n_calls`` of them; ``row`` is the first, ``path`` its callers, outermost first, the last few. ``top`` is the
     outermost function that returned the error; ``handler`` its caller, which did not ("" : it went to user space, or
-    the caller was not recorded). ``sure``: by what is known of the function's type it is an error.
+    the caller was not recorded, or ``interrupt``: nothing called it). ``sure``: by what is known of the function's type
+    it is an error.
     """
 
     function: str
@@ -43,6 +45,7 @@ class ErrorRow:
     top: str
     handler: str
     sure: bool
+    interrupt: bool = False
 
     def to_dict(self, arch: str = "") -> dict[str, Any]:
         """What ``kfgraph errors --json`` prints."""
@@ -87,7 +90,8 @@ def errors(
     selection = select(trace, **completed(filters, OF_ERRORS))
     codes, sure = told["error"].astype(np.int32), told["error_sure"]
     rows = np.flatnonzero((codes != 0) & selection.keep).astype(np.int32)
-    parent = selection.parent
+    parent = selection.parent.copy()
+    parent[rows] = _callers(calls, parent, rows)
     handed = np.zeros(len(calls), np.bool_)
     above = parent[rows]
     inside = above >= 0
@@ -106,7 +110,22 @@ def errors(
         owners = trace.symbols.modules
         chosen = np.array([owners[code] in module for code in calls.func[began].tolist()], np.bool_)
         began, top = began[chosen], top[chosen]
-    return _rows(trace, began, top, parent, codes, sure)
+    flags = np.uint32(Flag.INTERRUPT | Flag.IN_TRACER)
+    hit = ((calls.flags[top] & flags) != 0) | ((parent[top] < 0) & (selection.parent[top] >= 0))
+    return _rows(trace, began, top, hit, parent, codes, sure)
+
+
+def _callers(calls: CallTable, parent: Int32, rows: Int32) -> Int32:
+    """What called ``rows``, of what is in ``parent``; -1 also for what an interrupt hit, which did not call it."""
+    found, at = parent[rows], rows.copy()
+    climbing = np.flatnonzero(found >= 0)
+    while len(climbing):
+        hit = (calls.flags[at[climbing]] & np.uint32(Flag.INTERRUPT | Flag.IN_TRACER)) != 0
+        found[climbing[hit]] = -1
+        climbing = climbing[~hit]
+        at[climbing] = calls.parent[at[climbing]]
+        climbing = climbing[at[climbing] > found[climbing]]
+    return found
 
 
 def _top(rows: Int32, parent: Int32, codes: Any) -> Int32:
@@ -120,14 +139,14 @@ def _top(rows: Int32, parent: Int32, codes: Any) -> Int32:
     return top
 
 
-def _rows(trace: Trace, began: Int32, top: Int32, parent: Int32, codes: Any, sure: Bool) -> list[ErrorRow]:
+def _rows(trace: Trace, began: Int32, top: Int32, hit: Bool, parent: Int32, codes: Any, sure: Bool) -> list[ErrorRow]:
     if not len(began):
         return []
     calls, labels = trace.calls, trace.symbols.labels
     # What calls the handler of a system call (x64_sys_call) hands its result to the program.
     ends = np.array([bool(system_call_of(name)) for name in trace.symbols.names], np.bool_)
     handler = np.where(ends[calls.func[top]], -1, parent[top])
-    handler_func = np.where(handler >= 0, calls.func[np.maximum(handler, 0)], -1)
+    handler_func = np.where(handler >= 0, calls.func[np.maximum(handler, 0)], np.where(hit, -2, -1))
     key = np.stack([calls.func[began], codes[began], calls.func[top], handler_func], axis=1)
     _, first, count = np.unique(key, axis=0, return_index=True, return_counts=True)
     found = []
@@ -144,6 +163,7 @@ def _rows(trace: Trace, began: Int32, top: Int32, parent: Int32, codes: Any, sur
                 top=labels[calls.func[top[at]]],
                 handler=labels[calls.func[above]] if above >= 0 else "",
                 sure=bool(sure[row]),
+                interrupt=bool(hit[at]),
             )
         )
     return sorted(found, key=lambda one: (one.start_ns, one.row))
@@ -151,8 +171,6 @@ def _rows(trace: Trace, began: Int32, top: Int32, parent: Int32, codes: Any, sur
 
 def _path(trace: Trace, parent: Int32, row: int) -> tuple[str, ...]:
     path: list[str] = []
-    up = int(parent[row])
-    while up >= 0 and len(path) < _MOST_ABOVE:
-        path.append(trace.symbols.labels[trace.calls.func[up]])
-        up = int(parent[up])
+    while len(path) < _MOST_ABOVE and (row := int(_callers(trace.calls, parent, np.array([row], np.int32))[0])) >= 0:
+        path.append(trace.symbols.labels[trace.calls.func[row]])
     return tuple(reversed(path))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64, by_level
 from kfgraph.kernel.returns import Fails, fails, is_sure, known
 from kfgraph.model.arrays import distinct
-from kfgraph.model.calls import CallTable, Flag
+from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.symbols import Returned, SymbolTable
 
 MAX_ERRNO = 4095
@@ -42,7 +42,7 @@ def errors_of(calls: CallTable, symbols: SymbolTable) -> Errors:
 
     A call that returned its caller's error is as sure as that, where its type can hold one. Where its type is not
     known, only the first function below the caller that returned this error is: those that run after it often
-    leave it in the register.
+    leave it in the register. An interrupt is no callee: what it returned goes to nobody.
     """
     codes, sure = np.zeros(len(calls), np.int16), np.zeros(len(calls), np.bool_)
     if calls.retval is None:
@@ -72,6 +72,10 @@ def _hand_down(calls: CallTable, codes: Int16, sure: Bool, rows: Int32, how: npt
     """From callers that failed for sure to the callees that returned the same; writes into ``sure``."""
     parent = calls.parent[rows]
     same = (parent >= 0) & (codes[rows] == codes[np.maximum(parent, 0)])
+    # An interrupt was not called by what it hit, nor is it what ran first there.
+    same &= (calls.flags[rows] & np.uint32(Flag.INTERRUPT | Flag.IN_TRACER)) == 0
+    context, around = calls.context[rows], calls.context[parent]
+    same &= (context == around) | (context == UNKNOWN_CONTEXT) | (around == UNKNOWN_CONTEXT)
     rows, parent, how = rows[same], parent[same], how[same]
     if not len(rows):
         return

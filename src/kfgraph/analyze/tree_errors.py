@@ -11,6 +11,7 @@ from kfgraph.analyze.forest import Bool, Int32, Int64
 from kfgraph.analyze.retval import errors_of
 from kfgraph.analyze.sysexits import failed_system_calls
 from kfgraph.kernel.syscall_handlers import system_call_of
+from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind, TreeTable
 
@@ -103,10 +104,11 @@ def failures(tree: TreeTable) -> Int64:
 def unsure_failures(tree: TreeTable) -> Bool:
     """The nodes that are not sure to have failed, but returned what looks like an error.
 
-    Not those that returned what their caller returned for sure: that may have been left in the register.
+    Not those that returned what their caller returned for sure: that may have been left in the register. What an
+    interrupt hit did not call it.
     """
     seems = seems_failed(tree) & ~failed(tree)
-    nodes = np.flatnonzero(seems & (tree.parent >= 0))
+    nodes = np.flatnonzero(seems & (tree.parent >= 0) & ((tree.flags & np.uint32(Flag.INTERRUPT)) == 0))
     parent = tree.parent[nodes]
     seems[nodes] = ~(failed(tree)[parent] & (tree.at("error", nodes) == tree.at("error", parent)))
     return seems

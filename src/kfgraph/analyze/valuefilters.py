@@ -15,6 +15,7 @@ from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.errors import UsageError
 from kfgraph.kernel.errnos import errno_number
 from kfgraph.model.arrays import distinct
+from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 
 _COMPARED: dict[str, Callable[[int, int], bool]] = {
@@ -115,7 +116,8 @@ def n_seem_failed(
     rows = np.flatnonzero(keep & ~sure & (error < -1))
     above = parent[rows]
     seem = np.zeros(len(keep), np.bool_)
-    seem[rows] = ~((above >= 0) & sure[above] & (error[above] == error[rows]))
+    called = (above >= 0) & ((trace.calls.flags[rows] & np.uint32(Flag.INTERRUPT)) == 0)
+    seem[rows] = ~(called & sure[above] & (error[above] == error[rows]))
     return int(passing(trace, seem, failed=False, ret=ret, arg=arg).sum())
 
 

@@ -75,4 +75,6 @@ def _became(row: ErrorRow) -> str:
     passed = "" if row.top == row.function else f"came up to {row.top}, "
     if row.handler:
         return f"{passed}handled by {row.handler}"
+    if row.interrupt:
+        return f"{passed}returned from the interrupt"
     return f"{passed}returned" if passed else "returned to user space"
