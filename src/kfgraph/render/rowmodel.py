@@ -205,7 +205,8 @@ class RowModel:
                 average[~is_call | ((tree.at("kind", node) != NodeKind.CALL) & ~is_irq)] = BLANK
                 parts.append(blocks.time_block(average, layout.digits, width))
             elif name == "share":
-                parts.append(blocks.share_block(np.where(is_call | is_rest, folded.share[rows], -1.0)))
+                has_share = (is_call | is_rest) & (total != UNKNOWN)
+                parts.append(blocks.share_block(np.where(has_share, folded.share[rows], -1.0)))
             elif name == "calls":
                 count = np.where(is_call, tree.at("count", node), np.where(is_rest, folded.hidden_calls[rows], BLANK))
                 count[is_call & (tree.at("kind", node) != NodeKind.CALL)] = BLANK
@@ -231,10 +232,12 @@ class RowModel:
         if kind is Kind.CALL:
             tree = folded.tree
             name = self.before.get(node, "") + self._names[tree.label[node]]
+            error = self.error(node)
             n_times = int(tree.at("n_interrupts", node) or folded.times[node])
+            if n_times == 1 and self._is_counted_here(node) and " × " not in error:
+                n_times = int(tree.at("count", node))
             times = "" if n_times == 1 else f" × {n_times:,}"
             average = self._average(node) if times else ""
-            error = self.error(node)
             marks = self._said_of(int(tree.label[node])) + _flag_marks(int(tree.flags[node]))
             if self.values is not None and int(tree.at("count", node)) == 1:
                 error = error or self.values.returns(node)
@@ -250,7 +253,8 @@ class RowModel:
             tails += [note + more + end for end in ends]
             tails += [note + rest + end for end in ends] if more != rest else []
             tails += [note, times + error] if error else [note] if times else []
-            return self._cut(level, bool(folded.hot[row]), name, *tails, roomy=1 + bool(average), needed=error)
+            needed = error and (times if self._is_counted_here(node) else "") + error
+            return self._cut(level, bool(folded.hot[row]), name, *tails, roomy=1 + bool(average), needed=needed)
         if kind is Kind.REST:
             option = f" ({self._option(row)})"
             time = f", {format_ns(int(folded.hidden_ns[row]))}"
@@ -279,6 +283,8 @@ class RowModel:
         plain &= (folded.times[node] == 1) & (folded.hidden_events[rows] == 0)
         if tree.has("n_interrupts"):
             plain &= tree.n_interrupts[node] < 2
+        if "calls" not in self.layout.names and tree.has("count"):
+            plain &= tree.at("count", node) == 1
         if tree.has("error"):
             plain &= tree.error[node] == 0
         if tree.has("asleep_ns"):
@@ -306,7 +312,7 @@ class RowModel:
 
     def error(self, node: int) -> str:
         """`` = -19 ENODEV`` where a call returned an error, `` = -19 ENODEV?`` where it looks like one; `` × 3`` where
-        three of the node's calls did, `` …`` where not all of these alike."""
+        three of the node's calls did (of how many a column says, or this), `` …`` where not all of these alike."""
         tree = self.folded.tree
         error = int(tree.at("error", node))
         if not error:
@@ -316,7 +322,14 @@ class RowModel:
         text = f" = {error} {name}".rstrip() + ("?" if name and not sure else "")
         if tree.has("n_errors") and tree.n_errors[node] < tree.at("count", node):
             text += f" × {tree.n_errors[node]:,}"
+            text += f" of {tree.at('count', node):,}" if self._is_counted_here(node) else ""
         return text + (" …" if tree.at("errors_differ", node) else "")
+
+    def _is_counted_here(self, node: int) -> bool:
+        """Whether the row has to say itself that it is of several calls: no column is left for it."""
+        tree = self.folded.tree
+        several = tree.at("count", node) > 1 and self.folded.times[node] == 1
+        return "calls" not in self.layout.names and bool(several and tree.at("kind", node) == NodeKind.CALL)
 
     def _slept(self, node: int) -> str:
         """``, asleep 12.3 ms`` where calls were off the CPU themselves."""
@@ -420,11 +433,20 @@ class RowModel:
         for place, tail in enumerate((*tails, "") if not needed else tails):
             least = NAME_WANTED if needed else _NAME_ROOM * (2 if place < roomy else 1)
             if room - len(tail) >= (size if whole else min(size, least)):
-                return Line(guides, mark, cut_middle(name, max(room - len(tail), 1)), tail)
+                return Line(guides, mark, _shortened(name, max(room - len(tail), 1)), tail)
         if len(needed) >= room:
             # Not even that: the number stays.
             needed = needed[: max(len(needed.split(" ", 3)[2]) + 3, room - 1)]
-        return Line(guides, mark, cut_middle(name, max(room - len(needed), 1)), needed)
+        return Line(guides, mark, _shortened(name, max(room - len(needed), 1)), needed)
+
+
+def _shortened(name: str, width: int) -> str:
+    """``name`` in ``width`` columns; that of its module goes before that of the function could not be told any more."""
+    function, bracket, module = name.partition(" [")
+    left = width - cell_len(bracket + module)
+    if cell_len(name) <= width or left >= min(cell_len(function), NAME_WANTED // 2):
+        return cut_middle(name, width)
+    return cut_middle(function, width)
 
 
 class _Cache(dict[int, str]):
