@@ -131,7 +131,7 @@ def call_tree(
             ``all_tasks``, ``pre_exec``.
 
     Raises:
-        NoMatchError: nothing matches, ``hide`` names nothing, or there is no nth match.
+        NoMatchError: nothing matches, or there is no nth match.
         UsageError: arguments that contradict one another.
     """
     root, hide = listed(filters.get("root", ())), listed(hide)
@@ -164,8 +164,6 @@ def call_tree(
     n_hidden = 0
     if hide:
         hidden = matching(hide, tree.labels)[tree.label] & (tree.parent >= 0)
-        if not hidden.any():
-            raise NoMatchError(f"--hide: no callee of {' or '.join(map(repr, hide))} in this tree", "leave it out")
         n_hidden = int(hidden.sum())
         tree = without(tree, hidden)
     found = interrupts_of(tree, trace) if group_interrupts and not filters.get("irq") else None

@@ -65,8 +65,7 @@ def run(
         code = explore(trace, filters, reading, linking)
         notes.tell(idle)
         return code
-    least = own.least(min_, all_=all_, max_rows=max_rows)
-    beside = own.beside(with_ or ())
+    least, beside = own.least(min_, all_=all_, max_rows=max_rows), own.beside(with_ or ())
     loaded = options.open_trace(trace, reading)
     from kfgraph.analyze.calltree import call_tree
     from kfgraph.analyze.failed_command import why_it_failed
@@ -93,6 +92,7 @@ def run(
             loaded, merge=merge, nth=nth, slowest=slowest, hide=() if json_ else hide or (),
             group_interrupts=not json_, compensate=compensate, follow_tree=follow_tree, **filters
         )
+        own.check_hidden(tree, () if json_ else hide or ())
     if json_:
         from kfgraph.export.jsonl import write_calls, write_nodes
 

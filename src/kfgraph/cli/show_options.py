@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from kfgraph.cli.declared import Option
 from kfgraph.cli.no_effect import Idle
-from kfgraph.errors import UsageError
+from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model.units import parse_ns
 
 if TYPE_CHECKING:
+    from kfgraph.analyze.calltree import CallTree
     from kfgraph.analyze.visibility import FoldOptions
 
 _MATCHES = "Several matches of --root"
@@ -227,3 +228,13 @@ def least(text: str | None, *, all_: bool = False, max_rows: int | None = None) 
         return Least(parse_ns(text, default_unit="ns" if text.strip() == "0" else ""), None)
     except ValueError as problem:
         raise UsageError(f"--min: {problem}", "--min 100us, --min 1.5ms or --min 1%") from None
+
+
+def check_hidden(tree: CallTree, hide: Sequence[str]) -> None:
+    """Refuse names that took nothing out of the tree.
+
+    Raises:
+        NoMatchError: none of ``hide`` names a callee.
+    """
+    if hide and not tree.n_hidden:
+        raise NoMatchError(f"--hide: no callee of {' or '.join(map(repr, hide))} in this tree", "leave it out")
