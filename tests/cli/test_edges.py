@@ -16,6 +16,7 @@ import pytest
 from builder.tables import call, trace_of
 from builder.text import report_text
 from builder.tracedat import dat_of
+from running import kfgraph
 
 # As pip's script calls it.
 SCRIPT = "import sys; from kfgraph.__main__ import entry_point; sys.exit(entry_point())"
@@ -252,3 +253,9 @@ def test_the_traceback_of_a_bug_is_harmless_too(trace) -> None:
     done = subprocess.run([sys.executable, "-c", code, "--debug", "info", trace], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.startswith("Traceback (most recent call last):\n")
     assert done.stderr.endswith("ZeroDivisionError: \\x1b[41m\n")
+
+
+@pytest.mark.parametrize("words", ["show --root", "top --limit", "trace --guest-kernel", "flame -o"])
+def test_an_option_without_its_value_is_no_unknown_option(words) -> None:
+    code, _, err = kfgraph(*words.split())
+    assert code == 2 and f"Option '{words.split()[1]}' requires an argument." in err and "it is one of" not in err

@@ -48,9 +48,11 @@ def run(argv: Sequence[str], command_line: Sequence[str] = ()) -> int:
         raise BrokenPipeError from None
     except ClickException as problem:
         hint = usage_hint(problem, argv)
-        if named := who_has(getattr(problem, "option_name", "")):
+        # Of an option without its value click tells the name, too.
+        unknown = problem.option_name if type(problem).__name__ == "NoSuchOption" else ""
+        if named := who_has(unknown):
             hint = f"it is one of kfgraph {named}; {hint}"
-            raise UsageError(f"No such option '{problem.option_name}'.", hint) from None
+            raise UsageError(f"No such option '{unknown}'.", hint) from None
         raise UsageError(problem.format_message(), hint=hint) from None
 
 
