@@ -105,7 +105,7 @@ def test_the_formats_with_parts_say_it(trace: Trace, tmp_path: Path) -> None:
     assert SAID not in err and sum(int(line.rpartition(" ")[2]) for line in out.splitlines()) == 501_013_000
 
 
-def test_a_column_of_the_tree(trace: Trace, tmp_path: Path) -> None:
+def test_a_column_of_the_tree(trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is hidden gives its time to its caller: that is then the one of which it is not known."""
     shown = call_tree(trace, merge=True).tree
     at = {shown.labels[label]: node for node, label in enumerate(shown.label.tolist())}
@@ -114,6 +114,7 @@ def test_a_column_of_the_tree(trace: Trace, tmp_path: Path) -> None:
     hidden = call_tree(trace, merge=True, hide="schedule").tree
     (node,) = np.flatnonzero(hidden.label == hidden.labels.index("pipe_read")).tolist()
     assert (hidden.unknown_ns[node], hidden.total_unknown_ns[node]) == (500_001_000, 500_001_000)
+    monkeypatch.setenv("COLUMNS", "160")
     _, out, _ = run("show", tmp_path / "t.dat", "--with", "oncpu", "--merge", "--all", "--pid", "11")
     (line,) = (line for line in out.splitlines() if "pipe_read" in line)
     assert "3.400 us" in line and "501.005 ms" in line
