@@ -49,6 +49,16 @@ def lost_sleep() -> Machine:
     return m
 
 
+def sleep_unseen(m: Machine) -> None:
+    """3 ms of sleep in schedule; the switch out is lost."""
+    m.out(0, Machine.idle(0), SLEEPING, recorded=False)
+    m.cpus[0].lose()
+    m.came(0)
+    m.now += 3_000_000
+    m.switch(0, 11, RUNNING)
+    m.leave(0)
+
+
 @pytest.fixture
 def trace(tmp_path: Path) -> Trace:
     return loaded(lost_sleep(), tmp_path / "t.dat")
@@ -129,12 +139,7 @@ def test_one_in_another(tmp_path: Path) -> None:
     for _ in range(2):
         m.enter(0, "schedule")
         m.now += 200
-        m.out(0, Machine.idle(0), SLEEPING, recorded=False)
-        m.cpus[0].lose()
-        m.came(0)
-        m.now += 3_000_000
-        m.switch(0, 11, RUNNING)
-        m.leave(0)
+        sleep_unseen(m)
     m.leave(0)
     within(m, 0, "f")
     trace = loaded(m, tmp_path / "t.dat")
@@ -152,12 +157,7 @@ def test_a_callee_is_known(tmp_path: Path) -> None:
     m.enter(0, "schedule")
     within(m, 0, "f", ns=700)
     m.now += 100
-    m.out(0, Machine.idle(0), SLEEPING, recorded=False)
-    m.cpus[0].lose()
-    m.came(0)
-    m.now += 3_000_000
-    m.switch(0, 11, RUNNING)
-    m.leave(0)
+    sleep_unseen(m)
     trace = loaded(m, tmp_path / "t.dat")
     took, f = trace.calls.duration_ns.tolist()
     table = top(trace, by="oncpu", limit=None)

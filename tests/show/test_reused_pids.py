@@ -187,17 +187,23 @@ def test_three_of_one_pid(tmp_path: Path) -> None:
     assert [task.label for task in trace.tasks.tasks if task.pid == PID] == ["<...>-124#1", "<...>-124#2", "last-124#3"]
 
 
+def ended_in_calls() -> Machine:
+    """A task of PID ended in g, which f had called, 3 ms ago."""
+    m = Machine(names={PID: "cat"})
+    m.switch(1, PID, RUNNING)
+    for name in ("f", "g"):
+        m.enter(1, name)
+    m.about(1, EXIT, PID)
+    m.now += 3_000_000
+    return m
+
+
 def test_the_border_is_in_no_call_that_was_open(tmp_path: Path) -> None:
     """The first calls of the second were not recorded: its depth would put it into the calls of the first."""
     m = two(functions=False)
     trace = loaded(m, tmp_path / "t.dat")
     assert of_pid(trace)[1] == ["pipe_write", " f"]
-    deep = Machine(names={PID: "cat"})
-    deep.switch(1, PID, RUNNING)
-    for name in ("f", "g"):
-        deep.enter(1, name)
-    deep.about(1, EXIT, PID)
-    deep.now += 3_000_000
+    deep = ended_in_calls()
     deep.switch(1, Machine.idle(1), 32)
     deep.fork(0, PID)
     deep.now += 100
@@ -211,12 +217,7 @@ def test_the_border_is_in_no_call_that_was_open(tmp_path: Path) -> None:
 
 def test_an_interrupt_of_the_second_is_in_no_time_of_the_first(tmp_path: Path) -> None:
     """It hit the tracer when the call that it is recorded in had returned; the caller of that is not recorded."""
-    m = Machine(names={PID: "cat"})
-    m.switch(1, PID, RUNNING)
-    for name in ("f", "g"):
-        m.enter(1, name)
-    m.about(1, EXIT, PID)
-    m.now += 3_000_000
+    m = ended_in_calls()
     m.fork(0, PID)
     cpu, at = m.cpus[1], m.now + 1_000
     read, irq = FUNCTIONS["ksys_read"], FUNCTIONS["complete"]

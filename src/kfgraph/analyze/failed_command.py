@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kfgraph.model.trace import Trace
 
+if TYPE_CHECKING:
+    from kfgraph.analyze.why import Why
 
-def why_it_failed(trace: Trace) -> list[str]:
-    """The answer of ``kfgraph why`` in a line or two, and what to type to know more.
+
+def why_it_failed(trace: Trace, answer: Why | None = None) -> list[str]:
+    """The answer of ``kfgraph why`` in a line or two, and what to type to know more. ``answer`` is given where it is
+    known already.
 
     Also where a module was loaded, and what one of its functions returned as an error went no further. Nothing where
     all succeeded, or where nobody wrote down how the command ended (the trace has no companion).
@@ -16,7 +22,7 @@ def why_it_failed(trace: Trace) -> list[str]:
         return []
     from kfgraph.analyze.why import summary, why
 
-    answer = why(trace)
+    answer = answer or why(trace)
     said = summary(answer)
     if not said:
         return []

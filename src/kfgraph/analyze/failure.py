@@ -18,7 +18,7 @@ _TASK_SUCCEEDED = "its task ended with status 0"
 _COMMAND_SUCCEEDED = "the command ended with status 0"
 _WENT_ON = "the program went on without it"
 _ENDED_AFTER_IT = "such a failure is usual, but nothing else failed, and the program ended right after it"
-EAGAIN = 11
+_EAGAIN = 11
 _MANY = 20
 """A program that makes so many system calls after a look-up that found nothing has gone on without it."""
 
@@ -71,7 +71,7 @@ def _at_the_end(
         return list(failed)
     made = [call for call in calls if call.lane == lanes[0]]
     for call in reversed(made):
-        if call.error == -EAGAIN and any(polls(one.name) for one in made):
+        if call.error == -_EAGAIN and any(polls(one.name) for one in made):
             break  # it knows how to wait: this one only told it to
         if call.error and may_end(call.name, call.error, call.path):
             return [Failed(call, doubt=_ENDED_AFTER_IT) if one.call is call else one for one in failed]

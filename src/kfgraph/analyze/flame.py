@@ -13,7 +13,7 @@ import numpy.typing as npt
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import Int32, Int64, by_level, nearest_kept, preorder, same_paths
 from kfgraph.analyze.waiting_functions import functions_off_cpu
-from kfgraph.analyze.weights import Weighted, weighted
+from kfgraph.analyze.weights import OF_TIME, Weighted, weighted
 from kfgraph.errors import NoMatchError, Notice, UsageError
 from kfgraph.kernel.interrupts import level_of
 from kfgraph.model.names import split_label
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 By = Literal["time", "oncpu", "asleep", "preempted", "self", "calls", "errors"]
 BY: tuple[By, ...] = get_args(By)
-OF_TIME = ("oncpu", "asleep", "preempted")
-"""What ``time`` is the sum of, where the trace tells."""
 LEAST_SHARE = 1e-5
 """Callers that hold less than this share of all are not followed further up."""
 

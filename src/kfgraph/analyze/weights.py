@@ -19,6 +19,9 @@ from kfgraph.model.units import format_ns
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+OF_TIME = ("oncpu", "asleep", "preempted")
+"""What time is the sum of, where the trace tells."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Weighted:

@@ -208,11 +208,12 @@ def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
     found = deciding(failed)
     if found is not None:
         return _of_call(trace, seen, found, failed)
-    row = last_failing_root(trace, seen, lanes_of(trace, {**given, "all_tasks": False}))
+    own = lanes_of(trace, {**given, "all_tasks": False})
+    row = last_failing_root(trace, seen, own)
     if row >= 0:
         return _explained(trace, seen, row, int(seen.errors[row]), failed=failed)
     few = few_values(trace)
-    row = last_failing_of_few(trace, seen, lanes_of(trace, {**given, "all_tasks": False})) if few else -1
+    row = last_failing_of_few(trace, seen, own) if few else -1
     if row >= 0:
         return _of_few(trace, seen, row)
     status = trace.companion.exit_status if trace.companion is not None else None

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
 from kfgraph.cli.linking import links, links_on_terminal
-from kfgraph.cli.no_effect import without_effect
+from kfgraph.cli.no_effect import Idle, without_effect
 from kfgraph.cli.outfile import writing
 
 EXAMPLES = """Examples:
@@ -20,7 +20,7 @@ kfgraph flame examples/cat-enoent.dat --reverse --by self --no-irq -o callers.sv
 
 kfgraph flame examples/insmod-foo-fail19.dat --by errors --icicle
 """
-IDLE = options.NO_LINKS
+IDLE = (Idle("by", ("compensate",), values=("calls", "errors")), *options.NO_LINKS)
 
 
 def run(
@@ -54,8 +54,6 @@ def run(
     idle = without_effect(run, locals())
     from kfgraph.errors import notice
 
-    if compensate and by in ("calls", "errors"):
-        idle.append(notice("no-effect", options="--compensate", verb="does", beside=f"--by {by}"))
     if title is not None and output is None:
         idle.append(notice("no-effect", options="--title", verb="does", beside="a graph on the terminal"))
     loaded = options.open_trace(trace, reading)

@@ -11,11 +11,13 @@ from kfgraph.errors import Notice, notice
 
 
 class Idle(NamedTuple):
-    """Beside ``beside``, these ``options`` (parameters, filters) do nothing, ``unless`` one of those is given."""
+    """Beside ``beside``, these ``options`` (parameters, filters) do nothing, ``unless`` one of those is given.
+    ``values``: only where ``beside`` is one of these."""
 
     beside: str
     options: Sequence[str]
     unless: Sequence[str] = ()
+    values: Sequence[str] = ()
 
 
 def without_effect(run: Callable[..., Any], given: Mapping[str, Any]) -> list[Notice]:
@@ -25,20 +27,18 @@ def without_effect(run: Callable[..., Any], given: Mapping[str, Any]) -> list[No
     given where it has not the default's value.
     """
     rules: Sequence[Idle] = run.__globals__.get("IDLE", ())
-    wanted = set()
-    for one in parameters(run):
-        value = one.value(given)
-        if value != one.default and value != []:
-            wanted.add(one.name)
+    values = {one.name: one.value(given) for one in parameters(run)}
+    wanted = {one.name for one in parameters(run) if values[one.name] not in (one.default, [])}
     notices = []
     said: set[str] = set()
     for rule in rules:
         idle = [name for name in rule.options if name in wanted and name not in said]
-        if idle and rule.beside in wanted and not wanted.intersection(rule.unless):
+        fits = rule.beside in wanted and (not rule.values or values[rule.beside] in rule.values)
+        if idle and fits and not wanted.intersection(rule.unless):
             said.update(idle)
             options = ", ".join(option_name(run, name) for name in idle)
             verb = "does" if len(idle) == 1 else "do"
-            beside = option_name(run, rule.beside)
+            beside = f"{option_name(run, rule.beside)} {values[rule.beside] if rule.values else ''}".rstrip()
             notices.append(notice("no-effect", options=options, verb=verb, beside=beside))
     return notices
 

@@ -7,7 +7,7 @@ from typing import IO, Any
 
 import numpy.typing as npt
 
-from kfgraph.analyze.weights import Weighted
+from kfgraph.analyze.weights import OF_TIME, Weighted
 from kfgraph.errors import Notice
 from kfgraph.export.protobuf import message, number, packed, text, varint
 from kfgraph.model.names import split_label
@@ -15,7 +15,6 @@ from kfgraph.model.spelling import spelt_out
 
 _COUNT, _CALLS, _NS, _TIME = 1, 2, 3, 4
 _WORDS = ("", "count", "calls", "nanoseconds", "time")
-_PARTS = ("oncpu", "asleep", "preempted")
 
 
 def write_pprof(weighted: Weighted, out: IO[bytes]) -> tuple[Notice, ...]:
@@ -23,7 +22,7 @@ def write_pprof(weighted: Weighted, out: IO[bytes]) -> tuple[Notice, ...]:
 
     Where the trace has sched_switch, a sample has the parts of its time too, and viewers begin with that on the CPU.
     """
-    parts = [name for name in _PARTS if name in weighted.events]
+    parts = [name for name in OF_TIME if name in weighted.events]
     with gzip.GzipFile(filename="", fileobj=out, mode="wb", mtime=0, compresslevel=6) as packed_out:
         packed_out.write(message(1, number(1, _CALLS) + number(2, _COUNT)))
         packed_out.write(message(1, number(1, _TIME) + number(2, _NS)))
@@ -55,7 +54,7 @@ def _samples(weighted: Weighted, out: gzip.GzipFile) -> None:
     tree = weighted.tree
     path: list[bytes] = []
     ids = [varint(code + 1) for code in range(len(tree.labels))]
-    parts = [weighted.events[name] for name in _PARTS if name in weighted.events]
+    parts = [weighted.events[name] for name in OF_TIME if name in weighted.events]
     columns: tuple[npt.NDArray[Any], ...] = (tree.level, tree.label, tree.count, weighted.own_ns, *parts)
     for level, label, n_calls, *ns in zip(*(column.tolist() for column in columns), strict=True):
         del path[level:]

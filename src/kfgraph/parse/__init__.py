@@ -70,7 +70,7 @@ def _load_report(source: Input | PlainText, buffer: str | None) -> Trace:
         return rawreport.load(source, buffer=buffer)
     from kfgraph.parse import report
 
-    return report.load(source, buffer=buffer)
+    return _load_function_text(source, "report") or report.load(source, buffer=buffer)
 
 
 def _load_ftrace(source: Input | PlainText, buffer: str | None) -> Trace:
@@ -78,7 +78,18 @@ def _load_ftrace(source: Input | PlainText, buffer: str | None) -> Trace:
 
     if buffer:
         raise NoMatchError(f"{source.name}: this text has no named buffers", "leave --buffer-name out")
-    return ftrace.load(source)
+    return _load_function_text(source, "ftrace") or ftrace.load(source)
+
+
+def _load_function_text(source: Input | PlainText, reader: str) -> Trace | None:
+    """The trace, if this is a text of the plain function tracer. Few are: the others need not import its reader."""
+    from kfgraph.parse.shapes import ARROW
+
+    if isinstance(source, Input) or not ARROW.search(source.head):
+        return None
+    from kfgraph.parse import function_text
+
+    return function_text.load(source, reader=reader) if function_text.is_text(source.head) else None
 
 
 READERS: list[Reader] = [

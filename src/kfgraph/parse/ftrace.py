@@ -24,7 +24,7 @@ from kfgraph.parse.plaintext import PlainText
 from kfgraph.parse.records import LOSS, UNTOLD, RecordBatch
 from kfgraph.parse.report import scan
 from kfgraph.parse.scan_ftrace import FtraceScanner
-from kfgraph.parse.shapes import ARROW, GRAPH, columns_of, is_bare, likely_lines
+from kfgraph.parse.shapes import GRAPH, columns_of, is_bare, likely_lines
 
 _TRACER = re.compile(rb"^ *# tracer: (\S+)", re.MULTILINE)
 _LINE = re.compile(rb"^[^\n]{0,100}\|  [^\n]*[;{}/][ \r]*$", re.MULTILINE)
@@ -51,11 +51,6 @@ def load(source: Input | PlainText) -> Trace:
     """
     head = source.head
     tracer = _TRACER.search(head)
-    if ARROW.search(head) and isinstance(source, PlainText):
-        from kfgraph.parse import function_text
-
-        if function_text.is_text(head):
-            return function_text.load(source, reader="ftrace")
     if ((tracer and tracer[1] != b"function_graph") or _FUNCTION_TRACER.search(head)) and not _has_graph(head):
         name = tracer[1].decode("ascii", "backslashreplace") if tracer else "function"
         hint = "record with function_graph: `kfgraph trace COMMAND`, or `echo function_graph > current_tracer`"

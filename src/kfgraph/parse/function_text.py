@@ -27,9 +27,7 @@ _LEVELS = {ord("h"): 2, ord("H"): 2, ord("s"): 1, ord("z"): 3, ord("Z"): 3}
 
 
 def is_text(head: bytes) -> bool:
-    """Whether the first lines of a text hold records of this tracer, and none of function_graph.
-
-    Asked only where they hold an ARROW: few texts do, and the others need not import this file.
+    """Whether the first lines of a text, which holds an ARROW, hold records of this tracer, and none of function_graph.
     """
     lines = head.split(b"\n")[:300]
     return any(_LINE.fullmatch(line.rstrip(b"\r")) for line in lines) and not any(map(_GRAPH.search, lines))

@@ -14,7 +14,6 @@ from kfgraph.parse.plaintext import PlainText
 from kfgraph.parse.records import UNTOLD
 from kfgraph.parse.scan import Scanner
 from kfgraph.parse.scan_report import ReportScanner
-from kfgraph.parse.shapes import ARROW
 
 _MAX_LINE = 1 << 20
 _BYTES_A_CALL = 128
@@ -40,11 +39,6 @@ def load(source: Input | PlainText, *, buffer: str | None = None) -> Trace:
         InputError: not one line is a function_graph record.
         NoMatchError: no line is of that buffer.
     """
-    if ARROW.search(source.head) and isinstance(source, PlainText):
-        from kfgraph.parse import function_text
-
-        if function_text.is_text(source.head):
-            return function_text.load(source, reader="report")
     n_expected = source.n_bytes // _BYTES_A_CALL
     pairer = Pairer(retval=True, caller=True, args=True, untold=UNTOLD, n_expected=n_expected)
     scanner = ReportScanner(pairer.feed, buffer=(buffer or "").encode())

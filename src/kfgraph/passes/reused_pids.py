@@ -68,8 +68,11 @@ class _Border(NamedTuple):
 
 def apply(trace: Trace, given: Given) -> Trace:
     """The trace with a lane for each task, where several had one pid."""
-    taken = _taken_over(trace)
-    borders = [border for lane in _lanes_to_look_at(trace) for border in _borders(trace, lane, taken)]
+    taken, lanes = _taken_over(trace), list(_lanes_to_look_at(trace))
+    by_lane = np.argsort(trace.marks.lane, kind="stable") if lanes else np.zeros(0, np.int64)
+    bounds = np.searchsorted(trace.marks.lane[by_lane], [[lane.number, lane.number + 1] for lane in lanes]).tolist()
+    own = [by_lane[begin:end] for begin, end in bounds]
+    borders = [one for lane, marks in zip(lanes, own, strict=True) for one in _borders(trace, lane, marks, taken)]
     return _divided(trace, borders) if borders else trace
 
 
@@ -124,10 +127,9 @@ def _taken_over(trace: Trace) -> Int64:
     return other
 
 
-def _borders(trace: Trace, lane: _Lane, taken: Int64) -> Iterator[_Border]:
-    """Where a task begins that is not the first one of the lane."""
+def _borders(trace: Trace, lane: _Lane, own: Int64, taken: Int64) -> Iterator[_Border]:
+    """Where a task begins that is not the first one of the lane. ``own`` are its marks."""
     calls, marks = trace.calls, trace.marks
-    own = np.flatnonzero(marks.lane == lane.number)
     ends, exits = _ends(trace, lane, own)
     told = [*ends, *_begins(calls, lane, exits)]
     times = calls.start_ns[lane.begin : lane.end]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
@@ -18,6 +19,9 @@ from kfgraph.model.tasks import history_of
 from kfgraph.model.units import format_count, format_ns, format_share, plural
 from kfgraph.render.wrapping import wrapped
 
+if TYPE_CHECKING:
+    from kfgraph.analyze.why import Why
+
 _LABEL_WIDTH = 10
 _SHORT = 8
 """So many tasks and events unless all are asked for."""
@@ -27,12 +31,14 @@ _SHORT = 8
 class InfoView:
     """What there is to say about a trace, a line or a few per subject.
 
-    ``verbose``: every task and event, and ``loops``: name of a hot loop -> does it run compiled.
+    ``verbose``: every task and event, and ``loops``: name of a hot loop -> does it run compiled. ``answer``: why the
+    command failed, where that is known already.
     """
 
     info: Info
     verbose: bool = False
     loops: Mapping[str, bool] | None = None
+    answer: Why | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, subject = max(options.max_width - _LABEL_WIDTH, 20), ""
@@ -46,7 +52,7 @@ class InfoView:
         """(label, text, style); the label is "" where a text goes on with the subject before."""
         info, trace, meta = self.info, self.info.trace, self.info.trace.meta
         style = "bold red" if trace.companion is not None and trace.companion.exit_status else "bold"
-        for i, line in enumerate(why_it_failed(trace)):
+        for i, line in enumerate(why_it_failed(trace, self.answer)):
             yield "" if i else "why", line, "" if i else style
         yield "trace", f"{meta.path} (read as {meta.reader})", ""
         origin = [meta.kernel, meta.arch, meta.host and f"host {meta.host}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,6 @@ from kfgraph.analyze.why import Why
 from kfgraph.errors import Notice, notice
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import spelt_out
-from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind
 from kfgraph.model.units import format_size
 from kfgraph.render.details import loss_text
@@ -65,6 +65,11 @@ class Report:
     why: Why
     links: SourceLinks | None = None
     chosen: Sequence[str] = ()
+
+    @cached_property
+    def facts(self) -> list[tuple[str, str, str]]:
+        """What ``kfgraph info`` says of the trace."""
+        return list(InfoView(info(self.call_tree.trace), verbose=True, answer=self.why).facts())
 
 
 class Page(NamedTuple):
@@ -225,19 +230,18 @@ def _panel(name: str, report: Report, listed: int | None, *, hidden: bool) -> st
 
 
 def _about(report: Report, listed: int | None) -> str:
-    trace = report.call_tree.trace
-    lines = [f"<dt>{text(title)}</dt><dd>{text(said)}</dd>" for title, said, _ in _facts(trace, listed)]
+    lines = [f"<dt>{text(title)}</dt><dd>{text(said)}</dd>" for title, said, _ in _facts(report, listed)]
     return f'<div class="about"><dl>{"".join(lines)}</dl></div>'
 
 
-def _facts(trace: Trace, listed: int | None) -> list[tuple[str, str, Any]]:
-    facts = list(InfoView(info(trace), verbose=True).facts())
+def _facts(report: Report, listed: int | None) -> list[tuple[str, str, str]]:
+    facts = report.facts
     if listed is None:
         return facts
     most = listed * _LETTERS
     cut = [(title, said if len(said) <= most else f"{said[:most]}…", style) for title, said, style in facts[:listed]]
     if cut != facts:
-        cut.append(("all of it", f"kfgraph info {trace.meta.as_typed} --verbose", ""))
+        cut.append(("all of it", f"kfgraph info {report.call_tree.trace.meta.as_typed} --verbose", ""))
     return cut
 
 
