@@ -259,3 +259,24 @@ def test_the_traceback_of_a_bug_is_harmless_too(trace) -> None:
 def test_an_option_without_its_value_is_no_unknown_option(words) -> None:
     code, _, err = kfgraph(*words.split())
     assert code == 2 and f"Option '{words.split()[1]}' requires an argument." in err and "it is one of" not in err
+
+
+@pytest.mark.parametrize("came", [True, False])
+def test_what_c_code_prints_of_a_ctrl_c_is_not_shown(came) -> None:
+    """As import_umath() of numpy does: what a signal made of an import is printed, and another error is raised."""
+    code = """if True:
+        import sys
+        import kfgraph.cli.app as app
+
+        def broken_import(argv):
+            app._interrupts.extend([2] * (sys.argv[1] == "True"))
+            problem = ImportError("_multiarray_umath failed to import")
+            sys.excepthook(ImportError, problem, None)  # PyErr_Print
+            raise ImportError("numpy._core.umath failed to import")
+
+        app._run = broken_import
+        app.entry_point()
+    """
+    done = subprocess.run([sys.executable, "-c", code, str(came)], capture_output=True, text=True)
+    assert ("_multiarray_umath failed" in done.stderr) == (not came)
+    assert done.returncode == (130 if came else 1) and (done.stderr == "" or not came)

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from itertools import takewhile
-from types import FrameType
+from types import FrameType, TracebackType
 
 from kfgraph.cli import memory, stdio
 from kfgraph.cli.commands import COMMANDS
@@ -158,11 +158,18 @@ def _heed(problem: sys.UnraisableHookArgs) -> None:
     sys.__unraisablehook__(problem)
 
 
+def _print(kind: type[BaseException], problem: BaseException, trace: TracebackType | None) -> None:
+    """What C code prints of an exception before it makes another one of it, as numpy does while it is imported: after
+    a Ctrl-C that is its answer to it."""
+    if not _interrupts:
+        sys.__excepthook__(kind, problem, trace)
+
+
 def entry_point(leave: Callable[..., None] | None = None) -> None:
     """The installed command ``kfgraph``; ``leave`` is the handler that Ctrl-C has so far, if it is not Python's."""
 
     def answer_ctrl_c() -> None:
-        sys.unraisablehook = _heed
+        sys.unraisablehook, sys.excepthook = _heed, _print
         if leave is not None and signal.getsignal(signal.SIGINT) is leave:
             signal.signal(signal.SIGINT, _interrupt)
 
