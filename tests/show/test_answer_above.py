@@ -13,6 +13,7 @@ from running import kfgraph as run
 
 FAILING = Path(__file__).resolve().parents[2] / "examples" / "failing"
 FIXTURES = Path(__file__).resolve().parents[1] / "why" / "fixtures"
+HEADS = ("total", "start", "trace", "function")
 PATH = "retry_init → retry_reset → retry_wait_ready"
 
 
@@ -32,7 +33,7 @@ def first_lines(*words: str, width: int = 200) -> list[str]:
         code, out, _ = run(*words)
     assert code == 0
     lines = out.splitlines()
-    return lines[: next(i for i, line in enumerate(lines) if line.split()[0] in ("total", "start", "trace"))]
+    return lines[: next(i for i, line in enumerate(lines) if line.split()[0] in HEADS)]
 
 
 def test_the_answer_the_way_and_what_to_type_stand_before_the_tree(trace) -> None:
@@ -55,6 +56,11 @@ def test_no_line_is_wider_than_the_screen_and_no_command_is_broken(width, trace)
     said = first_lines("show", trace, width=width)
     assert max(map(len, said)) <= width
     assert "  kfgraph why retry.dat explains" in said and f"  {PATH}" in said
+
+
+def test_a_command_that_is_wider_than_the_screen_stays_whole(trace) -> None:
+    said = first_lines("show", trace, width=24)
+    assert [line.strip() for line in said if "kfgraph" in line] == ["kfgraph why retry.dat explains"]
 
 
 @pytest.mark.parametrize("asked", [["--root", "retry_init"], ["--task", "insmod"], ["--merge"], ["--callers", "kfree"]])

@@ -221,10 +221,10 @@ class TreeView:
     def title(self) -> list[str]:
         """What stands above, and what the tree is of; nothing for tasks."""
         width = self.width or _ANY_WIDTH
-        # A name that is wider than the screen goes on below.
-        lines = [line for said in self.above for line in wrapped(said, width, commands=True)]
-        lines += [line for said in self._titles() for line in wrapped(said, width, options=True)]
-        return [part for line in lines for part in in_cells(line, width)]
+        # A name that is wider than the screen goes on below; a command stays whole.
+        above = [line for said in self.above for line in wrapped(said, width, commands=True)]
+        lines = [line for said in self._titles() for line in wrapped(said, width, options=True)]
+        return above + [part for line in lines for part in in_cells(line, width)]
 
     def _titles(self) -> list[str]:
         """What the tree is of, each sentence on a line."""
