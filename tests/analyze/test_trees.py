@@ -17,7 +17,7 @@ from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.fold import fold
 from kfgraph.analyze.visibility import FoldOptions
 from kfgraph.export.jsonl import write_nodes
-from kfgraph.model import merging
+from kfgraph.model import background, merging
 from kfgraph.model.calls import Flag
 from kfgraph.model.merging import Rule, known_part
 from kfgraph.model.trace import Trace
@@ -176,3 +176,18 @@ def test_what_is_odd_about_one_call_is_said_of_all_that_it_is_merged_with() -> N
 
 def test_known_parts_of_bounds() -> None:
     assert known_part(np.array([0, 7, -1, -8])).tolist() == [0, 7, 0, 7]
+
+
+@settings(max_examples=40)
+@given(trace=traces())
+def test_two_threads_that_make_a_tree_make_the_same(trace: Trace) -> None:
+    tree = call_tree(trace).tree
+    counted = patch.object(background, "Worker", wraps=background.Worker)
+    with patch.object(background, "_WORTH_BYTES", 0), counted as made:
+        again = call_tree(trace).tree
+    assert made.call_count == (len(trace.calls) > 0)
+    assert again.labels == tree.labels
+    for name in TreeTable.COLUMNS:
+        assert again.has(name) == tree.has(name)
+        assert again.whole(name).dtype == tree.whole(name).dtype
+        assert again.whole(name).tolist() == tree.whole(name).tolist(), name

@@ -227,11 +227,11 @@ def test_what_others_make_of_too_little_memory(problem, trace) -> None:
 
 # The trace is a small one: it would be read without threads.
 OURS = (
-    "import kfgraph.parse.background as b\ndef broken(self):\n    raise MemoryError\nb._Work.__call__ = broken\n"
+    "import kfgraph.model.background as b\ndef broken(self):\n    raise MemoryError\nb._Work.__call__ = broken\n"
     "b._WORTH_BYTES = 0\n"
 )
 A_LIBRARYS = (
-    "import threading, kfgraph.parse.background as b\ndef _bootstrap(self):\n    raise MemoryError\n"
+    "import threading, kfgraph.model.background as b\ndef _bootstrap(self):\n    raise MemoryError\n"
     "threading.Thread._bootstrap = _bootstrap\nb.beside = lambda f, n_bytes: threading.Thread(target=f).start()\n"
 )
 

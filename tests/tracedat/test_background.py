@@ -15,8 +15,8 @@ import pytest
 from builder.tracedat import TEXT, Cpu, Kernel, trace_dat
 from fuzz import inputs
 from kfgraph.errors import InputError
+from kfgraph.model import background
 from kfgraph.model.trace import Trace
-from kfgraph.parse import background
 from kfgraph.parse.tracedat import feed, read
 
 F = TEXT + 0x100

@@ -233,8 +233,10 @@ def _table(
     """The calls ``rows`` of the trace, which ``taken`` takes out of its columns, with that structure."""
     trace, calls = chosen.trace, chosen.trace.calls
     total_ns = chosen.total_ns[taken]
-    flags = calls.flags[taken].copy()
-    flags[parent < 0] &= ~np.uint32(Flag.IN_TRACER)
+    flags, tops = calls.flags[taken], np.flatnonzero(parent < 0)
+    if (flags[tops] & Flag.IN_TRACER).any():
+        flags = flags.copy()
+        flags[tops] &= ~np.uint32(Flag.IN_TRACER)
     more: dict[str, Any] = error_columns(trace, rows)
     if len(total_ns) and total_ns.min() < 0:
         more["floor_ns"] = least_totals(trace, rows, parent=parent, level=level, total_ns=total_ns)

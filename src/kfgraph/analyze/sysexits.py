@@ -70,6 +70,8 @@ def failed_system_calls(trace: Trace) -> tuple[Int32, npt.NDArray[np.int16]]:
 
     What has no handler's call before it is left out: its function was not traced.
     """
+    if not records_results(trace):
+        return np.zeros(0, np.int32), np.zeros(0, np.int16)
     rows, marks = exits_of(trace, *handlers(trace))
     errors = errors_said(trace, marks)
     return rows[errors != 0], errors[errors != 0]

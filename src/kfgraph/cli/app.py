@@ -150,7 +150,7 @@ def _heed(problem: sys.UnraisableHookArgs) -> None:
         return
     if isinstance(problem.exc_value, MemoryError):
         where = f"{problem.object!r} {problem.err_msg}"
-        if "kfgraph.parse.background" in where:
+        if "kfgraph.model.background" in where:
             return  # who waits for it finds out, and says so
         if "_bootstrap" in where:
             # A library's: the thread that started this one would wait for it for ever.

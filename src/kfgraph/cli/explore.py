@@ -53,7 +53,7 @@ def explore(path: str, filters: Filters, reading: options.Reading, linking: opti
 def import_beside(path: str) -> None:
     """Begin to import Textual in a thread, if the trace is so large that loading it takes longer than that."""
     from kfgraph.cli import memory
-    from kfgraph.parse.background import beside
+    from kfgraph.model.background import beside
 
     def run() -> None:
         with contextlib.suppress(Exception):  # who needs it next meets the same

@@ -29,7 +29,7 @@ def shown(what: str, *, quiet: bool = False, after_s: float | None = None) -> It
     if quiet or not sys.stderr.isatty():
         yield
         return
-    from kfgraph.parse.background import beside
+    from kfgraph.model.background import beside
 
     line, ended = LiveLine(sys.stderr), _thread.allocate_lock()
     ended.acquire()

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.model.background import beside
 from kfgraph.model.calls import CallTable, Flag
 from kfgraph.model.merging import BOUND, FIRST, KNOWN_SUM, LEAST, MOST, OR, SUM, Array, Rule
 
@@ -306,12 +307,10 @@ class TreeTable:
         given = {**given, "parent": -1, "end": end + np.arange(1, n_new + 1), "level": 0}
         # What stands together moves as a whole.
         pieces = list(zip(new.tolist(), first.tolist(), end.tolist(), strict=True))
-        filled: dict[str, Array] = {}
-        for name, column in self.COLUMNS.items():
-            if name not in self._stored and (name not in given or column.of_single):
-                continue
-            values = self.whole(name)
-            filled[name] = out = np.empty(n + n_new, values.dtype)
+
+        def moved(column: Column[Any]) -> Array:
+            name, values = column.name, self.whole(column.name)
+            out: Array = np.empty(n + n_new, values.dtype)
             out[new] = given.get(name, column.blank)
             for i, (node, begin, stop) in enumerate(pieces):
                 shift = {"parent": i + 1, "end": i + 1, "level": 1}.get(name)
@@ -320,6 +319,20 @@ class TreeTable:
                     part[:] = values[begin:stop]
                 else:
                     np.add(values[begin:stop], values.dtype.type(shift), out=part)
+            return out
+
+        columns = [
+            column
+            for name, column in self.COLUMNS.items()
+            if name in self._stored or (name in given and not column.of_single)
+        ]
+        # Most of it is waiting for memory that the kernel clears: on two CPUs at once, the larger half here.
+        half = sorted(columns, key=lambda column: np.dtype(column.dtype).itemsize)[1::2]
+        others = [column for column in columns if column not in half]
+        worker = beside(lambda: [moved(column) for column in others], n_bytes=n)
+        filled = {column.name: moved(column) for column in half}
+        rest = worker.result() if worker else map(moved, others)
+        filled |= zip((column.name for column in others), rest, strict=True)
         filled["parent"][top + above + 1] = new[above]
         return type(self)(labels, **filled)
 

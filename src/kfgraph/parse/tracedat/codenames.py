@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.errors import notice
+from kfgraph.model.background import beside
 from kfgraph.model.symbols import SymbolTable
-from kfgraph.parse.background import beside
 from kfgraph.parse.tracedat.kallsyms import MOST_LINES, Kallsyms, Symbol, loaded_modules, module_at
 from kfgraph.tracefile.contents import Contents
 from kfgraph.tracefile.damage import Notes

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from kfgraph.model.background import Signal, beside, is_worth_it
 from kfgraph.model.units import format_bytes, plural
-from kfgraph.parse.background import Signal, beside, is_worth_it
 from kfgraph.tracefile.codec import Codec
 from kfgraph.tracefile.contents import Contents
 from kfgraph.tracefile.layout import MAX_CHUNK, Buffer, Chunk, CpuData

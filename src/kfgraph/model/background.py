@@ -94,13 +94,13 @@ class Worker:
 
 
 def is_worth_it(n_bytes: int) -> bool:
-    """Whether reading a trace of ``n_bytes`` takes so long that a thread, and room for one, is little beside it."""
+    """Whether going over ``n_bytes`` of a trace takes so long that a thread, and room for one, is little beside it."""
     return n_bytes >= _WORTH_BYTES
 
 
 def beside(function: Callable[[], Any], *, n_bytes: int) -> Worker | None:
-    """It runs in a thread from now on, beside what reads a trace of ``n_bytes``; None where there had better be none:
-    call it.
+    """It runs in a thread from now on, beside what goes over ``n_bytes`` of a trace; None where there had better be
+    none: call it.
     """
     if not is_worth_it(n_bytes) or any(resource.getrlimit(limit)[0] != resource.RLIM_INFINITY for limit in _LIMITS):
         return None
