@@ -21,6 +21,11 @@ class KfgraphError(Exception):
         self.message = message
         self.hint = hint
 
+    def say(self, message: str) -> None:
+        """Another message, of someone who knows more."""
+        self.message = message
+        self.args = (message,)
+
 
 class UsageError(KfgraphError):
     """The command line cannot be meant: contradicting options, a value out of range."""

@@ -52,6 +52,33 @@ def test_a_cut_compressed_file_gives_what_stands_before_the_cut(kind: str, tmp_p
     assert trace.notices[0].code == "cut-input" and "compressed data is cut" in trace.notices[0].text
 
 
+FEW = b"cpus=2\n" + b"".join(LEAF.replace(b"f();", b"f%d();" % (i * i * 7919)) for i in range(400))
+
+
+@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize(
+    "text", [FEW, b"x" + FEW, bytes(range(256)) * 9, b"\x17\x08\x44tracing6\0" + bytes(range(250))]
+)
+def test_a_compressed_file_says_that_it_is_cut_however_early(kind: str, text: bytes, tmp_path: Path) -> None:
+    pack = {"gz": gzip.compress, "xz": lzma.compress, "zst": zstandard.ZstdCompressor().compress}[kind]
+    packed, path = pack(text), tmp_path / "cut"
+    for n in range(2, min(len(packed), 400)):
+        path.write_bytes(packed[:n])
+        try:
+            trace = load_checked(path)
+        except InputError as error:
+            assert "its compressed data is cut" in error.message and str(path) in error.message, n
+        else:
+            assert "cut-input" in [notice.code for notice in trace.notices], n
+
+
+def test_a_buffer_that_may_be_in_what_is_cut_off_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "cut"
+    path.write_bytes(PACKED["gz"][: len(PACKED["gz"]) // 2])
+    with pytest.raises(NoMatchError, match=r"its compressed data is cut"):
+        load(path, buffer="other")
+
+
 @pytest.mark.parametrize("kind", ["gz", "xz"])
 def test_a_damaged_compressed_file_too(kind: str, tmp_path: Path) -> None:
     data = bytearray(PACKED[kind])

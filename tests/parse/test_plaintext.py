@@ -176,6 +176,42 @@ def test_what_does_not_share_the_prefix_is_left_out_and_counted() -> None:
     assert left.n == 3 and left.details["first"] == "On Saturday somebody wrote:"
 
 
+@pytest.mark.parametrize("n", [(2, 2), (9, 2), (150, 2), (2, 150), (150, 150)])
+@pytest.mark.parametrize(
+    "quotes",
+    [("> ", "> > "), ("> > ", "> "), (">> ", "> > > "), ("", "> "), ("> ", ""), ("", "JD> "), ("> ", "> JD> > "),
+     ("[   12.345678] ", "[   12.345678] > ")],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["ftrace", "report"])
+def test_each_block_is_read_however_deep_it_is_quoted(form: str, quotes: tuple[str, str], n: tuple[int, int]) -> None:
+    head = ["# tracer: function_graph", "#", "# CPU  DURATION      FUNCTION CALLS"] if form == "ftrace" else []
+    before = " 0)  " if form == "ftrace" else "             cat-5     [000]   100.000000: funcgraph_entry:"
+    names = [f"f{i}" for i in range(sum(n))]
+    records = [f"{before} 1.500 us    |  {name}();" for name in names]
+    first, second = ([*head, *records[: n[0]], ""], [*head, *records[n[0] :], ""])
+    lines = [quotes[0] + line for line in first]
+    lines += ["", "On Monday somebody wrote:", *(quotes[1] + line for line in second)]
+    trace = read("\n".join(lines) + "\n")
+    assert rows(trace, "duration_ns", "cpu") == [(name, 1_500, 0) for name in names]
+    (left,) = [notice for notice in trace.notices if notice.code == "unread-line"]
+    assert (left.n, left.details["first"]) == (1, "On Monday somebody wrote:")
+    assert "text-prefix" in codes(trace)
+
+
+def test_a_line_quoted_deeper_than_its_neighbours_is_left_out_and_counted() -> None:
+    lines = PREFIXES["mail"](IDLE).splitlines()
+    trace = read("\n".join([*lines[:3], "> >  0)    <idle>-0    |  99.000 us   |    other();", *lines[3:]]) + "\n")
+    same(trace, read(IDLE))
+    assert [notice.n for notice in trace.notices if notice.code == "unread-line"] == [1]
+
+
+def test_the_text_of_an_event_keeps_its_quotes() -> None:
+    text = report_text(busy()).splitlines()
+    event = "            bash-240     [000]   147.536649: print: said\n> one\n> two"
+    trace = read("\n".join([*text[:9], event, *text[9:]]) + "\n")
+    assert "said\n> one\n> two" in list(trace.marks.text)
+
+
 def test_a_single_quoted_line_makes_no_task_and_no_cpu() -> None:
     for line in (
         ">  0)    <idle>-0    |  99.000 us   |    other();",

@@ -168,6 +168,49 @@ def test_depth_and_tail_names_from_plugin_options() -> None:
     assert trace.calls.has(Flag.DEPTH_JUMP).tolist() == [False, True]
 
 
+TAILS = {
+    "/* f(x=1) ret=-22 */": ("f", "x=1", -22),
+    "/* f(x=1) = -22 */": ("f", "x=1", -22),
+    "/* f(x=1) */ (ret=-22)": ("f", "x=1", -22),
+    "/* f(a, b) */": ("f", "a, b", None),
+    "/* f(s=(STRUCT)[0x8], n=3) <-g+0x1/0x2 ret=0x7 */": ("f", "s=(STRUCT)[0x8], n=3", 7),
+    "/* f [m](x=1) ret=-22 */": ("f [m]", "x=1", -22),
+    "/* f(x=1) [m] ret=-22 */": ("f [m]", "x=1", -22),
+    "/* f() ret=-22 */": ("f", None, -22),
+    "/* f() [m] */": ("f [m]", None, None),
+    "(f(x=1))": ("f", "x=1", None),
+    "(f())": ("f", None, None),
+    # Nothing is taken from a remark that is not understood.
+    "/* f(x=1)y */": ("?", None, None),
+    "/* f(x=1 ret=-22 */": ("?", None, None),
+    "/* f(x=1) g(y=2) */": ("?", None, None),
+    "/* f) ret=-22 */": ("?", None, None),
+}
+
+
+@pytest.mark.parametrize("tail", TAILS)
+@pytest.mark.parametrize("prefix", [f"cpus=1\n{PREFIX}funcgraph_exit:  ", "# tracer: function_graph\n 0) "])
+def test_arguments_behind_a_brace_are_no_part_of_the_name(prefix: str, tail: str) -> None:
+    name, args, value = TAILS[tail]
+    calls = (trace := read(f"{prefix}  5.000 us    |  }} {tail}\n")).calls
+    assert [(row[0], row[1]) for row in rows(trace, "duration_ns")] == [(name, 5_000)]
+    assert (None if calls.args is None else calls.args.text(0)) == args
+    assert (None if calls.retval is None else calls.retval.tolist()) == (None if value is None else [value])
+
+
+def test_arguments_of_the_entry_stay_those_of_the_call() -> None:
+    trace = read(
+        f"{PREFIX}funcgraph_entry:                   |  f(x=1) {{\n"
+        f"{PREFIX}funcgraph_entry:                   |    g() {{\n"
+        f"{PREFIX}funcgraph_exit:         2.000 us   |    }} /* g(y=2) */\n"
+        f"{PREFIX}funcgraph_exit:         9.000 us   |  }} /* f(x=7) ret=-22 */\n"
+    )
+    assert trace.calls.args is not None
+    assert [(name, trace.calls.args.text(row)) for row, (name, *_) in enumerate(rows(trace))] == [
+        ("f", "x=1"), ("g", "y=2"),
+    ]  # fmt: skip
+
+
 def test_a_function_without_a_symbol() -> None:
     trace = read(
         f"{PREFIX}funcgraph_entry:                   |  ) {{\n"

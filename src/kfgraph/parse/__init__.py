@@ -139,7 +139,7 @@ def load(
         NoMatchError: there is no buffer of that name.
         UsageError: no reader is called ``reader``.
     """
-    with Input(path) as source:
+    with Input(path) as source, source.saying_its_end():
         chosen, text_or_bytes = _reader_for(source, reader)
         trace = chosen.load(text_or_bytes, buffer)
     given = Given(_paths(modules), _paths(btf))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
-from kfgraph.errors import InputError, MachineError, Notice, notice
+from kfgraph.errors import InputError, MachineError, NoMatchError, Notice, notice
 from kfgraph.model import steps
 from kfgraph.model.files import COMPANION_SUFFIX
 
@@ -119,6 +119,16 @@ class Input:
                 ) from None
             yield copy
 
+    @contextlib.contextmanager
+    def saying_its_end(self) -> Iterator[None]:
+        """What cannot be read for want of what was cut off says that it was."""
+        try:
+            yield
+        except (InputError, NoMatchError) as error:
+            if self.problem and self.problem not in error.message:
+                error.say(f"{error.message} (the input ends early: {self.problem})")
+            raise
+
     def notices(self) -> list[Notice]:
         """What went wrong while reading."""
         if not self.problem:
@@ -132,7 +142,7 @@ class Input:
             self.problem = str(cut)
             return cut.before
         except InputError as error:
-            error.message = f"{self.name}: {error.message}"
+            error.say(f"{self.name}: {error.message}")
             raise
 
 
@@ -202,12 +212,10 @@ def _read(stream: Readable, size: int) -> bytes:
 
 def _decompressed(start: bytes, stream: Readable) -> Readable:
     joined = _Joined(start, stream)
-    if start.startswith(b"\x1f\x8b"):
-        return _Unpacked(joined, _Gzip)
-    if start.startswith(b"\xfd7zXZ\x00"):
-        return _Unpacked(joined, _Xz)
-    if start.startswith(b"\x28\xb5\x2f\xfd"):
-        return _Unpacked(joined, _Zstd)
+    for magic, kind in ((b"\x1f\x8b", _Gzip), (b"\xfd7zXZ\x00", _Xz), (b"\x28\xb5\x2f\xfd", _Zstd)):
+        # A file of so few bytes is cut in its magic number.
+        if start.startswith(magic) or (2 <= len(start) < len(magic) and magic.startswith(start)):
+            return _Unpacked(joined, kind)
     return joined
 
 

@@ -28,8 +28,6 @@ _LOOK_ON = 16 << 20
 _CLOCK = rb"\d\d:\d\d:\d\d(?:[.,]\d+)?"
 _ISO = rb"\d{4}-\d\d-\d\d[T ]" + _CLOCK + rb"(?:Z| ?[+-]\d\d:?\d\d)?"
 _BSD = rb"[A-Z][a-z]{2} [ \d]\d (?:\d{4} )?" + _CLOCK
-
-
 @cache
 def _prefixes() -> tuple[tuple[re.Pattern[bytes], re.Pattern[bytes]], ...]:
     """Compiled when a text is not read as it is. Each with a blank behind it, and without."""
@@ -75,6 +73,7 @@ _IN_COMM = tuple(
 )
 """What a comm begins with only by chance: with the padding gone it would be read as part of one."""
 _NAMED_HEADING = re.compile(rb"^(?P<name> *[^\s:]{1,80}: )(?:cpus=|version = )\d+ *$", re.MULTILINE)
+_QUOTED_BLOCK = re.compile(rb"^((?: ?\w{0,8}>)+)(?= |\r?$)[^\n]*(?:\n\1(?= |\r?$)[^\n]*)*", re.MULTILINE)
 _QUOTED = re.compile(rb"^([`'\"])([^\n]*)\1(,?\r*)$", re.MULTILINE)
 _ENDING = re.compile(rb"(?<=[^\s])(?:\$| +\||\\n|(?:\\n)?[\"'])([ \r]*)$", re.MULTILINE)
 _FENCE = re.compile(rb"^ *(?:```|~~~)[^\n]*\n?", re.MULTILINE)
@@ -124,6 +123,39 @@ _FORMS: tuple[tuple[str, Callable[[bytes], bytes]], ...] = (
 )
 """What can stand in place of plain characters, and how they are got back."""
 _SILENT = frozenset(("tabs",))
+
+
+
+class _Quotes:
+    """Takes off what a block of lines is quoted by, where they are records without it, once ``later`` is done to them.
+
+    Each block may be quoted as deep as it likes, as answers to answers are.
+    """
+
+    def __init__(self, later: list[Step]) -> None:
+        self._later = later
+        self.n_lines = 0
+
+    def __call__(self, data: bytes) -> bytes:
+        self.n_lines = 0
+        return _QUOTED_BLOCK.sub(self._bare, data)
+
+    def _bare(self, block: re.Match[bytes]) -> bytes:
+        lines = block[0].split(b"\n")
+        bare = [line.removeprefix(block[1]).removeprefix(b" ") for line in lines]
+        likely = [at for at, line in enumerate(lines) if likely_lines(line, 1)][:_SAMPLE]
+        n_read = sum(self._reads(bare[at]) for at in likely)
+        # One line among others is none of theirs.
+        if n_read < 2 or any(self._reads(lines[at]) for at in likely):
+            return block[0]
+        self.n_lines += len(lines)
+        return b"\n".join(bare)
+
+    def _reads(self, line: bytes) -> bool:
+        for step in self._later:
+            line = _applied(step, line)
+        return is_record(line) or bool(BARE.match(line))
+
 
 Step = re.Pattern[bytes] | Callable[[bytes], bytes]
 _Choice = tuple[re.Pattern[bytes], re.Pattern[bytes]] | Callable[[bytes], bytes]
@@ -203,7 +235,7 @@ class PlainText:
     def _found_out(self, head: bytes) -> bytes:
         """The head as it is read; sets what has to be taken off."""
         head = self._decoded(head)
-        self._steps, self._silent = _steps_for(head), []
+        self._steps, self._silent = _with_quotes(_steps_for(head), head), []
         self._prefix = self._example(head)
         end = head.rfind(b"\n") + 1
         plain = self._stripped(head[:end]) + head[end:] if self._steps else head
@@ -236,9 +268,9 @@ class PlainText:
         for line in data.split(b"\n"):
             taken = b""
             for step in self._steps:
-                found = step.match(line) if isinstance(step, re.Pattern) and step not in self._silent else None
-                taken += found[0] if found else b""
-                line = _applied(step, line)
+                before, line = line, _applied(step, line)
+                if isinstance(step, (re.Pattern, _Quotes)) and step not in self._silent:
+                    taken += before.removesuffix(line)
             if taken:
                 return taken[:80]
         return b""
@@ -248,6 +280,7 @@ class PlainText:
         for step in self._steps:
             if not isinstance(step, re.Pattern):
                 data = step(data)
+                most = max(most, step.n_lines) if isinstance(step, _Quotes) else most
             elif step in self._silent:
                 data = step.sub(b"", data)
             else:
@@ -313,6 +346,19 @@ def _steps_for(head: bytes) -> list[Step]:
         steps.append(_without_entities)
     # What is left of a number's column would be read as depth.
     return steps if is_readable is is_record or has_even_indents(everything) else []
+
+
+def _with_quotes(steps: list[Step], head: bytes) -> list[Step]:
+    """``steps``, and what takes off the quotes of blocks that are quoted deeper than the others, or alone."""
+    known = [at for at, step in enumerate(steps, 1) if isinstance(step, re.Pattern) and step.match(b"> ")]
+    for at in range(len(steps) + 1):
+        quotes = _Quotes(steps[at:])
+        if at == known[-1] if known else quotes(head) != head:
+            return [*steps[:at], quotes, *steps[at:]]
+        if at < len(steps):
+            step = steps[at]
+            head = step.sub(b"", head) if isinstance(step, re.Pattern) else step(head)
+    return steps
 
 
 def _one_name(head: bytes) -> list[Step]:

@@ -27,7 +27,7 @@ class RecordBatch:
     calltime    int64   EXIT, LEAF: local clock ns at which the call began, -1 not told
     retval      int64   EXIT, LEAF, where recorded
     caller      int32   ENTRY, LEAF: code of the function returned to, 0 not told
-    arg         int32   ENTRY, LEAF: the reader's own index of the arguments, -1 none
+    arg         int32   ENTRY, LEAF, EXIT: the reader's own index of the arguments, -1 none
     ==========  ======  =========================================================================
 
     ``retval``, ``caller`` and ``arg`` may be None: the trace has none. A MARK needs kind, func, pid,

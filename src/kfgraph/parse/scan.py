@@ -198,8 +198,8 @@ class Scanner(Pieces):
         return code
 
     def function(self, text: bytes) -> cython.int:
-        """The same, and -1 for what can be none: what holds blanks or control characters before its module, or begins
-        with a sign. ``0`` is no function, but an address that was not recorded."""
+        """The same, and -1 for what can be none: what holds blanks, brackets or control characters before its module,
+        or begins with a sign. ``0`` is no function, but an address that was not recorded."""
         code = self.names.get(text)
         if code is None:
             if text == b"0":
@@ -207,7 +207,7 @@ class Scanner(Pieces):
             if text[0] in _SIGNS:
                 return -1
             for c in text.partition(b" [")[0]:
-                if c <= ord(" ") or c == 127:
+                if c <= ord(" ") or c == 127 or c == ord("(") or c == ord(")"):
                     return -1
             code = self.names[text] = len(self.names)
         return code
@@ -290,17 +290,23 @@ class Scanner(Pieces):
         if kind < 0:
             return False
         if i > begin:
-            self.arg = len(self.arg_ends)
-            self.arg_text += self.data[begin:i]
-            self.arg_ends.append(len(self.arg_text))
+            self.arguments(begin, i)
         self.row(kind)
         return True
+
+    def arguments(self, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+        """Those of the line's call."""
+        self.arg = len(self.arg_ends)
+        self.arg_text += self.data[begin:end]
+        self.arg_ends.append(len(self.arg_text))
+        return 0
 
     def tail(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t, is_exit: cython.bint) -> cython.int:
         """``;``, ``{``, ``/* ... */``, ``(ret=0x0)``, ``(depth)``, ``(name)`` (2.6.34) -> ENTRY, LEAF, EXIT; -1 where
         anything else stands: two records on one line, or another text within it."""
         kind: cython.int = _EXIT if is_exit else -1
         stop: cython.Py_ssize_t
+        opened: cython.Py_ssize_t
         c: cython.int
         while i < end:
             c = self.view[i]
@@ -323,12 +329,15 @@ class Scanner(Pieces):
                     self.retval = self.value
                     self.n_retvals += 1
                 elif is_exit and not self.func:
-                    stop = self.data.find(b")", i, end)
-                    if stop <= i + 1:
+                    stop = self.closing(i + 1, end)
+                    opened = self.data.find(b"(", i + 1, max(stop, 0))
+                    if stop <= i + 1 or (opened >= 0 and self.closing(opened + 1, end) != stop - 1):
                         return -1
-                    self.func = self.function(self.data[i + 1 : stop])
+                    self.func = self.function(self.data[i + 1 : stop if opened < 0 else opened])
                     if self.func < 0:
                         return -1
+                    if 0 <= opened < stop - 2:
+                        self.arguments(opened + 1, stop - 1)
                 else:
                     return -1
                 i = stop
@@ -337,11 +346,13 @@ class Scanner(Pieces):
             i += 1
         return kind
 
-    def remark(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t, is_exit: cython.bint) -> cython.Py_ssize_t:
+    def remark(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t, is_exit: cython.bint) -> cython.Py_ssize_t:  # noqa: C901 (as of a hot loop)
         """``<-caller+0x1/0x2 [module]``, ``ret=0x0``, ``= 0x0`` (6.5 to 6.12), behind a brace also
-        ``function [module]``, up to ``*/``. Nothing is taken from one that holds anything else, or has no end."""
+        ``function [module]`` and ``(its=arguments)``, up to ``*/``. Nothing is taken from one that holds anything else,
+        or has no end."""
         begin: cython.Py_ssize_t
         stop: cython.Py_ssize_t
+        first: cython.Py_ssize_t = 0
         behind: cython.Py_ssize_t = self.data.find(b"*/", i, end)
         word: bytes
         func: bytes = b""
@@ -359,6 +370,13 @@ class Scanner(Pieces):
             while i < behind and self.view[i] != ord(" "):
                 i += 1
             word = self.data[begin:i]
+            if is_exit and word.find(b"(") > 0 and not word.startswith((b"<-", b"=", b"ret=")):
+                stop = self.bracketed(begin, behind)
+                if stop < 0 or first:
+                    return behind + 2
+                word, _, _ = word.partition(b"(")
+                first = begin + len(word) + 1
+                i = stop + 1
             if word.startswith(b"<-") and not caller:
                 stop = word.find(b"+")
                 caller = word[2:stop] if stop > 0 else word[2:]
@@ -376,8 +394,8 @@ class Scanner(Pieces):
                 else:
                     func = func + b" " + word
                 module = b""
-            elif is_exit and not func and not caller and self.function(word.removesuffix(b"()")) >= 0:
-                func = module = word.removesuffix(b"()")
+            elif is_exit and not func and not caller and self.function(word) >= 0:
+                func = module = word
             else:
                 return behind + 2
         # 0: no address was recorded.
@@ -386,10 +404,19 @@ class Scanner(Pieces):
             self.n_callers += 1
         if func:
             self.func = self.name(func)
+        if first and self.view[first] != ord(")"):
+            self.arguments(first, self.closing(first, behind))
         if has_value:
             self.retval = value
             self.n_retvals += 1
         return behind + 2
+
+    def bracketed(self, i: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Where the first bracket from ``i`` on is closed, if a blank or the end follows; else -1."""
+        while self.view[i] != ord("("):
+            i += 1
+        i = self.closing(i + 1, end)
+        return i if i >= 0 and (i + 1 == end or self.view[i + 1] == ord(" ")) else -1
 
     def comment(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """``/* sys_write -> 0x2 */`` or ``/* event: text */`` in a function's place: another event."""

@@ -156,6 +156,8 @@ class Stacks(Placing):
                 if self.has_retval:
                     self.c_retval[node] = self.retval[i]
                     self.c_flags[node] |= _HAS_RETVAL
+                if self.has_arg and self.c_arg[node] < 0:
+                    self.c_arg[node] = self.arg[i]
                 self.lane_top[lane] = self.c_parent[node]
 
     def switch(self, pid: cython.int, cpu: cython.int) -> cython.int:
@@ -412,8 +414,6 @@ class Stacks(Placing):
             self.c_flags[node] |= _CUT
         if self.has_caller:
             self.c_caller[node] = 0
-        if self.has_arg:
-            self.c_arg[node] = -1
         self.adopt(node, donor, self.calltime[i] if self.calltime[i] != 0 else -1)
         earlier = self.c_previous[node] if top >= 0 and self.timed else -1
         if earlier >= 0 and self.c_start[earlier] + self.c_duration[earlier] > self.c_start[node] >= 0:

@@ -323,6 +323,8 @@ class Decoder:
                                 c_duration[n] = value
                         if has_retval:
                             c_retval[n] = _signed(self.field(stream, f + 8)) if self.holds(f + 8, size) else 0
+                        if has_arg:
+                            c_arg[n] = -1
                         if has_raw:
                             r_overrun[n] = self.field(stream, f + 10) if self.holds(f + 10, size) else 0
                     else:
