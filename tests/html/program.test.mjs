@@ -6,10 +6,10 @@ import { MANY, Rows } from "../../src/kfgraph/render/html/app/fold.mjs";
 import { shares, sortedBy } from "../../src/kfgraph/render/html/app/functions.mjs";
 import { layOut, merge } from "../../src/kfgraph/render/html/app/merge.mjs";
 import { Search, nextIn } from "../../src/kfgraph/render/html/app/search.mjs";
-import { lanesOf, ranOn, stepOf } from "../../src/kfgraph/render/html/app/timeline.mjs";
+import { keysOf, lanesOf, ranOn, stepOf } from "../../src/kfgraph/render/html/app/timeline.mjs";
 import { shape, worth } from "../../src/kfgraph/render/html/app/svg.mjs";
 import { FLAG, calleesOf, callsIn, countOf, failedBelow, pathTo, restore, workOf } from "../../src/kfgraph/render/html/app/tree.mjs";
-import { formatCount, formatNs, formatShare, plural } from "../../src/kfgraph/render/html/app/units.mjs";
+import { averageNs, formatCount, formatNs, formatShare, plural } from "../../src/kfgraph/render/html/app/units.mjs";
 
 /** The restored tree of rows [label, level, start, total, flags]; total -1: not known. */
 function treeOf(rows, { errors = [], selves = [], sums = [], interrupts = [], asleep = [], unknown = [], cpus = [] } = {}) {
@@ -201,9 +201,23 @@ test("functions sort by any column, what is not known last", () => {
   assert.deepEqual(shares({ ...waiting, self_ns: [3, 9, -1] }, 6), [0.5, -1, -1]);
 });
 
+test("the timeline explains the colours that occur", () => {
+  const page = (tree, sleeps = [], losses = []) => ({ tree, head: { losses }, asleep: Uint8Array.from([0, 1, 2, 3, 4], (i) => +sleeps.includes(i)) });
+  const quiet = treeOf([[0, 0, 0, 100], [1, 1, 0, 10]]);
+  assert.deepEqual(keysOf(page(quiet)), []);
+  assert.deepEqual(keysOf(page(quiet, [4])), []);
+  assert.deepEqual(keysOf(page(quiet, [1], [{ at: 5 }])), [["asleep", "asleep"], ["lost", "records lost"]]);
+  assert.deepEqual(keysOf(page(treeOf([[0, 0, 0, 100], [1, 1, 0, 10]], { errors: [[1, -19, true]] }))), [["failed", "✗ error"]]);
+  const hit = (context) => ({ ...quiet, context: [0, context] });
+  assert.deepEqual([2, 255].map((context) => keysOf(page(hit(context)))), [[["irq", "interrupt"]], []]);
+});
+
 test("numbers read as they do on the terminal", () => {
   assert.deepEqual([0, 999, 1000, 999_999.6, 1_500_000, 2_000_000_000, -1].map((ns) => formatNs(ns)),
     ["0 ns", "999 ns", "1.000 us", "1.000 ms", "1.500 ms", "2.000 s", "?"]);
+  assert.deepEqual([[12_350, 1], [1_234_500, 3], [999_950, 1], [999_999_500, 3], [2_500_000_000, 0]].map(([ns, digits]) => formatNs(ns, digits)),
+    ["12.4 us", "1.235 ms", "1.0 ms", "1.000 s", "3 s"], "half of the last digit is rounded up");
+  assert.deepEqual([[5, 2], [7, 3], [8, 3], [2469, 2]].map(([total, n]) => averageNs(total, n)), [3, 2, 3, 1235]);
   assert.equal(formatCount(1234567), "1,234,567");
   assert.deepEqual([formatShare(0.1234), formatShare(-1), formatShare(NaN)], ["12.3 %", "", ""]);
   assert.deepEqual([plural(1, "call"), plural(2, "loss"), plural(1000, "match")], ["1 call", "2 losses", "1,000 matches"]);

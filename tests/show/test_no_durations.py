@@ -23,7 +23,7 @@ def _kfgraph(*args: str | Path) -> subprocess.CompletedProcess[str]:
     ("command", "said"),
     [
         ("info", ", durations of 4 not printed\n"),
-        ("show", "\n? its duration was not printed  ≥ at least"),
+        ("show", "\n? its duration was not printed\n"),
         ("top", "\n4 calls without a printed duration: counted, their time is unknown\n"),
     ],
 )

@@ -61,7 +61,7 @@ def test_shares_are_of_the_own_time_unless_sorted_by_another() -> None:
     args = ("top", TRACE, "--callers", "slab_free.isra.0")
     root, caller, *_ = trees(kfgraph(*args)[1])["slab_free.isra.0"][1:]
     assert root.split()[:8] == ["#", "2.732", "ms", "5.175", "us", "100.0%", "528", "slab_free.isra.0"]
-    assert caller.split() == ["#", "1.690", "ms", "5.263", "us", "61.8%", "321", "├▸kmem_cache_free"]
+    assert caller.split() == ["#", "1.690", "ms", "5.264", "us", "61.8%", "321", "├▸kmem_cache_free"]
     assert trees(kfgraph(*args)[1])["slab_free.isra.0"][0].split()[0] == "self"
     shown = trees(kfgraph(*args, "--by", "total")[1])["slab_free.isra.0"]
     alike = kfgraph("show", TRACE, "--callers", "slab_free.isra.0", "--max-rows", "40")[1].splitlines()

@@ -13,6 +13,7 @@ from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
+from kfgraph.model.units import average_ns
 
 UNKNOWN = -1
 PERCENTILES = (50, 95, 99)
@@ -85,7 +86,7 @@ def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
     total_ns = in_finished.copy()
     np.subtract.at(total_ns, key[inner], duration_ns[inner])
     avg_ns = in_finished
-    avg_ns[known] = (avg_ns[known] + n_finished[known] // 2) // n_finished[known]
+    avg_ns[known] = average_ns(avg_ns[known], n_finished[known])
     self_unknown = np.flatnonzero(self_ns < 0)
     n_self_known = n_calls - np.bincount(key[self_unknown], minlength=n_keys)
     return Aggregate(
@@ -146,7 +147,7 @@ def of_one_key(times_ns: Int64) -> Aggregate:
     known = np.sort(times_ns[times_ns >= 0])
     n, total = len(known), int(known.sum())
     percentiles = [int(known[(p * n + 99) // 100 - 1]) if n else UNKNOWN for p in (*PERCENTILES, 100)]
-    sums = (total, total, (total + n // 2) // n) if n else (UNKNOWN, UNKNOWN, UNKNOWN)
+    sums = (total, total, average_ns(total, n)) if n else (UNKNOWN, UNKNOWN, UNKNOWN)
     return Aggregate(*(np.array([value], np.int64) for value in (len(times_ns), 0, n, UNKNOWN, *sums, *percentiles)))
 
 

@@ -11,6 +11,7 @@ from kfgraph.kernel.returns import error_name
 from kfgraph.model.symbols import UNKNOWN
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import TreeTable
+from kfgraph.model.units import average_ns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ def tree_frame(tree: TreeTable, trace: Trace) -> pd.DataFrame:
     resolved = symbols.resolved.tolist()
     known = [name if code != UNKNOWN and resolved[code] else None for code, name in enumerate(symbols.modules)]
     finished = tree.count - tree.n_unfinished
-    average = np.where((finished > 0) & (tree.total_ns >= 0), tree.total_ns // np.maximum(finished, 1), -1)
+    average = np.where((finished > 0) & (tree.total_ns >= 0), average_ns(tree.total_ns, np.maximum(finished, 1)), -1)
     columns: dict[str, Any] = {
         "label": words(tree.label, list(tree.labels)),
         "function": words(tree.label, [*(name or None for name in symbols.names), *no_task]),

@@ -23,6 +23,7 @@ from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import CONTEXTS, Flag
 from kfgraph.model.spelling import json_text
 from kfgraph.model.tree import NodeKind
+from kfgraph.model.units import average_ns
 
 _CHUNK = 16_384
 _Errors = tuple[Int16, Bool]
@@ -154,7 +155,7 @@ def node_records(call_tree: CallTree) -> Iterator[dict[str, Any]]:
             "total_ns": _known(total),
             **({} if at_least is None else {"at_least_ns": _known(at_least[node])}),
             "self_ns": _known(tree.self_ns[node]),
-            "avg_ns": total // finished if finished > 0 and total >= 0 else None,
+            "avg_ns": average_ns(total, finished) if finished > 0 and total >= 0 else None,
             "min_ns": _known(tree.min_ns[node]),
             "max_ns": _known(tree.max_ns[node]),
             "flags": _names(int(tree.flags[node])),

@@ -15,6 +15,7 @@ from kfgraph.model.names import split_label
 from kfgraph.model.spelling import shell_line, shell_word
 from kfgraph.model.units import plural
 from kfgraph.render.blocks import SCALE
+from kfgraph.render.legend import AT_LEAST, legend
 from kfgraph.render.rowmodel import RowModel
 from kfgraph.render.screen import open_screen
 from kfgraph.render.top import TopView
@@ -46,12 +47,8 @@ class CallersView(TreeView):
 
     def marks(self) -> list[str]:
         """What the marks that occur mean, a mark each."""
-        words = [word for line in replace(self, width=None).all_marks() for word in line.split("  ")]
-        return [_AT_LEAST if word == self.AT_LEAST and self.of == "self" else word for word in words]
-
-    def all_marks(self) -> list[str]:
-        """The legend of a tree."""
-        return super().legend()
+        words = [word for part in legend(self.call_tree, self.model) for word in part]
+        return [_AT_LEAST if word == AT_LEAST and self.of == "self" else word for word in words]
 
     def summary(self) -> list[str]:
         """How much is not shown, and what shows it."""

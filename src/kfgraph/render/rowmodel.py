@@ -20,7 +20,7 @@ from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.tree import INTERRUPT_MARK, NodeKind
-from kfgraph.model.units import format_ns, plural
+from kfgraph.model.units import average_ns, format_ns, plural
 from kfgraph.render import blocks
 from kfgraph.render.blocks import BLANK, UNKNOWN
 from kfgraph.render.cells import cut_middle
@@ -162,17 +162,13 @@ class RowModel:
         node, kind = folded.node[rows], folded.kind[rows]
         n = len(node)
         is_call, is_rest = kind == Kind.CALL, kind == Kind.REST
+        total, unknown = self.totals(rows)
+        is_irq = tree.at("kind", node) == NodeKind.INTERRUPT
 
         def of_node(column: npt.NDArray[np.int64], rest: npt.NDArray[np.int64] | int = BLANK) -> npt.NDArray[np.int64]:
             values = column[node] if len(column) else np.zeros(n, np.int64)
             return np.where(is_call, values, np.where(is_rest, rest, BLANK))
 
-        floor = of_node(tree.floor_ns, folded.hidden_ns[rows])
-        unknown = is_call & ((tree.total_ns[node] < 0) | (tree.at("n_unfinished", node) > 0))
-        is_irq = tree.at("kind", node) == NodeKind.INTERRUPT
-        # Of several, some may have an end.
-        unknown |= is_irq & is_call & ((tree.flags[node] & np.uint32(Flag.NO_EXIT)) != 0)
-        total = np.where(unknown & (floor == 0), UNKNOWN, floor)
         is_cost = kind == Kind.OWN_COST
         parts: list[blocks.Block] = []
         for name in layout.names:
@@ -201,7 +197,7 @@ class RowModel:
             elif name == "avg":
                 finished = np.where(is_call, tree.at("count", node) - tree.at("n_unfinished", node), BLANK)
                 finished = np.where(is_irq & ~unknown, tree.at("n_interrupts", node), finished)
-                average = np.where(finished > 0, of_node(tree.total_ns) // np.maximum(finished, 1), UNKNOWN)
+                average = np.where(finished > 0, average_ns(of_node(tree.total_ns), np.maximum(finished, 1)), UNKNOWN)
                 average[~is_call | ((tree.at("kind", node) != NodeKind.CALL) & ~is_irq)] = BLANK
                 parts.append(blocks.time_block(average, layout.digits, width))
             elif name == "share":
@@ -212,6 +208,23 @@ class RowModel:
                 count[is_call & (tree.at("kind", node) != NodeKind.CALL)] = BLANK
                 parts.append(blocks.count_block(count, width))
         return blocks.joined([*parts, blocks.text_block("  ", n)])
+
+    def totals(self, rows: slice) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """(what the column ``total`` says, where that is only the least) of these rows; UNKNOWN and BLANK."""
+        folded, tree = self.folded, self.folded.tree
+        node, is_call = folded.node[rows], folded.kind[rows] == Kind.CALL
+        rest = np.where(folded.kind[rows] == Kind.REST, folded.hidden_ns[rows], BLANK)
+        floor = np.where(is_call, tree.floor_ns[node] if len(tree) else rest, rest)
+        unknown = is_call & ((tree.total_ns[node] < 0) | (tree.at("n_unfinished", node) > 0))
+        # Of several, some may have an end.
+        is_irq = tree.at("kind", node) == NodeKind.INTERRUPT
+        unknown |= is_irq & is_call & ((tree.flags[node] & np.uint32(Flag.NO_EXIT)) != 0)
+        return np.where(unknown & (floor == 0), UNKNOWN, floor), unknown
+
+    def is_flagged(self, row: int) -> bool:
+        """Whether the marks of a call's flags stand behind its name: they may have no room."""
+        marks = _flag_marks(int(self.folded.tree.flags[self.folded.node[row]]))
+        return bool(marks) and marks in self.line(row).note
 
     def _off_cpu(
         self, name: str, node: npt.NDArray[np.int32], is_call: npt.NDArray[np.bool_], unknown: npt.NDArray[np.bool_]
@@ -364,7 +377,7 @@ class RowModel:
             finished = int(tree.n_interrupts[node])
         if "avg" in self.layout.names or finished <= 0 or tree.total_ns[node] < 0:
             return ""
-        return f"  avg {format_ns(int(tree.total_ns[node]) // finished, digits=1)}"
+        return f"  avg {format_ns(average_ns(int(tree.total_ns[node]), finished), digits=1)}"
 
     def _repetitions(self, node: int) -> int:
         """How often the body of a loop was there, in all repetitions of the loops around it."""

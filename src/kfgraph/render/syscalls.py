@@ -13,7 +13,7 @@ from kfgraph.analyze.owncost import own_cost
 from kfgraph.analyze.syscalls import EstimatedSum, SystemCall, SystemCallSum, shown_result
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
-from kfgraph.model.units import format_ns, plural
+from kfgraph.model.units import average_ns, format_ns, plural
 from kfgraph.render.cells import cut_middle
 from kfgraph.render.estimates import ESTIMATE, took
 from kfgraph.render.table import Column, Table
@@ -84,12 +84,13 @@ def sums_table(sums: Sequence[SystemCallSum], total_ns: int) -> Table:
     uncertain = [format_ns(s.uncertain_ns) for s in sums if isinstance(s, EstimatedSum)]
     mark = ESTIMATE if uncertain else ""
     share = [f"{100 * s.total_ns / total_ns:.1f}%" if total_ns > 0 else "?" for s in sums]
+    averages = [average_ns(s.total_ns, s.n_finished) if s.n_finished else -1 for s in sums]
     columns = [
         Column(f"{mark}time", [format_ns(s.total_ns) for s in sums], 0, "bold"),
         Column("share", share, 2),
         Column("calls", [f"{s.n_calls:,}" for s in sums], 1),
         Column("errors", [f"{s.n_errors:,}" if s.n_errors else "" for s in sums], 3, "red"),
-        Column(f"{mark}avg", [format_ns(s.total_ns // s.n_finished if s.n_finished else -1) for s in sums], 4),
+        Column(f"{mark}avg", list(map(format_ns, averages)), 4),
         Column(f"{mark}max", [format_ns(s.max_ns) for s in sums], 5),
     ]
     if uncertain:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.color import ColorSystem
@@ -25,13 +25,13 @@ from kfgraph.analyze.wakers import Wakers
 from kfgraph.analyze.works import Works
 from kfgraph.errors import UsageError
 from kfgraph.model.arrays import distinct
-from kfgraph.model.calls import Flag
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.tree import NodeKind
 from kfgraph.model.units import format_ns, plural
 from kfgraph.render import blocks
 from kfgraph.render.details import unseen_cost_text
-from kfgraph.render.estimates import ESTIMATE, estimate_lines
+from kfgraph.render.estimates import estimate_lines
+from kfgraph.render.legend import legend
 from kfgraph.render.linked import Linked, on_a_terminal
 from kfgraph.render.rowmodel import FLAG_MARKS, NAME_LEAST, NAME_WANTED, Layout, Line, RowModel
 from kfgraph.render.rowvalues import TIMES, RowValues
@@ -89,7 +89,6 @@ class TreeView:
     mergeable: bool = True
     links: SourceLinks | None = None
     above: tuple[str, ...] = ()
-    AT_LEAST: ClassVar[str] = "≥ at least: what is known of its callees"
 
     def __len__(self) -> int:
         return len(self.folded)
@@ -262,43 +261,8 @@ class TreeView:
         return [f"{said} (--nth N, --slowest N, --merge)"]
 
     def legend(self) -> list[str]:
-        """What the marks that occur mean."""
-        folded, tree = self.folded, self.folded.tree
-        calls = folded.node[folded.kind == Kind.CALL]
-        if not len(calls):
-            return []
-        steps = set(distinct(blocks.scale_of(tree.floor_ns[calls])).tolist())
-        scale = [
-            f"{mark} over {format_ns(limit, digits=0)}"
-            for step, (limit, mark) in enumerate(reversed(blocks.SCALE), 1)
-            if step in steps
-        ]
-        if bool(folded.hot.any()):
-            scale.append("▸ most of the time came from here" if self.call_tree.of_callers else "▸ slowest callee")
-        flags = int(np.bitwise_or.reduce(tree.flags[calls]))
-        said = [f"{mark} {self._meaning(flag, meaning)}" for flag, mark, meaning in FLAG_MARKS if flags & flag]
-        if flags & Flag.NO_EXIT or bool((tree.total_ns[calls] < 0).any()):
-            said.append(self.AT_LEAST)
-        if tree.has("tracer_ns"):
-            said.append(f"{ESTIMATE} estimate, within ±: less what tracing took")
-        if (folded.kind == Kind.OWN_COST).any():
-            said.append("≤ at most: in no time and no share above it")
-        if tree.has("error"):
-            errors, sure = tree.error[calls] != 0, tree.error_sure[calls]
-            if bool(sure.any()):
-                said.append("= -N NAME the error that the call returned")
-            if bool((errors & ~sure).any()):
-                said.append("= -N NAME? or = -N looks like an error: what the function returns is not known")
-        return filled(scale, self.width) + filled(said, self.width)
-
-    def _meaning(self, flag: Flag, meaning: str) -> str:
-        """What a mark means in this trace."""
-        trace = self.call_tree.trace
-        if flag is not Flag.NO_EXIT or not trace.n_unprinted:
-            return meaning
-        return "its duration was not printed" + (
-            ", or its exit not recorded" if trace.n_unfinished > trace.n_unprinted else ""
-        )
+        """What the marks that stand on the rows mean."""
+        return [line for words in legend(self.call_tree, self.model) for line in filled(words, self.width)]
 
     def summary(self) -> list[str]:
         """What is not shown, and what brings it back."""

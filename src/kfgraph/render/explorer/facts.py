@@ -18,7 +18,7 @@ from kfgraph.kernel.returns import error_name
 from kfgraph.model.calls import CONTEXTS, UNKNOWN_CONTEXT, Flag
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.tree import INTERRUPT_MARK, NodeKind, TreeTable
-from kfgraph.model.units import format_ns, format_share, plural
+from kfgraph.model.units import average_ns, format_ns, format_share, plural
 from kfgraph.render.details import detail_text
 from kfgraph.render.explorer.window import Window
 from kfgraph.render.linked import link_style
@@ -210,7 +210,7 @@ class Facts:
         yield Fact("self", format_ns(int(tree.self_ns[node])))
         yield from self._off_cpu(tree, node)
         if count > unfinished and total >= 0:
-            yield Fact("average", format_ns(total // (count - unfinished)))
+            yield Fact("average", format_ns(average_ns(total, count - unfinished)))
         yield Fact("least", format_ns(int(tree.at("min_ns", node))))
         yield Fact("most", format_ns(int(tree.at("max_ns", node))))
         if unfinished:
@@ -235,7 +235,7 @@ class Facts:
         yield Fact("times", f"{n:,}")
         yield Fact("total", format_ns(total) if total >= 0 else f"≥ {format_ns(int(tree.floor_ns[node]))}")
         if n > 1 and total >= 0:
-            yield Fact("average", format_ns(total // n))
+            yield Fact("average", format_ns(average_ns(total, n)))
         yield from self._off_cpu(tree, node)
         yield Fact("below", plural(int(tree.n_calls(np.array([node]))[0]), "call"))
         yield Fact("note", "it hit the call above it, which did not call it", "red")

@@ -2,7 +2,7 @@
 import { el } from "./dom.mjs";
 import { APART } from "./links.mjs";
 import { FLAG, callsIn, countOf, pathTo } from "./tree.mjs";
-import { formatCount, formatNs, formatShare, plural } from "./units.mjs";
+import { averageNs, formatCount, formatNs, formatShare, plural } from "./units.mjs";
 
 const CONTEXTS = ["task", "softirq", "hardirq", "nmi", "not told"];
 
@@ -64,7 +64,7 @@ function interruptFacts(page, nodes, special) {
   const facts = [["Interrupt", page.nameOf(node)]];
   if (n > 1) facts.push(["Times", formatCount(n)]);
   facts.push(["Total", isWhole ? formatNs(floor) : floor > 0 ? `≥ ${formatNs(floor)}` : "not known"]);
-  if (n > 1 && isWhole) facts.push(["Average", formatNs(floor / n)]);
+  if (n > 1 && isWhole) facts.push(["Average", formatNs(averageNs(floor, n))]);
   facts.push(...partsOf(tree, nodes));
   if (page.whole > 0) facts.push(["Share", `${formatShare(page.shareOf(floor))} of all calls here`]);
   let first = node;

@@ -45,6 +45,17 @@ export function ranOn({ tree, asleep }, root) {
   return asleep[tree.label[root]] ? [] : found;
 }
 
+/** [class, meaning] of the colours that occur on this page. */
+export function keysOf({ tree, asleep, head }) {
+  const some = (is) => { for (let i = 0; i < tree.n; i++) if (is(i)) return true; return false; };
+  return [
+    ["irq", "interrupt", some((i) => tree.context[i] > 0 && tree.context[i] < 4)],
+    ["asleep", "asleep", some((i) => asleep[tree.label[i]] === 1)],
+    ["lost", "records lost", head.losses.length > 0],
+    ["failed", "✗ error", some((i) => tree.errors.at(i))],
+  ].filter(([, , occurs]) => occurs).map(([key, means]) => [key, means]);
+}
+
 /** 1, 2 or 5 times a power of ten: steps of an axis, at least `least`. */
 export function stepOf(least) {
   const power = 10 ** Math.floor(Math.log10(least));
@@ -110,8 +121,7 @@ export class Timeline {
     return el("div", { class: "toolbar" }, button("+", () => this.zoom(0.5), "Zoom in (+)"), button("−", () => this.zoom(2), "Zoom out (-)"),
       button("‹", () => this.move(-0.25), "Earlier (←)"), button("›", () => this.move(0.25), "Later (→)"), button("Show all", () => this.showAll(), "All of it (0)"),
       button("To the current call", () => this.showNode(this.page.at()), "The call that is current in the tree"),
-      el("span", { class: "legend" }, el("span", { class: "key irq" }, "interrupt"), el("span", { class: "key asleep" }, "asleep"),
-        el("span", { class: "key lost" }, "records lost"), el("span", { class: "key failed" }, "✗ error")));
+      el("span", { class: "legend" }, ...keysOf(this.page).map(([key, means]) => el("span", { class: `key ${key}` }, means))));
   }
 
   say(node) {

@@ -3,11 +3,16 @@
 /** 1234567 as "1.235 ms"; "?" for what is not known. */
 export function formatNs(ns, digits = 3) {
   if (ns < 0) return "?";
-  if (ns < 1000) return `${Math.round(ns)} ns`;
-  for (const [unit, size] of [["us", 1e3], ["ms", 1e6]]) {
-    if (Number((ns / size).toFixed(digits)) < 1000) return `${(ns / size).toFixed(digits)} ${unit}`;
+  if (Math.round(ns) < 1000) return `${Math.round(ns)} ns`;
+  for (const [unit, size] of [["us", 1e3], ["ms", 1e6], ["s", 1e9]]) {
+    const steps = 10 ** digits, whole = Math.floor(Math.round(ns) / (size / steps) + 0.5);
+    if (whole < 1000 * steps || unit === "s") return `${(whole / steps).toFixed(digits)} ${unit}`;
   }
-  return `${(ns / 1e9).toFixed(digits)} s`;
+}
+
+/** The average of `n` times, half a nanosecond rounded up. */
+export function averageNs(total, n) {
+  return Math.floor((total + Math.floor(n / 2)) / n);
 }
 
 /** 1234567 as "1,234,567". */
