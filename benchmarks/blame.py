@@ -180,11 +180,12 @@ def score(file: Path, *, modules: Path = MODULES, ko: Path | None = None, values
     return Scored(file.stem, judge(answer, truth), said, live, live in truth.birth)
 
 
-def score_everyday(file: Path, *, truths: Path = TRUTHS) -> Scored:
+def score_everyday(file: Path, *, truths: Path = TRUTHS, values: bool = True) -> Scored:
     """The same of an everyday command: ``wrong call`` where another system call is taken for the one that decided. A
     command without a truth succeeded."""
     truth = json.loads(truths.read_text()).get(file.stem)
-    answer = why(kfgraph.load(file))
+    trace = kfgraph.load(file)
+    answer = why(trace if values else without_values(trace))
     born = answer.birth
     said = f"{born.step.function}{'' if born.exact else ' or below'}" if born else answer.outcome
     if truth is None:
@@ -193,6 +194,8 @@ def score_everyday(file: Path, *, truths: Path = TRUTHS) -> Scored:
     called = answer.failure.name if answer.failure is not None else ""
     if called not in truth["call"] or answer.error != truth["error"]:
         return Scored(file.stem, "wrong call", f"{called} = {answer.error}", "", False)
+    if born is None and answer.candidates:
+        said += f": {', '.join(step.function for step in answer.candidates)}"
     return Scored(file.stem, judge(answer, Truth(truth["error"], tuple(truth["birth"]), (), (), ())), said, "", False)
 
 
@@ -219,8 +222,13 @@ def main() -> None:
     for folder in arguments.traces:
         files = sorted(recordings(folder).glob("*.dat"))
         if arguments.everyday:
-            for one in map(score_everyday, files):
+            commands = [score_everyday(file, values=not arguments.no_values) for file in files]
+            for one in commands:
                 print(f"{one.name:22} {one.verdict:15} {one.said}")
+            failing = [one for one in commands if one.name in json.loads(TRUTHS.read_text())]
+            print(f"\n{folder.name}:")
+            for verdict, count in Counter(one.verdict for one in failing).most_common():
+                print(f"{verdict:16} {count:4} of {len(failing)}")
             continue
         if arguments.no_values:
             files = [file for file in files if "." not in file.stem]

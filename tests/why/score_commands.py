@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from cut_commands import Command, commands_of
 
 import kfgraph
-from kfgraph.analyze.why import Why, summary, why
+from kfgraph.analyze.why import Why, why
+from kfgraph.analyze.whywords import summary
 from kfgraph.model.trace import Trace
 
 

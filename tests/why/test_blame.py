@@ -8,7 +8,8 @@ import pytest
 
 from builder.tables import Call, call, trace_of
 from kfgraph.analyze.outcomes import Outcomes
-from kfgraph.analyze.why import path_of, why
+from kfgraph.analyze.why import why
+from kfgraph.analyze.whywords import path_of
 from kfgraph.errors import NoMatchError
 from kfgraph.model.companion import Companion, ReturnProbe
 from kfgraph.model.symbols import Returned

@@ -61,6 +61,13 @@ def test_everyday_failures_without_return_values_name_the_call_and_blame_nobody(
     assert not [one for one in wrong if one[1] != "wrong call"]
 
 
+@pytest.mark.parametrize(("kernel", "values"), [("6.1", True), ("7.2", False)])
+def test_without_return_values_the_origin_of_everyday_failures_is_among_three(kernel: str, values: bool) -> None:
+    scored = [blame.score_everyday(file, values=values) for file in everyday(kernel, failing=True)]
+    found = [one for one in scored if one.verdict in ("exact", "among three")]
+    assert len(scored) >= 25 and len(found) >= 0.9 * len(scored), set(scored) - set(found)
+
+
 @pytest.mark.parametrize("kernel", ["6.1", "7.2"])
 def test_everyday_commands_that_succeed_are_not_blamed(kernel: str) -> None:
     scored = [blame.score_everyday(file) for file in everyday(kernel, failing=False)]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from builder.tables import Call, call, trace_of
-from kfgraph.analyze.why import summary, why
+from kfgraph.analyze.why import why
+from kfgraph.analyze.whywords import summary
 from kfgraph.model.fields import EventField
 from kfgraph.model.marks import Marks
 from kfgraph.model.offcpu import OffCpu

@@ -231,6 +231,17 @@ def test_look_ups_of_unknown_paths_do_not_hide_what_the_program_gave_up_for(monk
     assert name_of(deciding(judged(monkeypatch, known, made("read", -61), *end, status=1))) != ("read", None)
 
 
+def test_of_look_ups_of_unknown_paths_the_last_that_met_no_folder_decided(monkeypatch) -> None:
+    catalogues = [made("openat", -2), made("openat", -2), made("openat", -2)]
+    found = deciding(judged(monkeypatch, *catalogues, made("openat", -20, at=4)))
+    assert found is not None and (found.call.error, found.call.row) == (-20, 3)
+    # Catalogues that are not there may come after it: then the first of the run decides, as before.
+    found = deciding(judged(monkeypatch, made("openat", -20), *catalogues))
+    assert found is not None and (found.call.error, found.call.row) == (-20, 0)
+    found = deciding(judged(monkeypatch, *catalogues, made("openat", -2)))
+    assert found is not None and (found.call.error, found.call.row) == (-2, 0)
+
+
 def test_of_several_tasks_the_commands_own_counts(monkeypatch) -> None:
     """A child's terminal test decides nothing of the shell that started it."""
     from builder.tables import call, trace_of

@@ -20,13 +20,14 @@ def why_it_failed(trace: Trace, answer: Why | None = None) -> list[str]:
     companion = trace.companion
     if companion is None or not (companion.exit_status or companion.modules) or not len(trace.calls):
         return []
-    from kfgraph.analyze.why import summary, why
+    from kfgraph.analyze.why import why
+    from kfgraph.analyze.whywords import summary
 
     answer = answer or why(trace)
     said = summary(answer)
     if not said:
         return []
-    ways = [line for line in said[1:] if "→" in line]
+    ways = said[1:] if answer.birth is None or "→" in said[-1] else []
     explains = answer.chain or answer.swallowed
     more = f"kfgraph why {trace.meta.as_typed} explains" if explains else answer.next and f"to know more: {answer.next}"
     return [said[0], *ways, *filter(None, [more])]

@@ -19,6 +19,7 @@ _COMMAND_SUCCEEDED = "the command ended with status 0"
 _WENT_ON = "the program went on without it"
 _ENDED_AFTER_IT = "such a failure is usual, but nothing else failed, and the program ended right after it"
 _EAGAIN = 11
+_ENOENT, _ENOTDIR = 2, 20
 _MANY = 20
 """A program that makes so many system calls after a look-up that found nothing has gone on without it."""
 
@@ -147,7 +148,9 @@ def deciding(failed: Sequence[Failed]) -> Failed | None:
     run = [one for one in serious if one.call.lane == last.call.lane]
     if all(one.call.path is not None for one in run):
         return last
-    # Without paths the messages' catalogues cannot be told from what was looked for.
+    # Without paths the messages' catalogues cannot be told from what was looked for, unless by the error.
+    if last.call.error == -_ENOTDIR:
+        return last
     return run[-1] if len(run) < 3 else next(one for one in run if one.call.name == run[-1].call.name)
 
 
@@ -157,7 +160,7 @@ def _of_nothing_known(call: SystemCall) -> bool:
 
 
 def _is_search(call: SystemCall) -> bool:
-    return looks_a_path_up(call.name) and call.error in (-2, -20)
+    return looks_a_path_up(call.name) and call.error in (-_ENOENT, -_ENOTDIR)
 
 
 def _lanes(trace: Trace) -> list[int]:

@@ -8,7 +8,10 @@ import numpy as np
 
 from kfgraph.analyze.outcomes import EACCES, ENOMEM, EPERM, Outcomes, children_of
 from kfgraph.kernel import unwinding
+from kfgraph.kernel.errors_made import is_listed, makes
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
+from kfgraph.kernel.syscall_handlers import system_call_of
+from kfgraph.model.arrays import distinct
 from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 
@@ -16,11 +19,17 @@ from kfgraph.model.trace import Trace
 def by_shape(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
     """Where the error may have been born from ``row`` down if no value tells, at most three, the likeliest first.
 
-    Down through what each ran last before it gave back what it had: an inference from names and order. In a module the
-    last of its own functions counts, and what it called of the kernel last. What ran last may have been a part of
-    giving up that is not named so: then it was what ran before it.
+    What is known to make this error comes first: the deepest on the way of what ran last, and what ended last beside
+    it. Then down through what each ran last before it gave back what it had: an inference from names and order. In a
+    module of one's own the last of its functions counts, and what it called of the kernel last. What ran last may have
+    been a part of giving up that is not named so: then it was what ran before it.
     """
     path, modules = _ran_last(trace, seen, row, error), trace.symbols.modules
+    if not _is_of_module(trace, path):
+        named: dict[str, int] = {}
+        for r in [*_known_makers(trace, seen, path, error), *reversed(path)]:
+            named.setdefault(plain_name(seen.name(r)), r)
+        return list(named.values())[:3]
     own = [i for i, r in enumerate(path) if modules[int(trace.calls.func[r])]]
     if own and own[-1] < len(path) - 1:
         last = own[-1]
@@ -33,6 +42,34 @@ def by_shape(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
     if before < 0:
         return path[::-1][:3]
     return [path[-1], path[-2], _ran_last(trace, seen, before, error)[-1]]
+
+
+def _is_of_module(trace: Trace, path: Sequence[int]) -> bool:
+    """Whether a call of ``path`` is of a module that is not of the kernel's own source."""
+    symbols = trace.symbols
+    ours = {symbols.modules[int(trace.calls.func[row])] for row in path} - {""}
+    told = zip(symbols.modules, symbols.names, strict=True)
+    return not ours <= {module for module, name in told if module in ours and is_listed(name)}
+
+
+def _known_makers(trace: Trace, seen: Outcomes, path: Sequence[int], error: int) -> list[int]:
+    """The calls below the caller of ``path`` that are known to make this error, the likeliest first."""
+    calls = trace.calls
+    above = int(calls.parent[path[0]])
+    way = [above, *path] if above >= 0 else list(path)
+    rows = np.arange(way[0], int(calls.end[way[0]]))
+    codes = distinct(calls.func[rows]).tolist()
+    making = [code for code in codes if makes(trace.symbols.names[code], error)]
+    found = [r for r in rows[np.isin(calls.func[rows], making)].tolist() if not seen.known(r) or seen.errors[r]]
+    on_way = [r for r in reversed(way) if r in found]
+    # Of callers and callees the deepest: what it called made the error, as it may have, too.
+    following = [*found[1:], int(calls.end[way[0]])]
+    deepest = [r for r, later in zip(found, following, strict=False) if later >= calls.end[r]]
+    beside = sorted((r for r in deepest if r not in way), key=lambda r: -int(calls.end[r]))
+    # A system call's handler makes most of its errors before it calls anything.
+    handlers = [r for r in on_way if system_call_of(plain_name(seen.name(r)))]
+    on_way = [r for r in on_way if r not in handlers]
+    return [*on_way[:1], *beside[:1], path[-1], *on_way[1:], *handlers]
 
 
 def _ran_last(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
@@ -80,6 +117,8 @@ def _ran_before(trace: Trace, seen: Outcomes, path: Sequence[int], error: int) -
 
 def _may_have_failed(seen: Outcomes, row: int, error: int) -> bool:
     name = seen.name(row)
+    if not seen.known(row) and makes(name, error):
+        return True
     if unwinding.decides_nothing(name) or unwinding.gives_back(name) or unwinding.tells(name):
         return False
     if seen.known(row):

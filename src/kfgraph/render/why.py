@@ -11,7 +11,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from kfgraph.analyze.failure import Failed
-from kfgraph.analyze.why import Step, Why, path_of, summary
+from kfgraph.analyze.why import Step, Why
+from kfgraph.analyze.whywords import label_of, may_have_begun_in, path_of, summary
 from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.units import plural
 from kfgraph.render.cells import cut_middle
@@ -31,7 +32,7 @@ def answer_lines(answer: Why, *, width: int | None = None) -> list[Text]:
     """The one or two lines that ``kfgraph trace`` prints: the answer, and the way."""
     said = summary(answer)
     lines = [Text(spelt_out(said[0]), "bold")] if said else []
-    if len(said) > 1 and len(path_of(answer)) > 1:
+    if len(said) > 1 and (answer.birth is None or len(path_of(answer)) > 1):
         way = spelt_out(said[1])
         lines.append(Text("  " + (cut_middle(way, width - 2) if width else way)))
     return lines
@@ -136,12 +137,8 @@ class WhyView:
         return step.function if value in ("", "?") else f"{step.function} = {value}"
 
     def _candidates(self, width: int) -> Iterator[Text]:
-        answer = self.answer
-        sure = answer.birth is not None and answer.birth.sure
-        others = [c for c in answer.candidates if answer.birth is None or c.row != answer.birth.step.row]
-        if others and not sure:
-            names = ", ".join(spelt_out(label_of(c)) for c in others)
-            yield from _wrapped(Text(f"  may also have begun in: {names}"), width)
+        if said := may_have_begun_in(self.answer):
+            yield from _wrapped(Text(f"  {spelt_out(said)}"), width)
 
     def _modules(self, width: int) -> Iterator[Text]:
         for step in self.answer.swallowed:
@@ -204,11 +201,6 @@ def in_words(answer: Why) -> str:
     number = -answer.error
     text = os.strerror(number) if number < 512 else "never leaves the kernel"
     return f"{text}; {answer.meaning}" if answer.meaning else text
-
-
-def label_of(step: Step) -> str:
-    """A function with its module."""
-    return f"{step.function} [{step.module}]" if step.module else step.function
 
 
 def _wrapped(text: Text, width: int) -> Iterator[Text]:

@@ -8,13 +8,14 @@ from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.limited import Limited
 from kfgraph.analyze.top import Top
 from kfgraph.analyze.why import Step, Why
+from kfgraph.analyze.whywords import label_of, may_have_begun_in
 from kfgraph.errors import Notice
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import shell_line
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_count, format_ns, format_share, plural
 from kfgraph.render.html.markup import text
-from kfgraph.render.why import in_words, label_of, never_ran, sentence
+from kfgraph.render.why import in_words, never_ran, sentence
 
 _WORTH = 0.005
 """A function with less of the time is not worth naming."""
@@ -129,10 +130,8 @@ def _around(found: Why) -> Iterator[str]:
     for when, steps in (("before it ran", found.before), ("after it ran", found.after)):
         if steps:
             yield f"{when}: {', '.join(_with_value(found, step) for step in steps)}"
-    sure = found.birth is not None and found.birth.sure
-    others = [c for c in found.candidates if found.birth is None or c.row != found.birth.step.row]
-    if others and not sure:
-        yield f"may also have begun in: {', '.join(map(label_of, others))}"
+    if said := may_have_begun_in(found):
+        yield said
     for step in found.swallowed:
         yield f"{label_of(step)} returned {_with_value(found, step).partition(' = ')[2]}, and its caller went on"
     yield from never_ran(found)

@@ -1,0 +1,78 @@
+"""The answer of ``kfgraph why`` in words: a line or two, the way of the error, where it may have begun."""
+
+from __future__ import annotations
+
+from kfgraph.analyze.why import Birth, Step, Why
+from kfgraph.model.units import plural
+
+
+def summary(answer: Why) -> list[str]:
+    """The answer in one or two lines, as ``kfgraph trace`` prints it."""
+    if not answer.has_failed:
+        return [_swallowed_line(answer)] if answer.swallowed else []
+    if not answer.error:
+        return [answer.reason]
+    head = f"{answer.subject} = {answer.name_of(answer.error)}"
+    born = answer.birth
+    if born is None:
+        perhaps = may_have_begun_in(answer)
+        return [f"{head}, where it was born is not known: {answer.reason}", *([perhaps] if perhaps else [])]
+    label = label_of(born.step)
+    if born.step.error == answer.error or not born.step.error:
+        how = "first returned by" if born.exact else "from"
+    else:
+        began = answer.name_of(born.step.error)
+        how = f"began as {began} of" if born.exact else f"from {began} of"
+    if not born.step.error and len(answer.chain) > 1:
+        how = f"began with {born.step.value} from"
+    told = "" if born.exact else " or from below it"
+    if not born.sure and born.exact:
+        told += ", as it seems"
+    count = _count(born)
+    return [f"{head}, {how} {label}{told}{count}", " → ".join(path_of(answer))]
+
+
+def path_of(answer: Why) -> list[str]:
+    """The functions on the way of the error that say most: from the module's first on, or the last few."""
+    names = [step.function for step in answer.chain]
+    first = next((i for i, step in enumerate(answer.chain) if step.module), None)
+    if first is None:
+        return names if len(names) <= 5 else [names[0], "…", *names[-4:]]
+    return names[first:]
+
+
+def may_have_begun_in(answer: Why) -> str:
+    """Where the error may have begun, beside the call that is named; "" where nothing tells, or there is no doubt."""
+    born = answer.birth
+    names = [label_of(one) for one in answer.candidates if born is None or one.row != born.step.row]
+    if not names or (born is not None and born.sure):
+        return ""
+    also = "perhaps it began in (inferred, the likeliest first)" if born is None else "may also have begun in"
+    return f"{also}: {', '.join(names)}"
+
+
+def label_of(step: Step) -> str:
+    """A function with its module."""
+    return f"{step.function} [{step.module}]" if step.module else step.function
+
+
+def _count(born: Birth) -> str:
+    if born.nth == 1:
+        return ""
+    ordinal = f"{born.nth:,}{_suffix(born.nth)}"
+    before = f" (before it: {', '.join(born.earlier)})" if born.earlier else ""
+    return f", its {ordinal} call{before}"
+
+
+def _suffix(n: int) -> str:
+    if n % 100 in (11, 12, 13):
+        return "th"
+    return {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+
+
+def _swallowed_line(answer: Why) -> str:
+    first = answer.swallowed[0]
+    more = len(answer.swallowed) - 1
+    also = f", and {plural(more, 'more call')}" if more else ""
+    failed = f"{label_of(first)} returned {answer.name_of(first.error)}{also}"
+    return f"no system call failed, but {failed}: nobody passed it on"

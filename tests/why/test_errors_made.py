@@ -1,0 +1,136 @@
+"""The table of errors that functions of the kernel make: how it is made, and what why says by it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from builder.tables import call, trace_of
+from kfgraph.analyze.why import why
+from kfgraph.kernel.errors_made import is_listed, makes
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SOURCE = """
+/* -EBUSY in a comment */
+static int
+take(struct a *a)
+{
+\tpr_err("no: -EIO\\n");
+\tif (a->taken)
+\t\treturn -EBUSY;
+\treturn 0;
+}
+#define NOT(x) \\
+\treturn -EROFS
+int open_it(struct a *a) __must_hold(&a->lock)
+{
+\tint err = take(a);
+\tif (err == -EBUSY || err != -ENODEV)
+\t\treturn err;
+\treturn a ? -ENXIO : PTR_ERR(ERR_PTR(-EPERM));
+}
+int far(struct a *a)
+{
+\treturn open_it(a) ?: -EINVAL;
+}
+int farther(struct a *a)
+{
+\tswitch (far(a)) {
+\tcase -ESRCH:
+\t\treturn 0;
+\t}
+\tif (other(a) == ERR_PTR(-EXDEV))
+\t\treturn 1;
+\treturn far(a) < -ELOOP;
+}
+SYSCALL_DEFINE2(tell, int, a, int, b)
+{
+\treturn -ENOSYS;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("errors_made_script", REPOSITORY / "scripts" / "errors_made.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_a_function_makes_is_told_from_its_text(script: ModuleType) -> None:
+    assert script.errors_made(SOURCE) == {
+        "take": {"EBUSY"},
+        "open_it": {"EBUSY", "ENXIO", "EPERM"},
+        # Two calls deep: the compiler may have inlined these.
+        "far": {"EBUSY", "ENXIO", "EPERM", "EINVAL"},
+        "farther": {"ENXIO", "EPERM", "EINVAL"},
+        "sys_tell": {"ENOSYS"},
+    }
+
+
+def test_the_table_is_what_the_script_writes(script: ModuleType, monkeypatch, tmp_path: Path) -> None:
+    (tmp_path / "one" / "fs").mkdir(parents=True)
+    (tmp_path / "two" / "fs").mkdir(parents=True)
+    (tmp_path / "one" / "fs" / "a.c").write_text(SOURCE)
+    (tmp_path / "two" / "fs" / "a.c").write_text("int take(int a)\n{\n\treturn -EINVAL + -ENOMEM + -EAGAIN;\n}\n")
+    monkeypatch.setattr(script, "TABLE", tmp_path / "table")
+    monkeypatch.setattr(sys, "argv", ["errors_made.py", str(tmp_path / "one"), str(tmp_path / "two")])
+    script.main()
+    # EINVAL and ENOMEM say nothing: they are left out.
+    lines = ["far 1 6 16", "farther 1 6", "open_it 1 6 16", "sys_tell 38", "take 11 16"]
+    assert (tmp_path / "table").read_text().splitlines() == lines
+
+
+def test_what_the_kernels_source_says() -> None:
+    for name, number in [("generic_read_dir", 21), ("__x64_sys_chroot", 1), ("cap_capable", 1), ("pipe_write", 32)]:
+        assert makes(name, -number), name
+    # With a suffix of the compiler it is the same function; of a handler the system call counts.
+    assert makes("generic_read_dir.cold", -21) and makes("__se_sys_chroot", -1)
+    assert not makes("generic_read_dir", -1) and not makes("kfree", -21)
+    assert is_listed("cap_capable") and not is_listed("foo_probe") and not is_listed("")
+
+
+def candidates(*children: object, number: int, name: str = "__x64_sys_rmdir") -> list[str]:
+    answer = why(trace_of([call(name, 9, *children, retval=-number & 0xFFFFFFFFFFFFFFFF)]))
+    assert (answer.outcome, answer.birth) == ("unknown", None)
+    return [step.function for step in answer.candidates]
+
+
+def test_without_values_what_is_known_to_make_the_error_comes_first() -> None:
+    # EXDEV is made by do_linkat; what it called last makes no such error.
+    link = call("do_linkat", 8, call("filename_create", 2), call("d_lookup", 2, call("d_same_name")))
+    assert candidates(link, number=18, name="__x64_sys_link")[:2] == ["do_linkat", "d_same_name"]
+    # What makes it may have run before what ran last; of caller and callee the callee counts.
+    refused = call("security_inode_permission", 3, call("mnt_want_write", 2, call("__mnt_want_write")), call("dput"))
+    found = candidates(call("filename_parentat", 2, call("path_init")), refused, call("lookup_one_len"), number=30)
+    assert found[0] == "__mnt_want_write"
+    # A name that says that it gives back does not matter where the function is known to make the error.
+    kill = call("kill_something_info", 5, call("find_vpid"), call("kill_pid_info", 2, call("pid_task")))
+    assert candidates(kill, call("from_kuid"), number=3, name="__x64_sys_kill")[0] == "kill_pid_info"
+
+
+def test_what_returned_something_else_is_no_candidate() -> None:
+    fine = call("mnt_want_write", 2, call("__mnt_want_write", retval=0), retval=0)
+    assert "__mnt_want_write" not in candidates(fine, call("lookup_one_len"), number=30)
+
+
+def test_a_module_of_ones_own_is_judged_by_order() -> None:
+    inside = call("foo_ioctl [foo]", 5, call("cap_capable"), call("foo_set [foo]"))
+    assert candidates(call("vfs_ioctl", 6, inside), number=1, name="__x64_sys_ioctl")[0] == "foo_set"
+    # A module of the kernel's own source is not.
+    inside = call("ovl_write_iter [overlay]", 5, call("cap_capable"), call("ovl_copyattr [overlay]"))
+    beside = call("ovl_lookup [overlay]", 1)
+    assert candidates(beside, call("vfs_ioctl", 6, inside), number=1, name="__x64_sys_ioctl")[0] == "cap_capable"
+
+
+def test_a_function_is_one_candidate() -> None:
+    twice = call("search_binary_handler", 5, call("load_elf_binary"), call("load_elf_binary [compat]"))
+    found = candidates(twice, number=8, name="__x64_sys_execve")
+    assert len(found) == len(set(found)) and "load_elf_binary" in found
