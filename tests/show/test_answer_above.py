@@ -11,6 +11,7 @@ import pytest
 
 from running import kfgraph as run
 
+EVERYDAY = Path(__file__).parents[1] / "why" / "everyday" / "fixtures" / "6.1"
 FAILING = Path(__file__).resolve().parents[2] / "examples" / "failing"
 FIXTURES = Path(__file__).resolve().parents[1] / "why" / "fixtures"
 HEADS = ("total", "start", "trace", "function")
@@ -49,6 +50,24 @@ def test_info_begins_with_it_too(trace) -> None:
     said = first_lines("info", trace)
     assert said[0].startswith('why       finit_module("retry.ko") = -ETIMEDOUT, first returned by retry_wait_ready')
     assert said[1:] == [f"          {PATH}", "          kfgraph why retry.dat explains"]
+
+
+def test_where_no_value_tells_the_likeliest_functions_and_what_to_type_stand_there(tmp_path, monkeypatch) -> None:
+    for name in ("read_only.dat", "read_only.dat.kfgraph.json"):
+        shutil.copy(EVERYDAY / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    reason = "no return value was recorded below __x64_sys_mkdir"
+    perhaps = "perhaps it began in (inferred, the likeliest first): __mnt_want_write, __d_rehash, d_add"
+    again = "to know more: sudo kfgraph why --again -- mkdir ro/new"
+    head = f"mkdir() = -EROFS, where it was born is not known: {reason}"
+    assert first_lines("show", "read_only.dat") == [head, f"  {perhaps}", f"  {again}"]
+    assert first_lines("show", "read_only.dat", width=60)[2:4] == [
+        "  perhaps it began in (inferred, the likeliest first):",
+        "    __mnt_want_write, __d_rehash, d_add",
+    ]
+    assert first_lines("info", "read_only.dat")[1:] == [f"          {perhaps}", f"          {again}"]
+    code, out, _ = run("why", "read_only.dat")
+    assert (code, out.splitlines()[3]) == (4, f"  {perhaps}")
 
 
 @pytest.mark.parametrize("width", [60, 80])

@@ -28,6 +28,6 @@ def why_it_failed(trace: Trace, answer: Why | None = None) -> list[str]:
     if not said:
         return []
     ways = said[1:] if answer.birth is None or "→" in said[-1] else []
-    explains = answer.chain or answer.swallowed
+    explains = answer.birth is not None or answer.swallowed
     more = f"kfgraph why {trace.meta.as_typed} explains" if explains else answer.next and f"to know more: {answer.next}"
     return [said[0], *ways, *filter(None, [more])]

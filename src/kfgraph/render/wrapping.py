@@ -18,7 +18,7 @@ _OPTION = re.compile(r"(--[a-z-]+) (?=[A-Z\d'])")
 
 
 def wrapped(text: str, width: int, *, commands: bool = False, options: bool = False) -> list[str]:
-    """The lines of ``text`` in ``width`` columns; at least one.
+    """The lines of ``text`` in ``width`` columns; at least one. Of an indented text the later ones are indented by two more.
 
     ``commands``: nor is there an end of line inside a command to type. It would not work where it is pasted.
     ``options``: nor between an option and its value.
@@ -27,7 +27,11 @@ def wrapped(text: str, width: int, *, commands: bool = False, options: bool = Fa
         text = _OPTION.sub(rf"\1{_GLUE}", text)
     if commands:
         text = _COMMAND.sub(lambda found: found[0].replace(" ", _GLUE), text)
-    lines = textwrap.wrap(text, max(1, width), break_long_words=False, break_on_hyphens=False) or [""]
+    indent = len(text) - len(text.lstrip())
+    lines = textwrap.wrap(
+        text, max(1, width), break_long_words=False, break_on_hyphens=False,
+        subsequent_indent=" " * (indent + 2 if indent else 0),
+    ) or [""]  # fmt: skip
     return [line.replace(_GLUE, " ") for line in lines]
 
 
