@@ -26,6 +26,9 @@ def by_shape(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
     """
     path, modules = _ran_last(trace, seen, row, error), trace.symbols.modules
     if not _is_of_module(trace, path):
+        if (above := int(trace.calls.parent[row])) >= 0:
+            # It may have been another of its caller's: the name of ``row`` alone did not tell.
+            path = _ran_last(trace, seen, above, error)
         named: dict[str, int] = {}
         for r in [*_known_makers(trace, seen, path, error), *reversed(path)]:
             named.setdefault(plain_name(seen.name(r)), r)
@@ -53,19 +56,17 @@ def _is_of_module(trace: Trace, path: Sequence[int]) -> bool:
 
 
 def _known_makers(trace: Trace, seen: Outcomes, path: Sequence[int], error: int) -> list[int]:
-    """The calls below the caller of ``path`` that are known to make this error, the likeliest first."""
+    """The calls from the first of ``path`` down that are known to make this error, the likeliest first."""
     calls = trace.calls
-    above = int(calls.parent[path[0]])
-    way = [above, *path] if above >= 0 else list(path)
-    rows = np.arange(way[0], int(calls.end[way[0]]))
+    rows = np.arange(path[0], int(calls.end[path[0]]))
     codes = distinct(calls.func[rows]).tolist()
     making = [code for code in codes if makes(trace.symbols.names[code], error)]
     found = [r for r in rows[np.isin(calls.func[rows], making)].tolist() if not seen.known(r) or seen.errors[r]]
-    on_way = [r for r in reversed(way) if r in found]
+    on_way = [r for r in reversed(path) if r in found]
     # Of callers and callees the deepest: what it called made the error, as it may have, too.
-    following = [*found[1:], int(calls.end[way[0]])]
+    following = [*found[1:], int(calls.end[path[0]])]
     deepest = [r for r, later in zip(found, following, strict=False) if later >= calls.end[r]]
-    beside = sorted((r for r in deepest if r not in way), key=lambda r: -int(calls.end[r]))
+    beside = sorted((r for r in deepest if r not in path), key=lambda r: -int(calls.end[r]))
     # A system call's handler makes most of its errors before it calls anything.
     handlers = [r for r in on_way if system_call_of(plain_name(seen.name(r)))]
     on_way = [r for r in on_way if r not in handlers]
@@ -82,7 +83,7 @@ def _ran_last(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
             # It tells of a module that is going, too.
             likely = [r for r in likely if "notifier" not in seen.name(r)]
         # Where all give something back, it is that which failed.
-        likely = [r for r in likely if not unwinding.may_give_up(seen.name(r))] or likely
+        likely = [r for r in likely if makes(seen.name(r), error) or not unwinding.may_give_up(seen.name(r))] or likely
         likely = likely or [r for r in children if modules[int(trace.calls.func[r])] and not seen.known(r)]
         if not likely:
             return path
