@@ -18,7 +18,7 @@ _OPTION = re.compile(r"(--[a-z-]+) (?=[A-Z\d'])")
 
 
 def wrapped(text: str, width: int, *, commands: bool = False, options: bool = False) -> list[str]:
-    """The lines of ``text`` in ``width`` columns; at least one. Those of an indented text are indented too, by two more.
+    """The lines of ``text`` in ``width`` columns; at least one. An indented text stays indented, by two more.
 
     ``commands``: nor is there an end of line inside a command to type. It would not work where it is pasted.
     ``options``: nor between an option and its value.
