@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import re
+import subprocess
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -555,6 +557,40 @@ def test_the_flame_graph_takes_the_mouse_and_is_written(tmp_path: Path) -> None:
     assert "zoom: b" in zoomed[0]
     assert f"wrote {path}: a flame graph" in said[-2] and path.read_text().startswith("<")
     assert "<svg" in path.read_text()
+
+
+@pytest.mark.parametrize("words", [
+    (), ("--no-links",), ("--source", EXAMPLES / "foo"), ("--link", "https://x/{version}/{function}"),
+    ("--debuginfo",),
+])  # fmt: skip
+def test_the_written_flame_graph_is_that_of_flame(
+    words: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: Callable[[str, str], str]
+) -> None:
+    if words == ("--debuginfo",):
+        info = 'const char info[] __attribute__((section(".modinfo"))) = "name=foo\\0vermagic=6.1";'
+        (tmp_path / "foo.c").write_text(f"{info}\nint foo_read_id(int slot) {{ return slot; }}\n")
+        subprocess.run([program("gcc", "gcc"), "-g", "-c", "foo.c", "-o", "foo.ko"], cwd=tmp_path, check=True)
+        words = ("--debuginfo", tmp_path / "foo.ko")
+    trace, ours, theirs = EXAMPLES / "insmod-foo-fail19.dat", tmp_path / "ours.svg", tmp_path / "theirs.svg"
+    opened: list[Explorer] = []
+
+    def run(self: Explorer) -> int:
+        opened.append(self)
+        return 0
+
+    monkeypatch.setattr(Explorer, "run", run)
+    monkeypatch.setattr("os.isatty", lambda _: True)
+    assert run_kfgraph("ui", trace, *words)[0] == 0
+    app = opened[0]
+    named = {"/": "slash", ".": "full_stop", "-": "minus", "_": "underscore"}
+    typed = ",".join(named.get(c, c) for c in str(ours))
+    given = {"export": app._export, "export_text": app._export_text, "links": app._links}
+    said = screens(app.trace, "7", f"e,ctrl+u,{typed},enter", size=(150, 24), **given)[-1]
+    assert f"wrote {ours}: a flame graph" in said[-2]
+    assert run_kfgraph("flame", trace, "--by", "time", "-o", theirs, *words)[0] == 0
+    assert ours.read_text() == theirs.read_text()
+    assert ("foo.c#L" in ours.read_text()) == (words[:1] in (("--source",), ("--debuginfo",)))
+    assert ("https://" in ours.read_text()) == (words != ("--no-links",))
 
 
 def test_the_slowest_of_many_calls_are_found_in_a_sample_of_them() -> None:

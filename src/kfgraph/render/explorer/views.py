@@ -228,8 +228,8 @@ class Views(Surface):
 
     def _write_drawing(self, path: str, graph: Flame) -> str:
         assert self._export_text is not None
-        drawn = drawing(graph)
-        self._export_text(path, [svg(drawn)])
+        drawn = drawing(graph, links=self._links)
+        self._export_text(path, [svg(drawn).removesuffix("\n")])
         narrow = f" ({plural(drawn.n_left_out, 'frame')} too narrow to be drawn)" if drawn.n_left_out else ""
         return f"wrote {path}: a flame graph, for a browser{narrow}"
 
