@@ -9,6 +9,7 @@ const found = { head };
 for (const name of ["parent", "end", "level", "depth", "start", "total", "self", "floor", "span", "label", "flags", "context", "cpu"]) {
   found[name] = Array.from(tree[name]);
 }
+for (const name of ["tracer", "uncertain"]) if (tree[name]) found[name] = Array.from(tree[name]);
 found.asleep = Array.from(tree.asleep);
 found.preempted = Array.from(tree.preempted);
 found.irq = Array.from(tree.irq);

@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+import kfgraph
 from builder.tables import call, trace_of
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.top import top
+from kfgraph.analyze.waiting_functions import waiting_functions
 from kfgraph.analyze.why import why
 from kfgraph.model.marks import Losses
 from kfgraph.model.tasks import Task
+from kfgraph.model.units import format_ns
 from kfgraph.render.html.page import Report, page
+from running import kfgraph as run
 
 FOO = ("examples/insmod-foo-fail19.dat",)
 CAT = ("examples/cat-enoent.dat",)
@@ -329,11 +333,15 @@ CUT_OFF = (
 )
 
 
+@pytest.mark.parametrize("args", [("tests/fixtures/traces/cut/6.1-lossy.dat",), (*CAT, "--compensate")])
 @pytest.mark.parametrize("width", [1280, 1024, 800, 420, 320])
-def test_no_number_is_cut_off_and_names_are_in_view(width: int, pages: Any, show: Any) -> None:
-    seen = show(pages("tests/fixtures/traces/cut/6.1-lossy.dat"), width=width)
+def test_no_number_is_cut_off_and_names_are_in_view(
+    width: int, args: tuple[str, ...], pages: Any, show: Any
+) -> None:
+    seen = show(pages(*args), width=width)
     longest = "some => some.forEach(([all, text]) => document.querySelectorAll(all).forEach(e => e.textContent = text))"
-    seen.page.evaluate(longest, [[".treegrid .row .total", "≥ 888.888 ms"], [".treegrid .row .self", "888.888 ms"]])
+    own = "≈ 888.888 ms" if "--compensate" in args else "888.888 ms"
+    seen.page.evaluate(longest, [[".treegrid .row .total", "≥ 888.888 ms"], [".treegrid .row .self", own]])
     numbers = ".treegrid .total, .treegrid .self, .treegrid .share, .treegrid [role=columnheader]"
     assert seen.page.evaluate(CUT_OFF, numbers) == []
     seen.page.click("#tab-functions")
@@ -381,6 +389,69 @@ def test_the_answer_of_what_did_not_fail_is_how_the_time_went(pages: Any, show: 
         " return found.concat(page.nameOf(rows.id(page.grid.current))); })()"
     )
     assert "schedule" not in names and len(names) > 2, "it opens on work, not on what waits"
+
+
+def test_compensated_times_are_those_of_the_commands_and_marked(pages: Any, show: Any) -> None:
+    """The numbers are those of ``show`` and ``top --compensate``; what is recorded says so."""
+    trace = kfgraph.load(FOO[0])
+    tree, functions = call_tree(trace, root="foo_probe", compensate=True).tree, top(trace, compensate=True)
+    taken = functions.selection.tracer
+    assert taken is not None
+    seen = show(pages(*FOO, "--compensate"), width=1600)
+    page = seen.page
+    said = page.inner_text(".estimates")
+    took, uncertain = (format_ns(ns) for ns in functions.tracer_ns)
+    assert f"Estimates (≈): tracing took {took} ± {uncertain}, 1.162 us ± 200 ns inside each call" in said
+    assert "Tracing took 37.8% of the recorded time at work; that is in no time marked ≈" in said
+    selves = np.where(waiting_functions(trace)[trace.calls.func], -1, functions.selection.self_ns)
+    share = taken.own_ns[selves >= 0].sum() / (taken.own_ns[selves >= 0].sum() + selves[selves >= 0].sum())
+    assert f"{share:.1%}" == "37.8%"
+    cells = page.evaluate(
+        "[...document.querySelectorAll('.treegrid .row[data-row]')].filter(r => !r.hidden).map(r =>"
+        " [r.querySelector('.name').innerText, r.querySelector('.total').innerText, r.querySelector('.self').innerText,"
+        " r.querySelector('.total').title])"
+    )
+    shown = {name: rest for name, *rest in cells}
+    assert shown["foo_probe"] == [
+        f"≈ {format_ns(int(tree.total_ns[0]))}", f"≈ {format_ns(int(tree.self_ns[0]))}",
+        "an estimate: less what tracing took",
+    ]  # fmt: skip
+    assert (shown["foo_probe"][0], shown["foo_probe"][1]) == ("≈ 808.926 us", "≈ 647.333 us")
+    assert all(total[0] in "≈≥" for _, total, _, _ in cells)
+    page.evaluate("page.grid.goTo(page.tree.label.indexOf(page.head.names.indexOf('foo_probe [foo]')))")
+    panel = page.inner_text(".details")
+    assert "≈ 808.926 us" in panel and "25.798 us ± 5.468 us, in no total" in panel
+    assert "kfgraph show examples/insmod-foo-fail19.dat --compensate --root 'foo_probe [foo]'" in panel
+    page.click("#tab-functions")
+    titles = page.evaluate("[...document.querySelectorAll('.functions .header .cell')].map(c => c.innerText.trim())")
+    assert titles[:4] == ["≈ Self", "±", "Share", "≈ Total"] and "≈ Longest" in titles and "Calls" in titles
+    first = page.evaluate(
+        "[...document.querySelectorAll('.functions .row[data-row] .cell')].slice(0, 4).map(c => c.innerText)"
+    )
+    assert first == [
+        format_ns(int(functions.numbers.self_ns[0])), format_ns(int(functions.parts["uncertain_ns"][0])),
+        f"{functions.self_share[0] * 100:.1f} %", format_ns(int(functions.numbers.total_ns[0])),
+    ]  # fmt: skip
+    page.click("#tab-timeline")
+    node = page.evaluate(
+        "(() => { const node = page.tree.label.indexOf(page.head.names.indexOf('foo_probe [foo]'));"
+        " page.views.get('timeline').say(node); return node; })()"
+    )
+    assert node > 0 and "foo_probe [foo]: ≈ 808.926 us (834.724 us as recorded), at " in page.inner_text(
+        "#panel-timeline .said"
+    )
+    assert seen.problems == []
+    plain = show(pages(*FOO)).page
+    assert plain.query_selector(".estimates") is None and "≈" not in plain.inner_text("main")
+    # What share of the time is the tracer's is said there too, with the way to less of it.
+    plain.click("#tab-about")
+    assert "≈ 38.1% ± 8.2% of the time at work went into tracing" in plain.inner_text("#panel-about")
+
+
+def test_what_tells_no_cost_makes_no_page(tmp_path: Path) -> None:
+    out = tmp_path / "p.html"
+    code, _, err = run("html", "tests/fixtures/cases/stale_parent.dat", "--compensate", "-o", out)
+    assert code == 2 and "does not tell what it costs to trace a call" in err and not out.exists()
 
 
 HARD = 2

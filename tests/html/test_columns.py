@@ -129,7 +129,8 @@ def agrees(shown: CallTree) -> None:
         assert columns["context"][at] == (4 if context == UNKNOWN_CONTEXT else context)
         assert columns["cpu"][at] - 1 == calls.cpu[row]
         lasted = int(calls.duration_ns[row])
-        assert span.get(at) == (lasted if lasted >= 0 and lasted != tree.total_ns[at] else None)
+        longer = lasted - tree.floor_ns[at] - tree.total_tracer_ns[at]
+        assert span.get(at) == (longer if lasted >= 0 and longer else None)
         assert node_of[row] == at
         if tree.has("error"):
             code = error.get(at, 0)
@@ -157,6 +158,7 @@ def test_what_is_odd_is_read_back(start_ns: int) -> None:
 
 @pytest.mark.parametrize(("file", "filters"), [
     (CUT / "6.12-lost.dat", {"no_irq": True}), (CUT / "7.2-retval.dat", {}), (EXAMPLES / "failing/retry.dat", {}),
+    (EXAMPLES / "cat-enoent.dat", {"compensate": True}),
 ])  # fmt: skip
 def test_real_trees_are_read_back(file: Path, filters: dict[str, Any]) -> None:
     agrees(call_tree(kfgraph.load(file), root=["*alloc*", "*lock*", "*read*"], **filters))

@@ -66,6 +66,9 @@ def check(trace: Trace, folder: Path, node: str, **filters: Any) -> None:
     lasted = np.where(calls.duration_ns >= 0, calls.duration_ns, 0)[tree.row[is_call]]
     known_span = calls.duration_ns[tree.row[is_call]] >= 0
     assert np.array(found["span"])[is_call][known_span].tolist() == lasted[known_span].tolist()
+    assert ("tracer" in found) == tree.has("tracer_ns") == filters.get("compensate", False)
+    for name in ("tracer", "uncertain"):
+        assert found.get(name, []) == (tree.whole(f"total_{name}_ns").tolist() if name in found else [])
     irqs = tree.kind == NodeKind.INTERRUPT
     errors = tree.whole("error") != 0
     within = [[i, int(tree.n_interrupts[i]), int(errors[i : tree.end[i]].sum())] for i in np.flatnonzero(irqs).tolist()]
@@ -124,6 +127,8 @@ def test_a_tree_comes_back(shape: str, tmp_path: Path, program: Callable[[str, s
         ("examples/insmod-foo-fail19.dat", {"root": "foo_probe_slot"}),
         ("examples/cat-enoent.dat", {"no_irq": True}),
         ("examples/cat-enoent.dat", {"failing": True}),
+        ("examples/cat-enoent.dat", {"group_interrupts": True, "compensate": True}),
+        ("examples/insmod-foo-fail19.dat", {"no_irq": True, "compensate": True}),
         ("examples/cat-enoent.dat", {"group_interrupts": True}),
         ("tests/fixtures/traces/cut/6.12-thresh.dat", {"group_interrupts": True, "all_tasks": True}),
         ("tests/fixtures/traces/cut/s390x-lossy.dat", {"group_interrupts": True, "all_tasks": True}),

@@ -86,7 +86,8 @@ class Top:
 
     Where the trace has sched_switch, ``parts`` are more columns: ``asleep_ns`` and ``preempted_ns``, how long the
     calls of a row were off the CPU themselves, ``total_asleep_ns`` and ``total_preempted_ns``, how much of ``total_ns``
-    that is, and ``oncpu_ns``, the rest of it. With ``compensate`` there are TRACER_COLUMNS
+    that is, and ``oncpu_ns``, the rest of it; ``unknown_ns`` and ``total_unknown_ns`` are neither, where there is such
+    time. With ``compensate`` there are TRACER_COLUMNS
     (:mod:`kfgraph.analyze.compensation`). ``off_ns`` are the sums of the first two, and ``asleep_paths`` the chains
     whose last functions slept most. None of it is in self times. Else all three are empty.
     """
@@ -176,6 +177,17 @@ class Top:
             return 0, 0
         keep = self.selection.keep
         return int(taken.own_ns[keep].sum()), int(taken.own_error_ns[keep].sum())
+
+    @property
+    def tracer_share(self) -> float:
+        """What part of the time at work and in interrupts tracing took, as it was recorded, where times are estimates;
+        else 0."""
+        taken, chosen = self.selection.tracer, self.selection
+        if taken is None:
+            return 0.0
+        waits = waiting_functions(chosen.trace)[chosen.trace.calls.func]
+        ns = int(taken.own_ns[chosen.keep & (chosen.self_ns >= 0) & ~waits].sum())
+        return ns / max(ns + self.self_ns, 1)
 
     def values(self) -> dict[str, npt.NDArray[np.int64]]:
         """The columns of numbers: times in ns, -1 where unknown."""
@@ -336,7 +348,7 @@ def top(
         "waiting" if is_apart[i] else "interrupt" if all_irq or is_irq[i] else "work" for i in kept
     ]
     numbers = {name: column[kept] for name, column in vars(sums).items()}
-    off_ns = {name: int(parts[name].sum()) for name in selection.parts if name != "irq_ns"}
+    off_ns = {name: int(np.maximum(parts[name], 0).sum()) for name in selection.parts if name != "irq_ns"}
     parts = {name: column[kept] for name, column in parts.items()}
     if own_cost and len(selection.own_cost):
         label = selection.own_cost.label

@@ -40,6 +40,7 @@ def run(
             metavar="SIZE",
         ),
     ] = "8M",
+    compensate: options.Compensate = False,
     redact: options.Redact = False,
     linking: options.HowLinked = options.AS_KNOWN,
     reading: options.HowRead = options.AS_DETECTED,
@@ -59,9 +60,10 @@ def run(
 
         with progressbar.shown("making the page", quiet=reading.quiet):
             steps.begin(total=4)
-            tree = call_tree(loaded, group_interrupts=True, **filters)
+            tree = call_tree(loaded, group_interrupts=True, compensate=compensate, **filters)
             steps.advance(1)
-            functions, shown, told = top(loaded, n_paths=0, **filters), loaded, tree.selection.notices
+            functions, shown = top(loaded, n_paths=0, compensate=compensate, **filters), loaded
+            told = tree.selection.notices
             steps.advance(1)
             if redact:
                 from kfgraph.analyze.redact import redacted_tree

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.limited import Limited
 from kfgraph.analyze.top import Top
@@ -14,6 +15,7 @@ from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import shell_line
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import format_count, format_ns, format_share, plural
+from kfgraph.render.estimates import ESTIMATE, estimate_lines
 from kfgraph.render.html.markup import text
 from kfgraph.render.why import in_words, never_ran, sentence
 
@@ -80,9 +82,10 @@ def _time(found: Why, top: Top) -> Iterator[str]:
     told = "No failure was recorded" if not usual else "Nothing failed"
     yield f"<h2>{text(told + usual)}.</h2>"
     off = [f"{format_ns(ns)} {name.removesuffix('_ns')}" for name, ns in top.off_ns.items() if ns]
-    off += [f"{format_ns(top.waiting_ns)} waiting"] if top.waiting_ns else []
+    mark = "" if top.selection.tracer is None else f"{ESTIMATE} "
+    off += [f"{mark}{format_ns(top.waiting_ns)} waiting"] if top.waiting_ns else []
     where = " on the CPU" if top.off_ns else " at work" if off else ""
-    took = ", ".join([f"{format_ns(top.self_ns)}{where} in these calls", *off])
+    took = ", ".join([f"{mark}{format_ns(top.self_ns)}{where} in these calls", *off])
     yield f"<p>{text(took)}. {_most(top)}</p>"
     for said in _around(found):
         yield f'<p class="aside">{text(said)}</p>'
@@ -151,6 +154,18 @@ def missing(notices: tuple[Notice, ...]) -> str:
     marked = sum(one.n for one in notices if one.flag)
     more = f"<p>The tree marks the calls that are not whole ({format_count(marked)} marks).</p>" if marked else ""
     return f'<section class="losses" aria-label="What is missing">{lines}{more}</section>'
+
+
+def estimated(shown: CallTree, top: Top) -> str:
+    """That times are estimates: what tracing took, and what share of the time that is."""
+    if shown.selection.tracer is None:
+        return ""
+    (line,) = estimate_lines(shown)
+    said = (
+        f"{line[0].upper()}{line[1:]}. Tracing took {format_share(top.tracer_share)} of the recorded time at work; "
+        f"that is in no time marked {ESTIMATE}. Starts, the timeline and About this trace are as recorded."
+    )
+    return f'<section class="estimates" aria-label="Times are estimates"><p>{text(said)}</p></section>'
 
 
 def smaller(limited: Limited, trace: Trace, *, listed: dict[str, tuple[int, int]]) -> str:

@@ -73,8 +73,9 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> None:
     row = np.where(is_call, tree.row, 0)
     lasted = calls.duration_ns[row] if len(calls) else np.zeros(n, np.int64)
     # What was taken out of a total (kfgraph's own cost, interrupts) did pass: a timeline needs it.
-    longer = np.flatnonzero(is_single & (lasted >= 0) & (lasted != tree.total_ns))
-    pack.sparse("span", longer, lasted[longer])
+    shorter = tree.floor_ns + tree.whole("total_tracer_ns")
+    longer = np.flatnonzero(is_single & (lasted >= 0) & (lasted != shorter))
+    pack.sparse("span", longer, (lasted - shorter)[longer], signed=True)
     if tree.has("floor_ns"):
         # An interrupt that may have come after a return is in no bound: the page would add it.
         other = np.flatnonzero(summed_floors(tree) != tree.floor_ns)
@@ -86,6 +87,9 @@ def add_nodes(pack: Pack, call_tree: CallTree) -> None:
         if tree.has(f"total_{kind}_ns"):
             ns = tree.whole(f"total_{kind}_ns")
             pack.sparse(kind, np.flatnonzero(ns), ns[ns > 0])
+    if tree.has("tracer_ns"):
+        for kind in ("tracer", "uncertain"):
+            pack.column(kind, tree.whole(f"total_{kind}_ns"))
     if tree.has("error"):
         at = np.flatnonzero(tree.error)
         pack.sparse("error", at, tree.error[at].astype(np.int64) * -2 + tree.at("error_sure", at))

@@ -205,7 +205,8 @@ def _written(report: Report, limited: Limited, node_of: Int32, listed: int | Non
     problems = problems_in(whole.selection)
     body = [
         answer.header(trace, report.top, report.chosen), answer.answer(report.why, report.top, now),
-        answer.missing(problems) + answer.smaller(limited, trace, listed=_listed(report, listed)),
+        answer.estimated(whole, report.top) + answer.missing(problems)
+        + answer.smaller(limited, trace, listed=_listed(report, listed)),
         '<div class="status" id="status" role="status" aria-live="polite"></div>', _tabs(), "<main>",
         *(_panel(name, report, listed, hidden=i > 0) for i, (name, _) in enumerate(TABS)), "</main>",
         '<noscript><p class="problem">The tree needs JavaScript, which this page brings along.</p></noscript>',
@@ -249,6 +250,7 @@ def _head(report: Report, shown: CallTree, labels: Sequence[int], node_of: Int32
     """What the page's program must know beside the columns."""
     tree, trace = shown.tree, shown.trace
     n_functions, waits = len(trace.symbols), functions_off_cpu(trace)
+    estimated = shown.selection.tracer is not None
     chain = [int(node_of[step.row]) for step in report.why.chain if 0 <= step.row < len(node_of)]
     born = report.why.birth
     codes = np.unique(tree.error).tolist() if tree.has("error") else []
@@ -259,7 +261,8 @@ def _head(report: Report, shown: CallTree, labels: Sequence[int], node_of: Int32
         "born": int(node_of[born.step.row]) if born is not None and born.step.row >= 0 else -1,
         "open": chain[-1] if chain else -1,
         "errors": {-code: errno_name(-code, arch=trace.meta.arch) for code in codes if code},
-        "show": f"kfgraph show {trace.meta.as_typed}",
+        "show": f"kfgraph show {trace.meta.as_typed}{' --compensate' if estimated else ''}",
+        "estimated": estimated,
         "self_ns": report.top.self_ns,
         "links": addresses(report.links, [tree.labels[label] if label < n_functions else "" for label in labels]),
         "functions": _functions(report.top, listed),

@@ -14,7 +14,7 @@ export function factsOf(page, id) {
   if (page.isTask(node)) {
     const n = callsIn(tree, node);
     return [["Task", page.nameOf(node)], ["Calls", formatCount(n)],
-      ["Total", tree.total[node] < 0 ? `≥ ${formatNs(tree.floor[node])}` : formatNs(tree.total[node])]];
+      ["Total", tree.total[node] < 0 ? `≥ ${formatNs(tree.floor[node])}` : page.time(tree.total[node])], ...tracerFacts(tree, [node])];
   }
   if (tree.isInterrupt(node)) return interruptFacts(page, special?.members ?? [id], special);
   const of = special ?? { total: tree.total[node], self: tree.self[node], floor: tree.floor[node], open: tree.total[node] < 0 ? 1 : 0 };
@@ -24,7 +24,7 @@ export function factsOf(page, id) {
   if (source) facts.push(["Source", el("a", { href: source, ...APART }, shownAddress(source))]);
   if (sum) {
     facts.push(isRest ? ["Left out", plural(sum.count, "call")] : ["Calls", `${formatCount(sum.count)} of one caller`]);
-    if (sum.max >= 0) facts.push(["Each", `${formatNs(sum.min)} to ${formatNs(sum.max)}${isRest ? ", without what they called" : ""}`]);
+    if (sum.max >= 0) facts.push(["Each", `${page.time(sum.min)} to ${page.time(sum.max)}${isRest ? ", without what they called" : ""}`]);
     if (isRest && tree.failed.has(node)) facts.push(["Returned errors", formatCount(tree.failed.get(node))]);
     if (!special && !isRest) facts.push(["Single calls", "are not in this page"]);
   }
@@ -33,9 +33,9 @@ export function factsOf(page, id) {
     if (error) facts.push(["Returned", `${page.errorText(error)}${error.sure ? "" : " (it looks like an error)"}`]);
     else if (page.returned?.(node)) facts.push(["Returned", page.returned(node)]);
   }
-  facts.push(["Total", of.open ? (of.floor > 0 ? `≥ ${formatNs(of.floor)}` : "not known") : formatNs(of.floor)]);
-  facts.push(["Self", of.self < 0 ? "not known" : formatNs(of.self)]);
-  facts.push(...partsOf(tree, special?.members ?? [id]));
+  facts.push(["Total", of.open ? (of.floor > 0 ? `≥ ${formatNs(of.floor)}` : "not known") : page.time(of.floor)]);
+  facts.push(["Self", of.self < 0 ? "not known" : page.time(of.self)]);
+  facts.push(...tracerFacts(tree, special?.members ?? [id]), ...partsOf(page, special?.members ?? [id]));
   if (page.whole > 0) facts.push(["Share", `${formatShare(page.shareOf(of.floor))} of all calls here`]);
   if (!sum) {
     facts.push(["Start", tree.flags[node] & 1024 ? "not known" : `${((tree.start[node] + page.head.since_first_ns) / 1e9).toFixed(9)} s`]);
@@ -47,12 +47,19 @@ export function factsOf(page, id) {
   return facts;
 }
 
+/** What tracing took of the totals of these nodes, where it is not in them. */
+function tracerFacts(tree, nodes) {
+  if (!tree.tracer) return [];
+  const [took, uncertain] = [tree.tracer, tree.uncertain].map((of) => nodes.reduce((sum, one) => sum + of[one], 0));
+  return [["Tracing took", `${formatNs(took)} ± ${formatNs(uncertain)}, in no total`]];
+}
+
 /** How much of the totals of these nodes is no work. */
-function partsOf(tree, nodes) {
-  const found = [];
+function partsOf(page, nodes) {
+  const { tree } = page, found = [];
   for (const [title, few] of [["Asleep", tree.asleep], ["Preempted", tree.preempted], ["Interrupts", tree.irq]]) {
     const ns = nodes.reduce((sum, one) => sum + (few?.get(one) ?? 0), 0);
-    if (ns > 0) found.push([title, `${formatNs(ns)} of the total`]);
+    if (ns > 0) found.push([title, `${few === tree.irq ? page.time(ns) : formatNs(ns)} of the total`]);
   }
   return found;
 }
@@ -63,9 +70,9 @@ function interruptFacts(page, nodes, special) {
   const n = sum((one) => countOf(tree, one)), floor = sum((one) => tree.floor[one]), isWhole = nodes.every((one) => tree.total[one] >= 0);
   const facts = [["Interrupt", page.nameOf(node)]];
   if (n > 1) facts.push(["Times", formatCount(n)]);
-  facts.push(["Total", isWhole ? formatNs(floor) : floor > 0 ? `≥ ${formatNs(floor)}` : "not known"]);
-  if (n > 1 && isWhole) facts.push(["Average", formatNs(averageNs(floor, n))]);
-  facts.push(...partsOf(tree, nodes));
+  facts.push(["Total", isWhole ? page.time(floor) : floor > 0 ? `≥ ${formatNs(floor)}` : "not known"]);
+  if (n > 1 && isWhole) facts.push(["Average", page.time(averageNs(floor, n))]);
+  facts.push(...tracerFacts(tree, nodes), ...partsOf(page, nodes));
   if (page.whole > 0) facts.push(["Share", `${formatShare(page.shareOf(floor))} of all calls here`]);
   let first = node;
   while (tree.isInterrupt(first)) first += 1;
@@ -92,7 +99,7 @@ export function standing(page, node) {
   if (at < 0) return "";
   const n = functions.n_calls[at];
   if (n < 2) return "its only call";
-  return `one of ${plural(n, "call")}: half within ${formatNs(functions.p50_ns[at])}, 99 % within ${formatNs(functions.p99_ns[at])}, longest ${formatNs(functions.max_ns[at])}`;
+  return `one of ${plural(n, "call")}: half within ${page.time(functions.p50_ns[at])}, 99 % within ${page.time(functions.p99_ns[at])}, longest ${page.time(functions.max_ns[at])}`;
 }
 
 /** The panel of a row. */

@@ -3,7 +3,7 @@ import { colourOf, cut, prepare, theme } from "./canvas.mjs";
 import { el } from "./dom.mjs";
 import { APART } from "./links.mjs";
 import { layOut, merge } from "./merge.mjs";
-import { formatCount, formatNs, formatShare, plural } from "./units.mjs";
+import { formatCount, formatShare, plural } from "./units.mjs";
 
 const HEIGHT = 18;
 /** Narrower frames are not drawn: they can be zoomed into. */
@@ -81,7 +81,7 @@ export class FlameGraph {
     const some = page.tasks[frames.label[frame]] ? "" : `, ${plural(frames.count[frame], "call")}`;
     const failed = frames.failed[frame] ? `, ${formatCount(frames.failed[frame])} ✗ returned an error` : "";
     const part = this.weight === "time" ? page.shareOf(frames.time[frame]) : frames.calls[frame] / page.nCalls;
-    return `${this.nameOf(frame)}: ${formatNs(frames.time[frame])}, ${formatShare(part)}${some}${failed}`;
+    return `${this.nameOf(frame)}: ${page.time(frames.time[frame])}, ${formatShare(part)}${some}${failed}`;
   }
 
   say(frame) {

@@ -5,11 +5,14 @@ import { formatCount, formatNs, formatShare } from "./units.mjs";
 const NS = (value) => formatNs(value);
 const COUNT = (value) => (value < 0 ? "" : formatCount(value));
 export const COLUMNS = [
-  ["self_ns", "Self", NS], ["share", "Share", formatShare], ["total_ns", "Total", NS],
+  ["self_ns", "Self", NS], ["uncertain_ns", "±", NS], ["share", "Share", formatShare], ["total_ns", "Total", NS],
   ["total_asleep_ns", "Asleep", NS], ["total_irq_ns", "Interrupts", NS], ["n_calls", "Calls", COUNT],
   ["avg_ns", "Average", NS], ["p50_ns", "Median", NS], ["p99_ns", "99 %", NS], ["max_ns", "Longest", NS],
   ["n_errors", "Failed", COUNT], ["name", "Function", String],
 ];
+
+/** Times that are less what tracing took, where that was asked for. */
+const CORRECTED = ["self_ns", "total_ns", "total_irq_ns", "avg_ns", "p50_ns", "p99_ns", "max_ns"];
 
 /** The rows in order of a column: numbers from the largest, unknown ones last, names from A; behind all work, waiting,
  *  and calls in interrupts. */
@@ -37,6 +40,7 @@ export class FunctionTable {
     this.functions = page.head.functions;
     this.functions.share = shares(this.functions, page.head.self_ns);
     const has = {
+      uncertain_ns: page.head.estimated,
       n_errors: this.functions.n_errors.some((n) => n >= 0),
       total_asleep_ns: (this.functions.total_asleep_ns ?? []).some((ns) => ns > 0),
       total_irq_ns: (this.functions.total_irq_ns ?? []).some((ns) => ns > 0),
@@ -46,10 +50,10 @@ export class FunctionTable {
     this.reversed = false;
     this.current = 0;
     this.text = "";
-    this.grid = el("div", { class: "grid functions", role: "grid", tabindex: "0", "aria-label": "Functions" });
+    this.grid = el("div", { class: `grid functions${page.head.estimated ? " estimated" : ""}`, role: "grid", tabindex: "0", "aria-label": "Functions" });
     this.header = el("div", { class: "row header", role: "row" }, this.columns.map(([name, title]) =>
       el("div", { role: "columnheader", class: `cell ${name}`, "data-by": name },
-        el("button", { type: "button", onclick: () => this.sortBy(name) }, title))));
+        el("button", { type: "button", onclick: () => this.sortBy(name) }, this.titleOf(name, title)))));
     this.grid.append(this.header);
     host.append(this.grid);
     this.list = new VirtualRows(this.grid, { count: () => this.order.length, fill: (e, row) => this.fill(e, row) });
@@ -64,6 +68,9 @@ export class FunctionTable {
     });
     this.arrange();
   }
+
+  /** ≈ before the titles of times that are estimates. */
+  titleOf(name, title) { return this.page.head.estimated && CORRECTED.includes(name) ? `≈ ${title}` : title; }
 
   sortBy(column) {
     this.reversed = this.by === column && !this.reversed;

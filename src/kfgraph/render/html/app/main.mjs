@@ -9,7 +9,7 @@ import { Search, nextIn } from "./search.mjs";
 import { Timeline } from "./timeline.mjs";
 import { calleesOf, callsIn, countOf, failedBelow, restore } from "./tree.mjs";
 import { TreeGrid } from "./treegrid.mjs";
-import { formatCount, plural } from "./units.mjs";
+import { formatCount, formatNs, plural } from "./units.mjs";
 
 class Page {
   constructor(head, columns) {
@@ -43,6 +43,9 @@ class Page {
   isTask(node) { return this.tasks[this.tree.label[node]] === 1; }
   /** Whether a node only counts what was left out. */
   isRest(node) { return this.rests[this.tree.label[node]] === 1; }
+
+  /** A time of calls as text: ≈ before one that is an estimate. */
+  time(ns) { return this.head.estimated && ns >= 0 ? `≈ ${formatNs(ns)}` : formatNs(ns); }
 
   /** What part of all calls of the page takes so long. */
   shareOf(ns) { return this.whole > 0 ? ns / this.whole : -1; }

@@ -131,7 +131,8 @@ export class Timeline {
       return;
     }
     const { tree, page } = this, error = tree.errors.at(node);
-    this.said.textContent = `${page.nameOf(node)}: ${tree.total[node] < 0 ? "at least " : ""}${formatNs(tree.floor[node])}`
+    const recorded = page.head.estimated && tree.total[node] >= 0 ? ` (${formatNs(tree.span[node])} as recorded)` : "";
+    this.said.textContent = `${page.nameOf(node)}: ${tree.total[node] < 0 ? `at least ${formatNs(tree.floor[node])}` : page.time(tree.floor[node])}${recorded}`
       + `, at ${((tree.start[node] + page.head.since_first_ns) / 1e9).toFixed(9)} s${error ? `, ✗ ${page.errorText(error)}` : ""}`;
   }
 

@@ -9,7 +9,8 @@ export const FLAG = { NO_ENTRY: 1, NO_EXIT: 2, CUT_BY_LOSS: 4, IN_TRACER: 8, DEP
  * Times are ns as Numbers, exact up to 2 ** 53; `total` and `self` are -1 where they are not known, `floor` is the
  * least that a node took. `start` counts from `origin`. A node that `isInterrupt` stands above the calls of an
  * interrupt, or of several, and is no call; `depth` is the level without such nodes. `failed` says how many calls that
- * were left out, which a node counts, returned an error.
+ * were left out, which a node counts, returned an error. `tracer` is what was taken out of totals because tracing took
+ * it, an estimate, `uncertain` its uncertainty; undefined where times are as recorded.
  */
 export function restore(head, columns) {
   const n = head.n, interrupts = new Set(head.interrupts ?? []), noCalls = new Set([...interrupts, ...(head.tasks ?? [])]);
@@ -65,13 +66,14 @@ export function restore(head, columns) {
 
   placesOf(columns["floor.at"] ?? []).forEach((i, k) => { floor[i] = columns.floor[k]; });
   // How long a node lasted, which is more than its total where something was taken out of that.
-  const span = floor.slice();
-  placesOf(columns["span.at"] ?? []).forEach((i, k) => { span[i] = columns.span[k]; });
+  const span = floor.slice(), { tracer, uncertain } = columns;
+  if (tracer) for (let i = 0; i < n; i++) span[i] += tracer[i];
+  placesOf(columns["span.at"] ?? []).forEach((i, k) => { span[i] += columns.span[k]; });
   placesOf(columns["self.at"]).forEach((i, k) => { self[i] = columns.self[k] - 1; });
   return { n, parent, end, level, depth, start, total, self, floor, span, flags, isInterrupt, label: columns.label, context: columns.context,
     cpu: columns.cpu, errors: errorsOf(columns), asleep: fewOf(columns, "asleep"), preempted: fewOf(columns, "preempted"),
     irq: fewOf(columns, "irq"), unknown: fewOf(columns, "unknown"), failed: fewOf(columns, "failed"),
-    sums: sumsOf(n, columns, noCalls) };
+    tracer, uncertain, sums: sumsOf(n, columns, noCalls) };
 }
 
 /** Nodes that stand for several calls, or interrupts: node -> {count, min, max} (-1: not known); null where there are

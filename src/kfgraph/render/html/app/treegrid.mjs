@@ -17,7 +17,7 @@ const MARKS = [
 const COLUMNS = [["total", "Total"], ["self", "Self"], ["share", "Share"], ["time", "Call"]];
 const DEEPEST = 40;
 /** What begins so is no number. */
-const MEANS = { "≥": "at least: an end was not recorded", "?": "not known" };
+const MEANS = { "≥": "at least: an end was not recorded", "?": "not known", "≈": "an estimate: less what tracing took" };
 
 export class TreeGrid {
   constructor(page, host) {
@@ -25,7 +25,7 @@ export class TreeGrid {
     this.tree = page.tree;
     this.rows = new Rows(page.tree, { order: page.order, losses: page.head.losses, work: workOf(page.tree, page.asleep) });
     this.current = 0;
-    this.grid = el("div", { class: "grid treegrid", role: "treegrid", tabindex: "0", id: "tree",
+    this.grid = el("div", { class: `grid treegrid${page.head.estimated ? " estimated" : ""}`, role: "treegrid", tabindex: "0", id: "tree",
       "aria-label": "Call tree", "aria-colcount": COLUMNS.length });
     this.header = el("div", { class: "row header", role: "row" }, COLUMNS.map(([order, title]) => this.heading(order, title)));
     this.grid.append(this.header);
@@ -77,8 +77,8 @@ export class TreeGrid {
       kind: isTask ? "task" : page.isRest(node) ? "rest" : isIrq ? "interrupt" : isGroup ? "group" : "call",
       name: page.nameOf(node),
       times: isGroup ? special.count : countOf(tree, id),
-      total: exact ? formatNs(of.floor) : of.floor > 0 ? `≥ ${formatNs(of.floor)}` : "?",
-      self: isTask || isIrq ? "" : formatNs(of.self),
+      total: exact ? page.time(of.floor) : of.floor > 0 ? `≥ ${formatNs(of.floor)}` : "?",
+      self: isTask || isIrq ? "" : page.time(of.self),
       share: exact || of.floor > 0 ? page.shareOf(of.floor) : -1,
       error: error ? { text: page.errorText(error), sure: error.sure } : null,
       nInside: isIrq ? (special?.members ?? [id]).reduce((sum, one) => sum + failedBelow(tree, one), 0) : tree.failed.get(id) ?? 0,
