@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import kfgraph
 from builder.machine import RUNNING, SLEEPING, Machine
 from export import decoders
 from kfgraph.analyze.calltree import call_tree
@@ -180,3 +185,95 @@ def test_the_page_does_not_take_it_for_work(trace: Trace) -> None:
     names = [tree.tree.labels[tree.tree.label[node]] for node in columns["unknown"][0]]
     assert names == ["sh-11", "pipe_read", "schedule"]
     assert columns["unknown"][1] == [500_001_000] * 3
+
+
+SLEEPS = ("self_ns", "asleep_ns", "preempted_ns", "unknown_ns", "total_asleep_ns", "total_preempted_ns",
+          "total_unknown_ns")  # fmt: skip
+"""The columns in which a call that slept for an unknown time differs from one that did not sleep."""
+UNKNOWN = 500_001_000
+OF_SLEEPS = [
+    # It slept 1 ms. Its waker, recorded in an interrupt, is no part of it.
+    ("pipe_read", (1_300, 0, 0, 0, 1_000_200, 0, 0)),
+    ("schedule", (800, 1_000_200, 0, 0, 1_000_200, 0, 0)),
+    # It slept for an unknown time of 500 ms, as schedule did, which it called; of itself all is known.
+    ("pipe_read", (1_300, 0, 0, 0, None, None, UNKNOWN)),
+    ("schedule", (None, None, None, UNKNOWN, None, None, UNKNOWN)),
+    ("f", (2_000, 0, 0, 0, 0, 0, 0)),
+]
+
+
+def sleeping(rows: list[dict[str, Any]]) -> list[tuple[str, tuple[Any, ...]]]:
+    found = [(row["function"], tuple(row[name] for name in SLEEPS)) for row in rows if row["function"] != "g"]
+    return found[1:] if found[0][0] == "f" else found
+
+
+def test_rows_of_calls_tell_unknown_sleep_from_none(trace: Trace, tmp_path: Path) -> None:
+    """JSON, CSV, Parquet and pandas: null, an empty cell, <NA>; 0 where it is known that there was none."""
+    path = tmp_path / "t.dat"
+    sh = [json.loads(line) for line in run("export", path, "-f", "json", "--pid", "11")[1].splitlines()]
+    assert sleeping(sh) == OF_SLEEPS
+    assert sh == [json.loads(line) for line in run("show", path, "--json", "--pid", "11")[1].splitlines()]
+    flags = {row["flags"][-1] if row["flags"] else "" for row in sh if row["unknown_ns"]}
+    assert flags == {"OFF_CPU_UNKNOWN"}
+    table = list(csv.DictReader(io.StringIO(run("export", path, "-f", "csv", "--pid", "11")[1])))
+    cells = [{name: row[name] if name == "function" else int(row[name]) if row[name] else None
+              for name in ("function", *SLEEPS)} for row in table]  # fmt: skip
+    assert sleeping(cells) == OF_SLEEPS
+    frame = kfgraph.to_pandas(trace, pid=11)
+    assert {str(frame[name].dtype) for name in SLEEPS} == {"Int64"}
+    records = [{name: None if value is pd.NA else value for name, value in row.items()}
+               for row in frame[["function", *SLEEPS]].to_dict("records")]  # fmt: skip
+    assert sleeping(records) == OF_SLEEPS
+    parquet = pytest.importorskip("pyarrow.parquet", reason="extra: pyarrow is not installed")
+    run("export", path, "-f", "parquet", "-o", tmp_path / "t.parquet", "--pid", "11")
+    assert sleeping(parquet.read_table(tmp_path / "t.parquet").to_pylist()) == OF_SLEEPS
+
+
+def test_a_trace_without_such_time_has_no_such_column(tmp_path: Path) -> None:
+    path = Path(__file__).resolve().parents[1] / "fixtures" / "traces" / "cut" / "6.12-system.dat"
+    for args in (("export", path, "-f", "json"), ("export", path, "-f", "csv"), ("top", path, "--json")):
+        out = run(*args)[1]
+        assert "asleep_ns" in out and "unknown_ns" not in out
+    assert "unknown_ns" not in kfgraph.to_pandas(kfgraph.load(path))
+
+
+def test_sums_tell_it(trace: Trace, tmp_path: Path) -> None:
+    """Of several calls in one row the known part; null where nothing is known."""
+    path = tmp_path / "t.dat"
+    merged = json.loads(run("show", path, "--merge", "--json", "--root", "pipe_read")[1])
+    nodes = {node["function"]: node for node in merged}
+    of = {name: tuple(node[one] for one in SLEEPS) for name, node in nodes.items()}
+    assert of["pipe_read"] == (2_600, 0, 0, 0, 1_000_200, None, UNKNOWN)
+    assert of["schedule"] == (800, 1_000_200, None, UNKNOWN, 1_000_200, None, UNKNOWN)
+    frame = call_tree(trace, merge=True, root="pipe_read").to_pandas().set_index("function")
+    assert [None if frame.loc["schedule", name] is pd.NA else frame.loc["schedule", name] for name in SLEEPS] == list(
+        of["schedule"]
+    )
+    table = {row["function"]: row for row in json.loads(run("top", path, "--json")[1])["functions"]}
+    assert [table["schedule"][name] for name in SLEEPS] == list(of["schedule"])
+    assert [table["f"][name] for name in SLEEPS[1:]] == [0] * 6
+    first = run("top", path, "--csv")[1].splitlines()[0].split(",")
+    assert set(SLEEPS) <= set(first)
+    whole = json.loads(run("top", path, "--json")[1])
+    assert (whole["asleep_ns"], whole["preempted_ns"]) == (1_000_200, 0)
+
+
+def test_of_lost_records_the_switches_may_be_some(tmp_path: Path) -> None:
+    """A call that may lack callees, lost with their switches, was neither on the CPU nor off it for all that time."""
+    m = Machine(names={11: "sh"})
+    m.switch(0, 11, RUNNING)
+    m.enter(0, "pipe_read")
+    within(m, 0, "f", ns=700)
+    m.cpus[0].lose()
+    m.now += 2_000_000
+    within(m, 0, "f", ns=700)
+    m.leave(0)
+    trace = loaded(m, tmp_path / "t.dat")
+    frame = kfgraph.to_pandas(trace, pid=11).set_index("function")
+    row = frame[frame.level == 0].iloc[0]
+    assert row.name == "pipe_read" and row["self_ns"] is pd.NA and row["asleep_ns"] is pd.NA
+    took = int(row["duration_ns"]) - int(frame.loc["f", "duration_ns"].sum())
+    assert row["unknown_ns"] == row["total_unknown_ns"] == took == 2_000_000
+    table = top(trace, by="oncpu", limit=None, pid=11)
+    on_cpu = dict(zip(table.labels, table.parts["oncpu_ns"].tolist(), strict=True))
+    assert on_cpu["pipe_read"] == int(row["duration_ns"]) - took

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.analyze.forest import Bool, Int32, Int64
-from kfgraph.analyze.parts import TRACER_COLUMNS, unknown_part
+from kfgraph.analyze.parts import TRACER_COLUMNS, UNKNOWN_COLUMNS, told
 from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.model.calls import Flag
@@ -107,22 +107,22 @@ def aggregate(selection: Selection, key: Int32, n_keys: int) -> Aggregate:
 def aggregated_parts(selection: Selection, key: Int32, n_keys: int, total_ns: Int64) -> dict[str, Int64]:
     """Of each key, where the trace tells: the parts of its calls' own time that are no work (``asleep_ns``), those in
     ``total_ns`` (``total_asleep_ns``), and, where it tells of time off the CPU, what is left of that, ``oncpu_ns``,
-    without the time of calls that were off the CPU for an unknown time; -1 where the total is not known."""
+    without the time of calls that were off the CPU for an unknown time; -1 where the total is not known. That time has
+    columns of its own, where there is any."""
     calls, keep = selection.trace.calls, selection.keep
     found: dict[str, Int64] = {}
     left = total_ns.copy()
-    unknown = unknown_part(calls, selection.total_ns, selection.parts)
-    for name, part in [*selection.parts.items(), *([("", unknown)] if unknown else [])]:
+    unknown = {} if selection.unknown is None else {UNKNOWN_COLUMNS[0]: selection.unknown}
+    for name, part in (*selection.parts.items(), *unknown.items()):
         own, total = part.own.where(keep), part.total.where(keep & (calls.duration_ns >= 0))
         inner = nested(total.rows, key[total.rows], calls.end[total.rows], total.values, np.ones(n_keys, np.bool_))
         sums, inclusive = np.zeros(n_keys, np.int64), np.zeros(n_keys, np.int64)
         np.add.at(sums, key[own.rows], own.values)
         np.add.at(inclusive, key[total.rows], total.values)
         np.subtract.at(inclusive, key[total.rows[inner]], total.values[inner])
-        if name:
-            found |= {name: sums, f"total_{name}": inclusive}
+        found |= {name: sums, f"total_{name}": inclusive}
         left -= np.where(total_ns >= 0, inclusive, 0)
-    return {**found, "oncpu_ns": left} if "asleep_ns" in found else found
+    return {**told(found), "oncpu_ns": left} if "asleep_ns" in found else found
 
 
 def aggregated_tracer(selection: Selection, key: Int32, n_keys: int) -> dict[str, Int64]:

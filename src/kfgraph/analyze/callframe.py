@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfgraph.analyze.parts import part_columns
 from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns
@@ -71,7 +70,8 @@ def call_frame(selection: Selection) -> pd.DataFrame:
         columns["error_sure"] = told["error_sure"]
     if nth := selection.trace.tasks.nth:
         columns["pid_nth"] = np.array(nth)[lane]
-    columns |= part_columns(selection.parts, rows.astype(np.int32))
+    for name, ns in selection.further_columns(rows.astype(np.int32)).items():
+        columns[name] = numbers(ns, ns < 0)
     if len(selection.own_cost):
         cost_ns = selection.own_cost.of(rows.astype(np.int32))
         columns["own_cost_ns"] = numbers(cost_ns, cost_ns < 0)

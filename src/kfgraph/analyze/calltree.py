@@ -13,7 +13,7 @@ from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import Bool, Int16, Int32, covered, nearest_kept, outermost, ranges
 from kfgraph.analyze.interrupt_rows import interrupts_of, with_interrupts
 from kfgraph.analyze.merged import merged
-from kfgraph.analyze.parts import part_columns, unknown_part
+from kfgraph.analyze.parts import UNKNOWN_COLUMNS, part_columns
 from kfgraph.analyze.select import Selection, select
 from kfgraph.analyze.tree_errors import error_columns
 from kfgraph.errors import NoMatchError, UsageError
@@ -67,7 +67,8 @@ class CallTree:
         parent, n_calls, n_unfinished, total_ns, self_ns, avg_ns, min_ns, max_ns, flags, row (the call's row in
         ``trace.calls``, ``<NA>`` for a node that stands for several or for none), where some call of the tree has no
         duration at_least_ns (the least that all calls of the node took), where the trace has sched_switch
-        asleep_ns, preempted_ns, total_asleep_ns and total_preempted_ns, and where errors
+        asleep_ns, preempted_ns, total_asleep_ns and total_preempted_ns (unknown_ns and total_unknown_ns too, where
+        there is time of which it is not known how much was off the CPU), and where errors
         were recorded error and error_sure, as in :func:`kfgraph.to_pandas`, of a merged tree the most frequent error,
         and n_errors, the calls that returned one. Times are ns, sums over the calls whose value is known; unknown is
         ``<NA>``.
@@ -243,9 +244,8 @@ def _table(
     if len(chosen.own_cost):
         more["own_cost_ns"] = chosen.own_cost.of(rows)
     more |= part_columns(chosen.parts, rows)
-    unknown = unknown_part(calls, chosen.total_ns, chosen.parts)
-    if unknown is not None:
-        more |= part_columns({"unknown_ns": unknown}, rows)
+    if chosen.unknown is not None:
+        more |= part_columns({UNKNOWN_COLUMNS[0]: chosen.unknown}, rows)
     if chosen.tracer is not None:
         more |= chosen.tracer.columns(taken)
     return TreeTable.of_calls(

@@ -34,7 +34,8 @@ def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
     register), error (its name, None for no error) and error_sure (False: it looks like one, see docs/show.md),
     the last two also where only the exit events of system calls tell errors. Where the trace has sched_switch:
     asleep_ns and preempted_ns, how long the call itself was off the CPU, total_asleep_ns and total_preempted_ns, how
-    much of total_ns that is.
+    much of total_ns that is; where there is any, unknown_ns and total_unknown_ns, the time of which it is not
+    known how much was off the CPU.
     Where the selection has any: own_cost_ns, kfgraph's own, at most. Times are ns of the trace clock; unknown is
     ``<NA>``.
 

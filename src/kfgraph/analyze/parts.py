@@ -13,6 +13,8 @@ from kfgraph.model.sparse import Sparse
 
 PART_COLUMNS = tuple(f"{total}{name}" for name in PARTS for total in ("", "total_"))
 """The columns of a TreeTable that hold them, and those of every machine-readable format."""
+UNKNOWN_COLUMNS = ("unknown_ns", "total_unknown_ns")
+"""Those of time of which it is not known how much was off the CPU."""
 TRACER_COLUMNS = ("tracer_ns", "total_tracer_ns", "uncertain_ns", "total_uncertain_ns")
 """Those of what tracing took, where times are estimates."""
 
@@ -35,6 +37,20 @@ def part_columns(parts: Mapping[str, Part], rows: Int32) -> dict[str, Int64]:
     return columns
 
 
+def told(columns: Mapping[str, Int64]) -> dict[str, Int64]:
+    """``columns`` with -1, unknown, where no time off the CPU is known, but of some time nothing tells whether it was:
+    a 0 would say that there was none."""
+    if not all(name in columns for name in UNKNOWN_COLUMNS):
+        return dict(columns)
+    own, total = (columns[name] > 0 for name in UNKNOWN_COLUMNS)
+    found = dict(columns)
+    for name in ("asleep_ns", "preempted_ns"):
+        for prefix, doubtful in (("", own), ("total_", total)):
+            if (ns := columns.get(prefix + name)) is not None:
+                found[prefix + name] = np.where(doubtful & (ns == 0), -1, ns)
+    return found
+
+
 def parts_of(calls: CallTable, left_out: Bool | None = None, *, irq: bool = True) -> Mapping[str, Part]:
     """The parts that the trace tells of, by the name of their column; without those of calls that are ``left_out``.
 
@@ -51,10 +67,13 @@ def parts_of(calls: CallTable, left_out: Bool | None = None, *, irq: bool = True
 
 def unknown_part(calls: CallTable, total_ns: Int64, parts: Mapping[str, Part]) -> Part | None:
     """The time of calls that were off the CPU for an unknown time: which part of it that was is not known. None: there
-    is no such call. ``total_ns`` and ``parts`` are those of a selection."""
+    is no such call. ``total_ns`` and ``parts`` are those of a selection.
+
+    Where records of a call itself may have been lost, the switches that tell may be among them."""
     if "asleep_ns" not in parts:
         return None
-    rows = np.flatnonzero(calls.has(Flag.OFF_CPU_UNKNOWN) & (total_ns >= 0)).astype(np.int32)
+    doubts = calls.has(Flag.OFF_CPU_UNKNOWN) | (calls.has(Flag.CUT_BY_LOSS) & calls.has(Flag.SELF_UNKNOWN))
+    rows = np.flatnonzero(doubts & (total_ns >= 0)).astype(np.int32)
     if not len(rows):
         return None
     doubtful = np.zeros(len(calls) + 1, np.bool_)

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from kfgraph.analyze.filters import Filters, completed
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered, nearest_kept, outermost, ranges
 from kfgraph.analyze.owncost import OwnCost, own_cost
-from kfgraph.analyze.parts import Part, part_columns, parts_of
+from kfgraph.analyze.parts import UNKNOWN_COLUMNS, Part, part_columns, parts_of, told, unknown_part
 from kfgraph.errors import NoMatchError, Notice, UsageError, notice
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.arrays import distinct
@@ -68,9 +69,16 @@ class Selection:
     def __len__(self) -> int:
         return int(self.keep.sum())
 
+    @cached_property
+    def unknown(self) -> Part | None:
+        """The time of which it is not known how much was off the CPU; None: there is none."""
+        return unknown_part(self.trace.calls, self.total_ns, self.parts)
+
     def further_columns(self, rows: Int32) -> dict[str, Int64]:
-        """Columns of machine-readable formats that these calls have: parts of times, and what tracing took of them."""
-        return part_columns(self.parts, rows) | (self.tracer.columns(rows) if self.tracer else {})
+        """Columns of machine-readable formats that these calls have: parts of times, and what tracing took of them; -1
+        where unknown."""
+        parts = self.parts if self.unknown is None else {**self.parts, UNKNOWN_COLUMNS[0]: self.unknown}
+        return told(part_columns(parts, rows)) | (self.tracer.columns(rows) if self.tracer else {})
 
 
 def select(trace: Trace, *, compensate: bool = False, **filters: Unpack[Filters]) -> Selection:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kfgraph.analyze.parts import PART_COLUMNS, TRACER_COLUMNS
+from kfgraph.analyze.parts import PART_COLUMNS, TRACER_COLUMNS, UNKNOWN_COLUMNS, told
 from kfgraph.kernel.returns import error_name
 from kfgraph.model.symbols import UNKNOWN
 from kfgraph.model.trace import Trace
@@ -56,7 +56,8 @@ def tree_frame(tree: TreeTable, trace: Trace) -> pd.DataFrame:
     }
     if (at_least := tree.at_least_ns()) is not None:
         columns["at_least_ns"] = numbers(at_least)
-    columns |= {name: tree.whole(name) for name in (*PART_COLUMNS, *TRACER_COLUMNS) if tree.has(name)}
+    stored = (name for name in (*PART_COLUMNS, *UNKNOWN_COLUMNS, *TRACER_COLUMNS) if tree.has(name))
+    columns |= {name: numbers(ns) for name, ns in told({name: tree.whole(name) for name in stored}).items()}
     if tree.own_cost_ns.any():
         columns["own_cost_ns"] = numbers(tree.own_cost_ns)
     if tree.has("error_sure"):

@@ -56,7 +56,7 @@ def write_rows(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
         if recorded:
             told = details(rows) or [{}] * len(rows)
             columns += [[_told(one.get(name, "")) for one in told] for name in recorded]
-        columns += [column.tolist() for column in selection.further_columns(rows).values()]
+        columns += [_known(column) for column in selection.further_columns(rows).values()]
         columns += [nth[lane].tolist() for _ in reused]
         writer.writerows(zip(*columns, strict=True))
     return ()

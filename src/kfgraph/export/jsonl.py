@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64
-from kfgraph.analyze.parts import PART_COLUMNS, TRACER_COLUMNS
+from kfgraph.analyze.parts import PART_COLUMNS, TRACER_COLUMNS, UNKNOWN_COLUMNS, told
 from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns
@@ -40,7 +40,8 @@ def write_calls(call_tree: CallTree, out: TextIO) -> None:
     type), ``retval_raw`` (the register), ``error`` (its name), ``error_sure``, and ``args`` are there if the trace
     recorded any (an error also where only the exit event of a system call tells it), ``pid_nth`` for tasks that had the
     same pid one after another (1: the first), ``own_cost_ns`` if there is any
-    in the selection, TRACER_COLUMNS if ``total_ns`` and ``self_ns`` are estimates.
+    in the selection, PART_COLUMNS as far as the trace tells (null where nothing is known), UNKNOWN_COLUMNS if there is
+    such time, TRACER_COLUMNS if ``total_ns`` and ``self_ns`` are estimates.
     """
     tree = call_tree.tree
     is_call = tree.row >= 0
@@ -139,6 +140,8 @@ def node_records(call_tree: CallTree) -> Iterator[dict[str, Any]]:
     tree, trace = call_tree.tree, call_tree.trace
     symbols, costs = list(_symbols(call_tree)), bool(tree.own_cost_ns.any())
     at_least = tree.at_least_ns()
+    stored = (name for name in (*PART_COLUMNS, *UNKNOWN_COLUMNS, *TRACER_COLUMNS) if tree.has(name))
+    further = told({name: tree.whole(name) for name in stored})
     for node in range(len(tree)):
         label = int(tree.label[node])
         record: dict[str, Any] = {"node": node, "parent": _known(tree.parent[node]), "level": int(tree.level[node])}
@@ -160,7 +163,7 @@ def node_records(call_tree: CallTree) -> Iterator[dict[str, Any]]:
             "max_ns": _known(tree.max_ns[node]),
             "flags": _names(int(tree.flags[node])),
         }
-        record |= {name: int(tree.whole(name)[node]) for name in (*PART_COLUMNS, *TRACER_COLUMNS) if tree.has(name)}
+        record |= {name: _known(column[node]) for name, column in further.items()}
         if costs:
             record["own_cost_ns"] = _known(tree.own_cost_ns[node])
         if tree.has("n_errors"):
@@ -212,7 +215,7 @@ def _recorded(
             more = [f'{also}, "own_cost_ns": {value}' for also, value in zip(more, costs, strict=True)]
         columns_of = selection.further_columns(rows[part])
         for name, column in columns_of.items():
-            more = [f'{also}, "{name}": {ns}' for also, ns in zip(more, column.tolist(), strict=True)]
+            more = [f'{also}, "{name}": {ns}' for also, ns in zip(more, _nullable(column), strict=True)]
         if wakers is not None and "asleep_ns" in selection.parts:
             slept = selection.parts["asleep_ns"].own.at(rows[part])
             for at in np.flatnonzero(slept).tolist():

@@ -83,7 +83,7 @@ def write_parquet(selection: Selection, out: IO[bytes]) -> tuple[Notice, ...]:
                 for name in ("ret", "error", "args"):
                     values = [one.get(name) for one in told]
                     columns.append(pa.array([None if v is None else str(v) for v in values], pa.string()))
-            columns += [pa.array(column) for column in selection.further_columns(rows).values()]
+            columns += [known(column) for column in selection.further_columns(rows).values()]
             columns += [pa.array(nth[lane])] if len(nth) else []
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
     return ()

@@ -126,7 +126,8 @@ class TreeTable:
     not known: -1 - the part that is. ``asleep_ns`` and ``preempted_ns`` are how long the calls themselves were off the
     CPU, ``irq_ns`` what interrupts that hit them took; ``total_asleep_ns``, ``total_preempted_ns`` and ``total_irq_ns``
     how much of their totals that is; not stored where the trace does not tell. ``unknown_ns`` is the time of calls that
-    were off the CPU for an unknown time, so it is neither on it nor off it; ``total_unknown_ns`` that in their totals.
+    were, or may have been, off the CPU for an unknown time, so it is neither on it nor off it; ``total_unknown_ns``
+    that in their totals.
     ``n_interrupts`` is how many a ``NodeKind.INTERRUPT`` stands for. ``tracer_ns`` and ``total_tracer_ns`` are what was
     taken out of self and total because tracing took it, an estimate, ``uncertain_ns`` and ``total_uncertain_ns`` its
     uncertainty; stored where that was asked for. The columns of errors are those of :mod:`kfgraph.analyze.tree_errors`.
