@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from builder.tables import Call, call, trace_of
+from kfgraph.analyze.calltree import call_tree
 from kfgraph.kernel.interrupts import EXIT_PARTS, HARD, LEVELS, NMI, SOFT, level_of
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.marks import Losses
@@ -164,6 +165,41 @@ def test_what_an_interrupt_hit_is_not_known_where_the_record_that_tells_is_lost(
     # Of one that no callee stands before; of a root.
     assert hits_unknown(trace_of([call("copy", 10, *timer(), unfinished=True, flags=CUT)])) == parts
     assert hits_unknown(trace_of([*timer()])) == []
+
+
+def switched(*, ends: tuple[str, ...] = ("finish_task_switch.isra.0",)) -> list[Call]:
+    """What __schedule, which is not traced, calls when the tracer, or a call, gives the CPU away."""
+    return [call(name, 3, call("leaf", 1)) for name in ("rcu_note_context_switch", "update_rq_clock", *ends)]
+
+
+def test_another_tasks_turn_behind_an_interrupt_may_have_been_in_the_tracer_too() -> None:
+    parts = ["irq_enter_rcu", "__sysvec_apic_timer_interrupt", "irq_exit_rcu"]
+    turn = ["rcu_note_context_switch", "update_rq_clock", "finish_task_switch.isra.0"]
+
+    def lost(*inside: Call, name: str = "copy") -> list[str]:
+        trace = trace_of([call("read", 9, call(name, 10, *inside, unfinished=True, flags=CUT), flags=CUT)])
+        return hits_unknown(trace)
+
+    assert lost(call("lock", 5), *timer(), *switched()) == [*parts, *turn]
+    # Without a switch the run queue is only unlocked.
+    unlocked = ("__balance_callbacks", "_raw_spin_unlock")
+    assert lost(*timer(), *switched(ends=unlocked)) == [*parts, *turn[:2], *unlocked]
+    assert lost(*timer(), *switched(ends=())) == [*parts, *turn[:2]]
+    # Twice; the second time something else follows, which tells that the call went on.
+    assert lost(*timer(), *switched(), *timer(), *switched()) == [*parts, *turn, *parts, *turn]
+    assert lost(*timer(), *switched(), call("lock", 5)) == []
+    assert lost(*timer(), *switched(), call("lock", 5), *timer()) == parts
+    # Where the call gives the CPU away itself, or no interrupt asked for it, nothing is in doubt but interrupts.
+    assert lost(*timer(), *switched(), name="schedule") == []
+    assert lost(*switched()) == [] and lost(*switched(), *timer()) == parts
+
+
+def test_a_turn_that_may_have_been_in_the_tracer_is_in_no_bound() -> None:
+    copy = call("copy", 10, call("lock", 5), *timer(), *switched(), unfinished=True, flags=CUT)
+    trace = apply(trace_of([call("read", 9, copy, flags=CUT)]), Given())
+    tree = call_tree(trace).tree
+    (node,) = np.flatnonzero(tree.label == tree.labels.index("copy")).tolist()
+    assert (tree.total_ns[node], tree.floor_ns[node]) == (-1, 5)
 
 
 def test_an_interrupt_without_an_exit_that_began_when_the_call_above_had_returned_hit_another() -> None:

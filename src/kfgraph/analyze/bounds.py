@@ -1,7 +1,7 @@
 """What is known of the time of a call that was not seen to return: at least that of its callees, with one doubt.
 
 An interrupt that is recorded behind all callees of such a call may have hit the tracer when the call had returned, and
-before the exit was recorded: its time is then not in the call's.
+before the exit was recorded: its time is then not in the call's. Nor is that of another task's turn behind it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ def least_totals(trace: Trace, rows: Int32, *, parent: Int32, level: Int16, tota
     counted = (trace.calls.flags[rows] & np.uint32(Flag.IN_TRACER)) == 0
     child = np.flatnonzero((parent >= 0) & counted)
     child = child[total_ns[parent[child]] < 0]
-    hit = (trace.calls.flags[rows[child]] & np.uint32(Flag.INTERRUPT)) != 0
+    calls, of = trace.calls, rows[child]
+    hit = (calls.flags[of] & np.uint32(Flag.INTERRUPT)) != 0
+    # Of one a level deeper nothing else is in doubt than what an interrupt behind the callees is.
+    doubtful = (calls.flags[of] & np.uint32(Flag.CALLER_LOST)) != 0
+    hit |= doubtful & (calls.depth[of] == calls.depth[calls.parent[of]] + 1)
     if hit.any():
         last = np.full(len(rows), -1, np.int64)
         callee = child[~hit]

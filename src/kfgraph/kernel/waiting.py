@@ -13,6 +13,16 @@ SWITCHING = frozenset({
 })  # fmt: skip
 """Another task may run until they return."""
 
+SWITCH_BEGINS = frozenset({"rcu_note_context_switch"})
+"""kernel/sched/core.c: the first that ``__schedule``, which cannot be traced, calls of what can be."""
+
+SWITCH_ENDS = frozenset({
+    # kernel/sched/core.c: the last ones, when the task runs again, or where no other one was there to run.
+    "finish_task_switch", "__balance_callbacks", "raw_spin_rq_unlock", "raw_spin_rq_unlock_irq",
+    # kernel/locking/spinlock.c: the lock of the run queue.
+    "_raw_spin_unlock", "_raw_spin_unlock_irq",
+})  # fmt: skip
+
 AROUND_SWITCHING = frozenset({
     # kernel/sched/core.c
     "schedule_preempt_disabled", "schedule_user", "io_schedule", "io_schedule_timeout",

@@ -17,9 +17,11 @@ import numpy.typing as npt
 
 from kfgraph.errors import notice
 from kfgraph.kernel.interrupts import EXIT_PARTS, RESCHEDULING, level_of
+from kfgraph.kernel.waiting import AROUND_SWITCHING, SWITCH_BEGINS, SWITCH_ENDS, SWITCHING
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.marks import Losses
 from kfgraph.model.sparse import Sparse
+from kfgraph.model.spelling import plain_name
 
 if TYPE_CHECKING:
     from kfgraph.model.trace import Trace
@@ -37,7 +39,7 @@ def apply(trace: Trace, given: Given) -> Trace:
     calls = _with_lost_parts(calls, hits, trace.losses)
     # A text without durations, or the function tracer, tells no returns: that is no lost record.
     returns_told = not any(one.code == "no-duration" for one in trace.notices)
-    if len(lost := _hit_unknown(calls, hits, returns_told=returns_told)):
+    if len(lost := _hit_unknown(calls, hits, trace.symbols.names, returns_told=returns_told)):
         flags = calls.flags.copy()
         flags[lost] |= np.uint32(Flag.CALLER_LOST)
         calls = calls.with_columns(flags=flags)
@@ -67,9 +69,10 @@ def _with_lost_parts(calls: CallTable, parts: Array, losses: Losses) -> CallTabl
     return calls.with_columns(flags=flags, self_ns=self_ns)
 
 
-def _hit_unknown(calls: CallTable, rows: Array, *, returns_told: bool) -> Array:
+def _hit_unknown(calls: CallTable, rows: Array, names: Sequence[str], *, returns_told: bool) -> Array:
     """Which of the interrupts ``rows`` may have hit the tracer instead of the call above them, when that had returned:
-    the record that would tell is lost, or was not made (``returns_told``: those of others were)."""
+    the record that would tell is lost, or was not made (``returns_told``: those of others were). With the turns of
+    other tasks behind them: then the tracer gave the CPU away, as an interrupt that hit it had asked for."""
     parent = calls.parent[rows]
     cut = (calls.flags[parent] & np.uint32(Flag.CUT_BY_LOSS)) != 0
     if returns_told:
@@ -83,11 +86,41 @@ def _hit_unknown(calls: CallTable, rows: Array, *, returns_told: bool) -> Array:
     returned = (over >= 0) & (calls.duration_ns[rows] < 0) & (calls.start_ns[rows] >= calls.start_ns[parent] + over)
     around = np.zeros(len(calls), np.bool_)
     around[parent[over < 0]] = True
-    callee = np.flatnonzero((calls.parent >= 0) & around[calls.parent] & ~calls.has(Flag.INTERRUPT))
+    turns = _turns(calls, rows[over < 0], names)
+    is_callee = (calls.parent >= 0) & around[calls.parent] & ~calls.has(Flag.INTERRUPT)
+    is_callee[turns] = False
+    callee = np.flatnonzero(is_callee)
     last = np.full(len(calls), -1, np.int32)
     np.maximum.at(last, calls.parent[callee], callee.astype(np.int32))
     found: Array = rows[returned | ((over < 0) & (rows > last[parent]))]
-    return found
+    return np.append(found, turns[turns > last[calls.parent[turns]]])
+
+
+def _turns(calls: CallTable, hits: Array, names: Sequence[str]) -> Array:
+    """What was called to let another task run, behind one of the interrupts ``hits`` in the same call, where that call
+    is not the one that does so, nor one in it was recorded."""
+    plain = [plain_name(name) for name in names]
+    begins, ends, switches = (
+        np.array([name in some for name in plain], np.bool_)
+        for some in (SWITCH_BEGINS, SWITCH_ENDS, SWITCHING | AROUND_SWITCHING)
+    )
+    rows = np.flatnonzero(begins[calls.func])
+    rows = rows[calls.parent[rows] >= 0]
+    rows = rows[~switches[calls.func[calls.parent[rows]]]]
+    # The first interrupt in each call.
+    hits = hits[np.argsort(calls.parent[hits], kind="stable")]
+    place = np.searchsorted(calls.parent[hits], calls.parent[rows])
+    inside = np.flatnonzero(place < len(hits))
+    first = hits[place[inside]]
+    rows = rows[inside[(calls.parent[first] == calls.parent[rows[inside]]) & (first < rows[inside])]]
+    found = []
+    for row in rows.tolist():
+        stop, at, is_over = int(calls.end[calls.parent[row]]), row, False
+        while at < stop and ((is_end := bool(ends[calls.func[at]])) or not is_over):
+            is_over |= is_end
+            found.append(at)
+            at = int(calls.end[at])
+    return np.array(found, np.int64)
 
 
 def split(calls: CallTable, names: Sequence[str]) -> CallTable:
