@@ -234,6 +234,29 @@ def test_an_interrupt_whose_first_part_is_cut_may_have_had_another_part() -> Non
         assert self_times(trace)["read"] == 9
 
 
+def test_records_lost_behind_a_return_were_an_interrupts_that_hit_the_tracer() -> None:
+    """The exit record came behind the gap, and tells that the call had returned before it."""
+    trace = trace_of([call("read", 9, call("copy", 40_000, call("lock", 8_000), call("unlock", 700)))])
+    calls = trace.calls
+    over = [int(ns) for ns in calls.start_ns + calls.duration_ns]
+
+    def told(inside: int, end: int) -> list[int]:
+        one = np.zeros(1, np.int32)
+        at, of, lane, row = np.array([end]), one.astype(np.int16), one, one + inside + 1
+        lost = Losses(at, of, np.array([-1]), lane, row, one + inside, at - 50_000)
+        after = apply(replace(trace, losses=lost), Given())
+        after.check()
+        return [row for row, ns in enumerate(after.calls.self_ns.tolist()) if ns < 0]
+
+    # lock had returned long before the first record behind the gap, which came while it was still open: its exit's.
+    assert told(2, over[2] + 10_000) == [1]
+    # An exit's record comes a little later than the return; a gap before that is the callee's.
+    assert told(2, over[2] + 4_000) == told(2, over[2] - 10) == []
+    # Its caller had returned, too. Of a call that is still open, and of a root, nothing is in doubt.
+    assert told(2, over[1] + 9_000) == [0, 1]
+    assert told(1, over[1] - 10) == told(-1, over[0] + 99_000) == told(0, over[0] + 99_000) == []
+
+
 def test_a_loss_right_before_an_interrupt_in_the_tracer_may_have_had_its_first_part() -> None:
     trace = trace_of([call("read", 9, call("copy", 10, call("irq_exit_rcu", 2, cpu=1), cpu=1))])
     calls = trace.calls

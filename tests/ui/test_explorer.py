@@ -593,6 +593,26 @@ def test_the_written_flame_graph_is_that_of_flame(
     assert ("https://" in ours.read_text()) == (words != ("--no-links",))
 
 
+def test_any_view_is_written_as_a_flame_graph(tmp_path: Path) -> None:
+    """Of a zoom what is in view."""
+    trace = trace_of([call("a", 10_000, call("b", 50_000, call("c", 5_000))), call("e", 40_000)])
+    given = {"export_text": _write_lines, "export": lambda path, filters: "", "filters": {}}
+    path = tmp_path / "f.svg"
+    named = {"/": "slash", ".": "full_stop", "-": "minus", "_": "underscore"}
+    typed = ",".join(named.get(c, c) for c in str(path))
+
+    def frames(*keys: str) -> list[str]:
+        said = screens(trace, *keys, f"e,ctrl+u,{typed},enter", size=(150, 24), **given)[-1]
+        assert f"wrote {path}: a flame graph" in said[-2]
+        return re.findall("<title>([^:]*): ([^,]*)", path.read_text())
+
+    assert frames() == [
+        ("task0-100", "105.000 us"), ("a", "65.000 us"), ("b", "55.000 us"), ("c", "5.000 us"), ("e", "40.000 us")
+    ]  # fmt: skip
+    assert frames("3") == frames()
+    assert [name for name, _ in frames("slash,b,enter", "z")] == ["b", "c"]
+
+
 def test_the_slowest_of_many_calls_are_found_in_a_sample_of_them() -> None:
     rng = np.random.default_rng(1)
     for values in (rng.integers(0, 10**9, 400_000), np.zeros(300_000, np.int64), rng.integers(0, 3, 300_000)):

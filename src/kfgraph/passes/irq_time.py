@@ -18,6 +18,7 @@ import numpy.typing as npt
 from kfgraph.errors import notice
 from kfgraph.kernel.interrupts import EXIT_PARTS, RESCHEDULING, level_of
 from kfgraph.kernel.waiting import AROUND_SWITCHING, SWITCH_BEGINS, SWITCH_ENDS, SWITCHING
+from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.marks import Losses
 from kfgraph.model.sparse import Sparse
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from kfgraph.passes.given import Given
 
 Array = npt.NDArray[Any]
+_NEAR = 5_000
+"""An exit's record is that near to the return, in ns, unless an interrupt hit the tracer in between."""
 
 
 def apply(trace: Trace, given: Given) -> Trace:
@@ -36,7 +39,7 @@ def apply(trace: Trace, given: Given) -> Trace:
     calls = split(trace.calls, trace.symbols.names)
     hits = np.flatnonzero((calls.flags & np.uint32(Flag.INTERRUPT | Flag.IN_TRACER)) == Flag.INTERRUPT)
     hits = hits[calls.parent[hits] >= 0]
-    calls = _with_lost_parts(calls, hits, trace.losses)
+    calls = _with_late_exits(_with_lost_parts(calls, hits, trace.losses), trace.losses)
     # A text without durations, or the function tracer, tells no returns: that is no lost record.
     returns_told = not any(one.code == "no-duration" for one in trace.notices)
     if len(lost := _hit_unknown(calls, hits, trace.symbols.names, returns_told=returns_told)):
@@ -60,12 +63,33 @@ def _with_lost_parts(calls: CallTable, parts: Array, losses: Losses) -> CallTabl
     before = calls.start_ns[parts] < calls.start_ns[calls.parent[parts]]
     ends = (losses.time_ns << 16) + losses.cpu
     after_loss |= before & np.isin((calls.start_ns[parts] << 16) + calls.cpu[parts], ends)
-    hit = calls.parent[parts[after_loss]]
-    if not len(hit):
+    return _with_unknown_self(calls, calls.parent[parts[after_loss]])
+
+
+def _with_late_exits(calls: CallTable, losses: Losses) -> CallTable:
+    """The self time of a call is unknown if records are lost between the return of a callee and its exit record: what
+    holds up that record so long is an interrupt that hit the tracer, in the caller's time."""
+    inside, ends = losses.parent, losses.time_ns
+    found = []
+    while True:
+        known = inside >= 0
+        inside, ends = inside[known], ends[known]
+        returned = (calls.duration_ns[inside] >= 0) & (calls.start_ns[inside] >= 0)
+        returned &= calls.start_ns[inside] + calls.duration_ns[inside] + _NEAR < ends
+        inside, ends = calls.parent[inside[returned]], ends[returned]
+        if not len(inside):
+            break
+        found.append(inside[inside >= 0])
+    callers = distinct(np.concatenate([np.zeros(0, np.int32), *found]))
+    return _with_unknown_self(calls, callers[calls.self_ns[callers] >= 0])
+
+
+def _with_unknown_self(calls: CallTable, rows: Array) -> CallTable:
+    if not len(rows):
         return calls
     flags, self_ns = calls.flags.copy(), calls.self_ns.copy()
-    flags[hit] |= np.uint32(Flag.SELF_UNKNOWN)
-    self_ns[hit] = -1
+    flags[rows] |= np.uint32(Flag.SELF_UNKNOWN)
+    self_ns[rows] = -1
     return calls.with_columns(flags=flags, self_ns=self_ns)
 
 

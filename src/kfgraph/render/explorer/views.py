@@ -200,7 +200,7 @@ class Views(Surface):
             return
         hint = Text(
             "The end of the name says the format, as kfgraph export has it; .txt: the rows of this view as they are "
-            "shown; .svg: the flame graph. Escape: nothing is written.",
+            "shown; .svg: a flame graph. Escape: nothing is written.",
             "dim",
         )
         filters, hidden = self._in_view()
@@ -214,8 +214,8 @@ class Views(Surface):
                 make: Callable[[], str]
                 if path.endswith(_TEXT):
                     make = lambda: self._write_rows(path)  # noqa: E731
-                elif isinstance(rows, FlameRows) and path.endswith(_DRAWING):
-                    make = lambda: self._write_drawing(path, rows.flame)  # noqa: E731
+                elif path.endswith(_DRAWING):
+                    make = lambda: self._write_drawing(path, rows, filters)  # noqa: E731
                 else:
                     make = lambda: export(path, filters)  # noqa: E731
                 said = await self._made(f"writing {path}", make)
@@ -226,8 +226,9 @@ class Views(Surface):
         also = f", with {plural(hidden, 'call')} hidden here" if hidden else ""
         await self.push_screen(AskScreen(f"Write {_described(filters)}{also} into", name, hint), write)
 
-    def _write_drawing(self, path: str, graph: Flame) -> str:
+    def _write_drawing(self, path: str, rows: Rows, filters: Filters) -> str:
         assert self._export_text is not None
+        graph: Flame = rows.flame if isinstance(rows, FlameRows) else flame(self.trace, by="time", **filters)
         drawn = drawing(graph, links=self._links)
         self._export_text(path, [svg(drawn).removesuffix("\n")])
         narrow = f" ({plural(drawn.n_left_out, 'frame')} too narrow to be drawn)" if drawn.n_left_out else ""
