@@ -608,7 +608,7 @@ def test_the_literals_of_the_hot_loop_are_those_of_the_model():
     assert LOOP._CUT == SETTLE._CUT == Flag.CUT_BY_LOSS
     assert LOOP._STRETCHED == SETTLE._STRETCHED
     assert not any(flag & LOOP._STRETCHED for flag in Flag), "a mark of pairing's own, in no table"
-    assert (LOOP._NEAR, LOOP._ROUNDED) == (PLACING._NEAR, LOOP._ROUNDED) == (delay._NEAR, delay._ROUNDED)
+    assert (LOOP._NEAR, LOOP._ROUNDED, LOOP._ROUGH) == (delay._NEAR, delay._ROUNDED, PLACING._ROUGH)
 
 
 def test_how_long_a_gap_was_and_what_gaps_have_in_common_once(pairer_module):

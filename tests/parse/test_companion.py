@@ -32,7 +32,7 @@ def leaf(pid: int, name: str, depth: int = 0) -> str:
 
 
 def leave(pid: int, depth: int = 0) -> str:
-    return line(pid, f"       9.000 us   |{'  ' * (depth + 1)}}}", event="funcgraph_exit")
+    return line(pid, f"       3.000 us   |{'  ' * (depth + 1)}}}", event="funcgraph_exit")
 
 
 LAUNCH = (
@@ -103,10 +103,10 @@ def test_that_the_exec_gives_back_the_launchers_memory_is_the_launchers(tmp_path
 def test_the_time_of_the_launchers_end_is_not_the_execs(tmp_path: Path) -> None:
     text = entry(7, "begin_new_exec") + leaf(7, "exit_mmap", 1) + leaf(7, "set_task_comm", 1) + leave(7)
     trace = load_with(tmp_path, text, COMMAND)
-    # 9 us in all, of which the launcher's is 1.
-    assert select(trace).total_ns.tolist() == [8_000, 1_000, 1_000]
+    # 3 us in all, of which the launcher's is 1.
+    assert select(trace).total_ns.tolist() == [2_000, 1_000, 1_000]
     assert select(trace).keep.tolist() == [True, False, True]
-    assert select(trace, pre_exec=True).total_ns.tolist() == [9_000, 1_000, 1_000]
+    assert select(trace, pre_exec=True).total_ns.tolist() == [3_000, 1_000, 1_000]
     assert select(trace, pre_exec=True).keep.all()
 
 

@@ -131,9 +131,9 @@ def test_names_of_tasks_are_no_prefix(comm: str) -> None:
         for latency in ("", "d.h1. "):
             lines = []
             for i, body in enumerate(bodies * 5):
-                lines.append(f"{comm:>16}-{5:<5d} [001] {latency}  100.{100 + i:06d}: {body}")
+                lines.append(f"{comm:>16}-{5:<5d} [001] {latency}  100.{100 + 11 * i:06d}: {body}")
                 if others:
-                    lines.append(f"{'insmod':>16}-{7:<5d} [000] {latency}  100.{100 + i:06d}: {body}")
+                    lines.append(f"{'insmod':>16}-{7:<5d} [000] {latency}  100.{100 + 11 * i:06d}: {body}")
             trace = read("\n".join(lines) + "\n")
             assert {task.comm for task in trace.tasks.tasks} == {comm.lstrip(), *(["insmod"] if others else [])}
             assert len(trace.calls) == (10 if others else 5)

@@ -24,8 +24,8 @@ _IN_TRACER = cython.declare(cython.int, 8)
 _DEPTH_JUMP = cython.declare(cython.int, 16)
 _CALLER_LOST = cython.declare(cython.int, 2048)
 _INTERRUPT = cython.declare(cython.int, 8192)
-_NEAR = cython.declare(cython.longlong, 5_000)
-"""An exit's time less its duration is that near to the time of its entry: the tracer's own delay, in ns."""
+_ROUGH = cython.declare(cython.longlong, 2_000)
+"""An exit's time less its duration is that near to the time of its entry, but for one pair in a hundred, in ns."""
 
 
 class Placing(Columns):
@@ -147,6 +147,7 @@ class Placing(Columns):
         stands behind it ran inside it.
         """
         leaf: cython.int
+        elder: cython.int
         t: cython.longlong = self.time[i]
         dur: cython.longlong = self.duration[i]
         if self.pid[i] != 0 or self.func[i] != 0 or t < 0 or dur < 0:
@@ -159,8 +160,11 @@ class Placing(Columns):
             leaf = self.c_previous[leaf]
         if leaf < 0 or self.c_depth[leaf] != d or self.c_last[leaf] >= 0 or self.c_duration[leaf] < 0:
             return -1
-        if self.c_flags[leaf] & _NO_ENTRY or not -_NEAR <= t - dur - self.c_start[leaf] <= _NEAR:
+        if self.c_flags[leaf] & _NO_ENTRY or not -_ROUGH <= t - dur - self.c_start[leaf] <= _ROUGH:
             return -1
+        elder = self.c_previous[leaf]
+        if elder >= 0 and self.c_start[elder] > self.c_start[leaf]:
+            return -1  # The text is in disorder.
         if first >= 0:
             self.c_last[leaf] = last
             self.c_previous[first] = -1

@@ -40,6 +40,8 @@ _NEAR = cython.declare(cython.longlong, 5_000)
 """An exit's time less its duration is that near to the time of its entry: the tracer's own delay, in ns."""
 _ROUNDED = cython.declare(cython.longlong, 1_500)
 """Times of a text are rounded to 1 us."""
+_ROUGH = cython.declare(cython.longlong, 2_000)
+"""From here on they agree but roughly: one pair in a hundred."""
 _LONG_AGO = cython.declare(cython.longlong, 10_000_000)
 """Records of a lane that go back by more are of another recording, in ns."""
 _FEW = cython.declare(cython.int, 32)
@@ -310,16 +312,18 @@ class Stacks(Placing):
         if f != 0:
             if self.c_func[top] != f or self.is_open(f, d, top):
                 return d
-        elif self.paired or d != self.c_depth[top] + 1 or self.pid[i] == 0:
+        elif self.paired or d != self.c_depth[top] + 1 or self.pid[i] == 0 or not self.timed:
             return d
         if self.c_flags[top] & _CUT:
             return d
         if self.time[i] >= 0 and self.duration[i] >= 0 and self.c_start[top] >= 0:
             began = self.time[i] - self.duration[i] - self.c_start[top]
             if f == 0:
-                return self.c_depth[top] if -_ROUNDED <= began <= _ROUNDED else d
+                return self.c_depth[top] if -_ROUNDED <= began <= _ROUNDED and self.delays.too_deep() else d
             if not -_NEAR <= began <= _NEAR or (self.same_clock and self.calltime[i] > self.c_start[top]):
                 return d
+        elif f == 0:
+            return d
         return self.c_depth[top]
 
     def innermost(self, func: cython.int, lane: cython.int, top: cython.int) -> cython.int:
@@ -347,16 +351,22 @@ class Stacks(Placing):
             self.c_func[node] = f
         elif self.timed and self.time[i] >= 0 and self.duration[i] >= 0 and self.c_start[node] >= 0:
             began = self.time[i] - self.duration[i] - self.c_start[node]
+            if self.time[i] < self.c_start[node] and cpu == self.cpu[i]:
+                # It does not return before it is entered.
+                return False
             if began > _NEAR or began < -_NEAR:
                 if not self.is_late(i, node, lane, skipped):
                     return False
-            elif began > -_ROUNDED and self.c_last[node] >= 0 and self.is_refuted(i, node):
+            elif ((began > _ROUGH or began < -_ROUGH) and self.delays.doubts(node, i, skipped)) or (
+                began > -_ROUNDED and self.c_last[node] >= 0 and self.is_refuted(i, node)
+            ):
                 return False
         if self.c_flags[node] & _CUT and not self.lanes.survive(node, self.c_parent[node]):
             self.c_flags[node] |= _SELF_UNKNOWN
         if cpu != self.cpu[i] and cpu >= 0 and self.cpu[i] >= 0:
             self.c_flags[node] |= _MIGRATED
-        self.paired = True
+        if f != 0 or self.depth[i] == self.c_depth[node]:
+            self.paired = True
         return True
 
     def is_after_visit(self, i: cython.Py_ssize_t, node: cython.int) -> cython.bint:
@@ -376,7 +386,7 @@ class Stacks(Placing):
     def is_late(self, i: cython.Py_ssize_t, node: cython.int, lane: cython.int, skipped: cython.bint) -> cython.bint:
         """Whether record ``i`` is the exit of ``node`` though the times are apart: something delayed a record."""
         answer: cython.int
-        answer = self.delays.agree(node, self.time[i], self.duration[i], skipped, self.lane_last[lane])
+        answer = self.delays.agree(node, i, skipped, self.lane_last[lane])
         if answer > 1:
             self.c_flags[node] |= _STRETCHED if answer == 2 else _SELF_UNKNOWN
         return answer != 0
