@@ -30,6 +30,8 @@ def main() -> None:
         sys.exit(1)
     if mode == "hang-booting":
         time.sleep(60)
+    while mode == "watched" and not (share.parent / "seen-booting").exists():
+        time.sleep(0.01)
     if mode == "panic":
         (share / "stage").write_text("running")
         print(PANIC, flush=True)

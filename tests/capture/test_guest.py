@@ -57,17 +57,34 @@ def boot(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
     return run
 
 
+class Watched(list[str]):
+    """The stages that were seen; each leaves a file, for which the guest can wait: the host may be slow to look."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def __call__(self, stage: str, _: float) -> None:
+        self.append(stage)
+        (self.folder / f"seen-{stage}").touch()
+
+    def until(self, stage: str) -> str:
+        """Shell code that waits until ``stage`` was seen."""
+        return f"until [ -e {self.folder}/seen-{stage} ]; do sleep 0.05; done"
+
+
 def test_output_status_directory_and_environment(boot: Callable[..., GuestResult], tmp_path: Path) -> None:
-    out, err, stages = io.BytesIO(), io.BytesIO(), []
+    out, err, stages = io.BytesIO(), io.BytesIO(), Watched(tmp_path / "guest")
     result = boot(
         "sh",
         "-c",
-        'pwd; echo "$FRUIT"; cat; echo oops >&2; sleep 0.5; exit 7',
+        f'pwd; echo "$FRUIT"; cat; echo oops >&2; {stages.until("running")}; exit 7',
+        mode="watched",
         cwd=tmp_path,
         env={"FRUIT": "pear", "PATH": os.environ["PATH"]},
         out=out,
         err=err,
-        on_stage=lambda stage, _: stages.append(stage),
+        on_stage=stages,
     )
     assert (result.end, result.status, result.trouble) == ("done", 7, ())
     assert out.getvalue().decode() == f"{tmp_path}\npear\n"  # and an empty stdin
@@ -78,10 +95,10 @@ def test_output_status_directory_and_environment(boot: Callable[..., GuestResult
 
 
 def test_a_command_that_prepares_says_itself_when_it_runs(boot: Callable[..., GuestResult], tmp_path: Path) -> None:
-    stages: list[str] = []
-    share = tmp_path / "guest/share"
-    script = f"sleep 0.5; cd {share} && grep -x preparing stage && printf running > new && mv new stage && sleep 0.5"
-    result = boot("sh", "-c", script, prepares=True, on_stage=lambda stage, _: stages.append(stage))
+    stages = Watched(tmp_path / "guest")
+    script = f"{stages.until('preparing')}; cd {tmp_path}/guest/share && grep -x preparing stage"
+    script += f" && printf running > new && mv new stage && {stages.until('running')}"
+    result = boot("sh", "-c", script, mode="watched", prepares=True, on_stage=stages)
     assert result.status == 0
     # Its end may come between two looks.
     assert list(dict.fromkeys(stages))[:3] == ["booting", "preparing", "running"]
