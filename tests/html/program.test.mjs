@@ -109,6 +109,17 @@ test("many siblings of one function are one row; what failed stays apart", () =>
   assert.deepEqual(names(rows), ["0"]);
 });
 
+test("the self time of a row of several calls is what is known of it", () => {
+  const four = (selves) => new Rows(treeOf([[9, 0, 0, 100], ...[1, 2, 3, 4].map((ns, k) => [2, 1, 10 * k, ns])], { selves }));
+  for (const [selves, expected] of [
+    [[], 10], [[[2, -1]], 8], [[1, 2, 3, 4].map((node) => [node, -1]), -1], [[1, 2, 3, 4].map((node) => [node, node < 4 ? -1 : 0]), 0],
+  ]) {
+    const rows = four(selves);
+    rows.open(0);
+    assert.equal(rows.special(rows.id(1)).self, expected);
+  }
+});
+
 test("the largest first: siblings of one function together, wherever they stand", () => {
   const rows = new Rows(loop(), { order: "total" });
   rows.open(0);

@@ -111,7 +111,7 @@ export class Rows {
 
   groupRow(members, parent) {
     const { total, self, floor, label, errors, sums } = this.tree;
-    const sum = { total: 0, self: 0, floor: 0, open: 0, count: 0, min: Infinity, max: -1 };
+    const sum = { total: 0, self: -1, floor: 0, open: 0, count: 0, min: Infinity, max: -1 };
     for (const node of members) {
       const of = sums?.get(node), longest = of ? of.max : total[node];
       sum.count += countOf(this.tree, node);
@@ -122,7 +122,8 @@ export class Rows {
         sum.min = Math.min(sum.min, of ? of.min : total[node]);
         sum.max = Math.max(sum.max, longest);
       }
-      if (self[node] > 0) sum.self += self[node];
+      // Those that are known; of none, it is not.
+      if (self[node] >= 0) sum.self = Math.max(sum.self, 0) + self[node];
     }
     this.specials.push({ kind: "group", members, parent, label: label[members[0]], error: errors.at(members[0]), ...sum });
     return -this.specials.length;
