@@ -135,6 +135,18 @@ def test_a_column_of_the_tree(trace: Trace, tmp_path: Path, monkeypatch: pytest.
     assert "3.400 us" in line and "501.005 ms" in line
 
 
+def test_a_screen_tells_unknown_sleep_from_none(
+    trace: Trace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    _, out, _ = run("show", tmp_path / "t.dat", "--with", "asleep,preempted", "--calls", "--all", "--pid", "11")
+    known, lost = (line for line in out.splitlines() if "schedule" in line)
+    assert known.split()[1:8] == ["1.001", "ms", "0.800", "us", "1.000", "ms", "0.2%"]
+    assert lost.split()[1:7] == ["500.001", "ms", "?", "?", "?", "99.8%"]
+    others = [line for line in out.splitlines() if line.rstrip().endswith(("▸f", " f", " g", " complete"))]
+    assert len(others) >= 2 and "?" not in "".join(others)
+
+
 def test_one_in_another(tmp_path: Path) -> None:
     """A call that slept for an unknown time calls itself, and that one sleeps so too."""
     m = Machine(names={11: "sh"})

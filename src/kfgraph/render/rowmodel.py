@@ -233,7 +233,8 @@ class RowModel:
         tree = self.folded.tree
         if name != "oncpu":
             ns = tree.at(f"total_{name}_ns", node)
-            return np.where(is_call & (ns > 0), ns, BLANK)
+            doubtful = (tree.at("total_unknown_ns", node) > 0) & (name != "irq")
+            return np.where(is_call & (ns > 0), ns, np.where(is_call & doubtful, UNKNOWN, BLANK))
         off = sum(tree.at(f"total_{part}_ns", node) for part in ("asleep", "preempted", "irq", "unknown"))
         return np.where(is_call, np.where(unknown, UNKNOWN, tree.total_ns[node] - off), BLANK)
 
