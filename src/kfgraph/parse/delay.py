@@ -243,6 +243,7 @@ class Delays:
         """Whether the records of a CPU around record ``at`` do not stand in the order of their times."""
         if self._disorder is None:
             time = self._batch.time[: self._n]
+            time = time[time >= 0]
             self._disorder = bool((time[1:] < time[:-1]).any())
         if not self._disorder:
             return False
