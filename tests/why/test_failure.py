@@ -30,7 +30,7 @@ def judged(
     """What is said of these calls, one after another."""
     from builder.tables import call, trace_of
 
-    placed = [replace(c, start_ns=i, row=i) for i, c in enumerate(calls)]
+    placed = [replace(c, start_ns=-1 if c.start_ns < 0 else i, row=i) for i, c in enumerate(calls)]
     monkeypatch.setattr(failure, "system_calls", lambda trace, lanes: placed)
     monkeypatch.setattr(failure, "exit_codes", lambda trace: codes or {})
     trace: Trace = trace_of([call("f")])
@@ -53,8 +53,8 @@ def test_the_last_that_is_not_benign_decided(monkeypatch) -> None:
 
 def test_what_is_found_later_in_another_place_decided_nothing(monkeypatch) -> None:
     failed = judged(
-        monkeypatch, made("openat", -2, "/a/libfoo.cfg"), made("openat", 3, "/b/libfoo.cfg"), made("openat", -2, "/y"),
-        made("execve", -2, "/bin/x"), made("execve", 0, "/usr/bin/x"),
+        monkeypatch, made("execve", -2, "/bin/x"), made("execve", 0, "/usr/bin/x"),
+        made("openat", -2, "/a/libfoo.cfg"), made("openat", 3, "/b/libfoo.cfg"), made("openat", -2, "/y"),
     )  # fmt: skip
     assert [one.call.path for one in failed if not one.benign] == ["/y"]
 
@@ -240,6 +240,34 @@ def test_of_look_ups_of_unknown_paths_the_last_that_met_no_folder_decided(monkey
     assert found is not None and (found.call.error, found.call.row) == (-20, 0)
     found = deciding(judged(monkeypatch, *catalogues, made("openat", -2)))
     assert found is not None and (found.call.error, found.call.row) == (-2, 0)
+
+
+@pytest.mark.parametrize("execute", ["execve", "execveat"])
+def test_what_a_task_executed_another_program_after_decided_nothing(monkeypatch, execute) -> None:
+    wrapper = made("connect", -2), made("prlimit64", -1)
+    found = judged(monkeypatch, *wrapper, made(execute, 0, "/bin/tool"), made("mkdir", -17, "/a"))
+    assert [one.benign for one in found] == ["its task executed another program after it"] * 2 + [""]
+    # Nor where nothing failed after it; but it does where the other program was not there, or another task's.
+    assert deciding(judged(monkeypatch, *wrapper, made(execute, 0, "/bin/tool"))) is None
+    for other in (made(execute, -13, "/bin/tool"), made(execute, 0, "/bin/tool", lane=1)):
+        found = judged(monkeypatch, *wrapper, other)
+        assert [one.benign for one in found[:2]] == ["", ""]
+    # Of a call whose time is not known nothing tells that it was before.
+    found = judged(monkeypatch, made("mkdir", -13, at=-1), made(execute, 0, "/bin/tool"))
+    assert [one.benign for one in found] == [""]
+
+
+def test_what_could_not_be_made_is_not_there_afterwards(monkeypatch) -> None:
+    touch = made("openat", -30, "ro/x"), made("utimensat", -2, "ro/x")
+    assert name_of(deciding(judged(monkeypatch, *touch))) == ("openat", "ro/x")
+    # Of another path, of another task, or another error, it is a failure of its own.
+    for last in (
+        made("utimensat", -2, "ro/y"), made("utimensat", -2, "ro/x", lane=1), made("utimensat", -13, "ro/x"),
+        made("utimensat", -2),
+    ):  # fmt: skip
+        assert name_of(deciding(judged(monkeypatch, touch[0], last))) == ("utimensat", last.path)
+    twice = made("mkdir", -2, "ro/x"), made("utimensat", -2, "ro/x")
+    assert name_of(deciding(judged(monkeypatch, *twice))) == ("utimensat", "ro/x")
 
 
 def test_of_several_tasks_the_commands_own_counts(monkeypatch) -> None:

@@ -13,11 +13,13 @@ from kfgraph.kernel.benign import benign, looks_a_path_up, may_end, only_tells, 
 from kfgraph.model.trace import Trace
 
 _FOUND_LATER = "found later, in another place"
+_EXECUTED_LATER = "its task executed another program after it"
 _SUCCEEDED_LATER = "the same call succeeded later"
 _TASK_SUCCEEDED = "its task ended with status 0"
 _COMMAND_SUCCEEDED = "the command ended with status 0"
 _WENT_ON = "the program went on without it"
 _ENDED_AFTER_IT = "such a failure is usual, but nothing else failed, and the program ended right after it"
+_EXECUTES = ("execve", "execveat")
 _EAGAIN = 11
 _ENOENT, _ENOTDIR = 2, 20
 _MANY = 20
@@ -143,7 +145,7 @@ def deciding(failed: Sequence[Failed]) -> Failed | None:
         return None
     acts = [one for one in serious if not _is_search(one.call)]
     if acts:
-        return acts[-1]
+        return _cause_of(acts[-1], acts)
     last = serious[-1]
     run = [one for one in serious if one.call.lane == last.call.lane]
     if all(one.call.path is not None for one in run):
@@ -152,6 +154,15 @@ def deciding(failed: Sequence[Failed]) -> Failed | None:
     if last.call.error == -_ENOTDIR:
         return last
     return run[-1] if len(run) < 3 else next(one for one in run if one.call.name == run[-1].call.name)
+
+
+def _cause_of(last: Failed, acts: Sequence[Failed]) -> Failed:
+    """``last``, or what failed before it on the same path: what could not be made is not there."""
+    call = last.call
+    if call.error != -_ENOENT or call.path is None:
+        return last
+    same = [one for one in acts if (one.call.lane, one.call.path) == (call.lane, call.path)]
+    return next((one for one in reversed(same) if one.call.error != -_ENOENT), last)
 
 
 def _of_nothing_known(call: SystemCall) -> bool:
@@ -175,8 +186,11 @@ def _judge(call: SystemCall, successes: _Successes, codes: dict[int, int]) -> st
         return usual
     if codes.get(call.lane) == 0:
         return _TASK_SUCCEEDED
-    if call.name in ("execve", "execveat") and (call.lane, call.name) in successes.executed:
-        return _FOUND_LATER
+    if {(call.lane, name) for name in _EXECUTES} & successes.executed:
+        if call.name in _EXECUTES:
+            return _FOUND_LATER
+        if call.start_ns >= 0:  # else it stands first, whenever it was
+            return _EXECUTED_LATER
     if looks_a_path_up(call.name):
         found = call.path is not None and (call.lane, PurePosixPath(call.path).name) in successes.found
         return _FOUND_LATER if found else ""

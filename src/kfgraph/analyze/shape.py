@@ -8,7 +8,7 @@ import numpy as np
 
 from kfgraph.analyze.outcomes import EACCES, ENOMEM, EPERM, Outcomes, children_of
 from kfgraph.kernel import unwinding
-from kfgraph.kernel.errors_made import is_listed, makes
+from kfgraph.kernel.errors_made import MODULES, makes
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.arrays import distinct
@@ -48,11 +48,8 @@ def by_shape(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
 
 
 def _is_of_module(trace: Trace, path: Sequence[int]) -> bool:
-    """Whether a call of ``path`` is of a module that is not of the kernel's own source."""
-    symbols = trace.symbols
-    ours = {symbols.modules[int(trace.calls.func[row])] for row in path} - {""}
-    told = zip(symbols.modules, symbols.names, strict=True)
-    return not ours <= {module for module, name in told if module in ours and is_listed(name)}
+    """Whether a call of ``path`` is of a module whose functions' errors are not known."""
+    return not {trace.symbols.modules[int(trace.calls.func[row])] for row in path} <= {"", *MODULES}
 
 
 def _known_makers(trace: Trace, seen: Outcomes, path: Sequence[int], error: int) -> list[int]:

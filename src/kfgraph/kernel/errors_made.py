@@ -12,6 +12,8 @@ from pathlib import Path
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.spelling import plain_name
 
+MODULES = frozenset(("binfmt_misc", "af_packet", "ext4", "fat", "fuse", "ipv6", "overlay", "unix", "vfat", "xfs"))
+"""Modules whose functions are in the table. Where another one ran, the order of calls tells more."""
 _TABLE = Path(__file__).with_name("errors_made.txt")
 
 
@@ -24,11 +26,6 @@ def _errors_of() -> dict[str, frozenset[int]]:
 def makes(name: str, error: int) -> bool:
     """Whether the function, or one that may be inlined in it, is known to make this error (negative)."""
     return -error in _errors_of().get(_listed(name), ())
-
-
-def is_listed(name: str) -> bool:
-    """Whether the function is one of those that are known to make errors: a function of the kernel's own source."""
-    return _listed(name) in _errors_of()
 
 
 def _listed(name: str) -> str:
