@@ -78,6 +78,11 @@ def test_where_no_status_is_known_a_look_up_that_was_outlived_decided_nothing(mo
     assert deciding(judged(monkeypatch, made("openat", -2, "/x"), *many, status=None)) is None
     few = [made("read", 1)] * 20
     assert name_of(deciding(judged(monkeypatch, made("openat", -2, "/x"), *few, status=None))) == ("openat", "/x")
+    # If the command is told to have failed, it is the best that is known, and not certain.
+    doubt = "more than 20 system calls of its task succeeded after it: it may have gone on without it"
+    for later, said in ((many, doubt), (few, ""), ([replace(made("read", 1), lane=1)] * 21, "")):
+        found = deciding(judged(monkeypatch, made("openat", -2, "/x"), *later))
+        assert found is not None and (found.call.path, found.doubt) == ("/x", said)
 
 
 @pytest.mark.parametrize(

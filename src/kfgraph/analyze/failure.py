@@ -24,6 +24,7 @@ _EAGAIN = 11
 _ENOENT, _ENOTDIR = 2, 20
 _MANY = 20
 """A program that makes so many system calls after a look-up that found nothing has gone on without it."""
+_MAY_HAVE_GONE_ON = f"more than {_MANY} system calls of its task succeeded after it: it may have gone on without it"
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ def failed_calls(trace: Trace, lanes: Sequence[int] | None = None) -> list[Faile
     if status == 0:
         return [Failed(call, _usual(call) or _COMMAND_SUCCEEDED) for call in calls if call.error]
     failed = _judged(calls, codes)
-    if status is None and not any(codes.values()):
-        # Nothing says that the command failed: then a look-up that it outlived by far decided nothing.
-        failed = _outlived(failed, calls)
-    elif all(one.benign or _of_nothing_known(one.call) for one in failed):
+    # Where nothing says that the command failed, a look-up that it outlived by far decided nothing.
+    is_told = status is not None or any(codes.values())
+    failed = _outlived(failed, calls, is_told=is_told)
+    if is_told and all(one.benign or _of_nothing_known(one.call) for one in failed):
         failed = _at_the_end(trace, failed, calls, codes, status)
     return failed
 
@@ -115,8 +116,10 @@ class _Successes:
         self.succeeded.add((call.lane, call.name, call.path, call.text))
 
 
-def _outlived(failed: Sequence[Failed], calls: Sequence[SystemCall]) -> list[Failed]:
-    """A look-up after which its task made many calls that succeeded decided nothing."""
+def _outlived(failed: Sequence[Failed], calls: Sequence[SystemCall], *, is_told: bool) -> list[Failed]:
+    """A look-up after which its task made many calls that succeeded decided nothing; if the command is told to have
+    failed (``is_told``), it may have.
+    """
     begins: dict[int, list[int]] = {}
     for call in calls:
         if not call.error:
@@ -126,7 +129,8 @@ def _outlived(failed: Sequence[Failed], calls: Sequence[SystemCall]) -> list[Fai
         in_lane = begins.get(one.call.lane, [])
         n_later = len(in_lane) - bisect_right(in_lane, one.call.start_ns)
         went_on = not one.benign and _is_search(one.call) and n_later > _MANY
-        found.append(Failed(one.call, _WENT_ON) if went_on else one)
+        judged = Failed(one.call, doubt=_MAY_HAVE_GONE_ON) if is_told else Failed(one.call, _WENT_ON)
+        found.append(judged if went_on else one)
     return found
 
 
