@@ -80,6 +80,10 @@ def test_where_no_status_is_known_a_look_up_that_was_outlived_decided_nothing(mo
     assert name_of(deciding(judged(monkeypatch, made("openat", -2, "/x"), *few, status=None))) == ("openat", "/x")
     # If the command is told to have failed, it is the best that is known, and not certain.
     doubt = "more than 20 system calls of its task succeeded after it: it may have gone on without it"
+    ended = made("lseek", -29), made("exit_group", None)
+    found = deciding(judged(monkeypatch, made("openat", -2, "/x"), *many, *ended))
+    assert found is not None and found.call.name == "lseek" and "the program ended right after it" in found.doubt
+    assert name_of(deciding(judged(monkeypatch, made("openat", -2, "/x"), *few, *ended))) == ("openat", "/x")
     for later, said in ((many, doubt), (few, ""), ([replace(made("read", 1), lane=1)] * 21, "")):
         found = deciding(judged(monkeypatch, made("openat", -2, "/x"), *later))
         assert found is not None and (found.call.path, found.doubt) == ("/x", said)

@@ -49,7 +49,7 @@ def failed_calls(trace: Trace, lanes: Sequence[int] | None = None) -> list[Faile
     # Where nothing says that the command failed, a look-up that it outlived by far decided nothing.
     is_told = status is not None or any(codes.values())
     failed = _outlived(failed, calls, is_told=is_told)
-    if is_told and all(one.benign or _of_nothing_known(one.call) for one in failed):
+    if is_told and all(one.benign or one.doubt or _of_nothing_known(one.call) for one in failed):
         failed = _at_the_end(trace, failed, calls, codes, status)
     return failed
 
