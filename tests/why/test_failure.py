@@ -83,7 +83,7 @@ def test_where_no_status_is_known_a_look_up_that_was_outlived_decided_nothing(mo
     ended = made("lseek", -29), made("exit_group", None)
     found = deciding(judged(monkeypatch, made("openat", -2, "/x"), *many, *ended))
     assert found is not None and found.call.name == "lseek" and "the program ended right after it" in found.doubt
-    assert name_of(deciding(judged(monkeypatch, made("openat", -2, "/x"), *few, *ended))) == ("openat", "/x")
+    assert name_of(deciding(judged(monkeypatch, made("openat", -2, "/x"), *few[1:], *ended))) == ("openat", "/x")
     for later, said in ((many, doubt), (few, ""), ([replace(made("read", 1), lane=1)] * 21, "")):
         found = deciding(judged(monkeypatch, made("openat", -2, "/x"), *later))
         assert found is not None and (found.call.path, found.doubt) == ("/x", said)
