@@ -36,8 +36,8 @@ def transcripts(page: str) -> Iterator[re.Match[str]]:
     return _BLOCK.finditer(page)
 
 
-def run(command: str, folder: Path) -> str:
-    """What ``command`` prints on both streams, as an indented block."""
+def run(command: str, folder: Path, *, errors: bool = False) -> str:
+    """What ``command`` prints as an indented block, with stderr where it records, or if asked for ``errors``."""
     argv = shlex.split(command)
     environment = {**os.environ, "COLUMNS": COLUMNS, "PAGER": "cat", "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
@@ -47,7 +47,7 @@ def run(command: str, folder: Path) -> str:
         text=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT if argv[1] == "trace" else subprocess.DEVNULL,
+        stderr=subprocess.STDOUT if errors or argv[1] == "trace" else subprocess.DEVNULL,
     )
     return "".join(f"    {line}".rstrip() + "\n" for line in done.stdout.splitlines())
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from builder.tables import call, trace_of
 from kfgraph import load
@@ -33,6 +34,15 @@ def words_of(line: str) -> list[str]:
         ["bash", "-c", f"printf '%s\\0' {command[0]}"], stdout=subprocess.PIPE, check=True, timeout=10
     )
     return [word.decode("utf-8", "surrogateescape") for word in made.stdout.split(b"\0")[1:-1]]
+
+
+def test_no_line_ends_between_a_number_and_its_unit_and_wide_characters_count_as_two() -> None:
+    said = "1.234 ms of it, 5.678 us"
+    for width in range(8, 30):
+        lines = wrapped(said, width)
+        assert " ".join(lines) == said and not any(line[-1].isdigit() for line in lines)
+        wide = wrapped("⚡⚡⚡ 日本 語語語 a ≥ 2 s", width)
+        assert " ".join(wide) == "⚡⚡⚡ 日本 語語語 a ≥ 2 s" and max(map(cell_len, wide)) <= width
 
 
 def hints(screen: str) -> list[str]:

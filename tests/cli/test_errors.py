@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from builder.tables import call, trace_of
 from builder.text import report_text
 from builder.tracedat import dat_of
+from kfgraph.model.standins import ERRORS, STAND_INS
 from running import kfgraph
 
 READING = ("show", "top", "info")
@@ -222,15 +224,23 @@ def test_a_full_disk_is_said(command, text) -> None:
 
 
 @pytest.mark.parametrize("command", READING)
-def test_a_locale_without_these_letters_gets_question_marks(command, text) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "kfgraph", command, text],
-        capture_output=True,
-        timeout=60,
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-    )
-    assert done.returncode == 0 and done.stderr == b""
-    done.stdout.decode("ascii")
+def test_a_locale_without_these_letters_gets_what_stands_for_them(command, text) -> None:
+    printed = {}
+    for encoding in ("ascii", "utf-8"):
+        done = subprocess.run(
+            [sys.executable, "-m", "kfgraph", command, text],
+            capture_output=True,
+            timeout=60,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+        )
+        assert done.returncode == 0 and done.stderr == b""
+        printed[encoding] = done.stdout.decode(encoding)
+    assert printed["ascii"] == "".join(STAND_INS.get(c, c) for c in printed["utf-8"])
+
+
+def test_what_stands_for_a_character_is_as_wide() -> None:
+    assert {c: text for c, text in STAND_INS.items() if cell_len(c) != len(text) or not text.isascii()} == {}
+    assert "é⚡ ≤".encode("ascii", ERRORS) == b"\\xe9=> <" and "é≤".encode("latin-1", ERRORS) == b"\xe9<"
 
 
 def test_a_bug_is_one_line_and_a_traceback_under_debug(monkeypatch, capsys, text) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -69,14 +70,24 @@ def test_what_happened_in_what_is_shown_is_told_in_one_line(command, options, lo
     assert code == 0 and err.count("\n") == 1
     assert err == (
         "kfgraph: 1 place where the tracer lost records (record again with a larger --buffer, or less: --root, "
-        "--exclude); also 1 exit-missing, 1 cut-by-loss (kfgraph info explains)\n"
+        f"--exclude); also 1 exit-missing, 1 cut-by-loss (kfgraph info {lossy} explains)\n"
     )
+
+
+def test_what_explains_works_as_typed(lossy, tmp_path) -> None:
+    path = tmp_path / "last week's.dat"
+    path.write_bytes(Path(lossy).read_bytes())
+    for command in ("show", "top"):
+        _, _, err = kfgraph(command, str(path))
+        (typed,) = re.findall(r"\((kfgraph info .*) explains\)$", err)
+        code, out, _ = kfgraph(*shlex.split(typed)[1:])
+        assert code == 0 and "1 call without an exit record" in out
 
 
 def test_a_match_of_several_is_told_about_alone(lossy) -> None:
     assert kfgraph("show", lossy, "--root", "leaf", "--nth", "1")[2] == ""
     assert kfgraph("show", lossy, "--root", "leaf", "--nth", "2")[2] == (
-        "kfgraph: in what is shown: 1 exit-missing (kfgraph info explains)\n"
+        f"kfgraph: in what is shown: 1 exit-missing (kfgraph info {lossy} explains)\n"
     )
 
 
@@ -138,7 +149,7 @@ def test_behind_the_screen_in_one_write(words, lossy) -> None:
         while packet := os.read(ours, 1 << 16):
             packets.append(packet)
     os.close(ours)
-    assert packets[-1].startswith(b"kfgraph: 1 place where") and packets[-1].endswith(b"(kfgraph info explains)\n")
+    assert packets[-1].startswith(b"kfgraph: 1 place where") and packets[-1].endswith(b" explains)\n")
     assert b"kfgraph: " not in b"".join(packets[:-1]) and b"leaf" in b"".join(packets[:-1])
 
 

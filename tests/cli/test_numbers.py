@@ -139,7 +139,7 @@ def test_no_screen_says_1000_of_a_unit_that_has_a_larger_one(tmp_path) -> None:
 
 def test_other_quantities() -> None:
     assert [format_share(share) for share in (0, 0.0004, 0.0006, 0.5, 1, -1, float("nan"))] == [
-        "0.0%", "0.0%", "0.1%", "50.0%", "100.0%", "?", "?",
+        "0.0%", "<0.1%", "0.1%", "50.0%", "100.0%", "?", "?",
     ]  # fmt: skip
     sizes = {0: "0 B", 1: "1 B", 1_023: "1023 B", 1_024: "1.0 KiB", 1_536: "1.5 KiB", 1 << 20: "1.0 MiB"}
     sizes |= {3 << 29: "1.5 GiB", 1 << 40: "1024.0 GiB", 1 << 50: "1048576.0 GiB", (1 << 50) + 1: "?", -1: "?"}

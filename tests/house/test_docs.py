@@ -9,6 +9,7 @@ import re
 import subprocess
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,16 +98,36 @@ def test_every_example_trace_has_its_provenance() -> None:
     assert traces and {name for name in traces if f"`{name}`" not in page} == set()
 
 
-def test_the_readme_shows_what_the_commands_print() -> None:
+def _transcripts() -> Any:
+    """scripts/transcript.py as a module."""
     spec = importlib.util.spec_from_file_location("transcript", REPOSITORY / "scripts" / "transcript.py")
     assert spec is not None and spec.loader is not None
     transcript = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(transcript)
+    return transcript
+
+
+def test_the_readme_shows_what_the_commands_print() -> None:
+    transcript = _transcripts()
     blocks = list(transcript.transcripts((REPOSITORY / "README.md").read_text()))
     held = [block for block in blocks if "examples/" in block["command"]]
     assert held and len(held) < len(blocks)
     for block in held:
         assert transcript.run(block["command"], REPOSITORY) == block["output"]
+
+
+def test_the_pages_show_what_the_commands_print() -> None:
+    """Whole lines in their order; ``...`` stands for others."""
+    transcript, n_held = _transcripts(), 0
+    for page in sorted(REPOSITORY.glob("docs/*.md")):
+        for block in transcript.transcripts(page.read_text()):
+            if "examples/" not in block["command"]:
+                continue
+            shown = [line for line in block["output"].splitlines() if line.strip() != "..."]
+            printed = iter(transcript.run(block["command"], REPOSITORY, errors=True).splitlines())
+            assert [line for line in shown if line not in printed] == [], (page.name, block["command"])
+            n_held += len(shown)
+    assert n_held > 15
 
 
 def test_no_file_names_a_host_to_download_from() -> None:

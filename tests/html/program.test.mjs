@@ -230,7 +230,7 @@ test("numbers read as they do on the terminal", () => {
     ["12.4 us", "1.235 ms", "1.0 ms", "1.000 s", "3 s"], "half of the last digit is rounded up");
   assert.deepEqual([[5, 2], [7, 3], [8, 3], [2469, 2]].map(([total, n]) => averageNs(total, n)), [3, 2, 3, 1235]);
   assert.equal(formatCount(1234567), "1,234,567");
-  assert.deepEqual([formatShare(0.1234), formatShare(-1), formatShare(NaN)], ["12.3 %", "", ""]);
+  assert.deepEqual([0.1234, 0.0004, 0, -1, NaN].map(formatShare), ["12.3 %", "<0.1 %", "0.0 %", "", ""]);
   assert.deepEqual([plural(1, "call"), plural(2, "loss"), plural(1000, "match")], ["1 call", "2 losses", "1,000 matches"]);
 });
 

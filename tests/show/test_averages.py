@@ -19,7 +19,7 @@ from kfgraph.analyze.visibility import FoldOptions
 from kfgraph.export.jsonl import write_nodes
 from kfgraph.model.units import average_ns, format_ns
 from kfgraph.render.blocks import joined, time_block, time_width
-from kfgraph.render.syscalls import sums_table
+from kfgraph.render.syscalls import SystemCallSumsView
 from kfgraph.render.top import TopView
 from kfgraph.render.tree import tree_view
 
@@ -46,7 +46,7 @@ def test_every_screen_and_export_has_the_same_average(times: Sequence[int], aver
     lines = [*"".join(tree_view(merged, FoldOptions()).plain()).splitlines(), *map(str, TopView(result).lines(200))]
     rows = [line for line in lines if line.endswith(NAME) and " us " in line]
     assert len(rows) == 2 and all(said in line for line in rows)
-    sums = [line.plain for line in sums_table(summed(trace, chosen_calls(trace)), sum(times)).lines(200)]
+    sums = [line.plain for line in SystemCallSumsView(summed(trace, chosen_calls(trace))).lines(200)]
     assert any(format_ns(average) in line for line in sums)
 
 

@@ -254,3 +254,16 @@ def test_the_time_of_a_failed_call_is_blank_where_it_is_not_known(first: int, st
     console = Console(file=io.StringIO(), width=100)
     console.print(FailedView((Failed(failed, ""),), Why(trace, "unknown", failure=failed, error=-5)))
     assert console.file.getvalue().rstrip() == f"{column}  read() = -EIO  ← decided how it ended"
+
+
+@pytest.mark.parametrize("width", [60, 70, 80, 120, 200])
+def test_errors_of_the_list_stay_at_any_width_and_so_does_what_decided(width: int) -> None:
+    answer = kfgraph.why(kfgraph.load(EXAMPLES / "failing" / "busy_unmount.dat"))
+    console = Console(width=width, file=io.StringIO())
+    console.print(FailedView(answer.failed, answer))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == len(answer.failed) == 16 and max(map(len, lines)) <= width
+    for one, line in zip(answer.failed, lines, strict=True):
+        assert f" = {answer.name_of(one.call.error)}" in line
+        assert ("← decided" in line) == (one.call is answer.failure)
+        assert width < 200 or not one.benign or f"({one.benign})" in line

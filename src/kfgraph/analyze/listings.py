@@ -13,7 +13,7 @@ from kfgraph.analyze.errorlist import ErrorRow, errors
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.select import Selection, select
-from kfgraph.analyze.syscalls import SystemCall, SystemCallSum, chosen_calls, summed, to_dict
+from kfgraph.analyze.syscalls import SystemCall, SystemCallSum, chosen_calls, sum_to_dict, summed, to_dict
 from kfgraph.model.trace import Trace
 from kfgraph.model.units import plural
 
@@ -140,17 +140,17 @@ class SystemCallSums(_Table[SystemCallSum]):
     """The rows of ``kfgraph syscalls -c``: one for each system call, the one that took most time first."""
 
     COLUMNS = ("name", "n_calls", "n_finished", "n_errors", "total_ns", "max_ns", "hottest", "hottest_share")
+    _NUMBERS = ("n_calls", "n_finished", "n_errors", "total_ns", "max_ns")
 
     def records(self) -> list[dict[str, Any]]:
         """The objects of ``kfgraph syscalls -c --json``."""
-        return [dict(vars(one)) for one in self.rows]
+        return list(map(sum_to_dict, self.rows))
 
     def to_pandas(self) -> pd.DataFrame:
-        """A DataFrame of ``records``; where no call ended, ``max_ns`` is ``<NA>``."""
+        """A DataFrame of ``records``; where no call ended, its times are ``<NA>``."""
         import pandas as pd
 
-        frame = pd.DataFrame(self.records(), columns=list(self.COLUMNS)).astype({"max_ns": "Int64"})
-        return frame.assign(max_ns=frame["max_ns"].mask(frame["max_ns"] < 0))
+        return pd.DataFrame(self.records(), columns=list(self.COLUMNS)).astype(dict.fromkeys(self._NUMBERS, "Int64"))
 
     def __repr__(self) -> str:
         n = sum(one.n_calls for one in self.rows)

@@ -98,7 +98,7 @@ class SystemCall:
 
 @dataclass(frozen=True)
 class SystemCallSum:
-    """All calls of one system call. Times in ns, of the ``n_finished`` calls whose end is known.
+    """All calls of one system call. Times in ns, of the ``n_finished`` calls whose end is known; -1 if there is none.
 
     ``hottest`` is the function in which most of their time was spent itself, with its share of it.
     """
@@ -200,7 +200,7 @@ def summed(trace: Trace, calls: Sequence[SystemCall], *, compensate: bool = Fals
         finished = [call.total_ns for call in same if call.total_ns >= 0]
         hottest, share = _hottest(trace, self_ns, [call.row for call in same if call.row >= 0])
         n_errors = sum(bool(call.error) for call in same)
-        total, most = sum(finished), max(finished, default=-1)
+        total, most = sum(finished) if finished else -1, max(finished, default=-1)
         one = SystemCallSum(name, len(same), len(finished), n_errors, total, most, hottest, share)
         if compensate:
             taken = (sum(call.tracer_ns for call in same), sum(call.uncertain_ns for call in same))
@@ -216,6 +216,12 @@ def _hottest(trace: Trace, self_ns: Int64, rows: Sequence[int]) -> tuple[str, fl
     inside = np.concatenate([np.arange(row, calls.end[row]) for row in rows])
     own = np.bincount(calls.func[inside], weights=np.maximum(self_ns[inside], 0), minlength=len(trace.symbols))
     return (trace.symbols.labels[int(own.argmax())], float(own.max() / own.sum())) if own.sum() > 0 else ("", 0.0)
+
+
+def sum_to_dict(one: SystemCallSum) -> dict[str, object]:
+    """What ``kfgraph syscalls -c --json`` prints of one."""
+    unknown = {name: None for name in ("total_ns", "max_ns") if getattr(one, name) < 0}
+    return vars(one) | unknown
 
 
 def to_dict(trace: Trace, call: SystemCall, *, compensate: bool = False) -> dict[str, object]:

@@ -74,9 +74,7 @@ def run(
 
         shown = ROWS if limit is None else limit or None
         stdout_console().print(ErrorsView(loaded, rows, shown, links_on_terminal(loaded, linking)))
-    notes.tell(idle, () if reading.strict else notes.damage_in(loaded, filters))
-    if reading.strict:
-        notes.refuse_problems(loaded)
+    notes.conclude(loaded, idle, lambda: notes.damage_in(loaded, filters), strict=reading.strict)
 
 
 def _is_name(word: str) -> bool:

@@ -75,12 +75,8 @@ def run(
             sources, chosen = links(loaded, linking, local=not redact), _chosen(filters, redact=redact)
             made = page_within(Report(tree, functions, answer, sources, chosen), max_bytes)
         stream.write(made.text.encode())
-    notes.tell(
-        [*idle, *told, *made.notices(max_bytes, trace=loaded.meta.as_typed)],
-        () if reading.strict else problems_in(tree.selection),
-    )
-    if reading.strict:
-        notes.refuse_problems(loaded)
+    about, strict = [*idle, *told, *made.notices(max_bytes, trace=loaded.meta.as_typed)], reading.strict
+    notes.conclude(loaded, about, lambda: problems_in(tree.selection), strict=strict)
 
 
 def _chosen(filters: Mapping[str, Any], *, redact: bool) -> list[str]:

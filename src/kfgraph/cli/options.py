@@ -140,7 +140,7 @@ def open_trace(
         hint = f"kfgraph info {shell_word(path)} says what it holds"
         if trace.notices:
             # What is damaged may be why: no guess at how it was recorded beside that.
-            notes.tell([], trace.notices)
+            notes.tell([], trace.notices, trace.meta.as_typed)
         else:
             hint += "; was it recorded with -p function_graph?"
         raise NoMatchError(f"{path}: no function call was recorded", hint)

@@ -104,7 +104,6 @@ def run(
             above=why_it_failed(loaded) if overview and not filters else (),
         )  # fmt: skip
         screen.show(view)
-    notes.tell([*idle, *tree.selection.notices], () if reading.strict else problems_in(tree.selection, tree.shown_rows))
-    if reading.strict:
-        notes.refuse_problems(loaded)
+    about, strict = [*idle, *tree.selection.notices], reading.strict
+    notes.conclude(loaded, about, lambda: problems_in(tree.selection, tree.shown_rows), strict=strict)
     return 0

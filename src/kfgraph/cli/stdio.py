@@ -8,6 +8,8 @@ import os
 import sys
 from typing import IO, Any
 
+from kfgraph.model.standins import ERRORS
+
 
 def open_standard_streams() -> None:
     """Open /dev/null for each standard stream that was closed (``2>&-``): else a file would get its number."""
@@ -21,10 +23,10 @@ def open_standard_streams() -> None:
 
 
 def never_fail_on_a_letter() -> None:
-    """Where the locale cannot write a letter (a tree line, a name from the trace), write ``?`` for it."""
+    """Where the locale cannot write a letter (a tree line, a name from the trace), write what stands for it."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=ERRORS)
 
 
 def drop(stream: IO[Any]) -> None:

@@ -47,7 +47,7 @@ def run(
     if count and slowest is not None:
         raise UsageError("-c sums up, --slowest lists", "give one of them")
     loaded = options.open_trace(trace, reading)
-    from kfgraph.analyze.syscalls import chosen_calls, summed, to_dict
+    from kfgraph.analyze.syscalls import chosen_calls, sum_to_dict, summed, to_dict
 
     calls = chosen_calls(loaded, names=name or (), failed=failed, slowest=slowest, compensate=compensate, **filters)
     if not calls:
@@ -56,20 +56,16 @@ def run(
     sums = summed(loaded, calls, compensate=compensate) if count else ()
     if json_:
         for record in (
-            [vars(one) for one in sums] if count else [to_dict(loaded, call, compensate=compensate) for call in calls]
+            map(sum_to_dict, sums) if count else [to_dict(loaded, call, compensate=compensate) for call in calls]
         ):
             print(json_text(record))
     else:
         from kfgraph.render.console import stdout_console
-        from kfgraph.render.syscalls import SystemCallsView, lines_below, sums_table
+        from kfgraph.render.syscalls import SystemCallSumsView, SystemCallsView, lines_below
 
         shown = ROWS if limit is None else limit or None
         if count:
-            total = sum(one.total_ns for one in sums)
-            table = sums_table(sums[:shown] if shown else sums, total)
-            stdout_console().print(table, *lines_below(calls, loaded), sep="")
+            stdout_console().print(SystemCallSumsView(sums, shown), *lines_below(calls, loaded), sep="")
         else:
             stdout_console().print(SystemCallsView(loaded, calls, shown))
-    notes.tell(idle, () if reading.strict else notes.damage_in(loaded, filters))
-    if reading.strict:
-        notes.refuse_problems(loaded)
+    notes.conclude(loaded, idle, lambda: notes.damage_in(loaded, filters), strict=reading.strict)

@@ -104,6 +104,5 @@ def run(
             print_callers(trees, view, of=of, typed=typed, before_table=asked_for)
     from kfgraph.analyze.notice_counts import problems_in
 
-    notes.tell([*idle, *result.selection.notices], () if reading.strict else problems_in(result.selection))
-    if reading.strict:
-        notes.refuse_problems(loaded)
+    about, strict = [*idle, *result.selection.notices], reading.strict
+    notes.conclude(loaded, about, lambda: problems_in(result.selection), strict=strict)

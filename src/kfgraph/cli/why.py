@@ -104,7 +104,5 @@ def run(
             raise NoMatchError(f"{trace}: no failed system call was recorded", hint)
         links = None if text else links_on_terminal(answer.trace, linking, known=answer.sources)
         console.print(FailedView(answer.failed, answer) if all_ else WhyView(answer, links), soft_wrap=not all_)
-    notes.tell(idle, () if reading.strict else notes.damage_in(answer.trace, filters))
-    if reading.strict:
-        notes.refuse_problems(answer.trace)
+    notes.conclude(answer.trace, idle, lambda: notes.damage_in(answer.trace, filters), strict=reading.strict)
     return status if status is not None else 0 if all_ else answer.exit_code

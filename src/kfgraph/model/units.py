@@ -102,7 +102,9 @@ def _within(text: str, value: float, least: float | None, most: float) -> None:
 
 
 def format_share(share: float) -> str:
-    """0..1 -> ``12.3%``; ``?`` for a negative or undefined share."""
+    """0..1 -> ``12.3%``, ``<0.1%`` for what would round to nothing; ``?`` for a negative or undefined share."""
+    if 0 < share < 0.0005:
+        return "<0.1%"
     return f"{100 * share:.1f}%" if share >= 0 else "?"
 
 

@@ -121,8 +121,7 @@ class InfoView:
             counted = f"{format_count(trace.n_lost_counted)} of them counted"
             long, lost_ns = trace.meta.last_ns - trace.meta.first_ns, trace.losses.covered_ns
             if lost_ns and 0 <= trace.meta.first_ns < trace.meta.last_ns:
-                share = format_share(lost_ns / long) if lost_ns >= long / 1000 else "<0.1%"
-                counted += f", in {format_ns(lost_ns)} ({share} of the time)"
+                counted += f", in {format_ns(lost_ns)} ({format_share(lost_ns / long)} of the time)"
             said.append(f"records lost at {plural(trace.n_lost_marks, 'place')}, {counted}")
         if trace.meta.n_overrun > 0:
             said.append(f"{format_count(trace.meta.n_overrun)} overwritten before they were read")

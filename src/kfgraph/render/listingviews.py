@@ -16,14 +16,16 @@ from kfgraph.kernel.returns import error_name
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import plural
 from kfgraph.render.errorlist import ErrorsView
-from kfgraph.render.syscalls import SystemCallsView, sums_table
+from kfgraph.render.syscalls import SystemCallSumsView, SystemCallsView
 from kfgraph.render.table import Column, Table
 from kfgraph.render.top import TopView, time_cells
 
 Listing = ErrorTable | SystemCallTable | SystemCallSums | CallRows
 
 
-def view_of(result: Top | Listing, limit: int | None) -> TopView | ErrorsView | SystemCallsView | Table | CallsView:
+def view_of(
+    result: Top | Listing, limit: int | None
+) -> TopView | ErrorsView | SystemCallsView | SystemCallSumsView | CallsView:
     """The first ``limit`` rows (None: all)."""
     if isinstance(result, Top):
         return TopView(result, limit)
@@ -32,7 +34,7 @@ def view_of(result: Top | Listing, limit: int | None) -> TopView | ErrorsView | 
     if isinstance(result, SystemCallTable):
         return SystemCallsView(result.trace, result.rows, limit)
     if isinstance(result, SystemCallSums):
-        return sums_table(result.rows[:limit], sum(one.total_ns for one in result.rows))
+        return SystemCallSumsView(result.rows, limit)
     return CallsView(result, limit)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import re
@@ -12,8 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import IO
 
-ASCII = str.maketrans({"│": "|", "├": "|", "▸": ">", "…": "~", "×": "x", "≥": ">", "·": "-"})
-"""What stands for a drawn character where the output's encoding has none."""
+from kfgraph.model.standins import ERRORS
 
 _LESS_WITH_LINKS = 566
 
@@ -97,8 +97,6 @@ def _page(pieces: Iterable[str], argv: list[str], out: IO[str]) -> None:
 
 
 def _encodable(pieces: Iterable[str], encoding: str) -> Iterator[str]:
-    try:
-        "│├▸…×≥·".encode(encoding)
-    except UnicodeEncodeError:
-        return (p.translate(ASCII).encode(encoding, "backslashreplace").decode(encoding) for p in pieces)
-    return iter(pieces)
+    if codecs.lookup(encoding).name.startswith("utf"):
+        return iter(pieces)
+    return (piece.encode(encoding, ERRORS).decode(encoding) for piece in pieces)

@@ -13,10 +13,13 @@ from kfgraph.analyze.owncost import own_cost
 from kfgraph.analyze.syscalls import EstimatedSum, SystemCall, SystemCallSum, shown_result
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.trace import Trace
-from kfgraph.model.units import average_ns, format_ns, plural
+from kfgraph.model.units import average_ns, format_ns, format_share, plural
 from kfgraph.render.cells import cut_middle
 from kfgraph.render.estimates import ESTIMATE, took
 from kfgraph.render.table import Column, Table
+
+_CALL_ROOM = 32
+"""With less room for what was called, start times go."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,13 @@ class SystemCallsView:
         took = [(ESTIMATE if call.tracer_ns else "") + format_ns(call.total_ns, digits=1) for call in calls]
         results = [shown_result(call, self.trace.meta.arch) for call in calls]
         took_wide, result_wide = max(map(len, took), default=0), min(max(map(len, results), default=0), 20)
-        for call, time, result in zip(calls, took, results, strict=True):
-            at = f"{(call.start_ns - first) / 1e9:.6f}" if call.start_ns >= 0 <= first else ""
-            line = Text(f"{at:>11}  {time:>{took_wide}}  ", no_wrap=True)
+        starts = [f"{(call.start_ns - first) / 1e9:.6f}" if call.start_ns >= 0 <= first else "" for call in calls]
+        start_wide = max(map(len, starts), default=0)
+        # What was called says more than when.
+        has_starts = width - (start_wide + took_wide + wide + result_wide + 6) >= _CALL_ROOM
+        for call, start, time, result in zip(calls, starts, took, results, strict=True):
+            line = Text(f"{start:>{start_wide}}  " if has_starts else "", no_wrap=True)
+            line.append(f"{time:>{took_wide}}  ")
             if wide:
                 line.append(f"{names[call.lane]:{wide}}", "dim")
             line.append(f"{result:>{result_wide}}  ", "bold red" if call.error else "")
@@ -56,6 +63,8 @@ class SystemCallsView:
             text = whole if cell_len(whole) <= room or not call.paths else spelt_out(call.shown)
             line.append(cut_middle(text, room), "bold" if call.error else "")
             yield line
+        if not has_starts:
+            yield Text("start times: not at this width (--json)", "dim")
         yield from lines_below(calls, self.trace)
         if len(calls) < len(self.calls):
             yield Text(f"… {plural(len(self.calls) - len(calls), 'more system call')} (--limit 0)", "dim")
@@ -79,15 +88,35 @@ def own_cost_line(calls: Sequence[SystemCall], trace: Trace) -> Iterator[Text]:
         yield Text(said, "dim")
 
 
-def sums_table(sums: Sequence[SystemCallSum], total_ns: int) -> Table:
-    """strace -c: one row for each system call, and the function most of its time went into."""
+@dataclass(frozen=True)
+class SystemCallSumsView:
+    """strace -c: one row for each system call, ``limit`` of them (None: all)."""
+
+    sums: Sequence[SystemCallSum]
+    limit: int | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from self.lines(options.max_width)
+
+    def lines(self, width: int) -> Iterator[Text]:
+        """The table, and how much it leaves out."""
+        shown = self.sums if self.limit is None else self.sums[: self.limit]
+        total, of_shown = (sum(max(one.total_ns, 0) for one in some) for some in (self.sums, shown))
+        yield from _sums_table(shown, total).lines(width)
+        if n_more := len(self.sums) - len(shown):
+            share = f", {format_share((total - of_shown) / total)} of the time" if total else ""
+            yield Text(f"… {plural(n_more, 'more row')}{share} (--limit 0)", "dim")
+
+
+def _sums_table(sums: Sequence[SystemCallSum], total_ns: int) -> Table:
+    """With the function that most of the time of each went into."""
     uncertain = [format_ns(s.uncertain_ns) for s in sums if isinstance(s, EstimatedSum)]
     mark = ESTIMATE if uncertain else ""
-    share = [f"{100 * s.total_ns / total_ns:.1f}%" if total_ns > 0 else "?" for s in sums]
+    share = [s.total_ns / total_ns if total_ns > 0 and s.total_ns >= 0 else -1 for s in sums]
     averages = [average_ns(s.total_ns, s.n_finished) if s.n_finished else -1 for s in sums]
     columns = [
         Column(f"{mark}time", [format_ns(s.total_ns) for s in sums], 0, "bold"),
-        Column("share", share, 2),
+        Column("share", [format_share(one) for one in share], 2),
         Column("calls", [f"{s.n_calls:,}" for s in sums], 1),
         Column("errors", [f"{s.n_errors:,}" if s.n_errors else "" for s in sums], 3, "red"),
         Column(f"{mark}avg", list(map(format_ns, averages)), 4),
@@ -95,5 +124,6 @@ def sums_table(sums: Sequence[SystemCallSum], total_ns: int) -> Table:
     ]
     if uncertain:
         columns.insert(1, Column("±", uncertain, 2))
-    names = [f"{s.name}  ({s.hottest} {s.hottest_share:.0%})" if s.hottest else s.name for s in sums]
-    return Table(columns, "system call (where its time went)", names, how_to_see="--json")
+    behind = [("  (", s.hottest, f" {s.hottest_share:.0%})") if s.hottest else ("", "", "") for s in sums]
+    heads = ("system call", " (where its time went)")
+    return Table(columns, heads[0], [s.name for s in sums], how_to_see="--json", behind=behind, behind_head=heads[1])

@@ -21,6 +21,7 @@ from kfgraph.render.cells import bar, cut_middle
 from kfgraph.render.estimates import ESTIMATE, took
 from kfgraph.render.linked import link_style
 from kfgraph.render.table import Column, Table
+from kfgraph.render.wrapping import wrapped
 
 if TYPE_CHECKING:
     from kfgraph.analyze.sourcelinks import SourceLinks
@@ -50,8 +51,8 @@ class TopView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         yield from self.lines(options.max_width)
 
-    def lines(self, width: int) -> Iterator[Text]:
-        """Every line; those of the table and the paths fit ``width``."""
+    def summary(self, width: int) -> list[Text]:
+        """The lines above the table: how much there is."""
         result = self.result
         on_cpu = " on the CPU" if result.off_ns else ""
         self_time = f"{format_ns(result.self_ns)} of self time{on_cpu}, by {result.by}"
@@ -62,11 +63,17 @@ class TopView:
         if result.waiting_ns:
             self_time += f"; {format_ns(result.waiting_ns)} waiting"
         if result.n_calls and result.n_self_unknown == result.n_calls:
-            self_time = "self times unknown" + (" (--by total sorts by what is known)" if result.by == "self" else "")
+            by_total = result.by == "self" and (result.numbers.total_ns >= 0).any()
+            self_time = "self times unknown" + (" (--by total sorts by what is known)" if by_total else "")
         if result.selection.tracer is not None:
             self_time += f" (estimates: {took(*result.tracer_ns)} more, {result.selection.tracer.cost})"
         said = plural(result.n_names, result.group), plural(result.n_calls, "call"), self_time
-        yield Text(", ".join(said), style="dim")
+        return [Text(line, style="dim") for line in wrapped(", ".join(said), width)]
+
+    def lines(self, width: int) -> Iterator[Text]:
+        """Every line; those of the summary, the table and the paths fit ``width``."""
+        result = self.result
+        yield from self.summary(width)
         shown = result.shown(self.limit)
         yield from self._table(shown).lines(width)
         yield from self._said_below(shown)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from kfgraph.analyze.sourcelinks import SourceLinks
 
 _ERROR = "bold red"
+_CALL_ROOM, _REASON_ROOM = 16, 12
+"""Columns at least of a failed call, and of what begins behind it."""
 _MOST_LEVELS = 12
 _MOST_NAMES = 4
 """A chain with more links is shown with its middle counted."""
@@ -173,9 +176,14 @@ class FailedView:
             line = Text(f"{at}  ")
             if several:
                 line.append(f"{spelt_out(trace.tasks[call.lane].label)}  ", "dim")
-            line.append(spelt_out(call.shown))
-            line.append(f" = {self.answer.name_of(call.error)}", _ERROR if not one.benign else "")
-            line.append("  ← decided how it ended" if call is decided else f"  ({one.benign})" if one.benign else "")
+            error, mark = f" = {self.answer.name_of(call.error)}", "  ← decided" if call is decided else ""
+            # What it returned, and which it is, stays; what was called is cut, and then why it is benign.
+            room = max(options.max_width - line.cell_len - cell_len(error + mark), _CALL_ROOM)
+            line.append(cut_middle(spelt_out(call.shown), room))
+            line.append(error, _ERROR if not one.benign else "")
+            left = options.max_width - line.cell_len
+            said = f"{mark} how it ended" if mark else f"  ({one.benign})" if one.benign else ""
+            line.append(said if cell_len(said) <= left or (not mark and left >= _REASON_ROOM) else mark)
             line.no_wrap, line.overflow = True, "ellipsis"
             yield line
 

@@ -11,28 +11,34 @@ from rich.text import Text
 
 NARROW = 40
 """A column of sentences that has less than this is no column: they stand below what they speak of."""
-_GLUE = "\0"
+_GLUE, _FILLER = "\0", "\1"
 _COMMAND = re.compile(r"(?:(?<= )|(?<=\()|^)(?:sudo|echo|kfgraph|/(?:\S*/)?s?bin/\S+) [^();,:]*[^();,: ]")
 
+_UNIT = re.compile(r"(?<=\d) (?=(?:ns|us|ms|s|B|KiB|MiB|GiB)\b)")
 _OPTION = re.compile(r"(--[a-z-]+) (?=[A-Z\d'])")
 
 
 def wrapped(text: str, width: int, *, commands: bool = False, options: bool = False) -> list[str]:
-    """The lines of ``text`` in ``width`` columns; at least one. An indented text stays indented, by two more.
+    """The lines of ``text`` in ``width`` columns; at least one. An indented text stays indented, by two more. None ends
+    between a number and its unit.
 
     ``commands``: nor is there an end of line inside a command to type. It would not work where it is pasted.
     ``options``: nor between an option and its value.
     """
+    text = _UNIT.sub(_GLUE, text)
     if options:
         text = _OPTION.sub(rf"\1{_GLUE}", text)
     if commands:
         text = _COMMAND.sub(lambda found: found[0].replace(" ", _GLUE), text)
+    if not text.isascii():
+        # What is two columns wide counts as two.
+        text = "".join(c + _FILLER * (cell_len(c) - 1) for c in text)
     indent = len(text) - len(text.lstrip())
     lines = textwrap.wrap(
         text, max(1, width), break_long_words=False, break_on_hyphens=False,
         subsequent_indent=" " * (indent + 2 if indent else 0),
     ) or [""]  # fmt: skip
-    return [line.replace(_GLUE, " ") for line in lines]
+    return [line.replace(_GLUE, " ").replace(_FILLER, "") for line in lines]
 
 
 def filled(words: list[str], width: int | None) -> list[str]:

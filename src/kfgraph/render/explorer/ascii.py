@@ -9,14 +9,9 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
-_LIKE = str.maketrans(
-    {
-        "│": "|", "├": "+", "▸": ">", "…": "~", "×": "x", "≥": ">", "≤": "<", "→": ">", "←": "<", "·": ".", "─": "-",
-        "┌": "+", "┐": "+", "└": "+", "┘": "+", "█": "#", "↑": "^", "↓": "v", "▏": "|", "▎": "|", "▍": "|", "▌": "|",
-        "▋": "#", "▊": "#", "▉": "#", "╷": "|", "╵": "|",
-        "≈": "~", "±": "+", "▁": "#", "▂": "#", "▃": "#", "▄": "#", "▅": "#", "▆": "#", "▇": "#",
-    }
-)  # fmt: skip
+from kfgraph.model.standins import STAND_INS
+
+_LIKE = str.maketrans(STAND_INS)
 
 
 def speaks_ascii_alone() -> bool:

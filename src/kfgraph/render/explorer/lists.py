@@ -41,9 +41,11 @@ def functions(trace: Trace, filters: Filters) -> Lines:
     result = top(trace, limit=None, **filters)
 
     def lines(width: int) -> list[tuple[Text, Target]]:
-        made = list(TopView(result).lines(width))
+        view = TopView(result)
         # A summary, the titles, then a line for each function.
-        return [(text, result.labels[at - 2] if 2 <= at < 2 + len(result) else -1) for at, text in enumerate(made)]
+        first = len(view.summary(width)) + 1
+        made = enumerate(view.lines(width), -first)
+        return [(text, result.labels[at] if 0 <= at < len(result) else -1) for at, text in made]
 
     return lines
 

@@ -20,8 +20,9 @@ export function formatCount(n) {
   return String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
-/** 0.123 as "12.3 %"; "" for what is not known. */
+/** 0.123 as "12.3 %", "<0.1 %" for what would round to nothing; "" for what is not known. */
 export function formatShare(share) {
+  if (share > 0 && share < 0.0005) return "<0.1 %";
   return share >= 0 && Number.isFinite(share) ? `${(100 * share).toFixed(1)} %` : "";
 }
 
