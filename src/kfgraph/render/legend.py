@@ -38,7 +38,12 @@ def legend(shown: CallTree, model: RowModel) -> tuple[list[str], list[str]]:
     ]
     if (folded.hot & is_call & (folded.level > 0)).any():
         scale.append("▸ most of the time came from here" if shown.of_callers else "▸ slowest callee")
-    said = [f"{mark} {_meaning(shown, flag, words)}" for flag, mark, words in FLAG_MARKS if _stands(model, flag)]
+    flags = int(np.bitwise_or.reduce(tree.flags[calls]))
+    said = [
+        f"{mark} {_meaning(shown, flag, words)}"
+        for flag, mark, words in FLAG_MARKS
+        if flags & flag and _stands(model, flag)
+    ]
     if has_total and (unknown & (total >= 0)).any():
         said.append(AT_LEAST)
     if tree.has("tracer_ns") and {"total", "self", "avg"} & set(model.layout.names):
@@ -61,8 +66,8 @@ def _stands(model: RowModel, flag: Flag) -> bool:
     """Whether the mark of ``flag`` stands on a row."""
     folded = model.folded
     having = np.flatnonzero((folded.kind == Kind.CALL) & ((folded.tree.flags[folded.node] & np.uint32(flag)) != 0))
-    if not len(having) or model.layout.room is None or len(having) > _LOOKED_AT:
-        return len(having) > 0
+    if model.layout.room is None or len(having) > _LOOKED_AT:
+        return True
     return any(map(model.is_flagged, having.tolist()))
 
 
