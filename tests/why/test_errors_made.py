@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +13,7 @@ import pytest
 from builder.tables import call, trace_of
 from kfgraph.analyze.why import why
 from kfgraph.kernel.errors_made import makes
+from kfgraph.render.why import in_words
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = """
@@ -119,6 +121,36 @@ def test_without_values_what_is_known_to_make_the_error_comes_first() -> None:
 def test_what_returned_something_else_is_no_candidate() -> None:
     fine = call("mnt_want_write", 2, call("__mnt_want_write", retval=0), retval=0)
     assert "__mnt_want_write" not in candidates(fine, call("lookup_one_len"), number=30)
+
+
+def test_what_ran_in_an_interrupt_in_clean_up_or_to_print_is_no_candidate() -> None:
+    tick = call("asm_sysvec_apic_timer_interrupt", 3, call("__mnt_want_write"))
+    assert "__mnt_want_write" not in candidates(call("path_init", 2, tick), call("lookup_one_len"), number=30)
+    for name in ("dput", "_printk"):
+        aside = call(name, 2, call("other", 2, call("__mnt_want_write")))
+        assert candidates(call("mnt_want_write"), aside, call("lookup_one_len"), number=30)[0] == "mnt_want_write"
+
+
+def test_what_is_below_another_value_is_no_candidate() -> None:
+    for value in (0, -2 & 0xFFFFFFFFFFFFFFFF):
+        other = call("mnt_want_write", 2, call("__mnt_want_write"), retval=value)
+        assert candidates(other, call("lookup_one_len"), number=30) == ["lookup_one_len", "__x64_sys_rmdir"]
+    # A false or NULL may be what the error was made of.
+    refused = call("ns_capable", 2, call("cap_capable"), retval=0)
+    assert "cap_capable" in candidates(refused, call("do_other"), number=1)
+
+
+@pytest.mark.parametrize("arch", ["mips", "sparc64", "parisc", "alpha"])
+def test_the_numbers_of_other_architectures_are_others(arch: str) -> None:
+    made = call("inet_create")
+    trace = trace_of([call("__x64_sys_socket", 9, made, call("d_x"), retval=-93 & 0xFFFFFFFFFFFFFFFF)])
+    told = {a: why(replace(trace, meta=replace(trace.meta, arch=a))) for a in ("x86_64", arch)}
+    assert [told[a].candidates[0].function for a in told] == ["inet_create", "d_x"]
+    assert [in_words(told[a]) for a in told] == ["Protocol not supported", f"{arch} has its own numbers of errors"]
+    refused = trace_of([call("__x64_sys_connect", 9, made, retval=-111 & 0xFFFFFFFFFFFFFFFF)])
+    assert why(refused).meaning and not why(replace(refused, meta=replace(refused.meta, arch=arch))).meaning
+    # Up to ERANGE they are the same.
+    assert makes("generic_read_dir", -21, arch=arch)
 
 
 def test_a_module_of_ones_own_is_judged_by_order() -> None:

@@ -206,7 +206,7 @@ def test_a_usual_failure_counts_where_the_program_only_said_so_and_ended(monkeyp
     failed = judged(monkeypatch, *before, last, *after, status=1)
     found = deciding(failed)
     assert found is not None and (found.call.name, found.call.error) == (last.name, last.error)
-    assert found.call.start_ns == 3 and "nothing else failed" in found.doubt
+    assert found.call.start_ns == 3 and "nothing else explains it" in found.doubt
     for status, codes in ((0, {}), (None, {}), (None, {0: 0}), (1, {0: 0})):
         assert deciding(judged(monkeypatch, *before, last, *after, status=status, codes=codes)) is None
     assert deciding(judged(monkeypatch, *before, last, *after, status=None, codes={0: 2})) is not None
@@ -232,7 +232,7 @@ def test_a_usual_failure_counts_in_no_other_case(monkeypatch, calls) -> None:
 def test_look_ups_of_unknown_paths_do_not_hide_what_the_program_gave_up_for(monkeypatch) -> None:
     search, end = made("access", -2), (made("write", 9), made("openat", -2), made("exit_group", None))
     found = deciding(judged(monkeypatch, search, made("read", -61), *end, status=1))
-    assert name_of(found) == ("read", None) and found is not None and "nothing else failed" in found.doubt
+    assert name_of(found) == ("read", None) and found is not None and "nothing else explains it" in found.doubt
     # Nothing usual ended it: then it was the look-up.
     found = deciding(judged(monkeypatch, search, made("read", 5), *end, status=1))
     assert name_of(found) == ("openat", None)
@@ -277,6 +277,36 @@ def test_what_could_not_be_made_is_not_there_afterwards(monkeypatch) -> None:
         assert name_of(deciding(judged(monkeypatch, touch[0], last))) == ("utimensat", last.path)
     twice = made("mkdir", -2, "ro/x"), made("utimensat", -2, "ro/x")
     assert name_of(deciding(judged(monkeypatch, *twice))) == ("utimensat", "ro/x")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        made("mkdir", -17, "lock"), made("openat", -21, "lock"), made("rmdir", -39, "lock"), made("mount", -16, "lock"),
+        made("unlink", -13, "lock"),
+    ],
+)  # fmt: skip
+def test_what_was_there_is_missing_for_another_reason(monkeypatch, first) -> None:
+    found = deciding(judged(monkeypatch, first, made("rmdir", -2, "lock")))
+    assert found is not None and (found.call.name, found.call.error) == ("rmdir", -2)
+
+
+def test_a_look_up_that_another_task_outlived_does_not_hide_one_that_decided(monkeypatch) -> None:
+    child = [replace(one, lane=1) for one in (made("openat", -2, "/y"), *[made("read", 1)] * 21)]
+    found = deciding(judged(monkeypatch, made("openat", -2, "/x"), *child))
+    assert found is not None and (found.call.path, found.doubt) == ("/x", "")
+    assert name_of(deciding(judged(monkeypatch, *child))) == ("openat", "/y")
+
+
+def test_where_no_failure_decided_it_is_not_said_that_nothing_failed(monkeypatch) -> None:
+    from builder.tables import call, trace_of
+
+    trace = replace(trace_of([call("f")]), companion=Companion(exit_status=3))
+    monkeypatch.setattr(failure, "system_calls", lambda trace, lanes: [])
+    assert "no system call that was recorded with its result failed" in why(trace).reason
+    monkeypatch.setattr(failure, "system_calls", lambda trace, lanes: [made("mkdir", -17), made("execve", 0, at=1)])
+    reason = "the command ended with status 3, and none of its failed system calls decided that"
+    assert why(trace).reason == f"{reason} (kfgraph why --all lists them)"
 
 
 def test_of_several_tasks_the_commands_own_counts(monkeypatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from kfgraph.analyze.endings import exit_codes
 from kfgraph.analyze.syscalls import SystemCall, system_calls
-from kfgraph.kernel.benign import benign, looks_a_path_up, may_end, only_tells, polls
+from kfgraph.kernel.benign import benign, could_not_make, looks_a_path_up, may_end, only_tells, polls
 from kfgraph.model.trace import Trace
 
 _FOUND_LATER = "found later, in another place"
@@ -18,7 +18,7 @@ _SUCCEEDED_LATER = "the same call succeeded later"
 _TASK_SUCCEEDED = "its task ended with status 0"
 _COMMAND_SUCCEEDED = "the command ended with status 0"
 _WENT_ON = "the program went on without it"
-_ENDED_AFTER_IT = "such a failure is usual, but nothing else failed, and the program ended right after it"
+_ENDED_AFTER_IT = "such a failure is usual, but nothing else explains it, and the program ended right after it"
 _EXECUTES = ("execve", "execveat")
 _EAGAIN = 11
 _ENOENT, _ENOTDIR = 2, 20
@@ -150,7 +150,7 @@ def deciding(failed: Sequence[Failed]) -> Failed | None:
     acts = [one for one in serious if not _is_search(one.call)]
     if acts:
         return _cause_of(acts[-1], acts)
-    last = serious[-1]
+    last = next((one for one in reversed(serious) if one.doubt != _MAY_HAVE_GONE_ON), serious[-1])
     run = [one for one in serious if one.call.lane == last.call.lane]
     if all(one.call.path is not None for one in run):
         return last
@@ -161,12 +161,12 @@ def deciding(failed: Sequence[Failed]) -> Failed | None:
 
 
 def _cause_of(last: Failed, acts: Sequence[Failed]) -> Failed:
-    """``last``, or what failed before it on the same path: what could not be made is not there."""
+    """``last``, or what failed before it to make the same path: what could not be made is not there."""
     call = last.call
     if call.error != -_ENOENT or call.path is None:
         return last
     same = [one for one in acts if (one.call.lane, one.call.path) == (call.lane, call.path)]
-    return next((one for one in reversed(same) if one.call.error != -_ENOENT), last)
+    return next((one for one in reversed(same) if could_not_make(one.call.name, one.call.error)), last)
 
 
 def _of_nothing_known(call: SystemCall) -> bool:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kfgraph.analyze.outcomes import EACCES, ENOMEM, EPERM, Outcomes, children_of
+from kfgraph.analyze.forest import Int32, covered
+from kfgraph.analyze.outcomes import EACCES, ENOMEM, EPERM, Kind, Outcomes, children_of
 from kfgraph.kernel import unwinding
 from kfgraph.kernel.errors_made import MODULES, makes
 from kfgraph.kernel.loader import LOADER_FUNCTIONS
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.arrays import distinct
+from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
 from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 
@@ -55,11 +57,12 @@ def _is_of_module(trace: Trace, path: Sequence[int]) -> bool:
 def _known_makers(trace: Trace, seen: Outcomes, path: Sequence[int], error: int) -> list[int]:
     """The calls from the first of ``path`` down that are known to make this error, the likeliest first."""
     calls = trace.calls
-    rows = np.arange(path[0], int(calls.end[path[0]]))
+    rows = _may_have_carried(trace, seen, path, error)
     codes = distinct(calls.func[rows]).tolist()
-    making = [code for code in codes if makes(trace.symbols.names[code], error)]
+    making = [code for code in codes if makes(trace.symbols.names[code], error, arch=trace.meta.arch)]
     found = [r for r in rows[np.isin(calls.func[rows], making)].tolist() if not seen.known(r) or seen.errors[r]]
-    on_way = [r for r in reversed(path) if r in found]
+    among = set(found)
+    on_way = [r for r in reversed(path) if r in among]
     # Of callers and callees the deepest: what it called made the error, as it may have, too.
     following = [*found[1:], int(calls.end[path[0]])]
     deepest = [r for r, later in zip(found, following, strict=False) if later >= calls.end[r]]
@@ -68,6 +71,27 @@ def _known_makers(trace: Trace, seen: Outcomes, path: Sequence[int], error: int)
     handlers = [r for r in on_way if system_call_of(plain_name(seen.name(r)))]
     on_way = [r for r in on_way if r not in handlers]
     return [*on_way[:1], *beside[:1], path[-1], *on_way[1:], *handlers]
+
+
+def _may_have_carried(trace: Trace, seen: Outcomes, path: Sequence[int], error: int) -> Int32:
+    """The calls from the first of ``path`` down, without interrupts, clean-up, messages, and what ran in a call that
+    returned something else."""
+    calls, first = trace.calls, path[0]
+    rows = np.arange(first, int(calls.end[first]), dtype=np.int32)
+    apart = (calls.flags[rows] & np.uint32(Flag.INTERRUPT)) != 0
+    if (own := int(calls.context[first])) != UNKNOWN_CONTEXT:
+        apart |= calls.context[rows] != own
+    named = [(code, trace.symbols.names[code]) for code in distinct(calls.func[rows]).tolist()]
+    aside = [code for code, name in named if unwinding.gives_back(name) or unwinding.decides_nothing(name)]
+    apart |= np.isin(calls.func[rows], aside)
+    if calls.retval is not None:
+        known = rows[(calls.flags[rows] & np.uint32(Flag.HAS_RETVAL)) != 0]
+        apart[[r - first for r in known.tolist() if seen.kind(r, error) in (Kind.FINE, Kind.OTHER)]] = True
+    apart[[r - first for r in path]] = False
+    tops = rows[apart]
+    inside = covered(tops - first, calls.end[tops] - first, len(rows))
+    kept: Int32 = rows[inside == 0]
+    return kept
 
 
 def _ran_last(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
@@ -80,7 +104,7 @@ def _ran_last(trace: Trace, seen: Outcomes, row: int, error: int) -> list[int]:
             # It tells of a module that is going, too.
             likely = [r for r in likely if "notifier" not in seen.name(r)]
         # Where all give something back, it is that which failed.
-        likely = [r for r in likely if makes(seen.name(r), error) or not unwinding.may_give_up(seen.name(r))] or likely
+        likely = [r for r in likely if _makes(seen, r, error) or not unwinding.may_give_up(seen.name(r))] or likely
         likely = likely or [r for r in children if modules[int(trace.calls.func[r])] and not seen.known(r)]
         if not likely:
             return path
@@ -113,9 +137,13 @@ def _ran_before(trace: Trace, seen: Outcomes, path: Sequence[int], error: int) -
     return -1
 
 
+def _makes(seen: Outcomes, row: int, error: int) -> bool:
+    return makes(seen.name(row), error, arch=seen.trace.meta.arch)
+
+
 def _may_have_failed(seen: Outcomes, row: int, error: int) -> bool:
     name = seen.name(row)
-    if not seen.known(row) and makes(name, error):
+    if not seen.known(row) and _makes(seen, row, error):
         return True
     if unwinding.decides_nothing(name) or unwinding.gives_back(name) or unwinding.tells(name):
         return False

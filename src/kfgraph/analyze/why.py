@@ -134,7 +134,7 @@ class Why:
     @property
     def meaning(self) -> str:
         """What the error means for this system call, "" where nothing special is known."""
-        if self.failure is None:
+        if self.failure is None or not errno_name(-self.error, arch=self.trace.meta.arch):
             return ""
         # What a load's error means is the loader's: an error of the module's own init is any.
         if self.failure.name in _LOADS and any(step.function == "do_one_initcall" for step in self.chain):
@@ -218,10 +218,12 @@ def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
     status = trace.companion.exit_status if trace.companion is not None else None
     swallowed, never = _swallowed(trace, seen), _never_ran(trace)
     if status:
-        reason = f"the command ended with status {status}, and no system call that was recorded with its result failed"
+        none = "no system call that was recorded with its result failed"
+        if failed:
+            none = "none of its failed system calls decided that (kfgraph why --all lists them)"
         return Why(
-            trace, "unknown", reason=reason, next=record_again(trace), swallowed=swallowed, never_ran=never,
-            failed=tuple(failed),
+            trace, "unknown", reason=f"the command ended with status {status}, and {none}",
+            next=record_again(trace), swallowed=swallowed, never_ran=never, failed=tuple(failed),
         )  # fmt: skip
     if status is None and (trace.calls.retval is None or few) and not records_results(trace):
         reason = _FEW if few else "no return value and no result of a system call was recorded"

@@ -36,6 +36,9 @@ _PATHS = (
 )  # fmt: skip
 """System calls that look a path up and change nothing."""
 
+_MAKES = ("open", "openat", "openat2", "creat", "mkdir", "mkdirat", "mknod", "mknodat")
+"""System calls that make what their path names."""
+
 _WAITING = (
     "read*", "pread*", "write*", "pwrite*", "recv*", "send*", "accept*", "connect", "futex*", "poll", "ppoll*",
     "*select*", "epoll_*", "io_*", "msg*", "mq_*", "sem*", "splice", "tee", "vmsplice", "rt_sig*", "fcntl", "flock",
@@ -142,6 +145,11 @@ def only_tells(call: str) -> bool:
 def looks_a_path_up(call: str) -> bool:
     """Whether the system call looks a path up and changes nothing: programs search with these."""
     return call in _PATHS
+
+
+def could_not_make(call: str, error: int) -> bool:
+    """Whether what the path of this failure (negative) names is therefore not there afterwards."""
+    return call in _MAKES and -error not in (2, 17, 21)  # ENOENT; EEXIST, EISDIR: it is there
 
 
 _MEANINGS: dict[tuple[str, int], str] = {

@@ -6,9 +6,10 @@ of drivers; EINVAL and ENOMEM, which nearly all make, are not in it.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
+from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.model.spelling import plain_name
 
@@ -23,11 +24,15 @@ def _errors_of() -> dict[str, frozenset[int]]:
     return {name: frozenset(map(int, errors)) for name, *errors in lines}
 
 
-def makes(name: str, error: int) -> bool:
-    """Whether the function, or one that may be inlined in it, is known to make this error (negative)."""
-    return -error in _errors_of().get(_listed(name), ())
+def makes(name: str, error: int, *, arch: str = "") -> bool:
+    """Whether the function, or one that may be inlined in it, is known to make this error (negative).
+
+    The table has the numbers that most architectures use: of one that ``arch`` numbers otherwise nothing is known.
+    """
+    return -error in _errors_of().get(_listed(name), ()) and errno_name(-error, arch=arch) != ""
 
 
+@lru_cache(maxsize=4096)
 def _listed(name: str) -> str:
     plain = plain_name(name)
     call = system_call_of(plain)

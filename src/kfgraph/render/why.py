@@ -14,6 +14,7 @@ from rich.text import Text
 from kfgraph.analyze.failure import Failed
 from kfgraph.analyze.why import Step, Why
 from kfgraph.analyze.whywords import label_of, may_have_begun_in, path_of, summary
+from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.units import plural
 from kfgraph.render.cells import cut_middle
@@ -206,7 +207,9 @@ def never_ran(answer: Why) -> Iterator[str]:
 
 def in_words(answer: Why) -> str:
     """What the error means."""
-    number = -answer.error
+    number, arch = -answer.error, answer.trace.meta.arch
+    if not errno_name(number, arch=arch) and errno_name(number):
+        return f"{arch} has its own numbers of errors"
     text = os.strerror(number) if number < 512 else "never leaves the kernel"
     return f"{text}; {answer.meaning}" if answer.meaning else text
 
