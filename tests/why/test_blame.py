@@ -104,6 +104,21 @@ def test_an_error_of_the_clean_up_that_masks_the_first_is_where_this_error_came_
     assert answer(tree).birth.step.function == "foo_unmap"
 
 
+@pytest.mark.parametrize(
+    ("name", "types", "birth"),
+    [
+        ("foo_map.isra.0", {}, "foo_claim"),
+        ("foo_note", {}, "foo_claim"),
+        ("foo_map", {}, "foo_map"),
+        ("foo_note", {"foo_note": INT}, "foo_note"),
+    ],
+)
+def test_a_register_may_be_left_over_where_a_name_or_a_clone_says_so_and_no_type_does(name, types, birth) -> None:
+    tree = call("foo_init", 5, call("foo_claim", retval=error(16)), call(name, retval=error(16)), retval=error(16))
+    found = answer(tree, types={"foo_init": INT, "foo_claim": INT, **types})
+    assert (found.birth.step.function, found.birth.sure) == (birth, False)
+
+
 def test_of_several_tries_the_last_is_named_and_the_others_counted() -> None:
     tries = [call("foo_wait", retval=error(110)) for _ in range(5)]
     found = answer(call("foo_reset", 5, *tries, retval=error(110)))
