@@ -182,6 +182,16 @@ def test_a_broken_companion_is_a_notice(broken: str, tmp_path: Path) -> None:
     assert [notice.code for notice in trace.notices if notice.code.startswith("companion")] == ["companion-unread"]
 
 
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [("[]", "no object"), ("null", "no object"), ('{"format": 99}', "companion format 99 is not 1"),
+     ('{"format": NaN}', "NaN is no number in JSON"), ('{"format": 1e999}', "1e999 is too large a number")],
+)  # fmt: skip
+def test_a_broken_companion_is_named_with_what_is_wrong(broken: str, why: str, tmp_path: Path) -> None:
+    (told,) = [one for one in load_with(tmp_path, LAUNCH, broken).notices if one.code == "companion-unread"]
+    assert f"trace.txt.kfgraph.json cannot be read ({why}): " in str(told)
+
+
 def test_a_companion_of_another_trace_hides_nothing(tmp_path: Path) -> None:
     trace = load_with(tmp_path, LAUNCH, Companion(argv=("x",), pids=(4242,)))
     assert trace.command_lanes is None and pre_exec(trace) == []
