@@ -274,6 +274,20 @@ def test_other_events_are_marks_with_their_fields(big_endian: bool, tmp_path: Pa
         assert [r.type for r in records(file) if r.kind == MARK] == [300, 301, 302, 999]
 
 
+def test_every_event_of_an_unknown_type_counts(tmp_path: Path) -> None:
+    kernel = Kernel()
+    cpu = Cpu(kernel, 0)
+    cpu.entry(1_000, 42, F, 0)
+    for time, number in ((1_100, 998), (1_150, 300), (1_200, 999), (1_300, 998)):
+        cpu.event(time, 42, number, bytes(8))
+    cpu.exit(1_500, 42, F, 0, 1_000, 1_500)
+    events = (("x", "known", 300, [("int", "n", 4)]),)
+    trace = read(write(tmp_path, kernel, cpu, extra=Extra(events=events), version=7, compression="none"))
+    assert [trace.marks.names[code] for code in trace.marks.name] == ["type-998", "known", "type-999", "type-998"]
+    (told,) = [one for one in trace.notices if one.code == "unknown-event"]
+    assert (told.n, told.text) == (3, "events of types that the file does not describe, the first: type 998")
+
+
 def test_the_text_of_a_string_whose_place_counts_from_its_own_field(tmp_path: Path) -> None:
     kernel = Kernel()
     cpu = Cpu(kernel, 0)
