@@ -157,6 +157,33 @@ def test_what_writes_the_event_of_a_switch_does_not_sleep(tmp_path: Path) -> Non
     assert parts(trace.calls) == [(595, 305, 0), (415, 0, 0)]
 
 
+def test_the_first_call_of_a_trace_does_not_sleep_where_it_writes_the_event_of_a_switch(tmp_path: Path) -> None:
+    m = Machine()
+    m.switch(0, 11, RUNNING)
+    for _ in range(2):
+        m.now += 500
+        m.enter(0, "__traceiter_sched_switch")
+    m.now += 10
+    m.out(0, -1)
+    m.now += 5
+    for late in m.owner(11).open:
+        late.start_ns -= 400
+    m.owner(11).colour = "self"
+    m.leave(0)
+    m.leave(0)
+    m.came(0)
+    m.now += 300
+    m.switch(0, 11, RUNNING)
+    m.now += 500
+    m.enter(0, "g")
+    m.now += 50
+    m.leave(0)
+    trace = loaded(m, tmp_path / "a.dat")
+    assert trace.calls.duration_ns.tolist() == [915, 415, 50]
+    assert parts(trace.calls) == [(500, 0, 0), (415, 0, 0), (50, 0, 0)]
+    assert trace.off_cpu is not None and trace.off_cpu.row.tolist() == [-1, -1]
+
+
 def test_durations_without_the_time_off_the_cpu_are_left_as_they_are(tmp_path: Path) -> None:
     trace = loaded(one_sleep(nosleep=True), tmp_path / "a.dat")
     assert trace.calls.duration_ns.tolist()[:3] == [300, 225, 150]
