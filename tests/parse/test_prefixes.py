@@ -155,3 +155,17 @@ def test_without_padding_a_header_or_the_idle_task_tells(prefix: str) -> None:
         same(trace, read(text))
         (notice,) = trace.notices
         assert (notice.code, notice.n) == ("text-prefix", text.count("\n"))
+
+
+@pytest.mark.parametrize(("n", "odd"), [(20, 0), (20, 1), (20, 2), (40, 2), (40, 3)])
+def test_one_line_in_twenty_may_begin_otherwise(n: int, odd: int) -> None:
+    record = "            cat-42    [000]  1.{:06}: funcgraph_entry:        0.500 us   |  f();\n"
+    text = "cpus=1\n" + "".join(f"{'host: one: ' if i < odd else 'x '}{record.format(i)}" for i in range(n))
+    if odd > 0.05 * n:
+        with pytest.raises(InputError, match=f"{n} lines like records of function_graph, none of them understood"):
+            read(text)
+        return
+    trace = read(text)
+    assert trace.calls.duration_ns.tolist() == [500] * (n - odd)
+    counts = {one.code: one.n for one in trace.notices}
+    assert (counts.get("text-prefix"), counts.get("unread-line", 0)) == (n - odd, odd)
