@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from kfgraph.errors import InputError
 from kfgraph.model import background
 from kfgraph.model.trace import Trace
 from kfgraph.parse.tracedat import feed, read
+from kfgraph.tracefile.contents import read_contents
 
 F = TEXT + 0x100
 WORTH_BYTES = background._WORTH_BYTES
@@ -86,6 +88,19 @@ def test_two_threads_help_where_memory_is_not_limited(
     started = starts(monkeypatch)
     read(dat)
     assert len(started) == 2
+
+
+def test_who_finds_nothing_ready_is_served_at_once(dat: Path, monkeypatch: pytest.MonkeyPatch, unlimited: None) -> None:
+    """The thread has made as much as there is room for, of other CPUs: it does not sleep until it looks again."""
+    monkeypatch.setattr(background, "_LOOK_S", 20)
+    begin = time.monotonic()
+    with closing(feed.Prefetcher(read_contents(dat))) as prefetcher:
+        while prefetcher._n_made < feed._AHEAD_BYTES:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        sizes = [sum(len(piece.part) for piece in prefetcher.pieces(which)) for which in (2, 0, 1)]
+    assert sizes == [12 * 4096] * 3
+    assert time.monotonic() - begin < 15
 
 
 def test_a_small_trace_is_read_without_threads(dat: Path, monkeypatch: pytest.MonkeyPatch, unlimited: None) -> None:
