@@ -177,6 +177,35 @@ def test_columns_hold_what_the_records_were_made_of(tmp_path_factory, layout, co
         pickled.fields("one", "f0")
 
 
+@pytest.mark.parametrize("big_endian", [False, True])
+@pytest.mark.parametrize("long_size", [4, 8])
+def test_every_kind_of_array_with_a_place_has_elements_of_its_own_size(
+    big_endian: bool, long_size: int, tmp_path: Path
+) -> None:
+    kernel = Kernel(big_endian=big_endian, long_size=long_size)
+    values = [[1, 2, 3], [7]]
+    kinds = [
+        Kind(f"__data_loc {ctype}[]", "", letter)
+        for ctype, letter in (
+            ("unsigned long", "L"), ("unsigned long long", "Q"), ("u8", "B"), ("u16", "H"), ("int", "i"), ("u64", "Q")
+        )
+    ]  # fmt: skip
+    for kind in kinds:
+        cpu = Cpu(kernel, 0)
+        cpu.entry(1_000, 42, F, 0)
+        for i, numbers in enumerate(values):
+            data = b"".join(kernel.pack(kind.letter, number) for number in numbers)
+            cpu.event(2_000 + i, 42, EVENT, kernel.pack("I", len(data) << 16 | COMMON + 4) + data)
+        extra = Extra(events=(("any", "one", EVENT, [(kind.ctype, "f", 4)]),))
+        path = tmp_path / "trace.dat"
+        path.write_bytes(trace_dat(kernel, [cpu], symbols=SYMBOLS, extra=extra))
+        marks = load(path).marks
+        column = marks.field("one", "f")
+        assert column is not None and shown(column.values) == values, kind
+        if kind.letter != "B":
+            assert list(marks.text) == ["f={0x1,0x2,0x3}", "f={0x7}"], kind
+
+
 def two_of_one_name(tmp_path: Path, *, second: str = "int") -> Trace:
     kernel = Kernel()
     cpu = Cpu(kernel, 0)
