@@ -86,6 +86,26 @@ def test_a_loop_fits_the_rows_there_are(options: FoldOptions) -> None:
     assert folded.n_shown + folded.n_hidden == len(loop(3_000).calls)
 
 
+@pytest.mark.parametrize("n_callers", [0, 1, 3])
+def test_a_loop_below_callers_is_gathered_below_the_last_of_them(n_callers: int) -> None:
+    def body(k: int) -> Call:
+        pages = [call("page", 500, *[call("alloc", 1_000 + k), call("lock", 50)] * (1 + k % 3))] * (1 + k % 4)
+        return call("write", 200, *pages, *[call("notify", 70)] * (k % 2))
+
+    kinds = np.random.default_rng(3).integers(0, 24, 400).tolist()
+    work = call("work", 50, *[one for k in kinds for one in (body(k), call(f"odd{k}", 30))])
+    for i in range(n_callers):
+        work = call(f"up{i}", 10, call("first", 5), work)
+    tree = call_tree(trace_of([work])).tree
+    folded = fold(tree, FoldOptions(max_rows=25))
+    shown = rows(folded)
+    sums = [(name, calls) for name, calls, _ in shown if calls > 1]
+    n_single = [calls for name, calls, _ in shown if name == "write"].count(1)
+    assert [name for name, _ in sums] == ["write", "page", "alloc", "lock"]
+    assert sums[0] == ("write", 400 - n_single) and folded.is_sum.sum() == 4
+    assert folded.hidden_ns.sum() < 0.1 * tree.floor_ns[0]
+
+
 def test_calls_of_different_functions_are_not_gathered() -> None:
     tree = call_tree(trace_of([call("root", 1, *[call(f"f{i}", 100 + i) for i in range(300)])]), root=["root"]).tree
     folded = fold(tree, FoldOptions(max_rows=20))
