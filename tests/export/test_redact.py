@@ -125,6 +125,17 @@ def test_a_system_calls_number_stays_and_its_arguments_go() -> None:
     assert {("sys_exit_write", "__syscall_nr"), ("sys_exit_write", "ret")} <= kept
 
 
+def test_only_the_results_of_system_calls_are_told_in_words() -> None:
+    names = ("sys_enter_openat", "sys_exit_openat", "sys_enter", "sys_exit", "sys_path", "my_sys_exit")
+    n, zeros = len(names), np.zeros(len(names), np.int32)
+    marks = Marks(
+        np.arange(n) + 1_000_100, zeros, np.zeros(n, np.int16), np.arange(n, dtype=np.int32), zeros + 1, zeros,
+        names, tuple(f"{name} {SECRET if 'exit' not in name or name[0] == 'm' else -2}" for name in names),
+    )  # fmt: skip
+    texts = list(redacted(replace(secretive(), marks=marks)).marks.text)
+    assert texts == [REDACTED, "sys_exit_openat -2", REDACTED, "sys_exit -2", REDACTED, REDACTED]
+
+
 def test_real_names_select_and_are_not_shown(tmp_path) -> None:
     code, out, _ = kfgraph("export", FOO, "-f", "csv", "--task", "insmod", "--redact")
     assert code == 0 and out.count("\n") == 5_812
