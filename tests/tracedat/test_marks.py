@@ -19,6 +19,7 @@ from builder.tracedat import TEXT, Cpu, Extra, Kernel, trace_dat
 from kfgraph import load
 from kfgraph.errors import InputError
 from kfgraph.parse.tracedat import read
+from kfgraph.tracefile.contents import read_contents
 
 F = TEXT + 0x100
 SYMBOLS = {F: ("T", "f", ""), TEXT + 0x300: ("T", "_etext", "")}
@@ -141,6 +142,25 @@ def test_a_file_that_was_written_over_gives_no_wrong_texts(compression: str, pat
     path.unlink()
     with pytest.raises(InputError, match="is not what it was"):
         pickle.loads(state).marks.text[0]
+
+
+@pytest.mark.parametrize("compression", ["zlib", "zstd"])
+def test_a_chunk_that_was_damaged_since_gives_an_error_though_the_file_has_its_time(
+    compression: str, path: Path
+) -> None:
+    path.write_bytes(content(compression=compression))
+    trace = load(path)
+    chunk = read_contents(path).buffer_named(None).cpus[0].chunks[0]
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(chunk.offset)
+        file.write(bytes(chunk.stored))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    said = rf"{path.name}: the record of an event cannot be read: .* \(at byte {chunk.offset}\)"
+    with pytest.raises(InputError, match=said):
+        trace.marks.text[0]
+    with pytest.raises(InputError, match=said):
+        trace.marks.field("one", "n")
 
 
 def test_a_file_that_was_removed_or_replaced_is_still_held(path: Path) -> None:
