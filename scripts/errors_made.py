@@ -50,7 +50,7 @@ def functions_of(text: str) -> Iterator[tuple[str, str]]:
             yield f"sys_{call[1]}", found["body"]
             continue
         names = [name for name in CALLED.findall(found["head"]) if not ATTRIBUTES.fullmatch(name)]
-        if names:
+        if names and not names[0].isupper():  # else a macro that makes functions
             yield names[0], found["body"]
 
 

@@ -13,7 +13,7 @@ import pytest
 from builder.tables import call, trace_of
 from kfgraph.analyze.why import why
 from kfgraph.kernel.errors_made import makes
-from kfgraph.render.why import in_words
+from kfgraph.render.why import answer_lines, in_words
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = """
@@ -48,6 +48,10 @@ int farther(struct a *a)
 \tif (other(a) == ERR_PTR(-EXDEV))
 \t\treturn 1;
 \treturn far(a) < -ELOOP;
+}
+BPF_CALL_2(bpf_tell, int, a, int, b)
+{
+	return -ENOSYS;
 }
 SYSCALL_DEFINE2(tell, int, a, int, b)
 {
@@ -159,6 +163,13 @@ def test_a_module_of_ones_own_is_judged_by_order() -> None:
     # A module whose functions are in the table is not.
     inside = call("ovl_write_iter [overlay]", 5, call("cap_capable"), call("ovl_copyattr [overlay]"))
     assert candidates(call("vfs_ioctl", 6, inside), number=1, name="__x64_sys_ioctl")[0] == "cap_capable"
+
+
+def test_where_a_line_is_short_the_likeliest_function_stays() -> None:
+    link = call("do_linkat", 8, call("d_lookup", 2, call("d_same_name")))
+    answer = why(trace_of([call("__x64_sys_link", 9, link, retval=-18 & 0xFFFFFFFFFFFFFFFF)]))
+    said = "  perhaps it began in (inferred, the likeliest first): do_linkat"
+    assert answer_lines(answer, width=70)[1].plain.startswith(said)
 
 
 def test_a_function_is_one_candidate() -> None:

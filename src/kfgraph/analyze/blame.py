@@ -141,6 +141,8 @@ def _through_unknown(
 ) -> _Step | None:
     """A callee whose value was not recorded, but below which the same error was returned: a callback that it called."""
     calls = trace.calls
+    if not children or not (seen.errors[children[0] : int(calls.end[children[-1]])] == error).any():
+        return None
     for child, kind in zip(reversed(children), reversed(kinds), strict=True):
         if kind is Kind.FINE and unwinding.goes_on(seen.name(child)):
             return None

@@ -33,12 +33,12 @@ _MOST_NAMES = 4
 
 
 def answer_lines(answer: Why, *, width: int | None = None) -> list[Text]:
-    """The one or two lines that ``kfgraph trace`` prints: the answer, and the way."""
+    """The answer, and the way, cut in its middle to ``width``; or where it may have begun, the likeliest first."""
     said = summary(answer)
     lines = [Text(spelt_out(said[0]), "bold")] if said else []
     if len(said) > 1 and (answer.birth is None or len(path_of(answer)) > 1):
         way = spelt_out(said[1])
-        lines.append(Text("  " + (cut_middle(way, width - 2) if width else way)))
+        lines.append(Text("  " + (cut_middle(way, width - 2) if width and answer.birth is not None else way)))
     return lines
 
 
