@@ -248,6 +248,20 @@ def test_the_odd_one_out_stands_apart_in_its_place(why: str) -> None:
     assert [row.split("  ")[0].split(" = ")[0] for row in top] == ["a × 5", "a", "a × 9"], alone
 
 
+@pytest.mark.parametrize(
+    ("slow", "apart"), [([50, 53], [50, 53]), ([50, 53, 52], [50, 53, 52]), ([51, 53, 50, 54, 52], [53, 54, 52])]
+)
+def test_the_three_slowest_of_a_loop_stand_apart_in_their_places(slow: list[int], apart: list[int]) -> None:
+    took = {5 + 7 * i: 1_000 * us for i, us in enumerate(slow)}
+    bodies = [one for i in range(100) for one in (call("a", 100), call("b", took.get(i, 100)))]
+    folded = fold(call_tree(trace_of([call("root", 1, *bodies)])).tree, FoldOptions(max_rows=60))
+    shown = [(calls, ns) for name, calls, ns in rows(folded) if name == "b"]
+    assert [ns for calls, ns in shown if calls == 1] == [1_000 * us for us in apart]
+    assert (sum(calls for calls, _ in shown), sum(ns for _, ns in shown)) == (
+        100, 100 * (100 - len(slow)) + 1_000 * sum(slow)
+    )
+
+
 def test_nine_times_the_time_is_none_and_neither_is_what_a_loop_around_it_repeats() -> None:
     slow = call("a", 1_200, call("x", 50))
     assert len([row for row in screen(*[A, B] * 6, slow, B, *[A, B] * 4) if "× 11" in row]) == 1
