@@ -15,6 +15,7 @@ from kfgraph.analyze.select import select
 from kfgraph.model.calls import Flag
 from kfgraph.model.marks import Marks
 from kfgraph.model.tasks import Task
+from kfgraph.parse import load
 from kfgraph.passes import Given, comms
 from running import kfgraph as run
 from show.test_follow_tree import loaded, within
@@ -49,6 +50,21 @@ def test_execs_give_other_names(tmp_path: Path) -> None:
     for name in ("sh", "cat", "wc", "cat-12", "c*"):
         assert lane in select(trace, task=name).lanes.tolist(), name
     assert select(trace, task="cat").lanes.tolist() == [lane]
+
+
+def test_the_idle_task_has_no_other_name(tmp_path: Path) -> None:
+    switch = "sched_switch: prev_comm={} prev_pid={} prev_prio=1 prev_state={} ==> next_comm={} next_pid={} next_prio=1"
+    file = tmp_path / "t.txt"
+    file.write_text(
+        "cpus=1\n"
+        "     sh-11    [000] 1.000100: funcgraph_entry:                   |  f() {\n"
+        f"     sh-11    [000] 1.000200: {switch.format('sh', 11, 'S', 'swapper/0', 0)}\n"
+        "  <idle>-0     [000] 1.000300: funcgraph_entry:        1.000 us   |  g();\n"
+        f"  <idle>-0     [000] 1.000700: {switch.format('swapper/0', 0, 'R', 'sh', 11)}\n"
+        "     sh-11    [000] 1.000750: funcgraph_exit:    ! 650.000 us    |  }\n"
+    )
+    trace = load(file)
+    assert {task.pid: (task.comm, task.formerly) for task in trace.tasks.tasks} == {11: ("sh", ()), 0: ("<idle>", ())}
 
 
 def test_a_name_that_is_not_kept_comes_from_the_last_exec(tmp_path: Path) -> None:
