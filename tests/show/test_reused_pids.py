@@ -461,6 +461,23 @@ def test_a_second_exit_or_entry_of_the_first_function_is_another_task(tmp_path: 
         assert len(of_pid(loaded(m, tmp_path / "t.dat"))) == n, then
 
 
+def test_an_event_that_is_no_switch_ends_no_task(tmp_path: Path) -> None:
+    """The exit of the first function may be the rest of the unfinished one: without switches nothing says no."""
+    tail, start = FUNCTIONS["schedule_tail"], 2_000_000
+    m = Machine(names={PID: "sh"})
+    cpu = m.cpus[0]
+    m.running[0] = PID
+    cpu.entry(start, PID, tail, 0)
+    m.now = start + 1_000
+    m.about(0, NEW, 77)
+    cpu.lose()
+    cpu.exit(start + 1_000_000, PID, tail, 0, start + 999_500, start + 1_000_000)
+    trace = loaded(m, tmp_path / "t.dat")
+    assert "sched_switch" not in trace.marks.names and len(trace.marks) == 1
+    assert len(of_pid(trace)) == 1
+    assert "pid-reused" not in [each.code for each in trace.notices]
+
+
 def test_an_exit_without_an_entry_behind_a_whole_first_function(tmp_path: Path) -> None:
     m = Machine(names={PID: "sh"})
     m.switch(0, PID, RUNNING)
