@@ -24,11 +24,13 @@ from kfgraph.analyze.select import Selection, in_interrupts, select
 from kfgraph.analyze.syscalls import EstimatedSum, chosen_calls, summed
 from kfgraph.analyze.top import top
 from kfgraph.analyze.tracercost import FLOOR, LEAST_CALLS, CallCost, Rate, call_cost
+from kfgraph.analyze.weights import weighted
 from kfgraph.errors import UsageError
 from kfgraph.export.jsonl import write_calls, write_nodes
 from kfgraph.model.calls import Flag
 from kfgraph.model.sparse import Sparse
 from kfgraph.model.trace import Trace
+from kfgraph.model.units import format_ns
 
 HERE = Path(__file__).parents[2]
 REAL = [
@@ -348,3 +350,14 @@ def test_where_the_self_time_is_unknown_the_rest_of_the_total_is_what_can_be_tak
         # What nothing was taken from is not uncertain.
         assert chosen.tracer.own_error_ns.tolist() == [7 if own_ns else 0, 0, 3]
         assert chosen.tracer.limited.tolist() == [own_ns < 20, False, False]
+
+
+@pytest.mark.parametrize("filters", [{}, {"root": "path_openat"}])
+def test_what_weighs_calls_says_what_was_taken_off_those_that_were_chosen(filters: dict[str, str]) -> None:
+    trace = kfgraph.load(HERE / "examples" / "cat-enoent.dat")
+    chosen = select(trace, compensate=True, **filters)
+    assert chosen.tracer is not None and 0 < chosen.keep.sum() <= len(trace.calls)
+    ns = int(chosen.tracer.own_ns[chosen.keep].sum())
+    found, _ = weighted(trace, compensate=True, **filters)
+    (said,) = [one for one in found.remarks if one.startswith("estimates: ")]
+    assert ns > 0 and f": less what tracing took, {format_ns(ns)} ± " in said
