@@ -405,6 +405,12 @@ def test_a_callee_that_turned_the_sign_of_an_error_is_not_its_birthplace() -> No
     assert (found.birth.step.function, found.birth.step.error, found.birth.exact) == ("foo_calibrate", -121, True)
 
 
+def test_of_many_swallowed_errors_the_last_eight_are_told() -> None:
+    probes = [call(f"foo_probe{i} [foo]", retval=error(1 + i)) for i in range(1, 12)]
+    found = answer(call("load", 5, *probes, retval=0)).swallowed
+    assert [(step.function, step.error) for step in found] == [(f"foo_probe{i}", -1 - i) for i in range(4, 12)]
+
+
 def test_what_another_task_swallowed_is_not_the_commands() -> None:
     probe = call("driver_probe", 5, call("foo_probe [foo]", retval=error(5)), retval=0)
     trace = trace_of([call("f", retval=0)], [probe])
