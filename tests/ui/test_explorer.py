@@ -718,3 +718,13 @@ def test_the_rows_tell_no_more_than_the_trace_does(name: str) -> None:
     told = {column for column in TreeTable.COLUMNS if window.tree.has(column)}
     assert {column for column in TreeTable.COLUMNS if folded.has(column)} - always == told - always
     assert "tracer_ns" not in told and "±" not in window.head and "≈" not in window.head
+
+
+def test_the_rows_of_the_hot_path_and_no_others_stand_out() -> None:
+    tree = call("a", 10, call("b", 5, call("c", 100), call("e", 3)), call("d", 1))
+    window = Window(call_tree(trace_of([tree])))
+    window.rows.open_all(0)
+    window.width = 100
+    styles = {pieces[-3][0]: pieces[-3][1] for pieces in window.lines(0, len(window.rows))}
+    hot = ["task0-100", "a", "b", "c"]
+    assert styles == dict.fromkeys(hot, "path") | {"e": "", "d": ""}
