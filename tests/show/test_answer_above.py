@@ -66,6 +66,7 @@ def test_where_no_value_tells_the_likeliest_functions_and_what_to_type_stand_the
         "    __mnt_want_write, __d_rehash, d_add",
     ]
     assert first_lines("info", "read_only.dat")[1:] == [f"          {perhaps}", f"          {again}"]
+    monkeypatch.setenv("COLUMNS", "200")
     code, out, _ = run("why", "read_only.dat")
     assert (code, out.splitlines()[3]) == (4, f"  {perhaps}")
 

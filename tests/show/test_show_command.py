@@ -294,7 +294,7 @@ def test_an_encoding_without_the_drawn_characters_gets_plain_ones(tmp_path: Path
     path = tmp_path / "latin"
     with path.open("w", encoding="latin-1") as out:
         pager.write(["│ ├▸name … 3 × 2 ≥ · 日\n"], out)
-    assert path.read_text("latin-1") == "| |>name ~ 3 x 2 > - \\u65e5\n"
+    assert path.read_text("latin-1") == "| +>name ~ 3 × 2 > · \\u65e5\n"
 
 
 def test_a_closed_pipe_is_no_error(repository: Path) -> None:
