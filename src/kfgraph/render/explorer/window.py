@@ -239,7 +239,8 @@ class Window:
 
     def hide(self, label: int) -> None:
         """Hide the calls of a function, and what is below them."""
-        count = int(self.tree.at("count", np.flatnonzero(self.tree.label == label)).sum())
+        calls = self.tree.label == label
+        count = int(self.tree.count[calls].sum() if self.tree.has("count") else np.count_nonzero(calls))
         self.hidden.append((label, count))
         self._hide(label, True)
 
