@@ -28,13 +28,23 @@ from kfgraph.model.companion import Companion, ReturnProbe
 from kfgraph.model.trace import Trace
 
 
-def label_of(trace: Trace, row: int, group: str) -> str:
+def waiting(trace: Trace) -> frozenset[str]:
+    """The names of the functions that wait, one call at a time."""
+    calls = trace.calls
+    label = [trace.symbols.label(code) for code in calls.func.tolist()]
+    away = {int(calls.parent[row]) for row in range(len(calls)) if label[row] == "rcu_note_context_switch"}
+    own = [(row in away, max(int(calls.self_ns[row]), 0)) for row in range(len(calls)) if label[row] == "__cond_resched"]
+    mostly_away = 2 * sum(ns for is_away, ns in own if is_away) > sum(ns for _, ns in own)
+    return SWITCHING | {"__cond_resched"} if mostly_away else SWITCHING
+
+
+def label_of(trace: Trace, row: int, group: str, waits: frozenset[str]) -> str:
     label = trace.symbols.label(int(trace.calls.func[row]))
     if group == "function":
         return label
     if label == "?" or label.startswith("0x"):
         return UNKNOWN_MODULE
-    if label in SWITCHING:
+    if label in waits:
         return WAITING_ROW
     return label.split("[")[1].rstrip("]") if "[" in label else CORE_KERNEL
 
@@ -58,10 +68,10 @@ Key = str | tuple[str, str]
 
 def slow_twin(trace: Trace, group: str = "function") -> dict[Key, dict[str, int]]:
     """What each row of top must say, one call at a time: of a function, in interrupts or not."""
-    calls, apart = trace.calls, interrupts_apart(trace)
+    calls, apart, waits = trace.calls, interrupts_apart(trace), waiting(trace)
 
     def key_of(row: int) -> Key:
-        label = label_of(trace, row, group)
+        label = label_of(trace, row, group, waits)
         # No interrupt waits.
         return ("interrupt", CORE_KERNEL if label == WAITING_ROW else label) if row in apart else label
 
@@ -183,7 +193,7 @@ def test_hot_paths_equal_the_slow_twins(trace, limit) -> None:
     calls = trace.calls
     sums: dict[tuple[str, ...], list[int]] = {}
     for row in sorted(set(range(len(calls))) - interrupts_apart(trace)):
-        chain_of = tuple(label_of(trace, r, "function") for r in (*reversed(ancestors(trace, row)), row))
+        chain_of = tuple(label_of(trace, r, "function", SWITCHING) for r in (*reversed(ancestors(trace, row)), row))
         entry = sums.setdefault(chain_of, [0, 0])
         entry[0] += 1
         entry[1] += max(int(calls.self_ns[row]), 0)
@@ -405,6 +415,22 @@ def test_waiting_is_in_no_share_and_after_all_work(group) -> None:
 def test_schedule_heads_no_table(by) -> None:
     trace = trace_of([call("work", 1, call("schedule", 10_000)), *[call("schedule", 5)] * 9])
     assert top(trace, by=by).labels == ("work", "schedule")
+
+
+def test_what_may_give_the_cpu_away_waits_where_most_of_its_time_was_in_calls_that_did() -> None:
+    """Real ones: 2,583 of 2,625 ms of __cond_resched were in 1,452 of 26,345 calls (Linux 6.1, ls)."""
+    at_once = [call("__cond_resched", 10)] * 9
+    away = call("__cond_resched", 900, call("rcu_note_context_switch", 3), call("pick_next_task_fair", 5))
+    result = top(trace_of([call("work", 1, *at_once, away)]))
+    assert [*zip(result.labels, result.kinds, strict=True)][-1] == ("__cond_resched", "waiting")
+    assert (result.waiting_ns, result.self_ns) == (990, 1 + 3 + 5)
+    assert result.waiting_paths[0].path == ("work", "__cond_resched")
+    short = call("__cond_resched", 89, call("rcu_note_context_switch", 3))
+    mostly_work = top(trace_of([*at_once, short]))
+    assert (mostly_work.waiting_ns, mostly_work.self_ns) == (0, 90 + 89 + 3)
+    # A task was preempted in it: that makes no other function one that waits.
+    preempted = top(trace_of([call("work", 900, call("rcu_note_context_switch", 3))]))
+    assert preempted.waiting_ns == 0
 
 
 def test_a_function_that_only_calls_schedule_works() -> None:

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from kfgraph.analyze.forest import Bool
-from kfgraph.kernel.waiting import CLASSES, SWITCHING
+from kfgraph.kernel.waiting import CLASSES, SWITCH_BEGINS, SWITCHING, YIELDING
 from kfgraph.model.spelling import plain_name
 from kfgraph.model.trace import Trace
 
@@ -32,7 +32,8 @@ def functions_off_cpu(trace: Trace) -> Bool:
 def waiting_functions(trace: Trace) -> Bool:
     """For each code of the SymbolTable whether the function is one in which a task waits. It is looked for once.
 
-    A function that calls those waits only where the trace has no call of them: then the time is in its own. Where the
+    A function that calls those waits only where the trace has no call of them: then the time is in its own. One that
+    only may give the CPU away waits if most of its own time was in the calls that did. Where the
     trace tells how long each call was off the CPU, that is in no self time: only those wait in which the CPU halts.
     """
     if trace not in _KNOWN:
@@ -49,6 +50,25 @@ def _waiting_functions(trace: Trace) -> Bool:
             continue
         is_inner, is_around = (np.array([name in some for name in names], np.bool_) for some in (inner, around))
         found |= is_inner
+        if inner is SWITCHING:
+            found |= _mostly_switching(trace, names)
         if is_around.any() and not (is_inner.any() and is_inner[trace.calls.func].any()):
             found |= is_around
     return found
+
+
+def _mostly_switching(trace: Trace, names: list[str]) -> Bool:
+    """The functions of ``YIELDING`` most of whose own time was in calls in which the CPU went to another task."""
+    calls = trace.calls
+    yields, begins = (np.array([name in some for name in names], np.bool_) for some in (YIELDING, SWITCH_BEGINS))
+    found = np.zeros(len(names), np.bool_)
+    rows = np.flatnonzero(yields[calls.func])
+    if not len(rows):
+        return found
+    switched = np.zeros(len(calls) + 1, np.bool_)
+    switched[calls.parent[begins[calls.func]]] = True  # of a root, the last one
+    switching_ns, own_ns = np.zeros(len(names), np.int64), np.zeros(len(names), np.int64)
+    known_ns = np.maximum(calls.self_ns[rows], 0)
+    np.add.at(own_ns, calls.func[rows], known_ns)
+    np.add.at(switching_ns, calls.func[rows], known_ns * switched[rows])
+    return 2 * switching_ns > own_ns

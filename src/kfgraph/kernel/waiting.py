@@ -13,6 +13,13 @@ SWITCHING = frozenset({
 })  # fmt: skip
 """Another task may run until they return."""
 
+YIELDING = frozenset({
+    # kernel/sched/core.c: they call __schedule by way of preempt_schedule_common; neither can be traced.
+    "__cond_resched", "_cond_resched", "dynamic_cond_resched", "__cond_resched_lock",
+    "__cond_resched_rwlock_read", "__cond_resched_rwlock_write",
+})  # fmt: skip
+"""Another task may run until they return, if one shall: most of their calls return at once."""
+
 SWITCH_BEGINS = frozenset({"rcu_note_context_switch"})
 """kernel/sched/core.c: the first that ``__schedule``, which cannot be traced, calls of what can be."""
 
