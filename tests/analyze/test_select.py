@@ -103,6 +103,11 @@ def test_tasks_by_comm_glob_label_and_pid() -> None:
     assert problem.value.hint == "did you mean insmod?"
     with pytest.raises(NoMatchError, match="no task with pid 9"):
         select(trace, pid=[9])
+    # Those with the most calls are told, not the first of the alphabet, which called nothing.
+    busy = trace_of([], [call("b")], [call("c"), call("c")], tasks=[Task(7, "a"), Task(8, "b"), Task(9, "c")])
+    with pytest.raises(NoMatchError) as problem:
+        select(busy, pid=[1])
+    assert problem.value.hint == "it has c-9, b-8, a-7"
 
 
 def test_other_tasks_and_what_ran_before_the_exec_are_left_out_and_counted() -> None:

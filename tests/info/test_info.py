@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from rich.console import Console
 
 from builder.tables import call, symbols_of, trace_of, traces
+from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.info import info
 from kfgraph.errors import Notice
 from kfgraph.model.calls import Flag
@@ -66,8 +67,10 @@ def test_the_json_has_every_number() -> None:
         "n_overrun": 7, "n_cpus": 2, "cpus": [0], "contexts": {"task": 4, "hardirq": 1},
         "flags": {"NO_EXIT": 1, "SELF_UNKNOWN": 1, "INTERRUPT": 1},
         "tasks": [
-            {"pid": 42, "comm": "insmod", "cpu": None, "n_calls": 4, "n_roots": 2, "root_ns": 25, "of_command": True},
-            {"pid": 0, "comm": None, "cpu": 1, "n_calls": 1, "n_roots": 1, "root_ns": 100, "of_command": False},
+            {"pid": 42, "comm": "insmod", "cpu": None, "n_calls": 4, "n_roots": 2, "root_ns": 25, "least_ns": 25,
+             "of_command": True},
+            {"pid": 0, "comm": None, "cpu": 1, "n_calls": 1, "n_roots": 1, "root_ns": 100, "least_ns": 100,
+             "of_command": False},
         ],
         "events": {"sys_enter": 2, "sched_switch": 1}, "waits": [], "tracing": None, "details": {},
         "notices": [{
@@ -154,6 +157,20 @@ def test_the_sums_are_conserved(trace) -> None:
     known_lanes = set(trace.calls.lane[known].tolist())
     of_lane = {task.label: lane in known_lanes for lane, task in enumerate(trace.tasks.tasks)}
     assert all((task.root_ns >= 0) == (of_lane[task.label] or not task.n_roots) for task in result.tasks)
+
+
+def test_the_time_of_tasks_is_at_least_what_is_known_of_calls_that_did_not_end() -> None:
+    """What `show` says of the task: it said 448 ms here and ≥ 872 ms there, of one trace."""
+    ended = call("exit", 0, call("mmput", 90_000), unfinished=True)
+    trace = trace_of([call("f", 10), ended], tasks=[Task(7, "sh"), Task(8, "idle")])
+    said = info(trace).tasks[0]
+    assert (said.root_ns, said.least_ns) == (10, 90_010)
+    text = text_of(trace, 80)
+    assert "tasks     sh-7: 3 calls, ≥ 90.010 us in outermost calls\n" in text
+    assert "          … 1 more task with 0 calls (--verbose)\n" in text
+    assert call_tree(trace).tree.floor_ns[0] == 90_010
+    nothing = text_of(trace_of([], tasks=[Task(8, "idle")]), 80)
+    assert "tasks     idle-8: no calls\n" in nothing
 
 
 def test_functions_without_a_name_are_counted() -> None:

@@ -383,6 +383,21 @@ def test_a_name_that_is_not_there_is_said(option: str) -> None:
         fold(tree, FoldOptions(**{option: ["nothing"]}))  # type: ignore[arg-type]
 
 
+def test_what_is_not_there_is_no_matter_of_merging() -> None:
+    """`look with --merge` was said, and with --merge the same again; of several names only one had to be there."""
+    trace = trace_of([call("root", 10, call("leaf")), call("other", 1)])
+    for options, hint in (
+        (FoldOptions(calls_to=["leaf", "leef"]), "did you mean leaf?"),
+        (FoldOptions(expand=["zzz"]), "kfgraph top shows the functions of a trace"),
+    ):
+        with pytest.raises(NoMatchError) as problem:
+            fold(tree_of(trace), options)
+        assert problem.value.hint == hint
+    with pytest.raises(NoMatchError) as problem:
+        fold(call_tree(trace, root=["root"]).tree, FoldOptions(calls_to=["other"]))
+    assert problem.value.hint == "it is called elsewhere in the trace: widen the filters"
+
+
 def test_several_matches_open_the_slowest_and_fold_above_the_limit() -> None:
     roots = [call("root", 10, call("leaf", 10 * i)) for i in range(30)]
     tree = tree_of(trace_of(roots))

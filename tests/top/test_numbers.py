@@ -33,7 +33,8 @@ def waiting(trace: Trace) -> frozenset[str]:
     calls = trace.calls
     label = [trace.symbols.label(code) for code in calls.func.tolist()]
     away = {int(calls.parent[row]) for row in range(len(calls)) if label[row] == "rcu_note_context_switch"}
-    own = [(row in away, max(int(calls.self_ns[row]), 0)) for row in range(len(calls)) if label[row] == "__cond_resched"]
+    some = [row for row in range(len(calls)) if label[row] == "__cond_resched"]
+    own = [(row in away, max(int(calls.self_ns[row]), 0)) for row in some]
     mostly_away = 2 * sum(ns for is_away, ns in own if is_away) > sum(ns for _, ns in own)
     return SWITCHING | {"__cond_resched"} if mostly_away else SWITCHING
 

@@ -15,14 +15,16 @@ from builder.tables import call, trace_of
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.errorlist import errors
 from kfgraph.analyze.failure import Failed
-from kfgraph.analyze.syscalls import SystemCall, chosen_calls, shown_result, summed, system_calls
+from kfgraph.analyze.syscalls import SystemCall, chosen_calls, shown_result, summed, system_calls, why_none
 from kfgraph.analyze.top import top
 from kfgraph.analyze.tree_errors import failed, unsure_failures
 from kfgraph.analyze.valuefilters import n_seem_failed
 from kfgraph.analyze.why import Why
 from kfgraph.errors import NoMatchError
+from kfgraph.model.sparse import Sparse
 from kfgraph.render.errorlist import ErrorsView
 from kfgraph.render.html.answer import answer as answer_in_page
+from kfgraph.render.syscalls import SystemCallsView
 from kfgraph.render.why import FailedView, WhyView, never_ran
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -160,6 +162,48 @@ def test_sums_count_what_is_finished_and_name_where_the_time_went() -> None:
     (total,) = summed(trace, system_calls(trace))
     assert (total.name, total.n_calls, total.n_finished, total.n_errors) == ("read", 3, 2, 1)
     assert (total.total_ns, total.max_ns, total.hottest) == (130, 100, "schedule")
+
+
+def test_time_asleep_passed_in_the_function_that_slept() -> None:
+    """A wait4 of 780 ms went to wait_consider_task, it said, which had 24 % of the little that was work."""
+    trace = trace_of([call("__x64_sys_wait4", 10, call("wait_consider_task", 30), call("schedule", 5), retval=7)])
+    slept = replace(trace.calls, asleep_ns=Sparse(np.array([2], np.int32), np.array([900], np.int64)))
+    trace = replace(trace, calls=slept)
+    (total,) = summed(trace, system_calls(trace))
+    assert (total.hottest, total.hottest_share) == ("schedule", 905 / 945)
+
+
+def test_failed_system_calls_beyond_the_limit_are_counted() -> None:
+    fine, bad = call("__x64_sys_read", 5, retval=1), call("__x64_sys_access", 5, retval=error(2))
+    trace = trace_of([bad, fine, fine, bad, bad])
+    shown = [line.plain for line in SystemCallsView(trace, system_calls(trace), 2).lines(80)]
+    assert shown[-2:] == ["… 3 more system calls (--limit 0)", "2 of them failed (--failed)"]
+    shown = [line.plain for line in SystemCallsView(trace, chosen_calls(trace, failed=True), 2).lines(80)]
+    assert shown[-1] == "… 1 more system call (--limit 0)", "only those are listed"
+    shown = [line.plain for line in SystemCallsView(trace, system_calls(trace)[1:3], 1).lines(80)]
+    assert shown[-1] == "… 1 more system call (--limit 0)"
+
+
+def test_why_no_system_call_is_left_is_said() -> None:
+    """`no system call was recorded`, it said where 252 were, and none of that name."""
+    trace = trace_of([call("__x64_sys_openat", 1, retval=3), call("__x64_sys_brk", 1), call("__x64_sys_brk", 1)])
+    not_told = "the result of none of 2 system calls was recorded"
+    for given, said, hint in (
+        ({"names": ["opnat"]}, "no system call 'opnat' was recorded", "did you mean openat?"),
+        ({"names": ["brk", "xyz"]}, "no system call 'xyz' was recorded", "there are brk, openat"),
+        ({}, "none of 3 system calls failed", "leave out --failed"),
+        ({"names": ["o*"]}, "none of 1 system call failed", "leave out --failed"),
+        ({"names": "brk"}, not_told, "kfgraph trace records them; leave out --failed"),
+    ):
+        none = why_none(trace, **given)
+        assert (str(none), none.hint) == (said, hint)
+    assert str(why_none(trace_of([call("f")]))) == "no system call was recorded"
+
+
+def test_small_negative_arguments_of_64_bits_are_numbers() -> None:
+    lines = "fd: 0xffffffffffffffff, upid: 18446744073709551612, at: 0xffffffff81000000, n: 0xfff"
+    one = replace(system_calls(trace_of([call("__x64_sys_close", 1)]))[0], text=lines)
+    assert one.worded == "close(fd=-1, upid=-4, at=0xffffffff81000000, n=0xfff)"
 
 
 def test_results_and_paths_come_from_the_events_of_a_recording() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kfgraph.analyze.bounds import least_totals
 from kfgraph.analyze.select import less_own_cost
 from kfgraph.analyze.tracercost import TracerShare, tracer_share
 from kfgraph.analyze.wakers import Wait, waiter_to_dict, waits
@@ -18,7 +19,8 @@ from kfgraph.model.trace import Trace
 @dataclass(frozen=True)
 class TaskInfo:
     """One lane. ``root_ns`` sums the known durations of its outermost calls, less kfgraph's own cost; -1 if there are
-    such calls, and none is known. ``of_command``: it belongs to the traced command (None where that is not known)."""
+    such calls, and none is known. ``least_ns`` is the least that all of them took, with those that were not seen to
+    end. ``of_command``: it belongs to the traced command (None where that is not known)."""
 
     pid: int
     comm: str
@@ -27,6 +29,7 @@ class TaskInfo:
     n_calls: int
     n_roots: int
     root_ns: int
+    least_ns: int
     of_command: bool | None
     formerly: tuple[str, ...] = ()
     nth: int = 0
@@ -99,6 +102,7 @@ class Info:
                     "n_calls": task.n_calls,
                     "n_roots": task.n_roots,
                     "root_ns": _known(task.root_ns),
+                    "least_ns": task.least_ns,
                     "of_command": task.of_command,
                     **({"formerly": list(task.formerly)} if task.formerly else {}),
                     **({"pid_nth": task.nth} if task.nth else {}),
@@ -136,6 +140,12 @@ def info(trace: Trace) -> Info:
     root_ns = np.zeros(n_lanes, np.int64)
     np.add.at(root_ns, calls.lane[finished], total_ns[finished])
     root_ns[(np.bincount(calls.lane[finished], minlength=n_lanes) == 0) & (n_roots > 0)] = -1
+    least_ns = np.maximum(root_ns, 0)
+    if len(finished) < len(roots):
+        rows = np.arange(len(calls), dtype=np.int32)
+        floor_ns = least_totals(trace, rows, parent=calls.parent, level=calls.level, total_ns=total_ns)
+        least_ns = np.zeros(n_lanes, np.int64)
+        np.add.at(least_ns, calls.lane[roots], floor_ns[roots])
     tasks = [
         TaskInfo(
             pid=task.pid,
@@ -147,6 +157,7 @@ def info(trace: Trace) -> Info:
             n_calls=int(n_calls[lane]),
             n_roots=int(n_roots[lane]),
             root_ns=int(root_ns[lane]),
+            least_ns=int(least_ns[lane]),
             of_command=None if trace.command_lanes is None else lane in trace.command_lanes,
         )
         for lane, task in enumerate(trace.tasks.tasks)

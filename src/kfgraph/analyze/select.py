@@ -223,11 +223,13 @@ def lanes_asked_for(trace: Trace, names: Sequence[str], pids: Sequence[int]) -> 
     tasks = trace.tasks.tasks
     for name in names:
         if not any(_is_task(task, name) for task in tasks):
-            hint = _nearest(name, {task.comm for task in tasks if task.comm})
+            hint = nearest(name, {task.comm for task in tasks if task.comm})
             raise NoMatchError(f"no task {name!r} in this trace", hint or "kfgraph info shows the tasks")
     for pid in pids:
         if not any(task.pid == pid for task in tasks):
-            have = ", ".join(sorted({task.label for task in tasks})[:6])
+            n_calls = np.bincount(trace.calls.lane, minlength=len(tasks)).tolist()
+            most = sorted(zip(n_calls, (task.label for task in tasks), strict=True), key=lambda one: (-one[0], one[1]))
+            have = ", ".join([label for _, label in most][:6])
             raise NoMatchError(f"no task with pid {pid} in this trace", f"it has {have}" if have else "")
     return [
         lane
@@ -353,7 +355,7 @@ def functions_named(trace: Trace, patterns: Sequence[str], keep: Bool) -> Bool:
             called = distinct(calls.func)
             raise NoMatchError(
                 f"no call of {pattern!r} in this trace",
-                _nearest(pattern, {symbols.labels[code] for code in called if code})
+                nearest(pattern, {symbols.labels[code] for code in called if code})
                 or "kfgraph top shows the functions that it has",
             )
         if not (rows & keep).any():
@@ -365,7 +367,7 @@ def functions_named(trace: Trace, patterns: Sequence[str], keep: Bool) -> Bool:
     return wanted
 
 
-def _nearest(pattern: str, names: Iterable[str]) -> str:
+def nearest(pattern: str, names: Iterable[str]) -> str:
     """``did you mean a, b or c?`` of the names like ``pattern``, "" if none is."""
     bare = pattern.strip("*").lower()
     ordered = sorted(names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -13,14 +14,16 @@ import numpy as np
 from kfgraph.analyze.filters import OF_SYSTEM_CALLS, Filters, completed
 from kfgraph.analyze.forest import Int32, Int64
 from kfgraph.analyze.retval import MAX_ERRNO, errors_of
-from kfgraph.analyze.select import lanes_of, less_own_cost, select
+from kfgraph.analyze.select import lanes_of, less_own_cost, nearest, select
 from kfgraph.analyze.sysevents import SystemCallEvents, arguments_of, system_call_events
 from kfgraph.analyze.sysexits import exits_of, handlers
+from kfgraph.errors import NoMatchError
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.syscall_arguments import worded
 from kfgraph.model.calls import Flag
 from kfgraph.model.names import listed
 from kfgraph.model.trace import Trace
+from kfgraph.model.units import plural
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -100,7 +103,7 @@ class SystemCall:
 class SystemCallSum:
     """All calls of one system call. Times in ns, of the ``n_finished`` calls whose end is known; -1 if there is none.
 
-    ``hottest`` is the function in which most of their time was spent itself, with its share of it.
+    ``hottest`` is the function in which most of their time passed itself, asleep or preempted too, and its share of it.
     """
 
     name: str
@@ -127,10 +130,14 @@ def _quote(path: str) -> str:
 
 def _in_hex(value: str) -> str:
     # Large numbers are addresses or flags.
-    if not value.isdigit() or int(value) < 4096:
+    if (not value.isdigit() and not value.startswith("0xfffff")) or int(value, 0) < 4096:
         return value
-    number = int(value)
-    return str(number - (1 << 32)) if number >= 0xFFFFF000 and number < 1 << 32 else hex(number)
+    number = int(value, 0)
+    # A small negative one, of 32 or 64 bits.
+    for past in (1 << 32, 1 << 64):
+        if past - 4096 <= number < past:
+            return str(number - past)
+    return hex(number)
 
 
 def shown_result(call: SystemCall, arch: str = "") -> str:
@@ -174,6 +181,23 @@ def chosen_calls(
     return sorted(calls, key=lambda call: (call.start_ns, call.lane, call.row))
 
 
+def why_none(trace: Trace, *, names: str | Sequence[str] = (), **filters: Unpack[Filters]) -> NoMatchError:
+    """What to say where ``chosen_calls`` found none."""
+    calls = chosen_calls(trace, **filters)
+    if not calls:
+        return NoMatchError("no system call was recorded", "kfgraph trace records them; leave out --root and --only")
+    have = Counter(call.name for call in calls)
+    for name in listed(names):
+        if not any(fnmatchcase(one, name) for one in have):
+            most = ", ".join(one for one, _ in have.most_common(6))
+            return NoMatchError(f"no system call {name!r} was recorded", nearest(name, have) or f"there are {most}")
+    calls = chosen_calls(trace, names=names, **filters)
+    if all(call.result is None for call in calls):
+        said = f"the result of none of {plural(len(calls), 'system call')} was recorded"
+        return NoMatchError(said, "kfgraph trace records them; leave out --failed")
+    return NoMatchError(f"none of {plural(len(calls), 'system call')} failed", "leave out --failed")
+
+
 def _estimated(trace: Trace, calls: Sequence[SystemCall]) -> list[SystemCall]:
     chosen = select(trace, all_tasks=True, pre_exec=True, compensate=True)
     assert chosen.tracer is not None
@@ -214,7 +238,12 @@ def _hottest(trace: Trace, self_ns: Int64, rows: Sequence[int]) -> tuple[str, fl
     if not rows:
         return "", 0.0
     inside = np.concatenate([np.arange(row, calls.end[row]) for row in rows])
-    own = np.bincount(calls.func[inside], weights=np.maximum(self_ns[inside], 0), minlength=len(trace.symbols))
+    spent_ns = np.maximum(self_ns[inside], 0)
+    # Time off the CPU passed in a function too, if in none's own.
+    for part in (calls.asleep_ns, calls.preempted_ns):
+        if part is not None:
+            spent_ns = spent_ns + part.at(inside)
+    own = np.bincount(calls.func[inside], weights=spent_ns, minlength=len(trace.symbols))
     return (trace.symbols.labels[int(own.argmax())], float(own.max() / own.sum())) if own.sum() > 0 else ("", 0.0)
 
 

@@ -12,8 +12,10 @@ import numpy.typing as npt
 
 from kfgraph.analyze.forest import Bool, Int32, Int64, by_level, covered
 from kfgraph.analyze.row_budget import children_of, within
+from kfgraph.analyze.select import nearest
 from kfgraph.analyze.tree_errors import chains, failed, seems_failed
 from kfgraph.errors import NoMatchError
+from kfgraph.model.arrays import distinct
 from kfgraph.model.names import matching
 from kfgraph.model.tree import NodeKind, TreeTable
 
@@ -269,11 +271,19 @@ def _singles(tree: TreeTable, errors: Bool) -> Bool:
 
 
 def _asked(tree: TreeTable, patterns: Sequence[str], option: str) -> Bool:
-    """The nodes whose function a pattern names."""
-    wanted: Bool = matching(patterns, tree.labels)[tree.label]
-    if not wanted.any():
-        raise NoMatchError(f"{option}: no call of {' or '.join(map(repr, patterns))} in this tree", "look with --merge")
-    return wanted
+    """The nodes whose function a pattern names; each must name one."""
+    found = np.zeros(len(tree), np.bool_)
+    for pattern in patterns:
+        named = matching([pattern], tree.labels)
+        wanted: Bool = named[tree.label]
+        if not wanted.any():
+            here = {tree.labels[label] for label in distinct(tree.label)}
+            hint = "kfgraph top shows the functions of a trace"
+            if named.any():
+                hint = "it is called elsewhere in the trace: widen the filters"
+            raise NoMatchError(f"{option}: no call of {pattern!r} in this tree", nearest(pattern, here) or hint)
+        found |= wanted
+    return found
 
 
 def _with_loops(tree: TreeTable, opened: Bool) -> Bool:

@@ -47,12 +47,12 @@ def run(
     if count and slowest is not None:
         raise UsageError("-c sums up, --slowest lists", "give one of them")
     loaded = options.open_trace(trace, reading)
-    from kfgraph.analyze.syscalls import chosen_calls, sum_to_dict, summed, to_dict
+    from kfgraph.analyze.syscalls import chosen_calls, sum_to_dict, summed, to_dict, why_none
 
     calls = chosen_calls(loaded, names=name or (), failed=failed, slowest=slowest, compensate=compensate, **filters)
     if not calls:
-        hint = "kfgraph trace records them; leave out --root and --only" if not (name or failed) else "leave one out"
-        raise NoMatchError(f"{trace}: no {'failed ' if failed else ''}system call was recorded", hint)
+        none = why_none(loaded, names=name or (), **filters)
+        raise NoMatchError(f"{trace}: {none}", none.hint)
     sums = summed(loaded, calls, compensate=compensate) if count else ()
     if json_:
         for record in (

@@ -131,7 +131,8 @@ class InfoView:
 
     def _tasks(self) -> Iterator[tuple[str, str, str]]:
         tasks = self.info.tasks
-        shown = tasks if self.verbose else tasks[:_SHORT]
+        calling = sum(task.n_calls > 0 for task in tasks)
+        shown = tasks if self.verbose else tasks[: min(calling, _SHORT) or 1]
         for i, task in enumerate(shown):
             yield "" if i else "tasks", _task(task), ""
         if len(tasks) > len(shown):
@@ -176,6 +177,10 @@ class InfoView:
 def _task(task: TaskInfo) -> str:
     mark = {True: ", the command's", False: ", not the command's", None: ""}[task.of_command]
     time = format_ns(task.root_ns) if task.root_ns >= 0 else "unknown time"
+    if task.least_ns > task.root_ns and task.least_ns:
+        time = f"≥ {format_ns(task.least_ns)}"
+    if not task.n_calls:
+        return f"{history_of(task.formerly)}{task.label}: no calls{mark}"
     label = history_of(task.formerly) + task.label
     return f"{label}: {plural(task.n_calls, 'call')}, {time} in outermost calls{mark}"
 

@@ -67,7 +67,11 @@ class SystemCallsView:
             yield Text("start times: not at this width (--json)", "dim")
         yield from lines_below(calls, self.trace)
         if len(calls) < len(self.calls):
-            yield Text(f"… {plural(len(self.calls) - len(calls), 'more system call')} (--limit 0)", "dim")
+            more = self.calls[len(calls) :]
+            n_more_failed = sum(bool(call.error) for call in more)
+            yield Text(f"… {plural(len(more), 'more system call')} (--limit 0)", "dim")
+            if n_more_failed and n_failed < len(self.calls):
+                yield Text(f"{n_more_failed:,} of them failed (--failed)", "dim")
 
 
 def lines_below(calls: Sequence[SystemCall], trace: Trace) -> Iterator[Text]:
