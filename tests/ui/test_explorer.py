@@ -151,6 +151,16 @@ def test_an_interrupt_is_a_row_that_opens_and_the_panel_tells_what_interrupts_to
     assert tree.labels[tree.label[facts.window.rows.hottest(at)]] == "copy"
 
 
+def test_keys_move_the_cursor_and_not_the_screen_alone() -> None:
+    """A tree longer than the screen can be scrolled: that is for the wheel."""
+    found = screens("insmod-foo-fail19.dat", "g,E", "down", "pagedown", "up", "end", "pageup", "home", size=(100, 20))
+    said = [re.search(r"row ([\d,]+) of ([\d,]+)", lines[0]) for lines in found[1:]]
+    assert [int(row[1].replace(",", "")) for row in said if row] == [1, 2, 15, 14, 5_820, 5_807, 1]
+    _, start, paged, end, home = screens("insmod-foo-fail19.dat", "7", "pagedown", "G", "g", size=(100, 12))
+    assert start[0] == paged[0] == end[0] and start[-2] == paged[-2] == end[-2] == home[-2], "frames scroll"
+    assert start[2:-2] != paged[2:-2] != end[2:-2] and home[2:-2] == start[2:-2]
+
+
 def test_a_closed_call_opens_and_closes() -> None:
     start, first, closed, opened = screens("insmod-foo-fail19.dat", "g", "enter", "enter", size=(100, 24))
     assert "+" in closed[4] and "insmod-116 … 5,811 calls" in closed[4]
@@ -692,7 +702,8 @@ def test_what_says_the_same_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) 
     async def go() -> None:
         app = Explorer(kfgraph.load(EXAMPLES / "insmod-foo-fail19.dat"), {})
         async with app.run_test(size=(100, 30)) as pilot:
-            await pilot.pause(1)
+            for _ in range(3):
+                await pilot.pause()
             assert {name for name, _ in drawn} >= {"title", "head", "keys", "status"}
             for key, told in (("j", {"title"}), ("j", {"title"}), ("G", {"title"})):
                 drawn.clear()

@@ -274,3 +274,4 @@ class Explorer(Views):
             return
         self._panel = not self.query_one("#side").display
         self._fit()
+        self._say()

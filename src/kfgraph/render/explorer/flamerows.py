@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 from textual.strip import Strip
 
 from kfgraph.analyze.flame import Flame
@@ -18,7 +17,8 @@ from kfgraph.analyze.forest import by_level
 from kfgraph.analyze.lookup import matching
 from kfgraph.model.spelling import spelt_out
 from kfgraph.model.units import format_ns, format_share, plural
-from kfgraph.render.explorer.rows import PLAIN, Rows
+from kfgraph.render.explorer.rows import Rows
+from kfgraph.render.explorer.scrolled import PLAIN
 from kfgraph.render.flame.lines import FlameView, level_line
 from kfgraph.render.flame.places import places
 
@@ -40,6 +40,11 @@ class FlameRows(Rows):
         Binding("Z,backspace", "unzoom", show=False),
         Binding("o", "hot", show=False),
         Binding("home,g", "top", show=False),
+        Binding("end,G", "scroll_by(1000)", show=False),
+        Binding("pageup,ctrl+b", "scroll_by(-1)", show=False),
+        Binding("pagedown,ctrl+f", "scroll_by(1)", show=False),
+        Binding("ctrl+u", "scroll_by(-0.5)", show=False),
+        Binding("ctrl+d", "scroll_by(0.5)", show=False),
     ]
 
     def __init__(self, flame: Flame, *, id: str | None = None) -> None:
@@ -99,9 +104,9 @@ class FlameRows(Rows):
 
     def anew(self) -> None:
         """As of Rows."""
-        self.virtual_size = Size(self.room, self.n_rows())
+        self.has_lines(self.n_rows())
         self.refresh()
-        self.post_message(self.Moved())
+        self.moved()
 
     def go(self, row: int, *, middle: bool = False) -> None:
         """Put the cursor on a frame, and show it; what is not below the zoom ends it."""
@@ -162,6 +167,10 @@ class FlameRows(Rows):
     def action_top(self) -> None:
         """The frame at the top."""
         self.go(max(self.zoomed, 0))
+
+    def action_scroll_by(self, share: float) -> None:
+        """Some screens on; the cursor stays on its frame."""
+        self.scroll_relative(y=round(share * self.size.height), animate=False, force=True)
 
     def action_zoom(self) -> None:
         """This frame as wide as the screen."""

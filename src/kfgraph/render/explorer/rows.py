@@ -11,17 +11,14 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from kfgraph.render.explorer.scrolled import PLAIN, Lines, strip_of
 from kfgraph.render.explorer.window import Window
 from kfgraph.render.styles import STYLES
 
 _CURSOR = Style(reverse=True)
-PLAIN = Style()
-"""Filters of Textual need a style on each segment."""
 _MATCH = Style(bold=True, underline=True, color="yellow")
 _STYLES = {**STYLES, "match": _MATCH}
 _AHEAD = 4
@@ -29,18 +26,21 @@ _AHEAD = 4
 _PART = 10_000
 
 
-class Rows(ScrollView, can_focus=True):
-    """Lines with a cursor; those on the screen are made, no others."""
+# The keys are the explorer's: those that a ScrollView has would move the screen, and leave the cursor.
+class Rows(Lines, can_focus=True, inherit_bindings=False):
+    """Lines with a cursor."""
 
-    DEFAULT_CSS = """
-    Rows { height: 1fr; width: 1fr; overflow-x: hidden; scrollbar-size-vertical: 1; }
-    """
+    DEFAULT_CSS = "Rows { height: 1fr; width: 1fr; }"
 
     noun = "line"
     """What :meth:`matching` counts."""
 
     class Moved(Message):
         """The cursor is on another row, or that row has changed."""
+
+        def can_replace(self, message: Message) -> bool:
+            """Of several the last is heeded."""
+            return isinstance(message, Rows.Moved)
 
     class Chosen(Message):
         """A row was clicked that the cursor was on already."""
@@ -49,6 +49,7 @@ class Rows(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.cursor = 0
         self._kept: dict[int, Strip] = {}
+        self._kept_room = 0
         self._middle_later = False
 
     def n_rows(self) -> int:
@@ -67,22 +68,21 @@ class Rows(ScrollView, can_focus=True):
         """Where ``go`` finds what an expression matches, ascending."""
         raise NotImplementedError
 
-    @property
-    def room(self) -> int:
-        """Columns for a row."""
-        return max(self.size.width - 1, 8)
-
     def anew(self) -> None:
         """The rows have changed."""
         self._kept.clear()
         self.cursor = max(min(self.cursor, self.n_rows() - 1), 0)
-        self.virtual_size = Size(self.room, self.n_rows())
+        self.has_lines(self.n_rows())
         self.refresh()
-        self.post_message(self.Moved())
+        self.moved()
+
+    def moved(self) -> None:
+        """Tell it to the explorer, straight: what stands around the rows changes in the same frame as they."""
+        self.app.post_message(self.Moved())
 
     def go(self, row: int, *, middle: bool = False) -> None:
         """Put the cursor on a row and show it; ``middle``: with rows around where it was not on the screen."""
-        self.cursor = max(min(row, self.n_rows() - 1), 0)
+        before, self.cursor = self.cursor, max(min(row, self.n_rows() - 1), 0)
         top, height = int(self.scroll_offset.y), self.size.height
         # Without a height it is hidden, or was until now: it is told its size before it is drawn.
         self._middle_later = middle and not height
@@ -91,8 +91,9 @@ class Rows(ScrollView, can_focus=True):
             if middle or abs(self.cursor - top) > 2 * height:
                 target = self.cursor - height // 3
             self.scroll_to(y=max(target, 0), animate=False, force=True)
-        self.refresh()
-        self.post_message(self.Moved())
+        self.refresh_line(before)
+        self.refresh_line(self.cursor)
+        self.moved()
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
@@ -100,9 +101,10 @@ class Rows(ScrollView, can_focus=True):
         n = self.n_rows()
         if row >= n:
             return Strip.blank(self.size.width, PLAIN)
+        if self._kept_room != self.room or len(self._kept) > 2_000:
+            self._kept.clear()
+            self._kept_room = self.room
         if row not in self._kept:
-            if len(self._kept) > 2_000:
-                self._kept.clear()
             first = max(row - _AHEAD, 0)
             last = min(row + max(self.size.height - y, 1) + _AHEAD, n)
             self._kept.update(zip(range(first, last), self.make(first, last), strict=True))
@@ -113,9 +115,8 @@ class Rows(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Rows are as wide as the screen."""
-        self._kept.clear()
-        self.virtual_size = Size(self.room, self.n_rows())
-        self.call_after_refresh(lambda: self.go(self.cursor, middle=self._middle_later))
+        self.has_lines(self.n_rows())
+        self.go(self.cursor, middle=self._middle_later)
 
     def on_click(self, event: events.Click) -> None:
         """A line of the screen was clicked."""
@@ -213,15 +214,13 @@ class ListRows(Rows):
         """At first the cursor is on the first row that is about a call. That of Rows is called too."""
         if not self._placed and self.size.width:
             self._placed, self.cursor = True, self.first_target()
+            self.refresh()
 
     def make(self, first: int, last: int) -> list[Strip]:
         """As of Rows."""
-        console = self.app.console
         strips = []
         for text, _ in self._all()[first:last]:
             text = text.copy()
             text.truncate(self.room, overflow="ellipsis")
-            strips.append(
-                Strip(Segment(s.text, s.style or PLAIN) for s in text.render(console) if s.text and s.text != "\n")
-            )
+            strips.append(strip_of(text, self.app))
         return strips

@@ -14,7 +14,7 @@ from rich.text import Text
 from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
 from kfgraph.analyze.calltree import call_tree
@@ -34,6 +34,7 @@ from kfgraph.render.explorer.facts import Facts
 from kfgraph.render.explorer.flamerows import FlameRows
 from kfgraph.render.explorer.keys import KEYS, Key
 from kfgraph.render.explorer.rows import Rows, TreeRows
+from kfgraph.render.explorer.scrolled import Panel
 from kfgraph.render.explorer.window import Window
 from kfgraph.render.why import answer_lines
 
@@ -56,10 +57,9 @@ class Surface(App[int]):
     CSS = """
     Screen { background: ansi_default; color: ansi_default; }
     #title, #head, #status, #keys { height: 1; }
-    #answer { height: auto; max-height: 2; }
+    #answer { height: auto; max-height: 2; text-wrap: nowrap; text-overflow: clip; }
     #body { height: 1fr; }
-    #side { width: 40; border-left: solid ansi_bright_black; padding: 0 0 0 1; scrollbar-size-vertical: 1; }
-    #facts { height: auto; }
+    #side { width: 40; border-left: solid ansi_bright_black; padding: 0 0 0 1; }
     #line { display: none; height: 1; border: none; padding: 0; background: ansi_default; }
     """
     BINDINGS = [  # noqa: RUF012
@@ -107,10 +107,8 @@ class Surface(App[int]):
         yield Static(id="answer")
         yield Static(id="head")
         with Horizontal(id="body"):
-            with Vertical(id="views"):
-                yield self._tree_rows("calls", self._window)
-            with VerticalScroll(id="side", can_focus=False):
-                yield Static(id="facts")
+            yield self._tree_rows("calls", self._window)
+            yield Panel(id="side")
         yield Input(id="line", compact=True)
         yield Static(id="status")
         yield Static(id="keys")
@@ -186,7 +184,6 @@ class Surface(App[int]):
         # While a resize is told, size is still what it was.
         shown = (width or self.size.width) >= _PANEL_FROM if self._panel is None else self._panel
         self.query_one("#side").display = shown and self.tree_rows is not None
-        self.call_after_refresh(self._say)
 
     async def on_event(self, event: events.Event) -> None:
         """From the first key on the cursor is the user's; what was said has been read."""
@@ -219,17 +216,17 @@ class Surface(App[int]):
             return
         tree = self.tree_rows
         self._put("title", self._title())
-        self._put("head", tree.head() if tree is not None else "")
+        if tree is None or tree.size:  # else it comes with its size
+            self._put("head", tree.head() if tree is not None else "")
         self.query_one("#head").display = tree is not None
         lines = self._first_lines()
         self.query_one("#answer").display = bool(lines)
         self._update("answer", Text("\n").join(lines))
         self._put("status", self._status())
         self._put("keys", self._keys())
-        side = self.query_one("#side")
+        side = self.query_one(Panel)
         if side.display and tree is not None and tree.n_rows():
-            text = Text("\n").join(self._facts[self._view].lines(tree.item, _PANEL - 4))
-            self._update("facts", text)
+            side.tell(self._facts[self._view].lines(tree.item, _PANEL - 4))
 
     def _keys(self) -> Text:
         """The keys that have room, those that leave and list them first to be kept."""

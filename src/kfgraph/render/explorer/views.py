@@ -39,7 +39,7 @@ class Views(Surface):
             rows = await self._made(f"making the view {name}", lambda: self._new_view(name))
             if rows is None:
                 return
-            await self.query_one("#views").mount(rows)
+            await self.query_one("#body").mount(rows, before="#side")
         self._show(name)
 
     async def action_callers(self) -> None:
@@ -53,7 +53,7 @@ class Views(Surface):
         if rows is not None:
             if old is not None:
                 await old.remove()
-            await self.query_one("#views").mount(rows)
+            await self.query_one("#body").mount(rows, before="#side")
             self._show("callers")
 
     def _callers_of(self, function: str) -> Rows:
@@ -107,6 +107,7 @@ class Views(Surface):
             rows.display = other == name
         self.rows.focus()
         self._fit()
+        self._say()
 
     def _go_to(self, target: lists.Target) -> None:
         """Show a call in the view of calls."""
