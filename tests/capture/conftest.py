@@ -144,9 +144,9 @@ class Lab:
         return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
 
     def until(self, true: Callable[[], bool]) -> None:
-        limit = time.monotonic() + 20
+        limit = time.monotonic() + 60
         while not true():
-            assert time.monotonic() < limit, "it did not come to that in 20 s"
+            assert time.monotonic() < limit, "it did not come to that in a minute"
             time.sleep(0.01)
 
     def until_recording(self) -> None:

@@ -53,13 +53,14 @@ def stop(*_):
 signal.signal(signal.SIGINT, stop)
 readers = []
 if MODE.startswith("reader"):  # one for each CPU, as it has; else none, for the tests' sake
-    signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))  # theirs from their first moment on
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])  # it waits for them from their first moment on
     for _ in (ROOT / "per_cpu").iterdir():
         if (pid := os.fork()) == 0:
             signal.alarm(60)
-            signal.pause()
+            signal.sigwait([signal.SIGUSR1])
+            os._exit(0)
         readers.append(pid)
-    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
 if MODE == "slow":
     time.sleep(0.8)
 pids = args[args.index("-P") + 1].split(",")

@@ -13,8 +13,8 @@ from kfgraph.capture import probes
 from kfgraph.capture.probes import definition, plan_probes, with_misses
 from kfgraph.kernel.loader import MAX_PROBES
 from kfgraph.kernel.module import Module
-from kfgraph.model.companion import PROBE_GROUP, ModuleFunction, ModuleImage, ReturnProbe
-from kfgraph.model.returned import Returned
+from kfgraph.model.companion import ModuleFunction, ModuleImage, ReturnProbe
+from kfgraph.model.returned import PROBE_GROUP, Returned
 from kfgraph.render.capture import CaptureSummary, summary
 
 from .conftest import OPTIONS, make_tracefs

@@ -12,7 +12,7 @@ from kfgraph.capture.processes import Process
 from kfgraph.capture.stats import CpuStats, read_stats
 from kfgraph.capture.tracefs import Snapshot
 from kfgraph.errors import MachineError
-from kfgraph.model.companion import PROBE_GROUP
+from kfgraph.model.returned import PROBE_GROUP
 
 from .conftest import make_tracefs
 

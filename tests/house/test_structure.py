@@ -288,6 +288,17 @@ def test_masked_arrays_are_not_imported(line: str) -> None:
         assert (done.returncode, len(done.stdout + done.stderr) > 10) == (0, True), done.stderr
 
 
+def test_loading_imports_no_masked_arrays() -> None:
+    """Of no kind of trace; ``numpy.isin`` of numbers that are far apart does too."""
+    files = sorted((REPOSITORY / "tests/fixtures/traces/cut").glob("*.dat"))
+    texts = sorted((REPOSITORY / "examples").glob("*.report.txt.xz"))
+    assert len(files) > 10 and len(texts) > 3
+    code = "import sys, kfgraph\nfor f in sys.argv[1:]:\n kfgraph.load(f)\n if 'numpy.ma' in sys.modules: sys.exit(f)"
+    args = [sys.executable, "-c", code, *map(str, files + texts)]
+    done = subprocess.run(args, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def tracked_texts() -> Iterator[tuple[str, str]]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True)
     if listed.returncode:

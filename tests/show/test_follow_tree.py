@@ -161,6 +161,24 @@ def test_records_that_contradict_one_another_make_no_circle(tmp_path: Path) -> N
     assert outline(call_tree(trace, follow_tree=True)) == ["b-12", " kernel_clone", "  a-11", "   kernel_clone"]
 
 
+def test_what_the_innermost_call_made_stands_in_it(tmp_path: Path) -> None:
+    """Whichever of the tasks made around its end ran first."""
+    for first, second in ((11, 12), (12, 11)):
+        m = Machine(n_cpus=1, names={pid: f"t{pid}" for pid in (10, 11, 12)})
+        m.switch(0, 10)
+        m.enter(0, "kernel_clone")
+        m.fork(0, 11)
+        m.now += 50
+        m.leave(0)
+        m.fork(0, 12)
+        for pid in (first, second):
+            m.now += 50
+            m.switch(0, pid, 256)
+            m.enter(0, "f")
+        found = call_tree(loaded(m, tmp_path / "t.dat"), follow_tree=True)
+        assert outline(found) == ["t10-10", " kernel_clone", "  t11-11", "   f", " t12-12", "  f"], first
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["enter", "leave", "fork", "switch"])), max_size=60))
 def test_every_call_is_there_once(tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[int, str]]) -> None:

@@ -107,7 +107,7 @@ def followed(tree: TreeTable, trace: Trace) -> Followed:
             row = int(trace.calls.parent[row])
         return -1
 
-    inside: dict[int, list[tuple[int, int, int]]] = {}
+    inside: dict[int, list[tuple[int, int, int, int]]] = {}
     host_of: dict[int, int] = {}
     for lane, maker, row, place in made_tasks(trace):
         if lane not in node_of or maker not in node_of or _made_by(host_of, node_of, maker, lane, tree):
@@ -115,9 +115,12 @@ def followed(tree: TreeTable, trace: Trace) -> Followed:
         task, above = node_of[lane], node_of[maker]
         host = max(node_at(row), above)
         at = int(np.searchsorted(rows, place))
-        before = min(int(is_call[at]) if at < len(rows) else len(tree), int(tree.end[host]))
+        before = max(min(int(is_call[at]) if at < len(rows) else len(tree), int(tree.end[host])), host + 1)
+        while before < tree.end[host] and tree.parent[before] != host:
+            before = int(tree.end[tree.parent[before]])
         host_of[task] = host
-        inside.setdefault(above, []).append((max(before, host + 1), lane, task))
+        # Where several end, what the innermost one made comes first.
+        inside.setdefault(above, []).append((before, -int(tree.level[host]), lane, task))
     if not host_of:
         return Followed(tree, 0, max(len(tasks) - 1, 0))
     order = _order(tree, tasks.tolist(), host_of, inside)
@@ -135,7 +138,7 @@ def _made_by(host_of: dict[int, int], node_of: dict[int, int], maker: int, lane:
 
 
 def _order(
-    tree: TreeTable, tasks: list[int], host_of: dict[int, int], inside: dict[int, list[tuple[int, int, int]]]
+    tree: TreeTable, tasks: list[int], host_of: dict[int, int], inside: dict[int, list[tuple[int, int, int, int]]]
 ) -> Int32:
     """The nodes of ``tree`` in the order in which they stand below one another."""
     parts: list[Int32] = []
@@ -149,7 +152,7 @@ def _order(
         # What stands behind a task that is put in goes on the stack first.
         pieces: list[tuple[int, int]] = []
         at = begin
-        for before, _, task in sorted(waiting):
+        for before, _, _, task in sorted(waiting):
             pieces += [(at, before), (task, int(tree.end[task]))]
             at = before
         pieces.append((at, end))

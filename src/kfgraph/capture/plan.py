@@ -8,7 +8,8 @@ from typing import Any
 
 from kfgraph.capture.child import Command, User
 from kfgraph.capture.probes import ProbePlan
-from kfgraph.model.companion import PROBE_GROUP, ModuleImage
+from kfgraph.model.companion import ModuleImage
+from kfgraph.model.returned import PROBE_GROUP
 from kfgraph.model.spelling import shell_line
 from kfgraph.model.units import size_in
 

@@ -27,7 +27,8 @@ from kfgraph.kernel.loader import (
 )
 from kfgraph.kernel.syscall_handlers import PATH_EVENT, PATH_FUNCTIONS
 from kfgraph.kernel.unwinding import gives_back
-from kfgraph.model.companion import PROBE_GROUP, ReturnProbe
+from kfgraph.model.companion import ReturnProbe
+from kfgraph.model.returned import PROBE_GROUP
 from kfgraph.model.units import plural
 
 if TYPE_CHECKING:

@@ -25,3 +25,12 @@ def distinct(values: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
     ordered = np.sort(values)
     found: npt.NDArray[Integer] = ordered[np.append(True, ordered[1:] != ordered[:-1])]
     return found
+
+
+def among(values: npt.NDArray[Integer], wanted: npt.NDArray[Integer]) -> npt.NDArray[np.bool_]:
+    """Which of the values are among those wanted. As ``np.isin``, which imports numpy.ma where they are far apart."""
+    if not len(wanted):
+        return np.zeros(len(values), np.bool_)
+    ordered = np.sort(wanted)
+    found: npt.NDArray[np.bool_] = ordered[np.searchsorted(ordered[:-1], values)] == values
+    return found

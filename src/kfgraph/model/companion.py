@@ -38,10 +38,6 @@ class ModuleImage:
     functions: tuple[ModuleFunction, ...]
 
 
-PROBE_GROUP = "kfgraph"
-"""The group of the events of kfgraph's own return probes."""
-
-
 @dataclass(frozen=True)
 class ReturnProbe:
     """One return probe: tracefs event ``group:event`` on ``function`` (``module`` "" = core kernel)."""

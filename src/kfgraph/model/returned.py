@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PROBE_GROUP = "kfgraph"
+"""The group of the events of kfgraph's own return probes."""
+
 
 @dataclass(frozen=True)
 class Returned:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kfgraph.errors import Notice, notice
+from kfgraph.model.arrays import among
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.marks import Losses, Marks
 from kfgraph.model.sparse import Sparse
@@ -386,7 +387,7 @@ def _not_in_tracer(
     if not told.all():
         # Parts of an interrupt stand side by side: the name of one tells of all.
         named = np.flatnonzero(delays.interrupts()[nodes["func"]])
-        told |= np.isin(parent, nodes["parent"][named])
+        told |= among(parent, nodes["parent"][named])
     wrong = row[~told]
     caller = nodes["parent"][wrong]
     flags[wrong] &= ~np.uint32(Flag.IN_TRACER)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from kfgraph.model.arrays import distinct
 from kfgraph.model.calls import Flag
 from kfgraph.model.tasks import TaskTable
 from kfgraph.model.trace import Trace
@@ -75,7 +76,7 @@ def _ends(trace: Trace, event: str, field: str) -> Iterator[tuple[int, int, int,
         lanes = marks.lane[every][order]
         begins = np.flatnonzero(np.append(True, lanes[1:] != lanes[:-1])[: len(lanes)])
         ends = np.append(begins[1:], len(lanes)) - 1
-        rows = np.unique(every[order[np.concatenate([begins, ends])]]) if len(lanes) else every
+        rows = distinct(every[order[np.concatenate([begins, ends])]]) if len(lanes) else every
         (column,) = marks.source.columns(code, rows.astype(np.int32), (field,))
         if column is not None:
             values, known = column

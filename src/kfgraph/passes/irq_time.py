@@ -18,7 +18,7 @@ import numpy.typing as npt
 from kfgraph.errors import notice
 from kfgraph.kernel.interrupts import EXIT_PARTS, RESCHEDULING, level_of
 from kfgraph.kernel.waiting import AROUND_SWITCHING, SWITCH_BEGINS, SWITCH_ENDS, SWITCHING
-from kfgraph.model.arrays import distinct
+from kfgraph.model.arrays import among, distinct
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag
 from kfgraph.model.marks import Losses
 from kfgraph.model.sparse import Sparse
@@ -62,7 +62,7 @@ def _with_lost_parts(calls: CallTable, parts: Array, losses: Losses) -> CallTabl
     # Of one in the tracer, its first record may be the first behind the loss.
     before = calls.start_ns[parts] < calls.start_ns[calls.parent[parts]]
     ends = (losses.time_ns << 16) + losses.cpu
-    after_loss |= before & np.isin((calls.start_ns[parts] << 16) + calls.cpu[parts], ends)
+    after_loss |= before & among((calls.start_ns[parts] << 16) + calls.cpu[parts], ends)
     return _with_unknown_self(calls, calls.parent[parts[after_loss]])
 
 
@@ -209,7 +209,7 @@ def _exit_parts(calls: CallTable, flags: Array, names: Sequence[str]) -> Array:
     rows, before = rows[before >= 0], before[before >= 0]
     found = np.zeros(len(rows), np.bool_)
     while True:
-        follows = ((flags[before] & np.uint32(Flag.INTERRUPT)) != 0) | np.isin(before, rows[found])
+        follows = ((flags[before] & np.uint32(Flag.INTERRUPT)) != 0) | among(before, rows[found])
         if (follows == found).all():
             ends: Array = rows[found]
             return ends

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from kfgraph.errors import notice
 from kfgraph.kernel.waiting import SWITCHING, WRITING_THE_SWITCH
+from kfgraph.model.arrays import among, distinct
 from kfgraph.model.calls import UNKNOWN_CONTEXT, CallTable, Flag, contexts_of
 from kfgraph.model.fields import EventField
 from kfgraph.model.offcpu import Bool, Int32, Int64, OffCpu
@@ -78,7 +79,7 @@ def _told(trace: Trace, off: OffCpu, doubtful: Int64) -> Trace:
     taken = _per_call(off, np.ones(len(off), np.bool_))
     self_ns, flags = calls.self_ns.copy(), calls.flags.copy()
     own = self_ns[taken.rows]
-    unknown = np.union1d(doubtful, taken.rows[(own >= 0) & (taken.values > own)])
+    unknown: Int64 = distinct(np.append(doubtful, taken.rows[(own >= 0) & (taken.values > own)]).astype(np.int64))
     self_ns[taken.rows[own >= 0]] -= taken.values[own >= 0]
     is_known = np.ones(len(calls) + 1, np.bool_)
     is_known[np.append(unknown, -1)] = False
@@ -214,7 +215,7 @@ def _wakers(trace: Trace, lane: Int64, t_in: Int64, asleep: Bool) -> tuple[Int32
             trace.tasks, pid.values[pid.known].astype(np.int64), np.zeros(len(mark), np.int16), marks.time_ns[mark]
         )
         by_lane, by_woken = np.argsort(lane, kind="stable"), np.argsort(woken, kind="stable")
-        lanes = np.unique(lane[asleep])
+        lanes = distinct(lane[asleep])
         around = [lanes, lanes + 1]
         ends = [np.searchsorted(lane[by_lane], around), np.searchsorted(woken[by_woken], around)]
         for begin, end, first, behind in np.concatenate(ends).T.tolist():
@@ -341,7 +342,7 @@ def _beside_a_missing_switch(
     """The calls that were off the CPU for a time that is not known, since one of its two switches is missing."""
     calls, time_ns = trace.calls, switches.time_ns[which]
     began = np.full(len(which), -1, np.int64)
-    for each in np.unique(lane[is_in]).tolist():
+    for each in distinct(lane[is_in]).tolist():
         begin, end = bounds[each], bounds[each + 1]
         here = np.flatnonzero(is_in & (lane == each))
         began[here] = begin - 1 + np.searchsorted(calls.start_ns[begin:end], time_ns[here])
@@ -357,7 +358,7 @@ def _without_a_switch(trace: Trace, off: OffCpu) -> Int64:
     calls = trace.calls
     rows = np.flatnonzero(_named(trace, SWITCHING)[calls.func])
     rows = rows[calls.self_ns[rows] >= _LONG]
-    return np.setdiff1d(rows, off.row)
+    return distinct(rows[~among(rows, off.row)])
 
 
 def _went_on(trace: Trace, mark: Int32, behind: Int64, last: Bool) -> Int64:
@@ -381,4 +382,4 @@ def _went_on(trace: Trace, mark: Int32, behind: Int64, last: Bool) -> Int64:
         node[todo] = calls.parent[node[todo]]
         todo = todo[more & (node[todo] >= 0)]
     found = [at[~last[of] | ended[of]] for of, at in steps]
-    return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
+    return distinct(np.concatenate(found)) if found else np.zeros(0, np.int64)

@@ -15,11 +15,10 @@ from kfgraph.errors import InputError, notice
 from kfgraph.model import steps
 from kfgraph.model.args import RawArgs
 from kfgraph.model.calls import CallTable, Flag
-from kfgraph.model.companion import PROBE_GROUP
+from kfgraph.model.returned import PROBE_GROUP
 from kfgraph.model.symbols import SymbolTable
 from kfgraph.model.tasks import TaskTable, task_of
 from kfgraph.model.trace import Trace, TraceMeta
-from kfgraph.parse import function_tracer
 from kfgraph.parse.pairing import Paired, Pairer
 from kfgraph.parse.records import ENTRY, EXIT, RecordBatch
 from kfgraph.parse.texts import decode
@@ -225,8 +224,11 @@ class Reading:
             meta=self._meta(paired, n_cpus, n_overrun),
             notices=(*self.notes.all(), *paired.notices),
         )
-        if not len(calls) and function_tracer.TRACER in marks.names:
-            trace = function_tracer.of_events(trace, names.table)
+        if not len(calls) and len(marks):
+            from kfgraph.parse import function_tracer
+
+            if function_tracer.TRACER in marks.names:
+                trace = function_tracer.of_events(trace, names.table)
         if not len(marks) and symbols.prototypes is None:
             self.contents.close()
         return trace
