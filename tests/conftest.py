@@ -37,6 +37,12 @@ def pytest_configure() -> None:
     heed_signals()
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A file of the checkout as it is called in it: a test has one name wherever the checkout is."""
+    inside = isinstance(val, (str, Path)) and str(val).startswith(f"{REPOSITORY}/")
+    return str(Path(str(val)).relative_to(REPOSITORY)) if inside else None
+
+
 def heed_signals() -> None:
     """Signals as a shell in the foreground gives them to what it starts: none is ignored, none is held back.
 
