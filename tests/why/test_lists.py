@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from builder.tables import call, trace_of
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.errorlist import errors
 from kfgraph.analyze.failure import Failed
+from kfgraph.analyze.sysarguments import told
 from kfgraph.analyze.syscalls import SystemCall, chosen_calls, shown_result, summed, system_calls, why_none
 from kfgraph.analyze.top import top
 from kfgraph.analyze.tree_errors import failed, unsure_failures
@@ -201,9 +203,9 @@ def test_why_no_system_call_is_left_is_said() -> None:
 
 
 def test_small_negative_arguments_of_64_bits_are_numbers() -> None:
-    lines = "fd: 0xffffffffffffffff, upid: 18446744073709551612, at: 0xffffffff81000000, n: 0xfff"
+    lines = "fd: 0xffffffffffffffff, upid: 18446744073709551612, at: 0xffffffff81000000, n: 0x1000"
     one = replace(system_calls(trace_of([call("__x64_sys_close", 1)]))[0], text=lines)
-    assert one.worded == "close(fd=-1, upid=-4, at=0xffffffff81000000, n=0xfff)"
+    assert one.worded == "close(fd=-1, upid=-4, at=0xffffffff81000000, n=0x1000)"
 
 
 def test_results_and_paths_come_from_the_events_of_a_recording() -> None:
@@ -254,7 +256,11 @@ def test_a_module_is_named_as_such_or_by_its_file(tmp_path) -> None:
         ("filename=0x1 mode=4 __filename_val=/a b", '"/a b", mode=4'),
         ("dfd=4294967196 pathname=0x1 flags=4294963200 __pathname_val=x", '"x", dfd=-100, flags=-4096'),
         ("dfd=4294963199 flags=4294967296", "dfd=0xffffefff, flags=0x100000000"),
-        ("__buf_val=name_val=/x fd=2", "fd=2"),
+        ("fd=2 buf=0x5 __buf_val=name_val=/x fd=3", "fd=2, buf=5"),
+        # What a program wrote; of cat /etc/passwd `daemon=x:1:1:daemon:/usr/sbin:/` became an argument.
+        ('fd=1 buf=0x5 __buf_val=root:x path="/etc/shadow" daemon:x:1 filename=3', "fd=1, buf=5"),
+        ("oldname=0x1 newname=0x2 __oldname_val=/a=b c=d __newname_val=/b", '"/a=b c=d", "/b"'),
+        ("filename=0x1 flags=3 __filename_val=", '"", flags=3'),
     ],
 )
 def test_paths_are_what_the_kernel_read_and_no_addresses(entered: str, worded: str, tmp_path: Path) -> None:
@@ -267,6 +273,41 @@ def test_paths_are_what_the_kernel_read_and_no_addresses(entered: str, worded: s
     )
     (only,) = system_calls(kfgraph.load(path))
     assert only.worded == f"readlink({worded})"
+
+
+@pytest.mark.parametrize(
+    ("printed", "worded"),
+    [
+        ('filename: 0x7ffc "/bin/cat", argv: 0x7ffd, envp: 0x7ffe', '"/bin/cat", argv=0x7ffd, envp=0x7ffe'),
+        ('dfd: 0xffffff9c, filename: 0x7f "/a, b: c", flags: O_RDONLY|O_CLOEXEC, mode: 0644',
+         '"/a, b: c", dfd=-100, flags=O_RDONLY|O_CLOEXEC, mode=0644'),
+        ('oldname: 0x1 "/x", newname: 0x2 "/y \"z\""', '"/x", "/y "z""'),
+        ('filename: 0x7f99 "/ends in the mid"..., mode: 0x00000004', '"/ends in the mid", mode=4'),
+        ('fd: 2, buf: 0x5631 (2b:20:63:0a) "+ path: 0x1 x=3.", count: 0x14)', "fd=2, buf=0x5631, count=20"),
+        ("fd: 0x00000001, buf: 0x7000 ({0x72,0x6f,0x6f}), count: 0x00000390", "fd=1, buf=0x7000, count=912"),
+        ("filename: 0x7f3fbbae32a0, mode: 0x00000004", "filename=0x7f3fbbae32a0, mode=4"),
+        ("upid: 0xffffffffffffffff, options: 0", "upid=-1, options=0"),
+    ],
+)  # fmt: skip
+def test_arguments_are_read_as_reports_and_the_kernel_print_them(printed: str, worded: str, tmp_path: Path) -> None:
+    """The names of files that 7.2 records were lost in texts: `openat()` had failed."""
+    path = tmp_path / "report.txt"
+    path.write_text(
+        "cpus=1\n"
+        f"             cat-5     [000]   100.000090: sys_enter_readlink:   {printed}\n"
+        "             cat-5     [000]   100.000100: funcgraph_entry:                   |  __x64_sys_readlink() {\n"
+        "             cat-5     [000]   100.000110: funcgraph_exit:       + 10.000 us  |  }\n"
+    )
+    (only,) = system_calls(kfgraph.load(path))
+    assert only.worded == f"readlink({worded})"
+
+
+@pytest.mark.parametrize("unit", ["a", 'a: b "', "a: b (", "__a_val=", "a=", "a: "])
+def test_long_arguments_are_read_in_time(unit: str) -> None:
+    begun = time.perf_counter()
+    told(unit * (300_000 // len(unit)))
+    told("x: y" + unit * (300_000 // len(unit)))
+    assert time.perf_counter() - begun < 5
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from kfgraph.analyze.filters import OF_SYSTEM_CALLS, Filters, completed
 from kfgraph.analyze.forest import Int32, Int64
 from kfgraph.analyze.retval import MAX_ERRNO, errors_of
 from kfgraph.analyze.select import lanes_of, less_own_cost, nearest, select
+from kfgraph.analyze.sysarguments import is_path, told
 from kfgraph.analyze.sysevents import SystemCallEvents, arguments_of, system_call_events
 from kfgraph.analyze.sysexits import exits_of, handlers
 from kfgraph.errors import NoMatchError
@@ -28,12 +28,8 @@ from kfgraph.model.units import plural
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-# What the kernel read of a name (7.2), and what a probe did. ``path=0x47e113`` is where readlink's stands.
-_PATH = re.compile(r"__(?:(?:file|path|dev_|dir_|old|new|special)?name|path)_val=(.*?)(?= \w+=|$)|\bpath=\"([^\"]*)")
-_ARGUMENT = re.compile(r"(\w+)[=:] ?(\S+?)(?:,|(?= )|$)")
 SYSTEM_CALL_RESULT = "system call result"
 """What the error of a system call rests on where an event told it, not a return value."""
-_POINTERS_TO_PATHS = ("filename", "pathname", "path", "dir_name", "name", "oldname")
 
 
 @dataclass(frozen=True)
@@ -91,11 +87,10 @@ class SystemCall:
         if registers := arguments_of(self.text):
             found = worded(self.name, registers, self.paths, arch=self.arch)
             return [*map(_quote, self.paths), "…"] if found is None else found
-        others = [
-            f"{name}={_in_hex(value)}"
-            for name, value in _ARGUMENT.findall(self.text)
-            if not name.startswith("__") and not (self.path is not None and name in _POINTERS_TO_PATHS)
-        ]
+        arguments, paths = told(self.text)
+        if self.paths and not paths:
+            arguments = [(name, value) for name, value in arguments if not is_path(name)]
+        others = [f"{name}={value}" for name, value in arguments]
         return [*map(_quote, self.paths), *others]
 
 
@@ -126,18 +121,6 @@ class EstimatedSum(SystemCallSum):
 
 def _quote(path: str) -> str:
     return f'"{path}"'
-
-
-def _in_hex(value: str) -> str:
-    # Large numbers are addresses or flags.
-    if (not value.isdigit() and not value.startswith("0xfffff")) or int(value, 0) < 4096:
-        return value
-    number = int(value, 0)
-    # A small negative one, of 32 or 64 bits.
-    for past in (1 << 32, 1 << 64):
-        if past - 4096 <= number < past:
-            return str(number - past)
-    return hex(number)
 
 
 def shown_result(call: SystemCall, arch: str = "") -> str:
@@ -390,8 +373,8 @@ def _made(
     calls, marks = trace.calls, trace.marks
     text, arch = marks.text[enter] if enter >= 0 else "", trace.meta.arch
     error = result if result is not None and -MAX_ERRNO <= result < 0 else 0
-    if not paths and (told := _PATH.search(text)):
-        paths = (told[1] or told[2] or "",)
+    if not paths:
+        paths = tuple(told(text)[1])
     start = int(calls.start_ns[row]) if row >= 0 else int(marks.time_ns[enter]) if enter >= 0 else -1
     duration = int(calls.duration_ns[row]) if row >= 0 else -1
     if row < 0 and min(start, exit_) >= 0 and marks.time_ns[exit_] >= start:
