@@ -157,6 +157,11 @@ NOTICES: dict[str, NoticeKind] = {
         "calls without a known end: shown as long as the known time inside them",
         "call without a known end: shown as long as the known time inside it",
     ),
+    "export-self-unknown": NoticeKind(
+        "note",
+        "calls with records missing inside: their own time is at most what is shown",
+        "call with records missing inside: its own time is at most what is shown",
+    ),
     "export-in-tracer": NoticeKind(
         "note",
         "interrupts that hit the tracer itself: shown beside the calls that they hit",

@@ -14,6 +14,7 @@ from builder.tables import call, deep, trace_of, traces
 from export.oracle import stack_times
 from kfgraph.analyze import flame as module
 from kfgraph.analyze.flame import Flame, Hue, flame
+from kfgraph.analyze.weights import weighted
 from kfgraph.errors import NoMatchError
 from kfgraph.model.tasks import Task
 from kfgraph.model.trace import Trace
@@ -104,6 +105,17 @@ def test_calls_and_errors_are_counted() -> None:
     stacks = own_of(graph)
     assert graph.whole == 7 and all(n == 1 for n in stacks.values())
     assert max(stacks, key=len)[-2:] == ("foo_probe_slot [foo]", "foo_read_id [foo]")
+
+
+def test_an_own_time_that_is_not_known_is_told_of() -> None:
+    """Of exits alone (tracing_thresh) none is known: top says so, and here it looked as if all were."""
+    exits = load(Path(__file__).parents[1] / "fixtures" / "traces" / "cut" / "6.12-thresh.dat")
+    assert (exits.calls.self_ns < 0).all()
+    found, _ = weighted(exits)
+    told = {notice.code: notice.n for notice in found.notices}
+    assert told == {"export-self-unknown": int((exits.calls.duration_ns >= 0).sum())}
+    assert found.own_ns.sum() > 0
+    assert weighted(trace_of([call("a", 100, call("b", 30))]))[0].notices == ()
 
 
 def test_a_self_time_that_is_not_known_is_none() -> None:

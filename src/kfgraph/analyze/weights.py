@@ -80,7 +80,15 @@ def weighted(
         took = f"{format_ns(taken['tracer_ns'])} ± {format_ns(taken['uncertain_ns'])}"
         remarks.append(f"estimates: less what tracing took, {took}; {merged.selection.tracer.cost}")
     total = below(tree, own)
-    found = {"export-unfinished": int(tree.n_unfinished.sum()), "export-in-tracer": n_beside}
+    chosen = merged.selection
+    self_unknown = chosen.keep & (chosen.total_ns >= 0) & (chosen.self_ns < 0)
+    if chosen.unknown is not None:  # the doubts tell of these
+        self_unknown[chosen.unknown.own.rows] = False
+    found = {
+        "export-unfinished": int(tree.n_unfinished.sum()),
+        "export-self-unknown": int(self_unknown.sum()),
+        "export-in-tracer": n_beside,
+    }
     notices = tuple(notice(kind, n) for kind, n in found.items() if n)
     found_tree = Weighted(tree, total, own, in_interrupt, trace.meta.path, notices, events, tuple(remarks), doubts)
     return found_tree, merged.selection.notices
