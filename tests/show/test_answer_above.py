@@ -38,7 +38,7 @@ def first_lines(*words: str, width: int = 200) -> list[str]:
 
 
 def test_the_answer_the_way_and_what_to_type_stand_before_the_tree(trace) -> None:
-    before = "(before it: -110, -110, -110, -110)"
+    before = "(before it: -ETIMEDOUT × 4)"
     assert first_lines("show", trace) == [
         f'finit_module("retry.ko") = -ETIMEDOUT, first returned by retry_wait_ready [retry], its 5th call {before}',
         f"  {PATH}",

@@ -9,7 +9,7 @@ import pytest
 from builder.tables import Call, call, trace_of
 from kfgraph.analyze.outcomes import Outcomes
 from kfgraph.analyze.why import why
-from kfgraph.analyze.whywords import path_of
+from kfgraph.analyze.whywords import earlier_calls, path_of
 from kfgraph.errors import NoMatchError
 from kfgraph.model.companion import Companion, ReturnProbe
 from kfgraph.model.symbols import Returned
@@ -119,10 +119,68 @@ def test_a_register_may_be_left_over_where_a_name_or_a_clone_says_so_and_no_type
     assert (found.birth.step.function, found.birth.sure) == (birth, False)
 
 
+def test_an_allocation_that_may_be_null_shows_too_that_the_caller_had_gone_on() -> None:
+    ring = call("foo_alloc_ring.constprop.0", 2, call("kmalloc_trace"), retval=0)
+    tree = call(
+        "foo_init", 5, call("foo_probe_eeprom", retval=error(19)), ring, call("foo_find_phy", retval=error(19)),
+        call("kfree"), retval=error(19),
+    )  # fmt: skip
+    found = answer(tree)
+    assert (found.birth.step.function, found.birth.sure, found.doubts) == ("foo_find_phy", True, ())
+
+
+def test_doubts_name_functions_without_what_the_compiler_appended() -> None:
+    rivals = [call(name, retval=error(19)) for name in ("foo_a.constprop.0", "foo_b.part.0")]
+    found = answer(call("foo_init", 5, *rivals, retval=error(19)))
+    assert found.doubts == ("foo_a had returned the same error before foo_b",)
+
+
+@pytest.mark.parametrize(
+    ("returns", "register", "number"), [(POINTER, 0, 12), (None, 0, 12), (BOOL, 0xFFFF888000001200, 13)]
+)
+def test_an_error_that_became_null_or_false_is_followed_down(returns, register, number) -> None:
+    tree = call(
+        "foo_open", 9,
+        call("foo_get", 5, call("foo_take", 2, call("foo_slot", retval=pointer(28)), retval=pointer(28)),
+             call("foo_warn"), retval=register),
+        retval=error(number),
+    )  # fmt: skip
+    types = {"foo_open": INT, "foo_take": POINTER} | ({"foo_get": returns} if returns else {})
+    found = answer(tree, types=types)
+    assert ways(found) == [("foo_open", -number), ("foo_get", 0), ("foo_take", -28), ("foo_slot", -28)]
+    assert found.chain[2].evidence == "it failed last, and its caller returned NULL or false"
+    assert (found.birth.exact, found.birth.sure) == (True, False)
+    assert "foo_get" in [step.function for step in found.candidates]
+
+
+def test_what_failed_before_another_call_succeeded_did_not_become_null() -> None:
+    tree = call(
+        "foo_open", 9, call("foo_get", 5, call("foo_take", retval=pointer(28)), call("foo_mark", retval=1), retval=0),
+        retval=error(12),
+    )  # fmt: skip
+    found = answer(tree, types={"foo_open": INT, "foo_get": POINTER})
+    assert ways(found) == [("foo_open", -12), ("foo_get", 0)]
+
+
 def test_of_several_tries_the_last_is_named_and_the_others_counted() -> None:
     tries = [call("foo_wait", retval=error(110)) for _ in range(5)]
     found = answer(call("foo_reset", 5, *tries, retval=error(110)))
     assert (found.birth.nth, found.birth.n_earlier, found.birth.earlier) == (5, 4, ("-110",) * 4)
+    assert earlier_calls(found) == "-ETIMEDOUT × 4"
+
+
+@pytest.mark.parametrize(
+    ("number", "before", "told"),
+    [
+        (5, (0, 0, 66), "0, 0, 66"),
+        (5, (-1, 66, 66), "-1, 66, 66"),
+        (5, (-5, -11, -11, 3), "-EIO, -EAGAIN × 2, 3"),
+    ],
+)
+def test_errors_that_it_returned_before_are_told_by_name_and_one_minus_one_as_a_number(number, before, told) -> None:
+    calls = [call("foo_try", retval=value & 0xFFFFFFFF) for value in before]
+    tree = call("foo_init", 5, *calls, call("foo_try", retval=error(number)), retval=error(number))
+    assert earlier_calls(answer(tree, types={"foo_init": INT, "foo_try": INT})) == told
 
 
 def test_an_error_that_changes_on_the_way_is_followed_when_the_caller_gave_up_at_once() -> None:

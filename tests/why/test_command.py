@@ -40,7 +40,7 @@ def test_the_answer_is_the_first_line_at_any_width(width, monkeypatch) -> None:
 def test_earlier_calls_of_the_birthplace_are_told_once(monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     retry = kfgraph("why", EXAMPLES / "failing" / "retry.dat")[1]
-    assert "\n  4 calls of it before returned -110, -110, -110, -110\n" in retry
+    assert "\n  4 calls of it before returned -ETIMEDOUT × 4\n" in retry
     assert "before it ran" not in retry
     data = json.loads(kfgraph("why", EXAMPLES / "failing" / "retry.dat", "--json")[1])
     assert data["birth"]["earlier"] == ["-110"] * 4

@@ -90,6 +90,13 @@ def blame(trace: Trace, row: int, error: int, outcomes: Outcomes | None = None, 
             if seen.raw(at) == -before and any(seen.kind(child, before) is Kind.SAME for child in below):
                 carried = before  # it had turned the sign of what its callee returned
                 continue
+            failed = _failed_last(seen, below) if not seen.raw(at) & 0xFF else -1
+            if failed >= 0:
+                carried, sure = int(seen.errors[failed]), False
+                evidence = "it failed last, and its caller returned NULL or false"
+                chain.append(Link(failed, carried, seen.value_text(failed), evidence))
+                candidates, at = [at, *candidates], failed
+                continue
             exact = all(seen.kind(child, error) is not Kind.UNKNOWN for child in below)
             return Blame(tuple(chain), exact, sure, tuple(doubts), tuple(dict.fromkeys([at, *candidates]))[:3])
 
@@ -159,7 +166,7 @@ def _through_unknown(
                 continue
             if not any(seen.known(r) for r in between):
                 passed = tuple(way[:0:-1])
-                doubt = f"what {seen.name(child)} returned was not recorded"
+                doubt = f"what {seen.plain(child)} returned was not recorded"
                 return _Step(row, "return value", sure=False, passed=passed, doubts=(doubt,))
     return None
 
@@ -186,7 +193,7 @@ def _carried(
     work = [k for k in after if unwinding.does_work(seen.name(children[k])) and k not in same]
     done = [k for k in work if kinds[k] is not Kind.UNKNOWN and _went_on(seen, children[k], kinds[k])]
     if done and seen.name(children[done[-1]]) != seen.name(child):
-        name, later = seen.name(child), seen.name(children[done[-1]])
+        name, later = seen.plain(child), seen.plain(children[done[-1]])
         how = "and failed in another way" if kinds[done[-1]] is Kind.OTHER else "and did not fail"
         doubt = f"{name} had returned the same error, but {later} ran after it {how}"
         masking = [children[i] for i in every if i > done[-1]]
@@ -199,10 +206,10 @@ def _carried(
         return replace(became, sure=False, doubts=(doubt, *became.doubts), candidates=candidates)
     begun = [children[k] for k in work if kinds[k] is Kind.UNKNOWN and unwinding.goes_on(seen.name(children[k]))]
     if begun and seen.name(begun[-1]) != seen.name(child):
-        doubt = f"{seen.name(child)} had returned the same error, but {seen.name(begun[-1])} ran after it"
+        doubt = f"{seen.plain(child)} had returned the same error, but {seen.plain(begun[-1])} ran after it"
         return _Step(sure=False, doubts=(doubt,), candidates=(child,), first=(begun[-1],))
     if work:
-        name, later = seen.name(child), seen.name(children[work[0]])
+        name, later = seen.plain(child), seen.plain(children[work[0]])
         doubt = f"{later} ran after {name} had failed: the caller may have ignored that failure"
         return _Step(child, "return value", sure=False, doubts=(doubt,), candidates=(int(trace.calls.parent[child]),))
     rival = children[last] if late != last else _just_before(seen, children, kinds, every, last)
@@ -210,14 +217,14 @@ def _carried(
     passed = [children[k] for k in after if kinds[k] is Kind.FINE and not _ends(seen.name(children[k]))]
     unrecorded = _unrecorded_after(seen, child, children[late + 1 :])
     if unrecorded >= 0 > rival and not masked and not seen.typed(child):
-        doubt = f"{seen.name(unrecorded)} ran after {seen.name(child)}, and what it returned was not recorded"
+        doubt = f"{seen.plain(unrecorded)} ran after {seen.plain(child)}, and what it returned was not recorded"
         return _Step(child, "return value", sure=False, doubts=(doubt,), candidates=(unrecorded,))
     if rival < 0 and passed and not masked:
-        doubt = f"{seen.name(passed[-1])} ran after {seen.name(child)} had failed, and succeeded"
+        doubt = f"{seen.plain(passed[-1])} ran after {seen.plain(child)} had failed, and succeeded"
         return _Step(child, "return value", sure=False, doubts=(doubt,), candidates=(int(trace.calls.parent[child]),))
     if rival >= 0 and not masked:
         order = "after" if late != last else "before"
-        doubt = f"{seen.name(rival)} had returned the same error {order} {seen.name(child)}"
+        doubt = f"{seen.plain(rival)} had returned the same error {order} {seen.plain(child)}"
         return _Step(child, "return value", sure=False, doubts=(doubt,), candidates=(rival,))
     return _Step(child, "return value", candidates=candidates)
 
@@ -281,7 +288,8 @@ def _just_before(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind],
     name = seen.name(children[last])
     for earlier in reversed([i for i in same if i < last]):
         between = range(earlier + 1, last)
-        if any(kinds[k] is Kind.FINE and unwinding.does_work(seen.name(children[k])) for k in between):
+        # Also if it returned 0, which may be NULL: who gives up does not begin it.
+        if any(kinds[k] in (Kind.FINE, Kind.NULL) and unwinding.does_work(seen.name(children[k])) for k in between):
             return -1
         if seen.name(children[earlier]) != name:
             return children[earlier]
@@ -316,7 +324,7 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
     passed, zero, asked = "", -1, -1
     for i in range(len(children) - 1, -1, -1):
         child, kind = children[i], kinds[i]
-        name = seen.name(child)
+        name = seen.plain(child)
         if kind is Kind.IDLE or unwinding.gives_back(name):
             continue
         if kind is Kind.UNKNOWN:
@@ -356,7 +364,7 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
             doubt = (*doubts, f"{name} returned 0, which may be NULL or false")
             evidence = "it found nothing, and its caller gave up right after"
             return _Step(child, evidence, sure=False, doubts=doubt, candidates=_above(seen, child, "x"))
-        if searched and name in map(seen.name, children[:i]):
+        if searched and name in map(seen.plain, children[:i]):
             passed = passed or name  # what was switched on before is switched off
             continue
         if denied:
@@ -367,7 +375,7 @@ def _changed(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind], err
     if zero >= 0 and not first and -error in _OF_NOTHING:
         return _of_zero(seen, zero, error)
     if asked >= 0 and not first:
-        doubt = (f"{seen.name(asked)} returned {seen.value_text(asked)} last, which may be the cause",)
+        doubt = (f"{seen.plain(asked)} returned {seen.value_text(asked)} last, which may be the cause",)
         return _Step(sure=False, doubts=doubt, candidates=(asked,))
     return _Step(first=first, candidates=candidates)
 
@@ -380,7 +388,7 @@ def _went_on_after(seen: Outcomes, children: Sequence[int], kinds: Sequence[Kind
 
 def _of_zero(seen: Outcomes, zero: int, error: int) -> _Step:
     """A callee of a type that is not known returned 0: success, or NULL or false."""
-    name = seen.name(zero)
+    name = seen.plain(zero)
     if seen.raw(zero) and seen.is_narrow(zero):
         evidence = "its lowest byte is 0, perhaps false, and its caller gave up"
         return _Step(zero, evidence, sure=False, candidates=_above(seen, zero, "x"))
@@ -399,6 +407,17 @@ def _may_be_zero(seen: Outcomes, row: int, error: int) -> bool:
 def _above(seen: Outcomes, child: int, passed: str) -> tuple[int, ...]:
     """Where a link is not sure, its caller is a candidate."""
     return (int(seen.trace.calls.parent[child]),) if passed else ()
+
+
+def _failed_last(seen: Outcomes, children: Sequence[int]) -> int:
+    """The last of these callees that counts, if it returned an error; -1 if it did not."""
+    for child in reversed(children):
+        kind, name = seen.kind(child, 0), seen.name(child)
+        if kind is Kind.IDLE or unwinding.may_give_up(name) or unwinding.tells(name):
+            continue
+        # Without a type -1 is any number.
+        return child if kind is Kind.OTHER and (seen.typed(child) or seen.errors[child] != -1) else -1
+    return -1
 
 
 def _same_value(trace: Trace, seen: Outcomes, row: int) -> int:

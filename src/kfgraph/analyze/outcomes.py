@@ -11,6 +11,7 @@ import numpy as np
 from kfgraph.analyze.retval import DECIMAL, errors_of, returned_type, value_text, values_of
 from kfgraph.kernel import unwinding
 from kfgraph.model.calls import UNKNOWN_CONTEXT, Flag
+from kfgraph.model.spelling import plain_name
 from kfgraph.model.symbols import Returned
 from kfgraph.model.trace import Trace
 
@@ -115,6 +116,10 @@ class Outcomes:
     def name(self, row: int) -> str:
         """The function's name, as the trace has it."""
         return self.trace.symbols.names[int(self.trace.calls.func[row])]
+
+    def plain(self, row: int) -> str:
+        """The function's name as a person knows it, without what the compiler appended."""
+        return plain_name(self.name(row))
 
     def value_text(self, row: int) -> str:
         """The return value as text: the number of an error, NULL, false, a number, "a pointer".

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from kfgraph.analyze.why import Birth, Step, Why
+from itertools import groupby
+
+from kfgraph.analyze.why import Step, Why
 from kfgraph.model.units import plural
 
 
@@ -28,7 +30,7 @@ def summary(answer: Why) -> list[str]:
     told = "" if born.exact else " or from below it"
     if not born.sure and born.exact:
         told += ", as it seems"
-    count = _count(born)
+    count = _count(answer)
     return [f"{head}, {how} {label}{told}{count}", " → ".join(path_of(answer))]
 
 
@@ -56,12 +58,26 @@ def label_of(step: Step) -> str:
     return f"{step.function} [{step.module}]" if step.module else step.function
 
 
-def _count(born: Birth) -> str:
-    if born.nth == 1:
+def earlier_calls(answer: Why) -> str:
+    """What the calls of the birthplace's function before it returned, the last few, errors by name: ``66, 67`` or
+    ``-EIO × 3``; "" where there were none, or no value was recorded."""
+    born = answer.birth
+    if born is None:
+        return ""
+    # -1 is often no error: a name only beside another -EPERM.
+    plain = "-1" if born.step.error != -1 else ""
+    named = [answer.name_of(int(text)) if text[:1] == "-" and text != plain else text for text in born.earlier]
+    runs = [list(run) for _, run in groupby(named)]
+    return ", ".join(f"{run[0]} × {len(run)}" if len(run) > 1 and run[0][:1] == "-" else ", ".join(run) for run in runs)
+
+
+def _count(answer: Why) -> str:
+    born = answer.birth
+    if born is None or born.nth == 1:
         return ""
     ordinal = f"{born.nth:,}{_suffix(born.nth)}"
-    before = f" (before it: {', '.join(born.earlier)})" if born.earlier else ""
-    return f", its {ordinal} call{before}"
+    earlier = earlier_calls(answer)
+    return f", its {ordinal} call" + (f" (before it: {earlier})" if earlier else "")
 
 
 def _suffix(n: int) -> str:

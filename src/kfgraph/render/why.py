@@ -13,7 +13,7 @@ from rich.text import Text
 
 from kfgraph.analyze.failure import Failed
 from kfgraph.analyze.why import Step, Why
-from kfgraph.analyze.whywords import label_of, may_have_begun_in, path_of, summary
+from kfgraph.analyze.whywords import earlier_calls, label_of, may_have_begun_in, path_of, summary
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.units import plural
@@ -124,12 +124,9 @@ class WhyView:
             yield from _wrapped(Text(f"  its arguments: {spelt_out(answer.birth.arguments)}"), width)
         if answer.birth is not None and answer.birth.n_earlier:
             said = f"{plural(answer.birth.n_earlier, 'call')} of it before"
-            if answer.birth.earlier:
-                said += (
-                    f" returned … {', '.join(answer.birth.earlier)}"
-                    if (answer.birth.n_earlier > len(answer.birth.earlier))
-                    else f" returned {', '.join(answer.birth.earlier)}"
-                )
+            if earlier := earlier_calls(answer):
+                more = "… " if answer.birth.n_earlier > len(answer.birth.earlier) else ""
+                said += f" returned {more}{earlier}"
             yield from _wrapped(Text(f"  {spelt_out(said)}"), width)
         for title, steps in (("before it ran", answer.before), ("after it ran", answer.after)):
             if steps:
