@@ -163,3 +163,20 @@ def test_what_a_kernels_function_returns_decides_and_is_kept(tmp_path: Path) -> 
     found = {p.function: p.returns for p in plan.probes}
     assert "vfs_read" not in found
     assert (found["vfs_open"], found["foo_init"], found["load_module"]) == (types["vfs_open"], None, None)
+
+
+def test_what_returns_a_bool_comes_behind_the_modules_own_and_what_returns_nothing_is_kept(tmp_path: Path) -> None:
+    types = {
+        "vfs_open": Returned("bool", 8, False, "bool"),
+        "vfs_read": Returned("void", 0, False, "void"),
+        "kthread_stop": Returned("int", 32, True, "int", signed=True),
+    }
+    fs = make_tracefs(tmp_path / "t")
+    with (fs.root / "available_filter_functions").open("a") as file:
+        file.write("kthread_stop\n")
+    imports = ("vfs_read", "vfs_open", "kthread_stop", "not_there")
+    asked = replace(module("foo_init", "foo_x", init="foo_init"), imports=imports)
+    plan = plan_probes(fs, [asked], returned=types.get)
+    names = [p.function for p in plan.probes if p.function not in ("load_module", "do_init_module")]
+    assert names == ["foo_init", "kthread_stop", "foo_x", "vfs_open"]
+    assert plan.types == (("vfs_read", types["vfs_read"]),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,8 @@ from kfgraph.analyze.whywords import earlier_calls, path_of
 from kfgraph.errors import NoMatchError
 from kfgraph.model.companion import Companion, ReturnProbe
 from kfgraph.model.symbols import Returned
+from kfgraph.passes.given import Given
+from kfgraph.passes.return_types import apply
 
 INT = Returned("int", 32, True, "int", signed=True)
 POINTER = Returned("void *", 64, True, "pointer")
@@ -127,6 +130,47 @@ def test_an_allocation_that_may_be_null_shows_too_that_the_caller_had_gone_on() 
     )  # fmt: skip
     found = answer(tree)
     assert (found.birth.step.function, found.birth.sure, found.doubts) == ("foo_find_phy", True, ())
+
+
+@pytest.mark.parametrize(("number", "exact"), [(33, True), (12, False)])
+def test_an_allocator_without_a_value_leaves_doubt_of_too_little_memory_only(number, exact) -> None:
+    tree = call("foo_init", 5, call("kmalloc_trace", 2, call("__kmem_cache_alloc_node")), retval=error(number))
+    found = answer(tree, types={"foo_init": INT})
+    assert (found.birth.step.function, found.birth.exact, found.birth.sure) == ("foo_init", exact, exact)
+
+
+def test_what_only_warns_and_shows_the_stack_is_no_candidate() -> None:
+    stack = call("show_stack", 2, call("show_trace_log_lvl", 2, call("__show_trace_log_lvl", 2, call("get_frame"))))
+    warned = call("sysfs_warn_dup", 2, call("print_tainted"), call("kexec_crash_loaded"), stack)
+    made = call("kernfs_create_dir_ns", 3, call("kernfs_add_one", 2, call("kernfs_link_sibling")))
+    tree = call("class_create", 9, call("sysfs_create_dir_ns", 6, made, warned), retval=pointer(17))
+    found = answer(tree, types={"class_create": POINTER})
+    assert (found.birth.step.function, found.birth.exact) == ("class_create", False)
+    names = [step.function for step in found.candidates]
+    assert names == ["kernfs_link_sibling", "kernfs_add_one", "kernfs_create_dir_ns"]
+
+
+def test_work_that_was_waited_for_leaves_no_doubt_of_its_bool_but_of_another_task() -> None:
+    tree = call("foo_init", 5, call("queue_work_on", retval=1), call("flush_work"), retval=error(5))
+    found = answer(tree, types={"foo_init": INT, "flush_work": BOOL})
+    assert (found.birth.step.function, found.birth.exact, found.birth.sure) == ("foo_init", True, False)
+    assert found.reason == "foo_init waited in flush_work: the error may come from another task"
+
+
+def test_the_wait_before_a_thread_was_ended_is_named() -> None:
+    ended = call("kthread_stop", retval=0)
+    tree = call("foo_init", 5, call("wake_up_process", retval=1), call("wait_for_completion"), ended, retval=error(5))
+    found = answer(tree, types={"foo_init": INT, "kthread_stop": INT})
+    assert found.reason == "foo_init waited in wait_for_completion: the error may come from another task"
+
+
+def test_a_function_that_the_kernel_told_returns_nothing_leaves_no_doubt() -> None:
+    trace = trace_of([call("load_module", 5, call("foo_make_list"), retval=error(22))])
+    companion = Companion(argv=("insmod", "foo.ko"))
+    assert not why(apply(replace(trace, companion=companion), Given())).birth.exact
+    told = Companion.from_dict(json.loads(json.dumps(replace(companion, types={"foo_make_list": VOID}).to_dict())))
+    assert told.types == {"foo_make_list": VOID} and "types" not in companion.to_dict()
+    assert why(apply(replace(trace, companion=told), Given())).birth.exact
 
 
 def test_doubts_name_functions_without_what_the_compiler_appended() -> None:

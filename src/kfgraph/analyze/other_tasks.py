@@ -309,7 +309,9 @@ def waited_for(trace: Trace, seen: Outcomes, row: int, error: int) -> str:
     name = plain_name(seen.name(row))
     waiting = [r for r in children if unwinding.waits(seen.name(r))]
     if waiting:
-        return f"{name} waited in {plain_name(seen.name(waiting[-1]))}"
+        # A thread that it ends after a failure (kthread_stop) has most likely told before.
+        before_end = [r for r in waiting if not unwinding.gives_back(seen.name(r))] or waiting
+        return f"{name} waited in {plain_name(seen.name(before_end[-1]))}"
     if not error or trace.calls.parent[row] < 0 or not all(unwinding.decides_nothing(seen.name(r)) for r in children):
         return ""
     # It made nothing out of what others returned: it may have read what another task had left.

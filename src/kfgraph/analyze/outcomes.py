@@ -141,12 +141,14 @@ class Outcomes:
 
     def kind(self, row: int, error: int) -> Kind:
         """What this callee's return means for a caller that returned ``error``."""
-        name = self.name(row)
-        if unwinding.decides_nothing(name):
+        name, told = self.name(row), self._type(row)
+        # flush_work tells whether there was something to wait for.
+        if unwinding.decides_nothing(name) or (told is not None and told.kind == "bool" and unwinding.waits(name)):
             return Kind.IDLE
         if not self.known(row):
-            told = self._type(row)
             nothing = told is not None and told.kind == "void"
+            # Too little memory is all that an allocator says.
+            nothing = nothing or (error not in (0, -ENOMEM) and unwinding.allocates_memory(name))
             return Kind.IDLE if nothing or unwinding.gives_back(name) else Kind.UNKNOWN
         can_fail, pointer, is_bool = self.returns(row)
         code = int(self.errors[row])

@@ -26,7 +26,7 @@ from kfgraph.kernel.loader import (
     present,
 )
 from kfgraph.kernel.syscall_handlers import PATH_EVENT, PATH_FUNCTIONS
-from kfgraph.kernel.unwinding import gives_back
+from kfgraph.kernel.unwinding import gives_back, waits
 from kfgraph.model.companion import ReturnProbe
 from kfgraph.model.returned import PROBE_GROUP
 from kfgraph.model.units import plural
@@ -52,7 +52,8 @@ class ProbePlan:
     """The probes to set, what must not be traced for them, and a sentence for everything left out.
 
     ``n_cut`` is the number of functions that have none because there is a limit, ``asked`` are those that the user
-    named. ``paths`` are probes too, on functions that return the path that a system call names.
+    named. ``paths`` are probes too, on functions that return the path that a system call names. ``types``: what the
+    kernel's other functions return that the modules call, where it tells: those that return nothing need no probe.
     """
 
     probes: tuple[ReturnProbe, ...] = ()
@@ -61,6 +62,7 @@ class ProbePlan:
     notes: tuple[str, ...] = ()
     n_cut: int = 0
     asked: frozenset[str] = frozenset()
+    types: tuple[tuple[str, Returned], ...] = ()
 
 
 def plan_probes(
@@ -79,8 +81,8 @@ def plan_probes(
     First the functions that ``globs`` name, then those of the module loader that an error comes up through, the init
     function of each module that is loaded, IMPORTS_FIRST of the kernel's functions that the modules ``asked`` for
     call and that can fail by what they are known to return (``returned``), those modules' other functions (the last
-    module first, what runs once before what stays), more of what they call, the functions of the modules that they
-    ``need``, less those that are ``loaded`` already, and the rest of the loader.
+    module first, what runs once before what stays), more of what they call, also what returns a bool, the functions of
+    the modules that they ``need``, less those that are ``loaded`` already, and the rest of the loader.
 
     Empty where there is nothing to load and no glob, where the kernel records return values by
     itself, and where it has no kprobes; the notes say so.
@@ -94,7 +96,10 @@ def plan_probes(
         return ProbePlan(notes=("no return probes: this kernel has no kprobe events",))
     functions = fs.functions()
     imports = _imports(functions, asked, returned)
-    chosen, notes = _choose(functions, modules, globs, blacklist, imports, n_asked=len(asked))
+    types = dict(_types(functions, asked, returned))
+    # A false may be a refusal; no more than that.
+    bools = [n for n, t in types.items() if t.kind == "bool" and n not in NOT_WORTH_A_PROBE and not gives_back(n)]
+    chosen, notes = _choose(functions, modules, globs, blacklist, imports, bools, n_asked=len(asked))
     n_cut = max(0, len(chosen) - MAX_PROBES)
     if n_cut:
         notes.append(f"no return probe on {plural(n_cut, 'more function')}: at most {MAX_PROBES} are set")
@@ -103,7 +108,8 @@ def plan_probes(
         return ProbePlan(notes=tuple(notes))
     by_name = frozenset(p.function for p in probes if any(fnmatch.fnmatchcase(p.function, glob) for glob in globs))
     noise = present(PROBE_NOISE, functions)
-    return ProbePlan(probes, notrace=noise, notes=tuple(notes), n_cut=n_cut, asked=by_name)
+    others = tuple((name, type_) for name, type_ in types.items() if name not in {p.function for p in probes})
+    return ProbePlan(probes, notrace=noise, notes=tuple(notes), n_cut=n_cut, asked=by_name, types=others)
 
 
 def with_paths(fs: Tracefs, plan: ProbePlan) -> ProbePlan:
@@ -125,6 +131,7 @@ def _choose(
     globs: Sequence[str],
     blacklist: frozenset[str],
     imports: Sequence[str],
+    bools: Sequence[str],
     *,
     n_asked: int,
 ) -> tuple[list[tuple[str, str]], list[str]]:
@@ -138,7 +145,8 @@ def _choose(
     way = [("", f) for f in present(LOADER_WAY, functions)] if modules else []
     loader = [("", f) for f in present(LOADER_FUNCTIONS, functions)] if modules else []
     called = [("", f) for f in imports]
-    order = [*asked, *way, *inits, *called[:IMPORTS_FIRST], *first, *called[IMPORTS_FIRST:], *own, *loader]
+    rest = [*called[IMPORTS_FIRST:], *(("", f) for f in bools)]
+    order = [*asked, *way, *inits, *called[:IMPORTS_FIRST], *first, *rest, *own, *loader]
     ambiguous = {(m.image.name, f) for m in modules for f in m.ambiguous}
     chosen, skipped = [], dict[str, list[str]]()
     for pair in dict.fromkeys(order):
@@ -155,9 +163,21 @@ def _imports(functions: frozenset[str], asked: Sequence[Module], returned: Retur
     own = {f for m in asked for f in m.traceable}
     names = dict.fromkeys(name for m in reversed(asked) for name in m.imports)
     fit = [n for n in names if n in functions and n not in own and n not in NOT_WORTH_A_PROBE]
-    fit = [name for name in fit if not gives_back(name)]
+    # kthread_stop returns what the thread did.
+    fit = [name for name in fit if not gives_back(name) or waits(name)]
     told = {name: returned(name) if returned is not None else None for name in fit}
     return [name for name, type_ in told.items() if type_ is None or type_.can_fail]
+
+
+def _types(
+    functions: frozenset[str], asked: Sequence[Module], returned: ReturnedBy | None
+) -> Iterable[tuple[str, Returned]]:
+    """What the kernel's functions return that the modules call and that are traced, where it tells."""
+    own = {f for m in asked for f in m.traceable}
+    for name in dict.fromkeys(name for m in asked for name in m.imports if name in functions and name not in own):
+        type_ = returned(name) if returned is not None else None
+        if type_ is not None:
+            yield name, type_
 
 
 def _by_section(module: Module) -> list[str]:

@@ -144,6 +144,7 @@ def _companion(plan: CapturePlan, line: Sequence[str], pids: tuple[int, ...]) ->
         follow=options.follow,
         probes=plan.probes.probes,
         modules=plan.modules,
+        types=dict(plan.probes.types),
         notes=plan.notes,
     )
 

@@ -26,7 +26,9 @@ _GETS_FREE = re.compile(r"(?:get|find|first|next|count|nr|have|check|is)_(?:\w+_
 _REPORTS = re.compile(
     r"_{0,2}(?:dev_\w*printk\w*|dev_(?:err|warn|info|notice|crit|dbg)\w*|dynamic_\w*dbg\w*|_?printk\w*|vprintk\w*|pr_\w+|"
     r"netdev_\w*printk|warn_slowpath\w*|__warn_printk|trace_\w+|__traceiter_\w+|audit_\w+|dump_stack\w*|"
-    r"___ratelimit|errseq_\w+|report_\w+)"
+    r"___ratelimit|errseq_\w+|report_\w+|\w+_warn(?:ing)?_\w+|show_(?:stack|regs)\w*|\w*show_trace_log_lvl|"
+    # What dump_stack calls, which may have no call of its own.
+    r"print_(?:tainted\w*|worker_info|stop_info)|get_taint|kexec_crash_loaded)"
 )
 _NEUTRAL = re.compile(
     r"_{0,3}(?:raw_)?(?:spin|read|write|seq|mutex|rwsem|rt_mutex|local|rcu|srcu)_?(?:un)?(?:try)?lock\w*|_raw_\w*(?:un)?lock\w*|"

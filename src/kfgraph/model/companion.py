@@ -73,6 +73,8 @@ class Companion:
     """Why the recording is not complete; "" if it is."""
     probes: tuple[ReturnProbe, ...] = ()
     modules: tuple[ModuleImage, ...] = ()
+    types: Mapping[str, Returned] = field(default_factory=dict)
+    """What functions of the kernel without a probe return that the modules call, where the kernel told (BTF)."""
     notes: tuple[str, ...] = ()
     """What was left out and why, one sentence each (probes skipped, options not offered)."""
 
@@ -82,6 +84,8 @@ class Companion:
         for typed in (*data["probes"], *(f for module in data["modules"] for f in module["functions"])):
             if typed["returns"] is None:
                 del typed["returns"]
+        if not self.types:
+            del data["types"]
         return {"format": FORMAT, **data}
 
     @classmethod
@@ -128,6 +132,7 @@ class Companion:
                 partial=_text(data.get("partial", "")),
                 probes=probes,
                 modules=modules,
+                types={_text(name): _typed(told) for name, told in _object(data.get("types", {})).items()},
                 notes=tuple(map(_text, _list(data.get("notes", [])))),
             )
         except (KeyError, TypeError, AttributeError) as problem:
@@ -140,8 +145,10 @@ def _function(f: Any) -> ModuleFunction:
 
 
 def _returned(value: Any) -> Returned | None:
-    if value is None:
-        return None
+    return None if value is None else _typed(value)
+
+
+def _typed(value: Any) -> Returned:
     told = _object(value)
     c_type, n_bits, kind = _text(told["c_type"]), _whole(told["n_bits"]), _text(told["kind"])
     return Returned(c_type, n_bits, _truth(told["can_fail"]), kind, _truth(told["signed"]))

@@ -15,12 +15,14 @@ Types = Mapping[tuple[str, str], Returned]
 
 
 def apply(trace: Trace, given: Given) -> Trace:
-    """The trace with the types of its companion: of functions that had a return probe, and of modules' functions."""
+    """The trace with the types of its companion: of functions that had a return probe, of what modules call, and of
+    modules' functions."""
     companion = trace.companion
     if companion is None:
         return trace
     types = {(probe.function, probe.module): probe.returns for probe in companion.probes if probe.returns is not None}
-    symbols = with_types(trace.symbols, {**types_of(companion.modules), **types})
+    called = {(name, ""): returns for name, returns in companion.types.items()}
+    symbols = with_types(trace.symbols, {**types_of(companion.modules), **called, **types})
     return trace if symbols is trace.symbols else replace(trace, symbols=symbols)
 
 
