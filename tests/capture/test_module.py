@@ -6,6 +6,7 @@ import gzip
 import lzma
 import platform
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +51,29 @@ def test_functions_are_those_of_nm(any_modules: list[Path]) -> None:
         assert (module.init in module.traceable) == ("init_module" in at)
         assert at.get(module.init) == at.get("init_module")
     assert read_module(any_modules[0].with_name("dummy.ko")).init == "dummy_init_module"
+
+
+def test_what_each_function_calls_is_what_objdump_shows(
+    any_modules: list[Path], program: Callable[[str, str], str]
+) -> None:
+    objdump, path = program("objdump", "binutils"), any_modules[0]
+    command = [objdump, "-dr", "--no-show-raw-insn", path]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    module = read_module(path)
+    found: dict[str, set[str]] = {}
+    for line in out.splitlines():
+        if line.endswith(">:"):
+            name = line.split("<")[1].partition(">")[0].partition(".cold")[0]
+        elif "R_" in line:
+            symbol = line.split()[-1].partition("-0x")[0].partition("+0x")[0]
+            if symbol in module.imports:
+                found.setdefault(name, set()).add(symbol)
+    # The init and exit functions have two names.
+    places = Counter((f.section, f.offset) for f in module.image.functions)
+    once = {f.name for f in module.image.functions if places[f.section, f.offset] == 1}
+    told = {name: set(called) for name, called in module.calls.items() if name in once}
+    assert told == {name: called for name, called in found.items() if name in once} and len(told) > 5
+    assert "__fentry__" in module.calls[module.init]
 
 
 def test_traceable_functions_call_the_tracer(any_modules: list[Path], program: Callable[[str, str], str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kfgraph.capture import probes
-from kfgraph.capture.probes import definition, plan_probes, with_misses
+from kfgraph.capture.probes import definition, plan_probes, with_misses, with_untraced
 from kfgraph.kernel.loader import MAX_PROBES
 from kfgraph.kernel.module import Module
 from kfgraph.model.companion import ModuleFunction, ModuleImage, ReturnProbe
@@ -180,3 +180,11 @@ def test_what_returns_a_bool_comes_behind_the_modules_own_and_what_returns_nothi
     names = [p.function for p in plan.probes if p.function not in ("load_module", "do_init_module")]
     assert names == ["foo_init", "kthread_stop", "foo_x", "vfs_open"]
     assert plan.types == (("vfs_read", types["vfs_read"]),)
+
+
+def test_what_a_function_calls_and_cannot_be_traced_is_kept_if_it_can_fail(tmp_path: Path) -> None:
+    number, nothing = Returned("int", 32, True, "int", signed=True), Returned("void", 0, False, "void")
+    types = {"kstrtoint": number, "vfs_open": number, "memcpy": number, "sort_r": nothing, "kobject_put": number}
+    foo = replace(module("foo_set", "foo_get"), calls={"foo_set": (*types, "no_type")})
+    image = with_untraced(foo, make_tracefs(tmp_path / "t").functions(), types.get)
+    assert {f.name: f.untraced for f in image.functions} == {"foo_set": ("kstrtoint",), "foo_get": ()}

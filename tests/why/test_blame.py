@@ -10,12 +10,13 @@ import pytest
 from builder.tables import Call, call, trace_of
 from kfgraph.analyze.outcomes import Outcomes
 from kfgraph.analyze.why import why
-from kfgraph.analyze.whywords import earlier_calls, path_of
+from kfgraph.analyze.whywords import earlier_calls, may_have_called, path_of
 from kfgraph.errors import NoMatchError
-from kfgraph.model.companion import Companion, ReturnProbe
+from kfgraph.model.companion import Companion, ModuleFunction, ModuleImage, ReturnProbe
 from kfgraph.model.symbols import Returned
 from kfgraph.passes.given import Given
 from kfgraph.passes.return_types import apply
+from kfgraph.render.why import WhyView
 
 INT = Returned("int", 32, True, "int", signed=True)
 POINTER = Returned("void *", 64, True, "pointer")
@@ -171,6 +172,60 @@ def test_a_function_that_the_kernel_told_returns_nothing_leaves_no_doubt() -> No
     told = Companion.from_dict(json.loads(json.dumps(replace(companion, types={"foo_make_list": VOID}).to_dict())))
     assert told.types == {"foo_make_list": VOID} and "types" not in companion.to_dict()
     assert why(apply(replace(trace, companion=told), Given())).birth.exact
+
+
+def registered(*after: Call) -> Call:
+    """A driver's init that registers the driver, whose probe fails, and then looks whether it has a device."""
+    get = call("foo_get [foo]", 3, call("regulator_get", retval=pointer(517)), retval=error(517))
+    probe = call("foo_probe [foo]", 4, get, retval=error(517))
+    register = call("driver_register", 9, call("really_probe", 7, probe), retval=0)
+    return call("do_one_initcall", 50, call("foo_init [foo]", 30, call("foo_add", retval=0), register, *after,
+                                            retval=error(19)), retval=error(19))  # fmt: skip
+
+
+def test_a_failed_probe_that_the_kernel_did_not_pass_on_is_followed_from_the_init_that_gave_up_after_it() -> None:
+    found = answer(registered(call("driver_unregister")), types={"driver_register": INT, "foo_add": INT})
+    assert ways(found) == [
+        ("do_one_initcall", -19), ("foo_init", -19), ("driver_register", 0), ("foo_probe", -517), ("foo_get", -517),
+        ("regulator_get", -517),
+    ]  # fmt: skip
+    assert (found.birth.step.function, found.birth.exact, found.birth.sure) == ("regulator_get", True, False)
+    doubt = "foo_probe returned -EPROBE_DEFER, which the kernel did not pass on; foo_init gave up after it"
+    assert found.doubts[0] == doubt
+    assert "foo_init" in [step.function for step in found.candidates]
+
+
+def test_a_failed_probe_before_other_work_is_not_followed() -> None:
+    types = {"driver_register": INT, "foo_add": INT, "foo_set_mode": INT}
+    found = answer(registered(call("foo_set_mode", retval=0)), types=types)
+    assert (found.birth.step.function, found.doubts) == ("foo_init", ())
+
+
+@pytest.mark.parametrize(
+    ("after", "birth"), [((), "foo_start_dma"), ((call("kfree"),), "foo_cycle_phy")], ids=["none", "released after"]
+)
+def test_what_was_given_back_between_two_that_failed_shows_which_was_the_first_of_the_clean_up(after, birth) -> None:
+    tree = call(
+        "foo_bring", 9, call("foo_cycle_phy", retval=0), call("kmalloc_trace"), call("foo_start_dma", retval=error(19)),
+        call("kfree"), call("foo_cycle_phy", retval=error(19)), *after, retval=error(19),
+    )  # fmt: skip
+    found = answer(tree, types={"foo_bring": INT})
+    assert (found.birth.step.function, found.birth.sure) == (birth, False)
+    assert {step.function for step in found.candidates} == {"foo_start_dma", "foo_cycle_phy"}
+
+
+def test_what_the_birthplace_calls_and_cannot_be_traced_is_said() -> None:
+    setter = call("foo_set [foo]", retval=error(22))
+    trace = trace_of([call("parse_args", 5, setter, retval=error(22))])
+    one = ModuleFunction("foo_set", ".text", 0, 16, untraced=("kstrtoint",))
+    companion = Companion(argv=("insmod",), modules=(ModuleImage("foo", "foo.ko", "", "6.1", (one,)),))
+    told = Companion.from_dict(json.loads(json.dumps(companion.to_dict())))
+    assert told.modules == companion.modules
+    found = why(replace(trace, companion=told))
+    assert found.birth.untraced == ("kstrtoint",) and found.to_dict()["birth"]["untraced"] == ["kstrtoint"]
+    said = "not traceable, but called by foo_set: kstrtoint (the error may come from there)"
+    assert may_have_called(found) == said
+    assert f"  {said}" in [str(line) for line in WhyView(found).lines(100)]
 
 
 def test_doubts_name_functions_without_what_the_compiler_appended() -> None:

@@ -262,11 +262,18 @@ def _before_the_clean_up(
 ) -> int:
     """Of the callees ``same`` that returned the error the last but for those that may be what its caller did after it:
     by their names a part of giving up, or without a type that can hold an error."""
+
+    def released(k: int) -> bool:
+        name = seen.name(children[k])
+        return unwinding.gives_back(name) and not unwinding.decides_nothing(name)
+
     for i in reversed(range(len(same))):
         name = seen.name(children[same[i]])
         weak = unwinding.may_give_up(name) or (not seen.typed(children[same[i]]) and _may_be_left(name))
         between = range(same[i - 1] + 1, same[i]) if i else ()
         worked = any(kinds[k] is Kind.FINE and unwinding.does_work(seen.name(children[k])) for k in between)
+        # What was given back before it, and nothing after it, shows that the caller gave up before it.
+        weak = weak or (any(map(released, between)) and not any(map(released, range(same[-1] + 1, len(children)))))
         if not weak or not i or worked:
             return same[i]
         if seen.name(children[same[i - 1]]) == name:

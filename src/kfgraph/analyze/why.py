@@ -24,13 +24,14 @@ from kfgraph.analyze.other_tasks import elsewhere, waited_for
 from kfgraph.analyze.outcomes import Outcomes, children_of
 from kfgraph.analyze.select import lanes_of, select
 from kfgraph.analyze.suggestions import name_functions, record_again, record_all_tasks, record_values
+from kfgraph.analyze.swallowed import led_into_swallowed, swallowed
 from kfgraph.analyze.syscalls import SystemCall
 from kfgraph.analyze.sysexits import records_results
 from kfgraph.errors import NoMatchError
 from kfgraph.kernel.benign import meaning
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.kernel.sourcelines import SourceLine
-from kfgraph.kernel.unwinding import decides_nothing, gives_back, tells
+from kfgraph.kernel.unwinding import decides_nothing
 from kfgraph.model.arrays import distinct
 from kfgraph.model.names import listed
 from kfgraph.model.spelling import plain_name
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 MAX_EARLIER = 4
 """So many earlier return values of the same function are shown."""
+MAX_SWALLOWED = 8
 SECCOMP_FILTER = "__seccomp_filter"
 _LOADS = ("finit_module", "init_module")
 _ANOTHER_TASK = "the error may come from another task"
@@ -74,6 +76,8 @@ class Birth:
     exact: bool
     sure: bool
     arguments: str = ""
+    untraced: tuple[str, ...] = ()
+    """Functions of the kernel that it calls, that can fail, and that the kernel cannot trace: told for a module's."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ class Why:
             "failure": failure,
             "birth": None if born is None else {
                 **self._step(born.step), "nth": born.nth, "exact": born.exact, "sure": born.sure,
-                "earlier": list(born.earlier), "arguments": born.arguments or None,
+                "earlier": list(born.earlier), "arguments": born.arguments or None, "untraced": list(born.untraced),
             },
             "chain": [{**self._step(step), "evidence": step.evidence} for step in self.chain],
             "candidates": [self._step(step) for step in self.candidates],
@@ -216,19 +220,19 @@ def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
     if row >= 0:
         return _of_few(trace, seen, row)
     status = trace.companion.exit_status if trace.companion is not None else None
-    swallowed, never = _swallowed(trace, seen), _never_ran(trace)
+    ignored, never = _swallowed(trace, seen), _never_ran(trace)
     if status:
         none = "no system call that was recorded with its result failed"
         if failed:
             none = "none of its failed system calls decided that (kfgraph why --all lists them)"
         return Why(
             trace, "unknown", reason=f"the command ended with status {status}, and {none}",
-            next=record_again(trace), swallowed=swallowed, never_ran=never, failed=tuple(failed),
+            next=record_again(trace), swallowed=ignored, never_ran=never, failed=tuple(failed),
         )  # fmt: skip
     if status is None and (trace.calls.retval is None or few) and not records_results(trace):
         reason = _FEW if few else "no return value and no result of a system call was recorded"
         return Why(trace, "unrecorded", reason=reason, next=record_again(trace), never_ran=never)
-    return Why(trace, "nothing", swallowed=swallowed, never_ran=never, failed=tuple(failed))
+    return Why(trace, "nothing", swallowed=ignored, never_ran=never, failed=tuple(failed))
 
 
 def _of_call(trace: Trace, seen: Outcomes, found: Failed, failed: Sequence[Failed]) -> Why:
@@ -304,6 +308,7 @@ def _explained(
     failed: Sequence[Failed] = (), evidence: str = "",
 ) -> Why:  # fmt: skip
     found, elsewhere_ran = _joined(trace, seen, blame(trace, row, error, seen, evidence=evidence))
+    found = found if elsewhere_ran else led_into_swallowed(trace, seen, found)
     chain = tuple(_step_of(trace, seen, link.row, link.error, link.value, link.evidence) for link in found.chain)
     candidates = tuple(_step_of(trace, seen, r, int(seen.errors[r]), seen.value_text(r), "") for r in found.candidates)
     born = found.chain[-1].row
@@ -360,7 +365,15 @@ def _birth(trace: Trace, seen: Outcomes, step: Step, found: Blame) -> Birth:
     earlier = np.flatnonzero(calls.func[begin : step.row] == calls.func[step.row]) + begin
     said = tuple(filter(None, (seen.value_text(int(r)) for r in earlier[-MAX_EARLIER:] if seen.known(int(r)))))
     text = "" if calls.args is None else calls.args.text(step.row) or ""
-    return Birth(step, len(earlier) + 1, said, len(earlier), found.exact, found.sure and found.exact, text)
+    sure = found.sure and found.exact
+    return Birth(step, len(earlier) + 1, said, len(earlier), found.exact, sure, text, _untraced(trace, step))
+
+
+def _untraced(trace: Trace, step: Step) -> tuple[str, ...]:
+    """The functions that the birthplace may have called without a trace, if it is one of a module."""
+    modules = trace.companion.modules if trace.companion is not None and step.error else ()
+    own = (f for m in modules if m.name == step.module for f in m.functions)
+    return next((f.untraced for f in own if f.name == step.symbol), ())
 
 
 def _around(trace: Trace, seen: Outcomes, found: Blame) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
@@ -399,27 +412,8 @@ def _what_is_missing(
 
 
 def _swallowed(trace: Trace, seen: Outcomes) -> tuple[Step, ...]:
-    """Failing calls of module functions that the kernel called, and whose error it did not pass on. A module that
-    ignores what its own function returned has decided so."""
-    calls, modules = trace.calls, trace.symbols.modules
-    of_module = np.array([bool(module) for module in modules], np.bool_)
-    ours = {m.name for m in trace.companion.modules} if trace.companion is not None else set()
-    if ours:
-        of_module &= np.array([module in ours for module in modules], np.bool_)
-    rows = np.flatnonzero(of_module[calls.func] & (seen.errors != 0))
-    if not ours and trace.command_lanes is not None:
-        rows = rows[np.isin(calls.lane[rows], sorted(trace.command_lanes))]
-    steps = []
-    for row in rows.tolist():
-        parent = int(calls.parent[row])
-        name = seen.name(row)
-        if parent >= 0 and of_module[calls.func[parent]]:
-            continue
-        # Without a type -1 is any number, and what gives back may have left it in the register.
-        if not seen.typed(row) and (seen.errors[row] == -1 or gives_back(name) or decides_nothing(name) or tells(name)):
-            continue
-        steps.append(_step_of(trace, seen, row, int(seen.errors[row]), seen.value_text(row), ""))
-    return tuple(steps[-8:])
+    rows = swallowed(trace, seen)[-MAX_SWALLOWED:]
+    return tuple(_step_of(trace, seen, row, int(seen.errors[row]), seen.value_text(row), "") for row in rows)
 
 
 def _never_ran(trace: Trace) -> tuple[tuple[str, tuple[str, ...], int], ...]:

@@ -7,6 +7,8 @@ from itertools import groupby
 from kfgraph.analyze.why import Step, Why
 from kfgraph.model.units import plural
 
+_MOST_CALLED = 4
+
 
 def summary(answer: Why) -> list[str]:
     """The answer in one or two lines, as ``kfgraph trace`` prints it."""
@@ -69,6 +71,17 @@ def earlier_calls(answer: Why) -> str:
     named = [answer.name_of(int(text)) if text[:1] == "-" and text != plain else text for text in born.earlier]
     runs = [list(run) for _, run in groupby(named)]
     return ", ".join(f"{run[0]} × {len(run)}" if len(run) > 1 and run[0][:1] == "-" else ", ".join(run) for run in runs)
+
+
+def may_have_called(answer: Why) -> str:
+    """What the birthplace calls that cannot be traced, as a sentence; "" where nothing is known of that."""
+    born = answer.birth
+    if born is None or not born.untraced:
+        return ""
+    names = born.untraced
+    more = f" and {len(names) - _MOST_CALLED:,} more" if len(names) > _MOST_CALLED else ""
+    called = f"{', '.join(names[:_MOST_CALLED])}{more}"
+    return f"not traceable, but called by {born.step.function}: {called} (the error may come from there)"
 
 
 def _count(answer: Why) -> str:

@@ -19,7 +19,7 @@ from kfgraph.capture.plan import (
     default_buffer_kb,
     most_buffer_kb,
 )
-from kfgraph.capture.probes import plan_probes, read_blacklist, read_loaded, with_paths
+from kfgraph.capture.probes import plan_probes, read_blacklist, read_loaded, with_paths, with_untraced
 from kfgraph.capture.tracefs import BE_ROOT, Tracefs
 from kfgraph.errors import CaptureError
 from kfgraph.kernel.types import KernelTypes
@@ -42,6 +42,7 @@ def make_plan(options: CaptureOptions, *, fs: Tracefs) -> CapturePlan:
     check_options(options, fs=fs, loading=loading)
     trace_options, notes = _trace_options(fs, options)
     buffer_kb, most_kb = _buffer_kb(fs, options)
+    returned = KernelTypes().returned
     probes = plan_probes(
         fs,
         loads.asked,
@@ -49,7 +50,7 @@ def make_plan(options: CaptureOptions, *, fs: Tracefs) -> CapturePlan:
         globs=options.returns,
         blacklist=read_blacklist(),
         loaded=loaded,
-        returned=KernelTypes().returned,
+        returned=returned,
         wanted=not options.no_returns,
     )
     if options.syscalls is not False:
@@ -62,7 +63,7 @@ def make_plan(options: CaptureOptions, *, fs: Tracefs) -> CapturePlan:
         trace_options=trace_options,
         probes=probes,
         raw_syscalls=options.syscalls is None and all(map(fs.has_event, RAW_SYSCALLS)),
-        modules=tuple(module.image for module in loads.modules),
+        modules=tuple(with_untraced(module, fs.functions(), returned) for module in loads.modules),
         notes=(*notes, *loads.unread, *probes.notes),
         warnings=(*loads.unread, *doubts(options, loading=loading, loaded=loaded)),
     )

@@ -9,7 +9,7 @@ import errno
 import fnmatch
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
@@ -26,8 +26,8 @@ from kfgraph.kernel.loader import (
     present,
 )
 from kfgraph.kernel.syscall_handlers import PATH_EVENT, PATH_FUNCTIONS
-from kfgraph.kernel.unwinding import gives_back, waits
-from kfgraph.model.companion import ReturnProbe
+from kfgraph.kernel.unwinding import allocates_memory, decides_nothing, gives_back, waits
+from kfgraph.model.companion import ModuleImage, ReturnProbe
 from kfgraph.model.returned import PROBE_GROUP
 from kfgraph.model.units import plural
 
@@ -178,6 +178,20 @@ def _types(
         type_ = returned(name) if returned is not None else None
         if type_ is not None:
             yield name, type_
+
+
+def with_untraced(module: Module, functions: frozenset[str], returned: ReturnedBy) -> ModuleImage:
+    """The module's image; of each function those that it calls, that can fail, and that the kernel cannot trace."""
+
+    def untraced(names: Iterable[str]) -> Iterator[str]:
+        for name in names:
+            if name in functions or name in NOT_WORTH_A_PROBE or decides_nothing(name) or gives_back(name):
+                continue
+            if not allocates_memory(name) and (type_ := returned(name)) is not None and type_.can_fail:
+                yield name
+
+    told = (replace(f, untraced=tuple(untraced(module.calls.get(f.name, ())))) for f in module.image.functions)
+    return replace(module.image, functions=tuple(told))
 
 
 def _by_section(module: Module) -> list[str]:

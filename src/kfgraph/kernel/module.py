@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -71,6 +71,8 @@ class Module:
     init: str = ""
     texts: tuple[Text, ...] = ()
     imports: tuple[str, ...] = ()
+    calls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Function -> those of the ``imports`` that its code names."""
 
 
 def read_module(path: str | Path) -> Module:
@@ -96,7 +98,8 @@ def read_module(path: str | Path) -> Module:
         sites = _sites(elf, functions)
         traceable = tuple(dict.fromkeys(name for section in sites.values() for _, name in section))
         texts = tuple(_texts(elf, sites))
-        imports = tuple(_imports(elf))
+        imports = _imports(elf)
+        calls = _calls(elf, functions, imports)
         build_id = build_id_of(elf)
     except Exception as problem:  # a damaged file makes elftools raise errors of all kinds, seen in a fuzz run
         raise InputError(f"{shown}: not a kernel module ({problem})") from problem
@@ -116,7 +119,8 @@ def read_module(path: str | Path) -> Module:
         ambiguous=frozenset(name for name, n in counts.items() if n > 1),
         init=_init(functions, frozenset(traceable)),
         texts=texts,
-        imports=imports,
+        imports=tuple(imports.values()),
+        calls=calls,
     )
 
 
@@ -243,11 +247,35 @@ def _sites(elf: Any, functions: tuple[ModuleFunction, ...]) -> dict[str, list[tu
     return found
 
 
-def _imports(elf: Any) -> Iterator[str]:
+def _imports(elf: Any) -> dict[int, str]:
+    """Place in the symbol table -> name."""
     table = elf.get_section_by_name(".symtab")
-    for symbol in table.iter_symbols() if table else ():
-        if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name:
-            yield symbol.name
+    symbols = enumerate(table.iter_symbols() if table else ())
+    return {at: symbol.name for at, symbol in symbols if symbol["st_shndx"] == "SHN_UNDEF" and symbol.name}
+
+
+def _calls(
+    elf: Any, functions: tuple[ModuleFunction, ...], imports: Mapping[int, str]
+) -> dict[str, tuple[str, ...]]:
+    """Function -> the imports that its code names, by the relocations; what the compiler put apart (.cold) is its."""
+    wide = elf.elfclass == 64
+    word = "Q" if wide else "I"
+    by_section: dict[str, list[ModuleFunction]] = {}
+    for function in sorted(functions, key=lambda f: (f.offset, f.name not in _ALIASES)):
+        by_section.setdefault(function.section, []).append(function)
+    found: dict[str, dict[str, None]] = {}
+    for section in elf.iter_sections():
+        if section["sh_type"] not in ("SHT_RELA", "SHT_REL") or elf.get_machine_arch() == "MIPS":
+            continue  # MIPS has another layout
+        of = by_section.get(elf.get_section(section["sh_info"]).name, [])
+        layout = ("<" if elf.little_endian else ">") + word * 2 + (word.lower() if section.is_RELA() else "")
+        starts = [f.offset for f in of]
+        for place, info, *_ in struct.iter_unpack(layout, section.data() if of else b""):
+            name = imports.get(info >> (32 if wide else 8))
+            around = bisect_right(starts, place) - 1
+            if name is not None and around >= 0 and place < of[around].offset + of[around].size:
+                found.setdefault(of[around].name.partition(".cold")[0], {})[name] = None
+    return {name: tuple(names) for name, names in found.items()}
 
 
 def _texts(elf: Any, sites: dict[str, list[tuple[int, str]]]) -> Iterator[Text]:

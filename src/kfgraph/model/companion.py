@@ -25,6 +25,8 @@ class ModuleFunction:
     size: int
     returns: Returned | None = None
     """What the function returns, where its file tells (BTF)."""
+    untraced: tuple[str, ...] = ()
+    """Functions of the kernel that it calls, that can fail, and that the kernel cannot trace."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Companion:
         for typed in (*data["probes"], *(f for module in data["modules"] for f in module["functions"])):
             if typed["returns"] is None:
                 del typed["returns"]
+            if not typed.get("untraced", True):
+                del typed["untraced"]
         if not self.types:
             del data["types"]
         return {"format": FORMAT, **data}
@@ -141,7 +145,8 @@ class Companion:
 
 def _function(f: Any) -> ModuleFunction:
     place = _text(f["section"]), _whole(f["offset"]), _whole(f["size"])
-    return ModuleFunction(_text(f["name"]), *place, _returned(f.get("returns")))
+    untraced = tuple(map(_text, _list(f.get("untraced", []))))
+    return ModuleFunction(_text(f["name"]), *place, _returned(f.get("returns")), untraced)
 
 
 def _returned(value: Any) -> Returned | None:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from kfgraph.analyze.failure import Failed
 from kfgraph.analyze.why import Step, Why
-from kfgraph.analyze.whywords import earlier_calls, label_of, may_have_begun_in, path_of, summary
+from kfgraph.analyze.whywords import earlier_calls, label_of, may_have_begun_in, may_have_called, path_of, summary
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.units import plural
@@ -122,6 +122,8 @@ class WhyView:
         # Without types it is not known which registers hold arguments; --json has them.
         if answer.birth and "=" in answer.birth.arguments:
             yield from _wrapped(Text(f"  its arguments: {spelt_out(answer.birth.arguments)}"), width)
+        if called := may_have_called(answer):
+            yield from _wrapped(Text(f"  {spelt_out(called)}"), width)
         if answer.birth is not None and answer.birth.n_earlier:
             said = f"{plural(answer.birth.n_earlier, 'call')} of it before"
             if earlier := earlier_calls(answer):

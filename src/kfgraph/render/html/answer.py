@@ -9,7 +9,7 @@ from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.limited import Limited
 from kfgraph.analyze.top import Top
 from kfgraph.analyze.why import Step, Why
-from kfgraph.analyze.whywords import earlier_calls, label_of, may_have_begun_in
+from kfgraph.analyze.whywords import earlier_calls, label_of, may_have_begun_in, may_have_called
 from kfgraph.errors import Notice
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import shell_line
@@ -126,6 +126,8 @@ def _returned(found: Why, i: int, step: Step, *, born: bool) -> str:
 def _around(found: Why) -> Iterator[str]:
     if found.birth is not None and "=" in found.birth.arguments:
         yield f"its arguments: {found.birth.arguments}"
+    if called := may_have_called(found):
+        yield called
     if found.birth is not None and found.birth.n_earlier:
         said = f"{plural(found.birth.n_earlier, 'call')} of it before"
         more = "… " if found.birth.n_earlier > len(found.birth.earlier) else ""
