@@ -245,7 +245,7 @@ class RowModel:
         level = int(folded.level[row])
         if kind is Kind.CALL:
             tree = folded.tree
-            name = self.before.get(node, "") + self._names[tree.label[node]]
+            name = self.before.get(node, "") + self._names[int(tree.label[node])]
             error = self.error(node)
             n_times = int(tree.at("n_interrupts", node) or folded.times[node])
             if n_times == 1 and self._is_counted_here(node) and " × " not in error:
@@ -406,13 +406,11 @@ class RowModel:
         return _Cache(make)
 
     @cached_property
-    def _names(self) -> list[str]:
+    def _names(self) -> _Cache:
+        # Of few rows of a trace with many functions, few are needed.
         tree = self.folded.tree
-        names = [spelt_out(label) for label in tree.labels]
-        if tree.has("n_interrupts"):
-            for label in distinct(tree.label[tree.n_interrupts > 0]).tolist():
-                names[label] = INTERRUPT_MARK + names[label]
-        return names
+        marked = set(distinct(tree.label[tree.n_interrupts > 0]).tolist()) if tree.has("n_interrupts") else set()
+        return _Cache(lambda label: (INTERRUPT_MARK if label in marked else "") + spelt_out(tree.labels[label]))
 
     def _said_of(self, label: int) -> str:
         """What is said of a function behind its name."""
