@@ -317,6 +317,11 @@ NOTICES: dict[str, NoticeKind] = {
         "lines are not function graph records and were skipped",
         "line is not a function graph record and was skipped",
     ),
+    "unread-line:calls": NoticeKind(
+        "damaged",
+        "lines were not understood and skipped, {like} of them like records: own times around these may be too long",
+        "line was not understood and skipped, and is like a record: own times around it may be too long",
+    ),
     "cut-input": NoticeKind("damaged", "the input ends early ({why}): everything before that was read"),
     "cut-input:line": NoticeKind("damaged", "the text ends in the middle of a line, which was skipped"),
     "trace-cmd": NoticeKind("damaged", "trace-cmd report printed an error: {first}"),

@@ -189,3 +189,22 @@ def test_what_trace_cmd_says_of_a_file() -> None:
     meta = rawreport._meta("")
     assert (meta.kernel, meta.host, meta.arch, meta.recorder, meta.clock) == ("", "", "", "", "")
     assert (meta.n_cpus, meta.n_overrun, meta.buffers) == (-1, -1, ())
+
+
+def test_lines_like_records_that_are_not_understood_are_told_of_as_such() -> None:
+    """Their time is in the caller's own: 25 us were said as exactly as any."""
+    entry = "             cat-77    [001]   200.0000{}: funcgraph_entry:        2.500 us   |    {}\n"
+    trace = read(
+        "cpus=1\n"
+        "             cat-77    [001]   200.000010: funcgraph_entry:                   |  demo_open() {\n"
+        + entry.format(12, "demo_lock(); (ret=0x0)")
+        + entry.format(16, "demo_a(); (ret=garbage)")
+        + entry.format(20, "demo_b(); (ret=0x1ffffffffffffffea)")
+        + "thanks, Bob\n"
+        "             cat-77    [001]   200.000040: funcgraph_exit:       + 30.000 us  |  }\n"
+    )
+    (told,) = [notice for notice in trace.notices if notice.code == "unread-line"]
+    assert told.sentence == (
+        "3 lines were not understood and skipped, 2 of them like records: own times around these may be too long"
+    )
+    assert told.details["first_like_a_record"].endswith("demo_a(); (ret=garbage)")

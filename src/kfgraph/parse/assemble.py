@@ -112,9 +112,11 @@ def _unread(facts: Mapping[str, Any]) -> list[Notice]:
     if not facts["n_unread"]:
         return []
     details = {"first": decode(facts["first_unread"][:200])}
-    if facts["n_likely"]:
-        details |= {"n_like_records": facts["n_likely"], "first_like_a_record": decode(facts["first_likely"][:200])}
-    return [notice("unread-line", facts["n_unread"], details=details)]
+    if not facts["n_likely"]:
+        return [notice("unread-line", facts["n_unread"], details=details)]
+    # What a call took that is not there is in its caller's own time.
+    details |= {"n_like_records": facts["n_likely"], "first_like_a_record": decode(facts["first_likely"][:200])}
+    return [notice("unread-line:calls", facts["n_unread"], details=details, like=facts["n_likely"])]
 
 
 def _timeless(n: int, calls: CallTable, paired: Iterable[Notice]) -> Iterator[Notice]:
