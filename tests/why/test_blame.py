@@ -10,7 +10,7 @@ import pytest
 from builder.tables import Call, call, trace_of
 from kfgraph.analyze.outcomes import Outcomes
 from kfgraph.analyze.why import why
-from kfgraph.analyze.whywords import earlier_calls, may_have_called, path_of
+from kfgraph.analyze.whywords import earlier_calls, may_have_called, path_of, summary
 from kfgraph.errors import NoMatchError
 from kfgraph.model.companion import Companion, ModuleFunction, ModuleImage, ReturnProbe
 from kfgraph.model.symbols import Returned
@@ -699,6 +699,22 @@ def test_a_nothing_that_no_module_passed_on_is_told_of_callbacks_only() -> None:
     assert swallowed(call("foo_init [foo]", 5, call("foo_led [foo]", retval=error(19)), retval=0)) == []
     for name, number in (("foo_order", 1), ("foo_release", 5), ("foo_report", 5)):
         assert swallowed(call("really_probe", 5, call(f"{name} [foo]", retval=error(number)), retval=0)) == []
+
+
+def test_of_an_error_that_nobody_passed_on_the_origin_is_told() -> None:
+    power = call("foo_power [foo]", 5, call("regulator_get", retval=pointer(517)), retval=error(19))
+    probe = call("foo_probe [foo]", 5, power, retval=error(19))
+    types = {"load": INT, "regulator_get": POINTER}
+    found = answer(call("load", 5, call("really_probe", 5, probe), retval=0), types=types)
+    said = "foo_probe [foo] returned -ENODEV (began as -EPROBE_DEFER of regulator_get, as it seems)"
+    assert summary(found) == [f"no system call failed, but {said}: nobody passed it on"]
+    (told,) = found.to_dict()["swallowed"]
+    birth = told["birth"]
+    assert (told["function"], birth["function"], birth["error"]) == ("foo_probe", "regulator_get", "EPROBE_DEFER")
+    assert (birth["exact"], birth["sure"]) == (True, False)
+    lines = [str(line) for line in WhyView(found).lines(200)]
+    assert lines[0] == f"no system call failed, but {said}: nobody passed it on"
+    assert lines[-1].endswith("--root 'foo_probe [foo]'") or lines[-1].endswith("--root foo_probe")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import blame
 import pytest
 
 from kfgraph import load
-from kfgraph.analyze.why import why
+from kfgraph.analyze.why import Origin, why
 from kfgraph.cli import trace as trace_command
 from kfgraph.kernel.sourcelines import SourceLine
 from running import kfgraph
@@ -80,7 +80,8 @@ def test_the_docs_name_every_key_of_the_json() -> None:
     assert answer.birth is not None and answer.has_failed
     step = answer.chain[-1]
     sources = {(one.symbol, one.module): SourceLine("foo.c", 7, "debug info") for one in answer.chain}
-    full = replace(answer, candidates=(step,), swallowed=(step,), never_ran=(("foo", ("f", "g"), 3),), sources=sources)
+    ignored = {"swallowed": (step,), "origins": (Origin(step, True, True),)}
+    full = replace(answer, candidates=(step,), never_ran=(("foo", ("f", "g"), 3),), sources=sources, **ignored)
     table = (EXAMPLES.parent / "docs" / "why.md").read_text().partition("\n## --json\n")[2]
     rows = [line.strip("|").partition("|") for line in table.splitlines() if line.startswith("| `")]
     named = {key: set(re.findall(r"`(\w+)`", text)) for keys, _, text in rows for key in re.findall(r"`(\w+)`", keys)}
@@ -92,7 +93,8 @@ def test_the_docs_name_every_key_of_the_json() -> None:
     assert set(data["failure"]) == named["failure"]
     assert set(data["birth"]) | set(data["birth"]["source"]) == named["birth"] and of_step <= named["birth"]
     assert set(data["chain"][0]) - of_step == named["chain"] - {"birth"} == {"evidence"}
-    assert set(data["swallowed"][0]) == of_step
+    assert set(data["swallowed"][0]) - of_step == named["swallowed"] - {"exact", "sure"} == {"birth"}
+    assert set(data["swallowed"][0]["birth"]) - of_step == {"exact", "sure"}
     assert set(data["never_ran"][0]) == named["never_ran"]
 
 

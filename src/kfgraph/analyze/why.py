@@ -81,13 +81,23 @@ class Birth:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where an error that nobody passed on was born; ``exact`` and ``sure`` as of :class:`Birth`."""
+
+    step: Step
+    exact: bool
+    sure: bool
+
+
+@dataclass(frozen=True)
 class Why:
     """The answer. ``failure`` is the system call (None: it was a function, ``function``), ``error`` what it returned.
 
     ``outcome`` is ``cause`` (``birth`` is known), ``unknown`` (something failed, ``reason`` says why its birthplace
     is not known), ``nothing`` or ``unrecorded`` (nothing in the trace tells whether anything failed). ``swallowed``
-    are calls of module functions that failed and whose callers went on. ``never_ran`` are functions of the command's
-    modules that did not run. ``next`` is what to type. ``sources``: (symbol, module) -> where it is defined, if known.
+    are calls of module functions that failed and whose callers went on, ``origins`` where each began. ``never_ran`` are
+    functions of the command's modules that did not run. ``next`` is what to type. ``sources``: (symbol, module) ->
+    where it is defined, if known.
     """
 
     trace: Trace
@@ -105,6 +115,7 @@ class Why:
     before: tuple[Step, ...] = ()
     after: tuple[Step, ...] = ()
     swallowed: tuple[Step, ...] = ()
+    origins: tuple[Origin, ...] = ()
     never_ran: tuple[tuple[str, tuple[str, ...], int], ...] = ()
     failed: tuple[Failed, ...] = field(default=(), repr=False)
     sources: Mapping[tuple[str, str], SourceLine] = field(default_factory=dict, repr=False)
@@ -170,7 +181,10 @@ class Why:
             "candidates": [self._step(step) for step in self.candidates],
             "reason": self.reason or "; ".join(self.doubts),
             "next": self.next,
-            "swallowed": [self._step(step) for step in self.swallowed],
+            "swallowed": [
+                {**self._step(step), "birth": {**self._step(o.step), "exact": o.exact, "sure": o.sure}}
+                for step, o in zip(self.swallowed, self.origins, strict=True)
+            ],
             "never_ran": [{"module": m, "functions": list(names), "n_ran": n} for m, names, n in self.never_ran],
         }  # fmt: skip
 
@@ -220,19 +234,20 @@ def why(trace: Trace, *, error: int = 0, **filters: Unpack[Filters]) -> Why:
     if row >= 0:
         return _of_few(trace, seen, row)
     status = trace.companion.exit_status if trace.companion is not None else None
-    ignored, never = _swallowed(trace, seen), _never_ran(trace)
+    ignored, origins = _swallowed(trace, seen)
+    never = _never_ran(trace)
     if status:
         none = "no system call that was recorded with its result failed"
         if failed:
             none = "none of its failed system calls decided that (kfgraph why --all lists them)"
         return Why(
             trace, "unknown", reason=f"the command ended with status {status}, and {none}",
-            next=record_again(trace), swallowed=ignored, never_ran=never, failed=tuple(failed),
+            next=record_again(trace), swallowed=ignored, origins=origins, never_ran=never, failed=tuple(failed),
         )  # fmt: skip
     if status is None and (trace.calls.retval is None or few) and not records_results(trace):
         reason = _FEW if few else "no return value and no result of a system call was recorded"
         return Why(trace, "unrecorded", reason=reason, next=record_again(trace), never_ran=never)
-    return Why(trace, "nothing", swallowed=ignored, never_ran=never, failed=tuple(failed))
+    return Why(trace, "nothing", swallowed=ignored, origins=origins, never_ran=never, failed=tuple(failed))
 
 
 def _of_call(trace: Trace, seen: Outcomes, found: Failed, failed: Sequence[Failed]) -> Why:
@@ -411,9 +426,15 @@ def _what_is_missing(
     return "", ""
 
 
-def _swallowed(trace: Trace, seen: Outcomes) -> tuple[Step, ...]:
-    rows = swallowed(trace, seen)[-MAX_SWALLOWED:]
-    return tuple(_step_of(trace, seen, row, int(seen.errors[row]), seen.value_text(row), "") for row in rows)
+def _swallowed(trace: Trace, seen: Outcomes) -> tuple[tuple[Step, ...], tuple[Origin, ...]]:
+    """The last failing calls of module functions whose callers went on, and where their errors began."""
+    steps, origins = [], []
+    for row in swallowed(trace, seen)[-MAX_SWALLOWED:]:
+        found = blame(trace, row, int(seen.errors[row]), seen)
+        last = found.chain[-1]
+        steps.append(_step_of(trace, seen, row, int(seen.errors[row]), seen.value_text(row), ""))
+        origins.append(Origin(_step_of(trace, seen, last.row, last.error, last.value, ""), found.exact, found.sure))
+    return tuple(steps), tuple(origins)
 
 
 def _never_ran(trace: Trace) -> tuple[tuple[str, tuple[str, ...], int], ...]:

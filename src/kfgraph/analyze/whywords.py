@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from kfgraph.analyze.why import Step, Why
+from kfgraph.analyze.why import Birth, Origin, Step, Why
 from kfgraph.model.units import plural
 
 _MOST_CALLED = 4
@@ -21,19 +21,30 @@ def summary(answer: Why) -> list[str]:
     if born is None:
         perhaps = may_have_begun_in(answer)
         return [f"{head}, where it was born is not known: {answer.reason}", *([perhaps] if perhaps else [])]
-    label = label_of(born.step)
-    if born.step.error == answer.error or not born.step.error:
+    began = _began(answer, born, answer.error, first=len(answer.chain) == 1)
+    return [f"{head}, {began}{_count(answer)}", " → ".join(path_of(answer))]
+
+
+def _began(answer: Why, born: Birth | Origin, error: int, *, first: bool) -> str:
+    """Where ``error`` was born, in words; ``first``: by the call itself that is told to have returned it."""
+    if born.step.error == error or not born.step.error:
         how = "first returned by" if born.exact else "from"
     else:
         began = answer.name_of(born.step.error)
         how = f"began as {began} of" if born.exact else f"from {began} of"
-    if not born.step.error and len(answer.chain) > 1:
+    if not born.step.error and not first:
         how = f"began with {born.step.value} from"
     told = "" if born.exact else " or from below it"
     if not born.sure and born.exact:
         told += ", as it seems"
-    count = _count(answer)
-    return [f"{head}, {how} {label}{told}{count}", " → ".join(path_of(answer))]
+    return f"{how} {label_of(born.step)}{told}"
+
+
+def not_passed_on(answer: Why, at: int) -> str:
+    """One of the calls whose callers went on, what it returned, and where that began."""
+    step, born = answer.swallowed[at], answer.origins[at]
+    said = f"{label_of(step)} returned {answer.name_of(step.error)}"
+    return said if born.step.row == step.row else f"{said} ({_began(answer, born, step.error, first=False)})"
 
 
 def path_of(answer: Why) -> list[str]:
@@ -100,8 +111,6 @@ def _suffix(n: int) -> str:
 
 
 def _swallowed_line(answer: Why) -> str:
-    first = answer.swallowed[0]
     more = len(answer.swallowed) - 1
     also = f", and {plural(more, 'more call')}" if more else ""
-    failed = f"{label_of(first)} returned {answer.name_of(first.error)}{also}"
-    return f"no system call failed, but {failed}: nobody passed it on"
+    return f"no system call failed, but {not_passed_on(answer, 0)}{also}: nobody passed it on"

@@ -13,7 +13,15 @@ from rich.text import Text
 
 from kfgraph.analyze.failure import Failed
 from kfgraph.analyze.why import Step, Why
-from kfgraph.analyze.whywords import earlier_calls, label_of, may_have_begun_in, may_have_called, path_of, summary
+from kfgraph.analyze.whywords import (
+    earlier_calls,
+    label_of,
+    may_have_begun_in,
+    may_have_called,
+    not_passed_on,
+    path_of,
+    summary,
+)
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import shell_word, spelt_out
 from kfgraph.model.units import plural
@@ -144,18 +152,28 @@ class WhyView:
             yield from _wrapped(Text(f"  {spelt_out(said)}"), width)
 
     def _modules(self, width: int) -> Iterator[Text]:
-        for step in self.answer.swallowed:
-            said = f"  {label_of(step)} returned {self._value(step)}, and its caller went on"
-            yield from _wrapped(Text(spelt_out(said)), width)
+        # Where nothing else failed the first is the answer.
+        for at in range(self.answer.outcome == "nothing", len(self.answer.swallowed)):
+            yield from _wrapped(Text(spelt_out(f"  {not_passed_on(self.answer, at)}, and its caller went on")), width)
         for said in never_ran(self.answer):
             yield from _wrapped(Text(f"  {spelt_out(said)}"), width)
 
     def _nothing(self, width: int) -> Iterator[Text]:
         answer = self.answer
         n = len(answer.failed)
-        benign = f": {plural(n, 'system call')} failed in a way that is usual (--all)" if n else ""
-        yield from _wrapped(Text(f"nothing failed{benign}", "bold"), width)
+        calls = plural(n, "system call")
+        if not answer.swallowed:
+            benign = f": {calls} failed in a way that is usual (--all)" if n else ""
+            yield from _wrapped(Text(f"nothing failed{benign}", "bold"), width)
+        else:
+            yield from _wrapped(Text(spelt_out(summary(answer)[0]), "bold"), width)
+            if n:
+                yield from _wrapped(Text(f"  but for {calls}, in a way that is usual (--all)"), width)
         yield from self._modules(width)
+        if answer.swallowed:
+            root = shell_word(glob.escape(answer.swallowed[0].symbol))
+            command = f"kfgraph why {answer.trace.meta.as_typed} --root {root}"
+            yield from map(Text, with_command("to know more:", command, width=width, indent=2))
 
 
 class FailedView:

@@ -9,7 +9,7 @@ from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.limited import Limited
 from kfgraph.analyze.top import Top
 from kfgraph.analyze.why import Step, Why
-from kfgraph.analyze.whywords import earlier_calls, label_of, may_have_begun_in, may_have_called
+from kfgraph.analyze.whywords import earlier_calls, label_of, may_have_begun_in, may_have_called, not_passed_on
 from kfgraph.errors import Notice
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import shell_line
@@ -137,8 +137,8 @@ def _around(found: Why) -> Iterator[str]:
             yield f"{when}: {', '.join(_with_value(found, step) for step in steps)}"
     if said := may_have_begun_in(found):
         yield said
-    for step in found.swallowed:
-        yield f"{label_of(step)} returned {_with_value(found, step).partition(' = ')[2]}, and its caller went on"
+    for at in range(len(found.swallowed)):
+        yield f"{not_passed_on(found, at)}, and its caller went on"
     yield from never_ran(found)
 
 
