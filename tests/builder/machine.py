@@ -112,7 +112,8 @@ class Machine:
             data = bytes(16) + self.kernel.pack("iiq", max(self.running[cpu], 0), 120, state)
             data += bytes(16) + self.kernel.pack("ii", max(to, 0), 120)
             self.cpus[cpu].event(self.now, max(self.running[cpu], 0), SWITCH, data)
-        self.owner(self.running[cpu]).paint(self.now, "asleep" if state & 0xFF else "preempted")
+        is_idle = self.running[cpu] <= 0
+        self.owner(self.running[cpu]).paint(self.now, "asleep" if is_idle or state & 0xFF else "preempted")
         self.owner(self.running[cpu]).out_ns = self.now
         self._coming = (to, self.now)
 

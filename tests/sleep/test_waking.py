@@ -68,9 +68,11 @@ def pipeline(path: Path, *, waking: str = "sched_waking") -> Trace:
 
 
 def test_a_wakeup_in_an_interrupt_may_be_another_cpus(tmp_path: Path) -> None:
-    off = pipeline(tmp_path / "a.dat", waking="sched_wakeup").off_cpu
+    trace = pipeline(tmp_path / "a.dat", waking="sched_wakeup")
+    off = trace.off_cpu
     assert off is not None
-    assert (off.waker_lane[off.asleep] >= 0).tolist() == [True, False, False]
+    slept = off.asleep & (np.array([task.pid for task in trace.tasks.tasks])[off.lane] == 11)
+    assert (off.waker_lane[slept] >= 0).tolist() == [True, False, False]
 
 
 def test_a_row_says_who_woke_it(tmp_path: Path) -> None:

@@ -122,7 +122,8 @@ def waker_to_dict(trace: Trace, waker: Waker) -> dict[str, Any] | None:
 
 
 def waits(trace: Trace) -> tuple[Wait, ...]:
-    """Who slept until whom, the longest first; of the command's tasks, where it is known which they are."""
+    """Who slept until whom, the longest first; of the command's tasks, where it is known which they are. The idle tasks
+    wait for nobody."""
     off = trace.off_cpu
     if off is None:
         return ()
@@ -130,7 +131,7 @@ def waits(trace: Trace) -> tuple[Wait, ...]:
     lanes, wakers, contexts = off.lane.tolist(), off.waker_lane.tolist(), off.waker_context.tolist()
     lengths, told = off.ns.tolist(), trace.command_lanes
     for at in np.flatnonzero(off.asleep).tolist():
-        if told is not None and lanes[at] not in told:
+        if (told is not None and lanes[at] not in told) or trace.tasks[lanes[at]].pid == 0:
             continue
         context = "" if contexts[at] == UNKNOWN_CONTEXT else CONTEXTS[contexts[at]]
         waker = Waker(wakers[at], context, "")

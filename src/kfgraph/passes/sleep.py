@@ -192,7 +192,9 @@ def _charged(
     row, goes_on = _open_at(calls, last, behind, t_in)
     row = _beyond_the_event(trace, row)
     begin_ns = np.minimum(np.maximum(t_out, _over_before(calls, row, last, t_in)), t_in)
-    asleep = switches.asleep[out]
+    # The idle task is ready at all times, and nobody waits for it: it is not preempted.
+    idle = np.array([task.pid == 0 for task in trace.tasks.tasks], np.bool_)
+    asleep = switches.asleep[out] | idle[lane]
     wakers = _wakers(trace, lane, t_in, asleep)
     off = OffCpu(lane.astype(np.int32), row.astype(np.int32), begin_ns, t_in, asleep, *wakers)
     # A call that goes on behind the stretch was over before it, by its duration: then that leaves the stretch out.
@@ -373,11 +375,14 @@ def _went_on(trace: Trace, mark: Int32, behind: Int64, last: Bool) -> Int64:
     inside = calls.parent[np.clip(following, 0, len(calls) - 1)]
     upto = np.where((following >= 0) & (following < behind), inside, -1)
     todo = np.flatnonzero(node >= 0)
-    ended = np.ones(len(mark), np.bool_)
+    ended, switching = np.zeros(len(mark), np.bool_), _named(trace, SWITCHING)
     steps: list[tuple[Int64, Int64]] = []
     while len(todo):
         steps.append((todo, node[todo]))
-        ended[todo[calls.duration_ns[node[todo]] < 0]] = False
+        has_end = calls.duration_ns[node[todo]] >= 0
+        ended[todo[has_end]] = True
+        # What gives the CPU away calls some more before it does.
+        ended[todo[~has_end & switching[calls.func[node[todo]]]]] = False
         more = node[todo] > upto[todo]
         node[todo] = calls.parent[node[todo]]
         todo = todo[more & (node[todo] >= 0)]
