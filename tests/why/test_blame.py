@@ -156,6 +156,20 @@ def test_work_that_was_waited_for_leaves_no_doubt_of_its_bool_but_of_another_tas
     found = answer(tree, types={"foo_init": INT, "flush_work": BOOL})
     assert (found.birth.step.function, found.birth.exact, found.birth.sure) == ("foo_init", True, False)
     assert found.reason == "foo_init waited in flush_work: the error may come from another task"
+    assert summary(found)[0] == "foo_init = -EIO, first returned by foo_init, or it came from another task"
+
+
+def test_functions_of_the_module_that_may_have_run_in_the_other_task_are_named() -> None:
+    init = call("foo_init [foo]", 5, call("queue_work_on", retval=1), call("flush_work"), retval=error(5))
+    trace = trace_of([call("load_module", 5, init, retval=error(5))])
+    functions = tuple(ModuleFunction(name, ".text", 0, 16) for name in ("foo_init", "foo_erase", "foo_work"))
+    companion = Companion(modules=(ModuleImage("foo", "foo.ko", "", "6.1", functions),), types={"flush_work": BOOL})
+    found = why(apply(replace(trace, companion=companion), Given()))
+    assert found.never_ran == (("foo", ("foo_erase", "foo_work"), 1),)
+    said = "  1 of 3 functions of foo ran in the recorded tasks; not foo_erase, foo_work"
+    assert said in [str(line) for line in WhyView(found).lines(100)]
+    other = call("load_module", 5, call("foo_init [foo]", retval=error(5)), retval=error(5))
+    assert why(replace(trace_of([other]), companion=companion)).never_ran == ()
 
 
 def test_the_wait_before_a_thread_was_ended_is_named() -> None:

@@ -45,7 +45,8 @@ MAX_EARLIER = 4
 MAX_SWALLOWED = 8
 SECCOMP_FILTER = "__seccomp_filter"
 _LOADS = ("finit_module", "init_module")
-_ANOTHER_TASK = "the error may come from another task"
+ANOTHER_TASK = "the error may come from another task"
+"""Stands in the reason where that is so."""
 _FEW = "no probed function returned an error, and no result of a system call was recorded"
 _END_UNKNOWN = "how the command ended was not recorded: it may have gone on without this call"
 
@@ -330,7 +331,7 @@ def _explained(
     nowhere = len(chain) == 1 and not found.exact and (failure is not None or not seen.known(born))
     reason, following = _what_is_missing(trace, seen, found, nowhere, elsewhere_ran)
     before, after = _around(trace, seen, found)
-    found = replace(found, sure=found.sure and _ANOTHER_TASK not in reason)
+    found = replace(found, sure=found.sure and ANOTHER_TASK not in reason)
     return Why(
         trace,
         "unknown" if nowhere else "cause",
@@ -347,7 +348,8 @@ def _explained(
         before=before,
         after=after,
         swallowed=(),
-        never_ran=(),
+        # What did not run in these tasks may have run in the other.
+        never_ran=_never_ran(trace) if ANOTHER_TASK in reason else (),
         failed=tuple(failed),
     )
 
@@ -413,7 +415,7 @@ def _what_is_missing(
     if nowhere:
         return f"no return value was recorded below {name}", record_values(trace)
     children = children_of(trace, last.row)
-    waited = f"{begin}: {_ANOTHER_TASK}" if (begin := waited_for(trace, seen, last.row, last.error)) else ""
+    waited = f"{begin}: {ANOTHER_TASK}" if (begin := waited_for(trace, seen, last.row, last.error)) else ""
     if not found.exact:
         reason = f"the error came from {name} or from below it: nothing deeper was recorded"
         return f"{reason}; {waited}" if waited else reason, record_values(trace)

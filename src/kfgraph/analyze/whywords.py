@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from kfgraph.analyze.why import Birth, Origin, Step, Why
+from kfgraph.analyze.why import ANOTHER_TASK, Birth, Origin, Step, Why
 from kfgraph.model.units import plural
 
 _MOST_CALLED = 4
@@ -22,6 +22,8 @@ def summary(answer: Why) -> list[str]:
         perhaps = may_have_begun_in(answer)
         return [f"{head}, where it was born is not known: {answer.reason}", *([perhaps] if perhaps else [])]
     began = _began(answer, born, answer.error, first=len(answer.chain) == 1)
+    if ANOTHER_TASK in answer.reason:
+        began = f"{began.removesuffix(', as it seems')}, or it came from another task"
     return [f"{head}, {began}{_count(answer)}", " → ".join(path_of(answer))]
 
 

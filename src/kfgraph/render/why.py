@@ -219,7 +219,8 @@ def never_ran(answer: Why) -> Iterator[str]:
     for module, names, n_ran in answer.never_ran:
         more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
         first = ", ".join(names[:_MOST_NAMES]) + more
-        yield f"{n_ran:,} of {n_ran + len(names):,} functions of {module} ran; not {first}"
+        here = " in the recorded tasks" if answer.has_failed else ""
+        yield f"{n_ran:,} of {n_ran + len(names):,} functions of {module} ran{here}; not {first}"
 
 
 def in_words(answer: Why) -> str:
