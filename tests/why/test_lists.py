@@ -376,3 +376,27 @@ def test_errors_of_the_list_stay_at_any_width_and_so_does_what_decided(width: in
         assert f" = {answer.name_of(one.call.error)}" in line
         assert ("← decided" in line) == (one.call is answer.failure)
         assert width < 200 or not one.benign or f"({one.benign})" in line
+
+
+def test_functions_without_a_name_are_many_functions(tmp_path: Path) -> None:
+    """trace-cmd 3.4 prints those of a module that is gone as `) {`: the error came from the 9th call of one, it said,
+    and the names of those in doubt were left out."""
+    lines, begun = ["cpus=1\n"], list[int]()
+    failed = "0xffffffed"
+    for at, what in enumerate(["do_one_initcall(", "", "", "0x42", "", failed, failed, "", "0x0", failed]):
+        head = f"     cat-5 [000] 100.0001{at * 10:02}: funcgraph_"
+        if what.startswith("0x"):
+            lines.append(f"{head}exit: {10.0 * (at - begun.pop()):.3f} us | {'  ' * len(begun)}}} (ret={what})\n")
+        else:
+            lines.append(f"{head}entry:  | {'  ' * len(begun)}{what}) {{\n")
+            begun.append(at)
+    path = tmp_path / "report.txt"
+    path.write_text("".join(lines))
+    answer = kfgraph.why(kfgraph.load(path))
+    assert answer.birth is not None and (answer.birth.step.function, answer.birth.nth) == ("?", 1)
+    assert answer.birth.earlier == ()
+    console = Console(file=io.StringIO(), width=120)
+    console.print(WhyView(answer))
+    said = console.file.getvalue()
+    assert "call of it" not in said and "its 2nd call" not in said
+    assert "not certain: ? ran after ? had failed, and succeeded" in said

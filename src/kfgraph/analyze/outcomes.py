@@ -118,8 +118,8 @@ class Outcomes:
         return self.trace.symbols.names[int(self.trace.calls.func[row])]
 
     def plain(self, row: int) -> str:
-        """The function's name as a person knows it, without what the compiler appended."""
-        return plain_name(self.name(row))
+        """The function's name as a person knows it, without what the compiler appended; "?" where it has none."""
+        return plain_name(self.name(row)) or "?"
 
     def value_text(self, row: int) -> str:
         """The return value as text: the number of an error, NULL, false, a number, "a pointer".

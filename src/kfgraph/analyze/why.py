@@ -380,6 +380,8 @@ def _birth(trace: Trace, seen: Outcomes, step: Step, found: Blame) -> Birth:
     lane = calls.lane[step.row]
     begin = int(np.searchsorted(calls.lane, lane))
     earlier = np.flatnonzero(calls.func[begin : step.row] == calls.func[step.row]) + begin
+    if not calls.func[step.row]:
+        earlier = earlier[:0]  # those without a name are many functions
     said = tuple(filter(None, (seen.value_text(int(r)) for r in earlier[-MAX_EARLIER:] if seen.known(int(r)))))
     text = "" if calls.args is None else calls.args.text(step.row) or ""
     sure = found.sure and found.exact
