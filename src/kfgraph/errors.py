@@ -131,6 +131,7 @@ def _damage(many: str, one: str) -> NoticeKind:
 
 NOTICES: dict[str, NoticeKind] = {
     "no-effect": NoticeKind("note", "{options} {verb} nothing with {beside}"),
+    "no-call-sites": NoticeKind("note", "no return addresses were recorded: the lines of calls are not known"),
     "other-tasks": NoticeKind("note", "calls of {tasks} left out", "call of another task left out", hint="--all-tasks"),
     "pre-exec": NoticeKind(
         "note", "calls of kfgraph's launcher left out", "call of kfgraph's launcher left out", hint="--pre-exec"

@@ -68,6 +68,13 @@ def printed(line: str) -> str:
 def sets() -> dict[str, list[str]]:
     """Name of the record -> command lines, to be run in the repository."""
     found = {name: [line.format(trace) for trace in TRACES for line in lines] for name, lines in COMMANDS.items()}
+    connect = "show examples/failing/nobody_listens.dat --root __x64_sys_connect"
+    found["show"] += [f"{connect} --start --with cpu", f"{connect} -e *"]
+    found["show"] += [f"{connect} --merge --depth 5", "show examples/failing/busy_unmount.dat -e * --max-rows 6"]
+    found["show"] += [f"show {CUT}/6.12-lost.dat --all --depth 1"]
+    found["top"] += [f"top {TEXT}/6.12-report-ls-lost.txt.xz {more}" for more in ("--limit 10", "--by max --limit 6")]
+    found["top"] += ["top examples/cat-enoent.dat --compensate --limit 2 --paths 0 --callers kfree"]
+    found["lists"] += ["info examples/insmod-foo-fail19.dat --json"]
     found["flames"] = [line.format(trace) for trace in (TRACES[0], TRACES[3], TRACES[7]) for line in FLAMES]
     found["exports"] = [line.format(trace) for trace in (TRACES[3], TRACES[4], TRACES[9]) for line in EXPORTS]
     return found

@@ -1,6 +1,7 @@
 // The parts of the page that need no browser: node --test tests/html
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { siteOf } from "../../src/kfgraph/render/html/app/details.mjs";
 import { fromPlanes, halvesFromPlanes, placesOf } from "../../src/kfgraph/render/html/app/decode.mjs";
 import { MANY, Rows } from "../../src/kfgraph/render/html/app/fold.mjs";
 import { shares, sortedBy } from "../../src/kfgraph/render/html/app/functions.mjs";
@@ -317,6 +318,13 @@ test("a lane for each task; steps of an axis are round", () => {
   const page = { tree, isTask: (node) => tree.label[node] > 7, nameOf: (node) => `t${tree.label[node]}` };
   assert.deepEqual(lanesOf(page), [{ title: "t9", node: 0, first: 1, stop: 2 }, { title: "t8", node: 2, first: 3, stop: 4 }]);
   assert.deepEqual([3, 10, 11, 4_000].map(stepOf), [5, 10, 20, 5_000]);
+});
+
+test("the panel says where a call stands in its caller", () => {
+  const page = { head: { sites: [["drivers/foo.c:12", 0, 0], ["a+0x8", 1, 0]] }, tree: { site: [0, 1, 2] } };
+  assert.deepEqual([0, 1, 2].map((node) => siteOf(page, node)),
+    [[], [["Called at", "drivers/foo.c:12"]], [["Returns to", "a+0x8: its caller jumped to it"]]]);
+  assert.deepEqual(siteOf({ head: {}, tree: {} }, 0), []);
 });
 
 test("frames of an SVG stand one after another in what they hang on", () => {

@@ -34,7 +34,7 @@ def test_the_modules_pass_their_own_tests(program: Callable[[str, str], str]) ->
     node = program("node", "nodejs")
     done = subprocess.run([node, "--test", str(HERE)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    assert "# pass 22" in done.stdout and "# fail 0" in done.stdout
+    assert "# pass 23" in done.stdout and "# fail 0" in done.stdout
 
 
 def test_planes_are_as_many_as_the_largest_value_needs() -> None:

@@ -175,9 +175,27 @@ def test_return_values_callers_and_arguments() -> None:
     assert calls.retval is not None and calls.caller is not None and calls.args is not None
     found = dict(zip([name for name, *_ in rows(trace)], calls.retval.tolist(), strict=True))
     assert found == {"k [mod]": 7, "f": 0xFF1100000347E000 - 2**64, "g": 0x86, "i [mod]": -22}
+    assert calls.caller_offset is not None
     callers = [trace.symbols.label(code) for code in calls.caller.tolist()]
-    assert sorted(callers) == ["?", "?", "do_syscall_64", "h [mod]"]
+    at = zip(callers, calls.caller_offset.tolist(), strict=True)
+    assert sorted(at) == [("?", -1), ("?", -1), ("do_syscall_64", 0x2E7), ("h [mod]", 0x5C)]
     assert calls.args.text([name for name, *_ in rows(trace)].index("f")) == "regs=0xff, ret=2"
+
+
+@pytest.mark.parametrize(
+    ("told", "caller", "offset"),
+    [
+        ("h+0x5c/0x80", "h", 0x5C), ("h", "h", -1), ("h+5c/80", "h", -1), ("h+0xg/0x80", "h", -1),
+        ("h+0x12345678/0x80", "h", -1), ("ffffffffc0b08014", "0xffffffffc0b08014", -1), ("0", "?", -1),
+    ],
+)  # fmt: skip
+def test_how_far_in_the_caller_it_returns_to(told, caller, offset) -> None:
+    trace = read(f" 0)   2.254 us    |  g(); /* <-{told} ret=0x86 */\n 0)   2.254 us    |  i(); /* <-k+0x2/0x3 */\n")
+    trace.check()
+    calls = trace.calls
+    assert calls.caller is not None and calls.caller_offset is not None
+    assert [trace.symbols.label(code) for code in calls.caller.tolist()] == [caller, "k"]
+    assert calls.caller_offset.tolist() == [offset, 2]
 
 
 @pytest.mark.parametrize("comm", ["a-b-1", "x y", "a|b-2", "[r]"])
@@ -216,6 +234,7 @@ def test_a_column_that_comes_late_is_kept_from_there(first: int) -> None:
     assert calls.retval is not None and calls.caller is not None and calls.args is not None
     assert np.flatnonzero(calls.retval).tolist() == [first] and calls.retval[first] == 7
     assert np.flatnonzero(calls.caller).tolist() == [first]
+    assert calls.caller_offset is not None and np.flatnonzero(calls.caller_offset >= 0).tolist() == [first]
     assert np.flatnonzero(calls.has(Flag.HAS_RETVAL)).tolist() == [first]
     assert [calls.args.text(row) for row in (first, first + 1)] == ["a=1", None]
     none = read(" 0)   1.000 us    |  f();\n").calls

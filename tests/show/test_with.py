@@ -110,6 +110,6 @@ def test_the_words_of_the_option() -> None:
     code, out, err = kfgraph("show", trace, "--with", "colour")
     assert (code, out) == (2, "")
     assert err == (
-        "kfgraph: --with colour: not one of args, returns, cpu, caller, oncpu, asleep, preempted, irq\n"
-        "  hint: --with args,returns,cpu,caller,oncpu,asleep,preempted,irq\n"
+        "kfgraph: --with colour: not one of args, returns, cpu, caller, site, oncpu, asleep, preempted, irq\n"
+        "  hint: --with args,returns,cpu,caller,site,oncpu,asleep,preempted,irq\n"
     )

@@ -139,7 +139,7 @@ def test_the_cuts_are_of_every_kind() -> None:
     assert kinds["kernel"] == {"6.1", "6.12", "7.2"}
     assert kinds["arch"] == {"x86_64", "i686", "s390x"} and kinds["clock"] == {"local", "global", "x86-tsc"}
     assert lossy == {"6.1-lossy.dat", "6.12-lost.dat", "i386-lossy.dat", "s390x-lossy.dat"}
-    assert retval == callers == {"7.2-retval.dat", "7.2-retaddr.dat"}
+    assert retval == {"7.2-retval.dat", "7.2-retaddr.dat"} and callers == {"7.2-retaddr.dat"}
     assert args == {"7.2-args.dat", "7.2-syscalls.dat", "7.2-retval.dat", "7.2-retaddr.dat", "s390x-7.2.dat"}
 
 

@@ -731,15 +731,6 @@ def test_the_rows_tell_no_more_than_the_trace_does(name: str) -> None:
     assert "tracer_ns" not in told and "±" not in window.head and "≈" not in window.head
 
 
-def test_names_of_functions_that_are_not_on_the_screen_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    window = Window(call_tree(kfgraph.load(EXAMPLES / "insmod-foo-fail19.dat")))
-    window.rows.open_hot_path(0)
-    window.lines(0, 1)
-    made: list[str] = []
-    monkeypatch.setattr("kfgraph.render.rowmodel.spelt_out", lambda text: made.append(text) or text)
-    assert len(window.lines(0, 20)) == 20 and 10 < len(made) <= 40 < len(window.tree.labels)
-
-
 def test_the_rows_of_the_hot_path_and_no_others_stand_out() -> None:
     tree = call("a", 10, call("b", 5, call("c", 100), call("e", 3)), call("d", 1))
     window = Window(call_tree(trace_of([tree])))

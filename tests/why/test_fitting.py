@@ -14,7 +14,8 @@ from kfgraph import passes
 from kfgraph.kernel import module as module_file
 from kfgraph.kernel.fitting import PAGE, fit
 from kfgraph.kernel.module import Module, Text
-from kfgraph.model.companion import Companion, ModuleImage
+from kfgraph.model.companion import Companion, ModuleFunction, ModuleImage
+from kfgraph.model.symbols import SymbolTable
 from kfgraph.passes import Given, module_names
 
 CORE, INIT = 0xFFFFFFFFC0A10000, 0xFFFFFFFFC0B20000
@@ -131,6 +132,31 @@ def test_a_file_names_the_functions_of_a_trace(files) -> None:
     assert trace.symbols.labels[1:] == ("do_one_initcall", "foo_init [foo]", "foo_40 [foo]", "foo_90 [foo]")
     assert trace.symbols.resolved[1:].all() and not trace.notices
     trace.check()
+
+
+def test_return_addresses_in_a_module_are_in_the_function_that_they_are_in(files) -> None:
+    """ftrace's places are 4 bytes behind the functions' beginnings, which offsets count from."""
+    made = module(core=(0x44, 0x94))
+    sections = ((".init.text", "foo_init", 0, 0x30), (".text", "foo_44", 0x40, 0x30), (".text", "foo_94", 0x90, 0x40))
+    functions = tuple(ModuleFunction(name, section, at, size) for section, name, at, size in sections)
+    files["foo.ko"] = replace(made, image=replace(made.image, functions=functions))
+    trace = traced(INIT + 4, CORE + 0x44, CORE + 0x94)
+    symbols, n = trace.symbols, len(trace.symbols)
+    # The last is in no function that is known, though behind one.
+    returns = [INIT + 0x20, CORE + 0x55, CORE + 0x7F]
+    names = [*symbols.names, *(f"{at:#x}" for at in returns)]
+    symbols = SymbolTable.build(names, addresses=[*symbols.addresses.tolist(), *returns])
+    code = {name: at for at, name in enumerate(symbols.names)}
+    caller = np.array([0, code["do_one_initcall"], n, n + 1], np.int32)
+    calls = trace.calls.with_columns(caller=caller, caller_offset=np.array([-1, 0x56, -1, -1], np.int32))
+    named = module_names.apply(replace(trace, symbols=symbols, calls=calls), Given(("foo.ko",)))
+    named.check()
+    assert named.calls.caller is not None and named.calls.caller_offset is not None
+    assert named.calls.caller.tolist() == [0, *named.calls.func[:3].tolist()]
+    assert named.calls.caller_offset.tolist() == [-1, 0x56, 0x20, 0x15]
+    calls = calls.with_columns(caller=np.array([0, 0, n, n + 2], np.int32), caller_offset=None)
+    named = module_names.apply(replace(trace, symbols=symbols, calls=calls), Given(("foo.ko",)))
+    assert named.calls.caller_offset is not None and named.calls.caller_offset.tolist() == [-1, -1, 0x20, -1]
 
 
 def test_a_file_of_another_kernel_or_build_is_refused_with_its_reason(files) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kfgraph.analyze.callsites import CallSites, callers_of
 from kfgraph.analyze.retval import values_of
 from kfgraph.analyze.select import Selection
 from kfgraph.analyze.tree_errors import error_columns
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def call_frame(selection: Selection) -> pd.DataFrame:
+def call_frame(selection: Selection, sites: CallSites | None = None) -> pd.DataFrame:
     """The columns of :func:`kfgraph.to_pandas`, one row per selected call."""
     import pandas as pd
 
@@ -70,6 +71,9 @@ def call_frame(selection: Selection) -> pd.DataFrame:
         columns["error_sure"] = told["error_sure"]
     if nth := selection.trace.tasks.nth:
         columns["pid_nth"] = np.array(nth)[lane]
+    for name, told_of in callers_of(trace, sites)(rows.astype(np.int32)).items():
+        kind = "Int64" if name == "caller_offset" else pd.CategoricalDtype(sorted({*told_of} - {None}))
+        columns[name] = pd.Series(told_of, dtype=kind, index=rows)
     for name, ns in selection.further_columns(rows.astype(np.int32)).items():
         columns[name] = numbers(ns, ns < 0)
     if len(selection.own_cost):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kfgraph.analyze.callframe import call_frame
+from kfgraph.analyze.callsites import CallSites
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.filters import Filters
 from kfgraph.analyze.listings import ErrorTable, SystemCallTable
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 MAX_NODES = 20_000
 
 
-def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
+def to_pandas(
+    trace: Trace, *, debug_info: Sequence[str | Path] = (), **filters: Unpack[Filters]
+) -> pd.DataFrame:
     """One row per selected call, in table order (each task's calls in pre-order, task after task).
 
     The index is the call's row in ``trace.calls``. Columns: function, module ("" for the core kernel),
@@ -35,19 +39,22 @@ def to_pandas(trace: Trace, **filters: Unpack[Filters]) -> pd.DataFrame:
     the last two also where only the exit events of system calls tell errors. Where the trace has sched_switch:
     asleep_ns and preempted_ns, how long the call itself was off the CPU, total_asleep_ns and total_preempted_ns, how
     much of total_ns that is; where there is any, unknown_ns and total_unknown_ns, the time of which it is not
-    known how much was off the CPU.
+    known how much was off the CPU. Where it has return addresses: caller (the function that the call returns to),
+    caller_offset (how many bytes behind its beginning) and, with debug_info, call_site (file and line of the call).
     Where the selection has any: own_cost_ns, kfgraph's own, at most. Times are ns of the trace clock; unknown is
     ``<NA>``.
 
     Args:
         trace: what :func:`kfgraph.load` returned.
+        debug_info: files of a vmlinux or modules, for the lines of calls.
         filters: which calls, as for :func:`kfgraph.analyze.select.select`.
 
     Raises:
         NoMatchError: a filter leaves nothing.
         UsageError: the trace does not record what a filter needs.
+        InputError: debug info is not there, or is another kernel's.
     """
-    return call_frame(select(trace, **filters))
+    return call_frame(select(trace, **filters), CallSites.told(trace, debug_info) if debug_info else None)
 
 
 def errors_to_pandas(

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from kfgraph.analyze.callsites import CallSite, CallSites
 from kfgraph.errors import InputError
 from kfgraph.kernel.weblinks import (
     LOCAL,
@@ -55,7 +56,10 @@ class SourceLinks:
         self._version = version_of(trace.meta.kernel)
         images = trace.companion.modules if trace.companion is not None else ()
         self._paths = {image.name: image.path for image in images}
-        self._infos = _read(debug_info, trace) if local and debug_info else []
+        self.infos = _read(debug_info, trace) if local and debug_info else []
+        """The debug info given."""
+        self.sites = CallSites(trace, self.infos)
+        """Where calls stand in their callers."""
         self._trees = [Path(tree) for tree in trees] if local else []
         for tree in self._trees:
             if not tree.is_dir():
@@ -68,13 +72,13 @@ class SourceLinks:
     def look_for(self, labels: Iterable[str]) -> None:
         """Find the lines of these functions in one go: a tree is searched once for all of them."""
         wanted = {label: split_label(label) for label in labels if label not in self._lines}
-        if not wanted or not (self._infos or self._trees):
+        if not wanted or not (self.infos or self._trees):
             return
         # Most links are to the web: a terminal that gets those does not wait for what reads files.
         from kfgraph.kernel.sourcelines import source_lines
 
         functions = [(name, module) for name, module in wanted.values() if source_name(name)]
-        found = source_lines(functions, self._infos, self._trees)
+        found = source_lines(functions, self.infos, self._trees)
         self._lines.update({label: found.get(key) for label, key in wanted.items()})
 
     def of(self, label: str) -> str:
@@ -90,13 +94,25 @@ class SourceLinks:
         line = self._lines.get(label)
         return str(line) if line else ""
 
+    def of_site(self, site: CallSite) -> str:
+        """The address of the line of a call; "" where there is none."""
+        name, module = split_label(site.caller)
+        function = source_name(name)
+        if site.line is None or site.jumped:
+            return ""
+        return self._address({"version": self._version, "function": function}, site.line, module, of_lines=True)
+
     def _made(self, label: str) -> str:
         name, module = split_label(label)
         function = source_name(name)
         if not function:
             return ""
-        values = {"version": self._version, "function": function}
-        line = self._lines.get(label)
+        return self._address({"version": self._version, "function": function}, self._lines.get(label), module)
+
+    def _address(
+        self, values: dict[str, str], line: SourceLine | None, module: str, *, of_lines: bool = False
+    ) -> str:
+        """Of a line, or of what is known of a function; ``of_lines``: no page that tells no line will do."""
         if line is not None:
             values |= {"file": line.file, "line": str(line.line)}
             path = self._file(line)
@@ -104,7 +120,8 @@ class SourceLinks:
                 return next(found for one in self._local if (found := filled(one, {**values, "path": str(path)})))
         if module and not self._is_of_the_kernel(module):
             return ""
-        return next((found for one in self._web if (found := filled(one, values))), "")
+        web = [one for one in self._web if "{line}" in one] if of_lines else self._web
+        return next((found for one in web if (found := filled(one, values))), "")
 
     def _file(self, line: SourceLine) -> Path | None:
         """The file on this machine."""
@@ -121,7 +138,6 @@ class SourceLinks:
 
 
 def _read(debug_info: Sequence[str | Path], trace: Trace) -> list[DebugInfo]:
-    from kfgraph.analyze.sources import fitting
-    from kfgraph.kernel.sourcelines import DebugInfo
+    from kfgraph.analyze.debuginfo import read
 
-    return [fitting(DebugInfo(path), trace) for path in debug_info]
+    return read(debug_info, trace)

@@ -7,6 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from kfgraph.analyze.callsites import CallSites
+from kfgraph.analyze.debuginfo import read
 from kfgraph.analyze.why import Birth, Why
 from kfgraph.errors import InputError
 from kfgraph.kernel.argument_text import Describer
@@ -18,7 +22,8 @@ from kfgraph.model.trace import Trace
 
 
 def with_sources(answer: Why, *, debug_info: Sequence[str | Path] = (), trees: Sequence[str | Path] = ()) -> Why:
-    """The answer with file and line of its functions, as far as debug info or the text of a source tree tells them.
+    """The answer with file and line of its functions, as far as debug info or the text of a source tree tells them, and
+    of their calls, as far as debug info does.
 
     The modules that the command loaded are looked at unasked, where the same build still lies in its place.
 
@@ -27,12 +32,17 @@ def with_sources(answer: Why, *, debug_info: Sequence[str | Path] = (), trees: S
     """
     steps = [*answer.chain, *answer.candidates, *([answer.birth.step] if answer.birth is not None else [])]
     functions = list(dict.fromkeys((step.symbol, step.module) for step in steps))
-    given = [fitting(DebugInfo(path), answer.trace) for path in debug_info]
+    given = read(debug_info, answer.trace)
     known = {info.module for info in given}
-    modules = {module for _, module in functions} - known
+    rows = np.array([step.row for step in (*steps, *answer.swallowed) if step.row >= 0], np.int32)
+    callers = CallSites(answer.trace).modules(rows)
+    modules = {module for _, module in functions}.union(callers) - known
     given += _in_their_places(answer.trace, modules)
     lines = source_lines(functions, given, trees)
-    return replace(answer, sources=lines, birth=answer.birth and _with_arguments(answer.birth, answer.trace, given))
+    born = answer.birth and _with_arguments(answer.birth, answer.trace, given)
+    sites = CallSites(answer.trace, given)
+    sites.look_for(rows)
+    return replace(answer, sources=lines, sites=sites, birth=born)
 
 
 def _with_arguments(birth: Birth, trace: Trace, given: Sequence[DebugInfo]) -> Birth:
@@ -62,18 +72,6 @@ class _Known:
 
     def gfp_bits(self) -> Mapping[int, str]:
         return {}
-
-
-def fitting(info: DebugInfo, trace: Trace) -> DebugInfo:
-    """``info``, if nothing says that it is another kernel's."""
-    if not info.module and info.release and trace.meta.kernel and info.release != trace.meta.kernel:
-        raise InputError(f"{info.path}: debug info of {info.release}; the trace is of {trace.meta.kernel}")
-    images = trace.companion.modules if trace.companion is not None else ()
-    builds = {image.build_id for image in images if image.name == info.module and image.build_id}
-    if builds and info.build_id and info.build_id not in builds:
-        hint = "give the file that was loaded"
-        raise InputError(f"{info.path}: another build of {info.module} than the one that was traced", hint)
-    return info
 
 
 def _in_their_places(trace: Trace, modules: set[str]) -> Iterator[DebugInfo]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kfgraph.analyze.blame import Blame, blame
+from kfgraph.analyze.callsites import CallSite, CallSites
 from kfgraph.analyze.endings import knows_end
 from kfgraph.analyze.failing_roots import (
     few_values,
@@ -98,7 +99,7 @@ class Why:
     is not known), ``nothing`` or ``unrecorded`` (nothing in the trace tells whether anything failed). ``swallowed``
     are calls of module functions that failed and whose callers went on, ``origins`` where each began. ``never_ran`` are
     functions of the command's modules that did not run. ``next`` is what to type. ``sources``: (symbol, module) ->
-    where it is defined, if known.
+    where it is defined, if known; ``sites``: where calls stand in their callers.
     """
 
     trace: Trace
@@ -120,6 +121,7 @@ class Why:
     never_ran: tuple[tuple[str, tuple[str, ...], int], ...] = ()
     failed: tuple[Failed, ...] = field(default=(), repr=False)
     sources: Mapping[tuple[str, str], SourceLine] = field(default_factory=dict, repr=False)
+    sites: CallSites | None = field(default=None, repr=False)
 
     @property
     def has_failed(self) -> bool:
@@ -193,12 +195,17 @@ class Why:
         """Where its function is defined, None where that is not known."""
         return self.sources.get((step.symbol, step.module))
 
+    def call_site_of(self, step: Step) -> CallSite | None:
+        """Where its caller called it, None where no return address was recorded."""
+        return (self.sites or CallSites(self.trace)).of(step.row)
+
     def _step(self, step: Step) -> dict[str, Any]:
-        source = self.source_of(step)
+        source, site = self.source_of(step), self.call_site_of(step)
         return {
             "function": step.function, "symbol": step.symbol, "module": step.module, "row": step.row,
             "value": step.value, "error": errno_name(-step.error, arch=self.trace.meta.arch) or None,
             "source": None if source is None else source.to_dict(),
+            **({"call_site": site and site.to_dict()} if CallSites.recorded(self.trace.calls) else {}),
         }  # fmt: skip
 
 

@@ -40,6 +40,7 @@ def explore(path: str, filters: Filters, reading: options.Reading, linking: opti
     if shown is not None and (linking.source or linking.debuginfo):
         with progressbar.shown("looking for sources", quiet=reading.quiet):
             shown.look_for(loaded.symbols.labels)
+            shown.sites.look_for()
     app = Explorer(loaded, filters, export=export, export_text=_write_lines, links=shown)
     take_keys()
     # What is there stays: the collector need not look through it between two keys.

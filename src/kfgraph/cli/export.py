@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from kfgraph.cli import notes, options, progressbar
 from kfgraph.cli.declared import Option
-from kfgraph.cli.no_effect import without_effect
+from kfgraph.cli.no_effect import Idle, without_effect
 from kfgraph.cli.outfile import writing
 from kfgraph.cli.show_options import least
 from kfgraph.export.exporters import export, exporter_of
@@ -20,7 +20,7 @@ kfgraph export examples/insmod-fail19.dat --format folded --root load_module | f
 
 kfgraph export examples/cat-enoent.dat --format csv --root vfs_open | head -3
 """
-IDLE = options.IDLE
+IDLE = (*options.IDLE, Idle("redact", ("debuginfo",)))
 
 Format = Annotated[
     Literal[
@@ -37,6 +37,14 @@ Min = Annotated[
     str | None,
     Option(("--min",), "dot, mermaid: leave out what took less, of all (1%) or a time. Default: 0.5%.", metavar="TIME"),
 ]
+DebugInfo = Annotated[
+    list[str] | None,
+    Option(
+        ("--debuginfo",),
+        "json, csv, parquet: file and line of each call, from the debug info of a vmlinux or .ko; repeatable.",
+        metavar="FILE",
+    ),
+]
 
 
 def run(
@@ -47,6 +55,7 @@ def run(
     min_: Min = None,
     redact: options.Redact = False,
     compensate: options.Compensate = False,
+    debuginfo: DebugInfo = None,
     reading: options.HowRead = options.AS_DETECTED,
 ) -> None:
     """Convert a trace for other tools: Perfetto, speedscope, flamegraph.pl, spreadsheets and more."""
@@ -60,8 +69,9 @@ def run(
         to_terminal = output in (None, "-") and sys.stdout.isatty()
         with progressbar.shown(f"writing {exporter.name}", quiet=reading.quiet or to_terminal):
             notices = export(
-                loaded, exporter.name, stream, redact=redact, compensate=compensate, **more, **filters
-            )
+                loaded, exporter.name, stream, redact=redact, compensate=compensate, debug_info=debuginfo or (), **more,
+                **filters,
+            )  # fmt: skip
     notes.tell([*idle, *notices])
     if reading.strict:
         notes.refuse_problems(loaded)

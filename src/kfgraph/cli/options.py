@@ -62,7 +62,8 @@ DebugInfo = Annotated[
     list[str] | None,
     Option(
         ("--debuginfo",),
-        "File and line of functions from the debug info of a vmlinux or a module (.ko); repeatable.",
+        "File and line of functions, and of calls whose return address was recorded, from the debug info of a vmlinux "
+        "or a module (.ko); repeatable.",
         metavar="FILE",
     ),
 ]
@@ -83,7 +84,9 @@ class Linking(NamedTuple):
     debuginfo: Annotated[
         list[str] | None,
         Option(
-            ("--debuginfo",), "Link functions to file and line, from debug info of a vmlinux or .ko; repeatable.",
+            ("--debuginfo",),
+            "Link functions to file and line, from debug info of a vmlinux or .ko; it tells the lines of calls too, "
+            "where return addresses were recorded. Repeatable.",
             _LINKS, "FILE",
         ),
     ] = None

@@ -6,7 +6,7 @@ import sys
 
 from kfgraph.cli import notes, options
 from kfgraph.cli import show_options as own
-from kfgraph.cli.linking import links_on_terminal
+from kfgraph.cli.linking import call_sites, links_on_terminal
 from kfgraph.cli.no_effect import Idle, without_effect
 
 EXAMPLES = """Examples:
@@ -25,7 +25,7 @@ kfgraph show examples/insmod-foo-fail19.dat --root foo_probe --with returns,cpu
 
 kfgraph show examples/insmod-fail19.dat --root load_module --json | jq -r .function
 """
-IDLE = (*own.IDLE, Idle("json_", options.LINKED), *options.NO_LINKS)
+IDLE = (*own.IDLE, Idle("json_", ("source", "link")), Idle("no_links", ("source", "link")), *options.IDLE)
 
 
 def run(
@@ -93,15 +93,16 @@ def run(
             group_interrupts=not json_, compensate=compensate, follow_tree=follow_tree, **filters
         )
         own.check_hidden(tree, () if json_ else hide or ())
+    sites = call_sites(loaded, linking, json=json_, merged=merge, beside=beside)
     if json_:
         from kfgraph.export.jsonl import write_calls, write_nodes
 
-        (write_nodes if merge else write_calls)(tree, sys.stdout)
+        write_nodes(tree, sys.stdout) if merge else write_calls(tree, sys.stdout, sites=sites)
     else:
         view = tree_view(
             tree, folding, events=event or (), width=screen.width, start=start, beside=beside, overview=overview,
-            mergeable=not (calls or slowest or nth), links=links_on_terminal(loaded, linking),
-            above=why_it_failed(loaded) if overview and not filters else (),
+            mergeable=not (calls or slowest or nth), links=links_on_terminal(loaded, linking, used=sites is not None),
+            sites=sites, above=why_it_failed(loaded) if overview and not filters else (),
         )  # fmt: skip
         screen.show(view)
     about, strict = [*idle, *tree.selection.notices], reading.strict

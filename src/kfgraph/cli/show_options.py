@@ -81,7 +81,9 @@ Events = Annotated[
 With = Annotated[
     list[str] | None,
     Option(
-        ("--with",), "Values of each call: args, returns, cpu, caller, oncpu, asleep, preempted, irq; by commas.",
+        ("--with",),
+        "Values of each call: args, returns, cpu, caller, site (its line in the caller: --debuginfo), oncpu, asleep, "
+        "preempted, irq; by commas.",
         metavar="WHAT",
     ),
 ]  # fmt: skip

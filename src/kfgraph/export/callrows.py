@@ -8,6 +8,7 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.analyze.callsites import CallSites, callers_of
 from kfgraph.analyze.select import Selection
 from kfgraph.errors import Notice
 from kfgraph.export.csv import cell
@@ -24,13 +25,14 @@ RECORDED = ("ret", "error", "args")
 """Further columns, where the trace recorded such things."""
 
 
-def write_rows(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
+def write_rows(selection: Selection, out: TextIO, *, sites: CallSites | None = None) -> tuple[Notice, ...]:
     """A head line and a line per call in the order of the table; what is not known is an empty cell.
 
     The columns are those of JSON lines, see :func:`kfgraph.export.jsonl.write_calls`.
     """
     trace, calls = selection.trace, selection.trace.calls
-    details = details_of(trace)
+    details, callers = details_of(trace), callers_of(trace, sites)
+    nothing = np.zeros(0, np.int32)
     recorded = RECORDED if calls.retval is not None or calls.args is not None else ()
     symbols, tasks = trace.symbols, trace.tasks.tasks
     functions = [cell(name) for name in symbols.names]
@@ -41,7 +43,7 @@ def write_rows(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
     writer = csv.writer(out, lineterminator="\n")
     nth = np.array(trace.tasks.nth)
     reused = ["pid_nth"] * bool(len(nth))
-    writer.writerow([*COLUMNS, *recorded, *selection.further_columns(np.zeros(0, np.int32)), *reused])
+    writer.writerow([*COLUMNS, *recorded, *callers(nothing), *selection.further_columns(nothing), *reused])
     for part in chunks(len(selection.keep), 1 << 14):
         rows = (np.flatnonzero(selection.keep[part]) + part.start).astype(np.int32)
         func, lane = calls.func[rows].tolist(), calls.lane[rows].tolist()
@@ -56,6 +58,7 @@ def write_rows(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
         if recorded:
             told = details(rows) or [{}] * len(rows)
             columns += [[_told(one.get(name, "")) for one in told] for name in recorded]
+        columns += [["" if one is None else _told(one) for one in column] for column in callers(rows).values()]
         columns += [_known(column) for column in selection.further_columns(rows).values()]
         columns += [nth[lane].tolist() for _ in reused]
         writer.writerows(zip(*columns, strict=True))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
-from kfgraph.errors import Notice, UsageError
+from kfgraph.errors import Notice, UsageError, notice
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -27,7 +28,8 @@ class Exporter:
     else it is bytes. ``takes`` says what it is written from: CALLS, each of them (a
     :class:`kfgraph.analyze.select.Selection`), or STACKS, those of one stack as one (a
     :class:`kfgraph.analyze.weights.Weighted`). ``where`` is ``module:function``: it writes what it takes to a text or
-    a binary stream, and returns what it left out or altered. ``opens``: what reads it.
+    a binary stream, and returns what it left out or altered. ``opens``: what reads it. ``tells_sites``: it has a column
+    for file and line of each call, and takes ``sites``.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Exporter:
     where: str
     opens: str
     prunes: bool = False
+    tells_sites: bool = False
 
     @property
     def suffix(self) -> str:
@@ -61,11 +64,15 @@ EXPORTERS = (
     Exporter("pprof", (".pprof", ".pb"), False, STACKS, "pprof:write_pprof", "pprof"),
     Exporter("dot", (".dot", ".gv"), True, STACKS, "graphs:write_dot", "Graphviz", prunes=True),
     Exporter("mermaid", (".mmd", ".mermaid"), True, STACKS, "graphs:write_mermaid", "Mermaid", prunes=True),
-    Exporter("parquet", (".parquet",), False, CALLS, "parquet:write_parquet", "DuckDB, pandas, Spark"),
-    Exporter("csv", (".csv",), True, CALLS, "callrows:write_rows", "spreadsheets, pandas, DuckDB"),
+    Exporter(
+        "parquet", (".parquet",), False, CALLS, "parquet:write_parquet", "DuckDB, pandas, Spark", tells_sites=True
+    ),
+    Exporter(
+        "csv", (".csv",), True, CALLS, "callrows:write_rows", "spreadsheets, pandas, DuckDB", tells_sites=True
+    ),
     Exporter("report", (".report.txt", ".report"), True, CALLS, "kernel_texts:write_report", "as trace-cmd report"),
     Exporter("ftrace", (".ftrace.txt", ".ftrace"), True, CALLS, "kernel_texts:write_ftrace", "as the tracefs file"),
-    Exporter("json", (".jsonl", ".ndjson"), True, CALLS, "jsonl:write_lines", "jq: an object a call"),
+    Exporter("json", (".jsonl", ".ndjson"), True, CALLS, "jsonl:write_lines", "jq: an object a call", tells_sites=True),
 )  # fmt: skip
 NAMES = tuple(exporter.name for exporter in EXPORTERS)
 AS_RECORDED = frozenset(("chrome", "speedscope", "perfetto", "report", "ftrace"))
@@ -106,6 +113,7 @@ def export(
     min_share: float | None = None,
     redact: bool = False,
     compensate: bool = False,
+    debug_info: Sequence[str | Path] = (),
     **filters: Unpack[Filters],
 ) -> tuple[Notice, ...]:
     """Write the selected calls of ``trace`` to a binary stream in a format; what was left out or altered.
@@ -113,10 +121,12 @@ def export(
     ``redact``: without the names of tasks, files, the host and the command, and without arguments and texts of events
     (:mod:`kfgraph.analyze.redact`). Formats that prune leave out what took less than ``min_ns``, or than the share
     ``min_share`` of all (0.005). ``compensate``: totals and self times less what tracing took, by an estimate; formats
-    that place calls by their recorded times have none.
+    that place calls by their recorded times have none. ``debug_info``: files of a vmlinux or modules, for file and line
+    of each call, where its return address was recorded; not in what is redacted.
 
     Raises:
         NoMatchError, UsageError: as :func:`kfgraph.analyze.select.select`; UsageError: there is no such format.
+        InputError: debug info is not there, or is another kernel's.
         MachineError: a package that the format needs is not installed.
     """
     exporter = exporter_of(format, None)
@@ -125,6 +135,9 @@ def export(
         raise UsageError(
             f"--compensate: {exporter.name} places calls by their recorded times", f"formats that take it: {takes}"
         )
+    if debug_info and not exporter.tells_sites:
+        takes = ", ".join(one.name for one in EXPORTERS if one.tells_sites)
+        raise UsageError(f"--debuginfo: {exporter.name} has no column for the lines of calls", f"formats with: {takes}")
     what: Any
     if exporter.takes == STACKS:
         from kfgraph.analyze.weights import weighted
@@ -144,7 +157,12 @@ def export(
 
             what = redacted_selection(what)
     asked = exporter.prunes and (min_ns is not None or min_share is not None)
-    more = {"least": (min_ns, min_share)} if asked else {}
+    more: dict[str, Any] = {"least": (min_ns, min_share)} if asked else {}
+    if debug_info and not redact:
+        from kfgraph.analyze.callsites import CallSites
+
+        more["sites"] = CallSites.told(trace, debug_info)
+        left_out = (*left_out, *([] if CallSites.recorded(trace.calls) else [notice("no-call-sites")]))
     if not exporter.text:
         return (*left_out, *exporter.write(what, stream, **more))
     out = io.TextIOWrapper(cast(BinaryIO, stream), "utf-8", newline="", write_through=False)

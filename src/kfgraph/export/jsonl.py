@@ -8,6 +8,7 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.analyze.callsites import CallSites, callers_of
 from kfgraph.analyze.calltree import CallTree
 from kfgraph.analyze.forest import Bool, Int16, Int32, Int64
 from kfgraph.analyze.parts import PART_COLUMNS, TRACER_COLUMNS, UNKNOWN_COLUMNS, told
@@ -31,7 +32,7 @@ _Errors = tuple[Int16, Bool]
 _REGISTER = '"%#x"'
 
 
-def write_calls(call_tree: CallTree, out: TextIO) -> None:
+def write_calls(call_tree: CallTree, out: TextIO, *, sites: CallSites | None = None) -> None:
     """Every call of ``call_tree``, one object a line, in the tree's order.
 
     ``row`` and ``parent`` number the calls of the whole trace, ``level`` counts from its task's
@@ -40,41 +41,42 @@ def write_calls(call_tree: CallTree, out: TextIO) -> None:
     type), ``retval_raw`` (the register), ``error`` (its name), ``error_sure``, and ``args`` are there if the trace
     recorded any (an error also where only the exit event of a system call tells it), ``pid_nth`` for tasks that had the
     same pid one after another (1: the first), ``own_cost_ns`` if there is any
-    in the selection, PART_COLUMNS as far as the trace tells (null where nothing is known), UNKNOWN_COLUMNS if there is
-    such time, TRACER_COLUMNS if ``total_ns`` and ``self_ns`` are estimates.
+    in the selection, what :func:`kfgraph.analyze.callsites.callers_of` has, PART_COLUMNS as far as the trace tells
+    (null where nothing is known), UNKNOWN_COLUMNS if there is such time, TRACER_COLUMNS if ``total_ns`` and ``self_ns``
+    are estimates.
     """
     tree = call_tree.tree
     is_call = tree.row >= 0
     # A task's node is no call: below it the parent is null.
     parents = np.append(tree.row, np.int32(-1))[tree.parent[is_call]]
     errors = (tree.error[is_call], tree.error_sure[is_call]) if tree.has("error") else None
-    _Lines(call_tree.selection, out).write(tree.row[is_call], parents, tree.total_ns[is_call], errors)
+    _Lines(call_tree.selection, out, sites).write(tree.row[is_call], parents, tree.total_ns[is_call], errors)
 
 
-def write_selection(selection: Selection, out: TextIO) -> None:
+def write_selection(selection: Selection, out: TextIO, *, sites: CallSites | None = None) -> None:
     """The same of every selected call, in the order of the CallTable."""
-    lines, told = _Lines(selection, out), error_columns(selection.trace, slice(None))
+    lines, told = _Lines(selection, out, sites), error_columns(selection.trace, slice(None))
     for part in chunks(len(selection.keep), 16 * _CHUNK):
         rows = (np.flatnonzero(selection.keep[part]) + part.start).astype(np.int32)
         errors = (told["error"][rows], told["error_sure"][rows]) if told else None
         lines.write(rows, selection.parent[rows], selection.total_ns[rows], errors)
 
 
-def write_lines(selection: Selection, out: TextIO) -> tuple[Notice, ...]:
+def write_lines(selection: Selection, out: TextIO, *, sites: CallSites | None = None) -> tuple[Notice, ...]:
     """:func:`write_selection`, as an exporter: nothing is left out or altered."""
-    write_selection(selection, out)
+    write_selection(selection, out, sites=sites)
     return ()
 
 
 class _Lines:
     """Writes calls, a line each."""
 
-    def __init__(self, selection: Selection, out: TextIO) -> None:
+    def __init__(self, selection: Selection, out: TextIO, sites: CallSites | None) -> None:
         trace = selection.trace
         symbols = trace.symbols
         named = zip(symbols.names, symbols.modules, symbols.resolved.tolist(), strict=True)
         self.selection, self.out, self.wakers = selection, out, Wakers.of(trace)
-        self.works = Works.of(trace)
+        self.works, self.callers = Works.of(trace), callers_of(trace, sites)
         self.functions = [_function(name, module, known) for name, module, known in named]
         self.tasks = [
             f'"pid": {_or_null(task.pid)}, "comm": {json_text(task.comm) if task.comm else "null"}'
@@ -88,7 +90,7 @@ class _Lines:
         """``parents``, ``total_ns`` and ``errors`` are those of ``rows``."""
         calls, self_ns = self.selection.trace.calls, self.selection.self_ns
         functions, tasks, contexts, flag_names = self.functions, self.tasks, self.contexts, self.flag_names
-        recorded = _recorded(self.selection, rows, errors, self.wakers, self.works)
+        recorded = _recorded(self.selection, rows, errors, self.wakers, self.works, self.callers)
         for first in range(0, len(rows), _CHUNK):
             part = rows[first : first + _CHUNK]
             columns = zip(
@@ -185,8 +187,9 @@ def _function(name: str, module: str, known: bool) -> str:
 
 
 def _recorded(
-    selection: Selection, rows: Int32, told: _Errors | None, wakers: Wakers | None, works: Works | None
-) -> Callable[[int, int], list[str]]:
+    selection: Selection, rows: Int32, told: _Errors | None, wakers: Wakers | None, works: Works | None,
+    callers: Callable[[Int32], dict[str, list[Any]]],
+) -> Callable[[int, int], list[str]]:  # fmt: skip
     """(first, last) -> ``, "retval": ..., "args": ...`` of those ``rows``, as far as there are such columns."""
     trace, calls = selection.trace, selection.trace.calls
     cost, returned, errors = selection.own_cost, None, None
@@ -213,6 +216,9 @@ def _recorded(
         if len(cost):
             costs = _nullable(cost.of(rows[part]))
             more = [f'{also}, "own_cost_ns": {value}' for also, value in zip(more, costs, strict=True)]
+        for name, of_callers in callers(rows[part]).items():
+            spelt = {one: json_text(one) for one in set(of_callers)}
+            more = [f'{also}, "{name}": {spelt[one]}' for also, one in zip(more, of_callers, strict=True)]
         columns_of = selection.further_columns(rows[part])
         for name, column in columns_of.items():
             more = [f'{also}, "{name}": {ns}' for also, ns in zip(more, _nullable(column), strict=True)]

@@ -8,6 +8,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.analyze.callsites import CallSites, callers_of
 from kfgraph.analyze.select import Selection
 from kfgraph.errors import MachineError, Notice
 from kfgraph.export.tracks import chunks
@@ -20,7 +21,9 @@ Int32 = npt.NDArray[np.int32]
 _ROWS = 1 << 17
 
 
-def write_parquet(selection: Selection, out: IO[bytes]) -> tuple[Notice, ...]:
+def write_parquet(
+    selection: Selection, out: IO[bytes], *, sites: CallSites | None = None
+) -> tuple[Notice, ...]:
     """The columns of CSV; what is not known is null. Names are dictionaries, ``flags`` the bits of kfgraph.Flag.
 
     Raises:
@@ -45,7 +48,8 @@ def write_parquet(selection: Selection, out: IO[bytes]) -> tuple[Notice, ...]:
     comms, contexts = unique(task.comm for task in tasks), unique(CONTEXTS)
     pids = np.array([task.pid for task in tasks], np.int32)
     recorded = calls.retval is not None or calls.args is not None
-    details = details_of(trace)
+    details, callers = details_of(trace), callers_of(trace, sites)
+    nothing = np.zeros(0, np.int32)
     text = pa.dictionary(pa.int32(), pa.string())
     types: dict[str, Any] = {
         "row": pa.int32(), "parent": pa.int32(), "level": pa.int16(), "function": text, "module": text,
@@ -54,7 +58,8 @@ def write_parquet(selection: Selection, out: IO[bytes]) -> tuple[Notice, ...]:
     }  # fmt: skip
     if recorded:
         types |= {"ret": pa.string(), "error": pa.string(), "args": pa.string()}
-    types |= dict.fromkeys(selection.further_columns(np.zeros(0, np.int32)), pa.int64())
+    types |= {name: pa.int32() if name == "caller_offset" else text for name in callers(nothing)}
+    types |= dict.fromkeys(selection.further_columns(nothing), pa.int64())
     nth = np.array(trace.tasks.nth, np.int32)
     types |= {"pid_nth": pa.int32()} if len(nth) else {}
     schema = pa.schema(list(types.items()))
@@ -83,6 +88,10 @@ def write_parquet(selection: Selection, out: IO[bytes]) -> tuple[Notice, ...]:
                 for name in ("ret", "error", "args"):
                     values = [one.get(name) for one in told]
                     columns.append(pa.array([None if v is None else str(v) for v in values], pa.string()))
+            columns += [
+                pa.array([spelt_out(one) if isinstance(one, str) else one for one in column], types[name])
+                for name, column in callers(rows).items()
+            ]
             columns += [known(column) for column in selection.further_columns(rows).values()]
             columns += [pa.array(nth[lane])] if len(nth) else []
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))

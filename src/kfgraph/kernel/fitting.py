@@ -7,32 +7,44 @@ A name that is not proved so is not given.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from kfgraph.kernel.module import Module, Text
+from kfgraph.kernel.module import BEFORE_ENTRY, Module, Text
 
 PAGE = 4096
 _MOST_ADDRESSES = 100_000
+_FAR = 1 << 62
 
 
 @dataclass(frozen=True)
 class Region:
-    """Sections that the loader lays out together; ``sites`` maps a place in the region to its function."""
+    """Sections that the loader lays out together; ``sites`` maps a place in the region to its function, ``extents`` to
+    where that begins and ends."""
 
     module: str
     init: bool
     size: int
     sites: Mapping[int, str]
+    extents: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, module: Module, *, init: bool) -> Region:
         """The region of the module's code, or of what is given back after its init."""
         texts: Sequence[Text] = [text for text in module.texts if text.init == init]
         sites = {text.offset + place: name for text in texts for place, name in text.sites}
+        extents = {}
+        for text in texts:
+            begins = sorted((f.offset, f.offset + f.size) for f in module.image.functions if f.section == text.name)
+            for place, _ in text.sites:
+                # The place is in the function's first bytes or, on arm64, right before them.
+                after = bisect_right(begins, (place, _FAR))
+                near = [one for one in begins[max(0, after - 1) : after + 1] if abs(one[0] - place) <= BEFORE_ENTRY]
+                if near:
+                    extents[text.offset + place] = (text.offset + near[0][0], text.offset + near[0][1])
         size = max((text.offset + text.size for text in texts), default=0)
-        return cls(module.image.name, init, size, sites)
+        return cls(module.image.name, init, size, sites, extents)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from kfgraph.model.companion import ModuleFunction, ModuleImage
 # the second too, for the padding before functions (the __pfx_ symbols), which is no such place.
 _PLACES = ("__mcount_loc", "__patchable_function_entries")
 # On arm64 and others the patched place may lie this far before the function's first instruction.
-_BEFORE_ENTRY = 16
+BEFORE_ENTRY = 16
 # Symbols of the padding before a function, and of its type hash.
 _NO_FUNCTIONS = ("__pfx_", "__cfi_")
 _ALIASES = ("init_module", "cleanup_module")
@@ -242,7 +242,7 @@ def _sites(elf: Any, functions: tuple[ModuleFunction, ...]) -> dict[str, list[tu
         around = candidates[after - 1] if after else None
         if around and place < around.offset + max(1, around.size):
             found.setdefault(section, []).append((place, around.name))
-        elif after < len(candidates) and candidates[after].offset - place <= _BEFORE_ENTRY:
+        elif after < len(candidates) and candidates[after].offset - place <= BEFORE_ENTRY:
             found.setdefault(section, []).append((place, candidates[after].name))
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import lzma
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 from kfgraph.errors import InputError
 from kfgraph.kernel.btf import Prototype
 from kfgraph.kernel.dwarftypes import prototype_of
+from kfgraph.kernel.linetable import Place, lines_in, sections_of
 from kfgraph.kernel.module import build_id_of, modinfo_of, module_name, opened
 from kfgraph.kernel.syscall_handlers import system_call_of
 from kfgraph.kernel.typesfile import kernel_release
@@ -31,8 +33,8 @@ _BEFORE_BODY = re.compile(rb"(?:\s|/\*.*?\*/|//[^\n]*\n|__\w+(?:\([^)]*\))?)*([{
 
 @dataclass(frozen=True)
 class SourceLine:
-    """A function's definition. ``origin`` is ``debug info`` or ``source tree``; ``folder`` is where ``file`` lies:
-    where it was compiled, or the tree."""
+    """A function's definition, or a call. ``origin`` is ``debug info`` or ``source tree``; ``folder`` is where ``file``
+    lies: where it was compiled, or the tree."""
 
     file: str
     line: int
@@ -84,6 +86,42 @@ class DebugInfo:
         """Function -> its prototype, of those that are defined once; damaged debug info has none."""
         return self._once(functions, lambda unit, die: prototype_of(die))
 
+    def calls(self, sites: Collection[tuple[str, int]]) -> dict[tuple[str, int], SourceLine]:
+        """(function, bytes from its beginning to where a call in it returns to) -> the line of that call. Where code
+        was inlined it is the innermost line. None of a name that several functions have, nor of damaged debug info."""
+        try:
+            if self._dwarf is None:
+                self._dwarf = self._elf.get_dwarf_info()
+            return self._lines_of_calls(sites)
+        except Exception:  # as above
+            return {}
+
+    def _lines_of_calls(self, sites: Collection[tuple[str, int]]) -> dict[tuple[str, int], SourceLine]:
+        begins = self._symbols({name for name, _ in sites})
+        sections = sections_of(self._elf)
+        places: dict[Place, list[tuple[str, int]]] = {}
+        for name, offset in sites:
+            found = {one[:2] for one in begins.get(name, ()) if not one[2] or offset <= one[2]}
+            if len(found) == 1:
+                section, address = found.pop()
+                # The call ends where it returns to.
+                at = Place(-1 if sections is None else section, address + offset - 1)
+                places.setdefault(at, []).append((name, offset))
+        wanted: dict[int, list[int]] = {}
+        for place in sorted(places):
+            wanted.setdefault(place.section, []).append(place.address)
+        lines: dict[Place, set[SourceLine]] = {}
+        for unit in self._units_at({place.address for place in places}) if places else ():
+            program = self._dwarf.line_program_for_CU(unit)
+            if program is None:
+                continue
+            little = self._elf.little_endian
+            for place, file, line in lines_in(program, wanted, sections, little_endian=little):
+                if line:
+                    path, folder = self._file(unit, unit.get_top_DIE(), file)
+                    lines.setdefault(place, set()).add(SourceLine(path, line, "debug info", folder))
+        return {site: next(iter(told)) for place, told in lines.items() if len(told) == 1 for site in places[place]}
+
     def _once(self, functions: Collection[str], tells: Callable[[Any, Any], _T]) -> dict[str, _T]:
         """Function -> what ``tells`` says of its definition (unit, DIE), of those of which it says one thing."""
         try:
@@ -100,35 +138,49 @@ class DebugInfo:
 
     def _units(self, wanted: Collection[str]) -> Iterator[Any]:
         """The compilation units that may define these: all of a module's, those at the functions' addresses else."""
+        symbols = {} if self.module else self._symbols(wanted, functions_only=True)
+        yield from self._units_at({address for found in symbols.values() for _, address, _ in found})
+
+    def _units_at(self, addresses: Collection[int]) -> Iterator[Any]:
         if self.module:
             yield from self._dwarf.iter_CUs()
             return
-        addresses = self._addresses(wanted)
         aranges = self._dwarf.get_aranges()
         if aranges is not None:
             offsets = {aranges.cu_offset_at_addr(address) for address in addresses} - {None}
             for offset in sorted(offsets):
                 yield self._dwarf.get_CU_at(offset)
             return
+        ascending = sorted(addresses)
         for unit in self._dwarf.iter_CUs():
-            if any(low <= address < high for low, high in self._ranges(unit) for address in addresses):
+            if any(bisect_left(ascending, low) < bisect_left(ascending, high) for low, high in self._ranges(unit)):
                 yield unit
 
-    def _addresses(self, wanted: Collection[str]) -> list[int]:
-        """Where the functions of these names are, by the symbol table."""
+    def _symbols(
+        self, wanted: Collection[str], *, functions_only: bool = False
+    ) -> dict[str, list[tuple[int, int, int]]]:
+        """Name -> (section, address, size) of the functions of that name, by the symbol table; also of what assembler
+        code does not say to be a function."""
         table = self._elf.get_section_by_name(".symtab")
         if table is None:
-            return []
+            return {}
         strings = self._elf.get_section(table["sh_link"]).data()
         order, wide = "<" if self._elf.little_endian else ">", self._elf.elfclass == 64
         layout = "u4,u1,u1,u2,u8,u8" if wide else "u4,u4,u4,u1,u1,u2"
         symbols = np.frombuffer(table.data(), ",".join(order + one for one in layout.split(",")))
-        values, kinds = symbols["f4" if wide else "f1"], symbols["f1" if wide else "f3"] & 0xF
-        found: list[int] = []
-        for name in wanted:
-            # A name may be the end of a longer one that stands there already.
-            starts = [match.start() for match in re.finditer(re.escape(name.encode()) + rb"\0", strings)]
-            found += values[np.isin(symbols["f0"], starts) & (kinds == 2)].tolist()  # STT_FUNC
+        kind, section, value, size = ("f1", "f3", "f4", "f5") if wide else ("f3", "f5", "f1", "f2")
+        kinds, inside = symbols[kind] & 0xF, symbols[section]
+        is_code = kinds == 2  # STT_FUNC
+        if not functions_only:
+            is_code |= (kinds == 0) & (inside > 0) & (inside < 0xFF00)  # STT_NOTYPE, and neither undefined nor a number
+        symbols = symbols[is_code]
+        found: dict[str, list[tuple[int, int, int]]] = {}
+        names = {name.encode(): name for name in wanted}
+        places = zip(*(symbols[one].tolist() for one in (section, value, size)), strict=True)
+        for start, place in zip(symbols["f0"].tolist(), places, strict=True):
+            name = names.get(strings[start : strings.find(0, start)])
+            if name is not None:
+                found.setdefault(name, []).append(place)
         return found
 
     def _ranges(self, unit: Any) -> Iterator[tuple[int, int]]:

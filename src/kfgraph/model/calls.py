@@ -105,7 +105,8 @@ class CallTable:
     ``asleep_ns`` and ``preempted_ns`` are how long the call itself was off the CPU, asleep or able to run; None where
     the trace does not tell: then it is part of ``self_ns``.
     ``retval`` and ``args`` are None unless the trace recorded any. ``caller`` (a function code, 0
-    unknown) is the function that the return address points into, where recorded.
+    unknown) is the function that the return address points into, where recorded; ``caller_offset`` how many bytes
+    behind that function's beginning it points (-1 unknown).
 
     A known duration is the sum of ``self_ns``, the durations of the callees, and what the columns PARTS have.
     ``irq_ns`` is the time of the interrupts that hit the call itself, not one of its callees.
@@ -126,6 +127,7 @@ class CallTable:
     flags: npt.NDArray[np.uint32] = field(metadata=_UINT32)
     retval: npt.NDArray[np.int64] | None = field(default=None, metadata=_INT64_IF_TOLD)
     caller: npt.NDArray[np.int32] | None = field(default=None, metadata=_INT32_IF_TOLD)
+    caller_offset: npt.NDArray[np.int32] | None = field(default=None, metadata=_INT32_IF_TOLD)
     irq_ns: Sparse | None = field(default=None, metadata=_INT64_OF_FEW)
     asleep_ns: Sparse | None = field(default=None, metadata=_INT64_OF_FEW)
     preempted_ns: Sparse | None = field(default=None, metadata=_INT64_OF_FEW)
@@ -265,6 +267,10 @@ class CallTable:
         _all(self.self_ns >= -1, "self below -1")
         _all(self.start_ns >= -1, "start below -1")
         _all(~unknown_duration | ((flags & Flag.NO_EXIT) != 0), "unknown duration without NO_EXIT")
+        if self.caller_offset is not None:
+            told = self.caller_offset >= 0
+            _all(self.caller_offset >= -1, "caller_offset below -1")
+            _all(~told if self.caller is None else ~told | (self.caller > 0), "caller_offset without caller")
         no_self = self.self_ns < 0
         _all(~no_self | unknown_duration | ((flags & Flag.SELF_UNKNOWN) != 0), "unknown self without its flag")
         _all((self.start_ns >= 0) | ((flags & Flag.START_UNKNOWN) != 0), "unknown start without its flag")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from kfgraph.errors import InputError, NoMatchError, Notice, notice
 from kfgraph.model.args import TextArgs
@@ -21,7 +22,10 @@ from kfgraph.parse.records import NO_RETVAL
 from kfgraph.parse.textfields import TextFields
 from kfgraph.parse.texts import Texts, decode
 
+Int32: TypeAlias = npt.NDArray[np.int32]
+
 _ADDRESS = re.compile(r"(?:0x)?([0-9a-f]{6,16})")
+_OFFSET = re.compile(rb"[0-9a-f]{1,6}")
 _MODULE = re.compile(r"(.*\S) \[([^\]]*)\]", re.DOTALL)
 _NO_GRAPH_HINT = (
     "kfgraph reads the function_graph tracer: `kfgraph trace COMMAND`, or `trace-cmd record -p function_graph`"
@@ -84,9 +88,11 @@ def assemble(
         flags[not_told] &= ~np.uint32(Flag.HAS_RETVAL)
         retval[not_told] = 0
     flags[~symbols.resolved[calls.func]] |= np.uint32(Flag.NAME_UNRESOLVED)
+    caller, offset = _callers(calls, facts) if facts["n_callers"] else (None, None)
     calls = calls.with_columns(
         retval=retval if facts["n_retvals"] else None,
-        caller=calls.caller if facts["n_callers"] else None,
+        caller=caller,
+        caller_offset=offset,
         args=None
         if paired.arg is None or not facts["arg_ends"]
         else TextArgs(paired.arg, Texts(facts["arg_text"], facts["arg_ends"])),
@@ -106,6 +112,14 @@ def assemble(
     )
     found = (*notices, *_unread(facts), *_timeless(facts["n_timeless"], calls, paired.notices))
     return Trace(calls, symbols, tasks, marks, paired.losses, meta, found)
+
+
+def _callers(calls: CallTable, facts: Mapping[str, Any]) -> tuple[Int32, Int32 | None]:
+    """(``caller``, ``caller_offset``) of the calls, whose column ``caller`` numbers ``sites``."""
+    sites = facts["sites"]
+    codes = np.array([code for code, _ in sites], np.int32)
+    offsets = np.array([int(digits, 16) if _OFFSET.fullmatch(digits) else -1 for _, digits in sites], np.int32)
+    return codes[calls.caller], offsets[calls.caller] if (offsets >= 0).any() else None
 
 
 def _unread(facts: Mapping[str, Any]) -> list[Notice]:

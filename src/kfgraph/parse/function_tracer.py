@@ -41,6 +41,7 @@ class Entries:
     cpu: list[int] = field(default_factory=list)
     func: list[int] = field(default_factory=list)
     caller: list[int] = field(default_factory=list)
+    caller_offset: list[int] = field(default_factory=list)
     context: list[int] = field(default_factory=list)
     lost: list[tuple[int, int, int]] = field(default_factory=list)
 
@@ -144,6 +145,7 @@ def calls_of(entries: Entries, names: Sequence[str]) -> tuple[CallTable, Losses]
         context=column(entries.context, np.uint8),
         flags=flags[order],
         caller=column(entries.caller, np.int32),
+        caller_offset=column(entries.caller_offset, np.int32) if entries.caller_offset else None,
     )
     calls.flags[calls.start_ns < 0] |= np.uint32(Flag.START_UNKNOWN)
     return calls, _losses(entries, new_row, n)
@@ -183,7 +185,7 @@ def trace_of(
     return Trace(calls, symbols, tasks, marks, losses, meta, tuple(said))
 
 
-def of_events(trace: Trace, table: Callable[[Addresses, Addresses], tuple[SymbolTable, Int32]]) -> Trace:
+def of_events(trace: Trace, table: Callable[[Addresses, Addresses], tuple[SymbolTable, Int32, Int32]]) -> Trace:
     """The tree of a trace.dat's events ``function``, which are no events beside it then. ``table``: as of ``Names``."""
     marks = trace.marks
     ip, parent_ip, flags = marks.fields(TRACER, "ip", "parent_ip", "common_flags")
@@ -191,7 +193,7 @@ def of_events(trace: Trace, table: Callable[[Addresses, Addresses], tuple[Symbol
         return trace
     functions, func = np.unique(ip.values.astype(np.uint64), return_inverse=True)
     callers, caller = np.unique(parent_ip.values.astype(np.uint64), return_inverse=True)
-    symbols, code_of_caller = table(functions, callers)
+    symbols, code_of_caller, offset_of_caller = table(functions, callers)
     rows = ip.rows
     context = np.zeros(len(rows), np.uint8) if flags is None else contexts_of(flags.values)
     losses = trace.losses
@@ -203,6 +205,7 @@ def of_events(trace: Trace, table: Callable[[Addresses, Addresses], tuple[Symbol
         cpu=marks.cpu[rows].tolist(),
         func=(func + 1).tolist(),
         caller=code_of_caller[caller + 1].tolist(),
+        caller_offset=offset_of_caller[caller + 1].tolist() if (offset_of_caller >= 0).any() else [],
         context=context.tolist(),
         lost=sorted(zip(behind.tolist(), losses.cpu.tolist(), losses.n_lost.tolist(), strict=True)),
     )

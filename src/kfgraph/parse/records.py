@@ -26,7 +26,7 @@ class RecordBatch:
     duration    int64   EXIT, LEAF: ns, -1 not told. LOSS: how many records, -1 not counted
     calltime    int64   EXIT, LEAF: local clock ns at which the call began, -1 not told
     retval      int64   EXIT, LEAF, where recorded
-    caller      int32   ENTRY, LEAF: code of the function returned to, 0 not told
+    caller      int32   ENTRY, LEAF: number of the return address, or of what a text tells of it; 0 not told
     arg         int32   ENTRY, LEAF, EXIT: the reader's own index of the arguments, -1 none
     ==========  ======  =========================================================================
 

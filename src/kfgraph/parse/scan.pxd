@@ -5,6 +5,7 @@ from kfgraph.parse.scan_pieces cimport Pieces
 
 cdef class Scanner(Pieces):
     cdef dict names
+    cdef dict sites
     cdef dict events
     cdef dict comms
     cdef dict former_comms
@@ -66,6 +67,7 @@ cdef class Scanner(Pieces):
     cdef int mark(self, bytes name, bytes text)
     cdef int name(self, bytes text)
     cdef int function(self, bytes text)
+    cdef int site(self, bytes caller, bytes offset)
     cdef int comm(self, Py_ssize_t start, Py_ssize_t end)
     cdef Py_ssize_t duration_column(self, Py_ssize_t i)
     cdef bint body(self, Py_ssize_t i, Py_ssize_t end, int margin)

@@ -46,7 +46,8 @@ class Scanner(Pieces):
     """What the scanners share: rows, names, and the grammar right of the ``|``.
 
     Rows go to ``sink(batch, n)`` whenever the batch is full. Strings are gathered as bytes:
-    ``names`` (function codes, 0 the unknown one), ``events`` (mark names), ``comms`` (pid -> comm),
+    ``names`` (function codes, 0 the unknown one), ``sites`` (what the column ``caller`` numbers: (function code, digits
+    behind ``+0x``) that calls return to), ``events`` (mark names), ``comms`` (pid -> comm),
     ``former_comms`` (pid -> the names before it), ``mark_text``/``mark_ends`` and
     ``arg_text``/``arg_ends`` (all texts in one buffer, and where each ends).
     """
@@ -63,6 +64,7 @@ class Scanner(Pieces):
         self.c_calltime, self.c_retval = columns["calltime"], columns["retval"]
         self.c_caller, self.c_arg = columns["caller"], columns["arg"]
         self.names: dict[bytes, int] = {b"": 0}
+        self.sites: dict[tuple[int, bytes], int] = {(0, b""): 0}
         self.events: dict[bytes, int] = {}
         self.comms: dict[int, bytes] = {}
         self.last_comm = b""
@@ -138,7 +140,7 @@ class Scanner(Pieces):
         values = {"n_retvals": self.n_retvals, "n_callers": self.n_callers, "arg_ends": self.arg_ends}
         rest = {"comms": self.comms, "former_comms": self.former_comms}
         clock = {"n_cpus": self.n_cpus, "ticks": bool(self.ticks)}
-        names = {"names": list(self.names), "events": list(self.events)}
+        names = {"names": list(self.names), "sites": list(self.sites), "events": list(self.events)}
         return {**names, **text, **lines, **likely, **calls, **values, **rest, **clock}
 
     def line(self, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
@@ -196,6 +198,14 @@ class Scanner(Pieces):
         if code is None:
             code = self.names[text] = len(self.names)
         return code
+
+    def site(self, caller: bytes, offset: bytes) -> cython.int:
+        """The number of what a call returns to; ``offset`` in hex digits, b"" where the text has none."""
+        key = (self.name(caller), offset)
+        number = self.sites.get(key)
+        if number is None:
+            number = self.sites[key] = len(self.sites)
+        return number
 
     def function(self, text: bytes) -> cython.int:
         """The same, and -1 for what can be none: what holds blanks, brackets or control characters before its module,
@@ -357,6 +367,7 @@ class Scanner(Pieces):
         word: bytes
         func: bytes = b""
         caller: bytes = b""
+        offset: bytes = b""
         module: bytes = b""
         has_value: cython.bint = False
         value: cython.longlong = 0
@@ -378,8 +389,9 @@ class Scanner(Pieces):
                 first = begin + len(word) + 1
                 i = stop + 1
             if word.startswith(b"<-") and not caller:
-                stop = word.find(b"+")
-                caller = word[2:stop] if stop > 0 else word[2:]
+                stop = word.find(b"+0x")
+                caller = word[2:stop] if stop > 0 else word[2:].partition(b"+")[0]
+                offset = word[stop + 3 :].partition(b"/")[0] if stop > 0 else b""
                 module = caller
             elif word == b"=" or word.startswith(b"ret="):
                 begin = self.spaces(i) if word == b"=" else begin + 4
@@ -400,7 +412,7 @@ class Scanner(Pieces):
                 return behind + 2
         # 0: no address was recorded.
         if caller and caller != b"0":
-            self.caller = self.name(caller)
+            self.caller = self.site(caller, offset)
             self.n_callers += 1
         if func:
             self.func = self.name(func)

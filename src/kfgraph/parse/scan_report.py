@@ -307,7 +307,7 @@ class ReportScanner(Scanner):
                     self.retval = self.value
                     self.n_retvals += 1
             elif c == ord("a") and self.view[begin - 2] == ord("r"):  # retaddr, not args
-                self.caller = self.name(self.data[begin:i])
+                self.caller = self.site(self.data[begin:i], b"")
                 self.n_callers += 1
         return self.finish(kind, rettime)
 
@@ -333,7 +333,7 @@ class ReportScanner(Scanner):
                 begin = i
                 while i < end and self.view[i] != ord(" "):
                     i += 1
-                self.caller = self.name(self.data[begin:i])
+                self.caller = self.site(self.data[begin:i], b"")
                 self.n_callers += 1
             elif word == b"(start:" and self.register(i) >= 0:
                 self.calltime = self.value

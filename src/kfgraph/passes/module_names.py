@@ -16,8 +16,8 @@ from kfgraph.errors import InputError, Notice, notice
 from kfgraph.kernel.fitting import Fit, fit
 from kfgraph.kernel.module import SUFFIXES, Module, files_in_place, read_module
 from kfgraph.model.arrays import distinct
-from kfgraph.model.calls import Flag
-from kfgraph.model.symbols import UNKNOWN
+from kfgraph.model.calls import CallTable, Flag
+from kfgraph.model.symbols import UNKNOWN, SymbolTable
 from kfgraph.model.trace import Trace
 from kfgraph.passes.given import Given
 from kfgraph.passes.return_types import types_of, with_types
@@ -140,6 +140,7 @@ def _callers(trace: Trace, unknown: dict[int, int]) -> dict[int, frozenset[int]]
 def _named(trace: Trace, fits: Iterable[Fit]) -> Trace:
     symbols = trace.symbols
     found: dict[int, tuple[str, str]] = {}
+    offsets: dict[int, int] = {}
     for one in fits:
         places = sorted(one.region.sites)
         for address in symbols.addresses[~symbols.resolved].tolist():
@@ -147,8 +148,28 @@ def _named(trace: Trace, fits: Iterable[Fit]) -> Trace:
             # A return address is inside a function: the last one that begins before it.
             before = bisect_right(places, place)
             if 0 <= place < one.region.size and before and address not in found:
-                found[address] = one.region.sites[places[before - 1]], one.region.module
+                site = places[before - 1]
+                found[address] = one.region.sites[site], one.region.module
+                begin, end = one.region.extents.get(site, (0, 0))
+                if begin <= place <= end:
+                    offsets[address] = place - begin
     table = symbols.with_names(found)
     flags = trace.calls.flags.copy()
     flags[table.resolved[trace.calls.func]] &= ~np.array(Flag.NAME_UNRESOLVED, flags.dtype)
-    return replace(trace, symbols=table, calls=trace.calls.with_columns(flags=flags))
+    calls = _with_callers(trace.calls.with_columns(flags=flags), symbols, table, offsets)
+    return replace(trace, symbols=table, calls=calls)
+
+
+def _with_callers(calls: CallTable, before: SymbolTable, named: SymbolTable, offsets: dict[int, int]) -> CallTable:
+    """Each return address in a module had been a caller of its own: now the function that it lies in is."""
+    if calls.caller is None:
+        return calls
+    code_of = {named.labels[code]: code for code in distinct(calls.func).tolist()[::-1]}
+    to, offset = np.arange(len(named), dtype=np.int32), np.full(len(named), -1, np.int32)
+    for code in np.flatnonzero(named.resolved & ~before.resolved).tolist():
+        to[code] = code_of.get(named.labels[code], code)
+        offset[code] = offsets.get(int(named.addresses[code]), -1)
+    at = offset[calls.caller]
+    if calls.caller_offset is not None:
+        at = np.where(at >= 0, at, calls.caller_offset)
+    return calls.with_columns(caller=to[calls.caller], caller_offset=at if (at >= 0).any() else None)

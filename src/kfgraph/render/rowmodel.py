@@ -245,7 +245,7 @@ class RowModel:
         level = int(folded.level[row])
         if kind is Kind.CALL:
             tree = folded.tree
-            name = self.before.get(node, "") + self._names[int(tree.label[node])]
+            name = self.before.get(node, "") + self._names[tree.label[node]]
             error = self.error(node)
             n_times = int(tree.at("n_interrupts", node) or folded.times[node])
             if n_times == 1 and self._is_counted_here(node) and " × " not in error:
@@ -255,7 +255,7 @@ class RowModel:
             marks = self._said_of(int(tree.label[node])) + _flag_marks(int(tree.flags[node]))
             if self.values is not None and int(tree.at("count", node)) == 1:
                 error = error or self.values.returns(node)
-                marks += self.values.cpu(node) + self.values.caller(node)
+                marks += self.values.cpu(node) + self.values.caller(node) + self.values.site(node)
                 name += self._fitting(level, name, self.values.args(node), marks + error)
             marks += self._slept(node)
             note = times + marks + error
@@ -406,11 +406,13 @@ class RowModel:
         return _Cache(make)
 
     @cached_property
-    def _names(self) -> _Cache:
-        # Of few rows of a trace with many functions, few are needed.
+    def _names(self) -> list[str]:
         tree = self.folded.tree
-        marked = set(distinct(tree.label[tree.n_interrupts > 0]).tolist()) if tree.has("n_interrupts") else set()
-        return _Cache(lambda label: (INTERRUPT_MARK if label in marked else "") + spelt_out(tree.labels[label]))
+        names = [spelt_out(label) for label in tree.labels]
+        if tree.has("n_interrupts"):
+            for label in distinct(tree.label[tree.n_interrupts > 0]).tolist():
+                names[label] = INTERRUPT_MARK + names[label]
+        return names
 
     def _said_of(self, label: int) -> str:
         """What is said of a function behind its name."""

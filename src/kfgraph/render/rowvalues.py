@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from kfgraph.analyze.callsites import CallSites
 from kfgraph.analyze.retval import returned_type, value_text, values_of
 from kfgraph.kernel.argument_text import word_by_name
 from kfgraph.model.spelling import spelt_out
@@ -16,15 +17,19 @@ from kfgraph.model.tree import TreeTable
 
 TIMES = ("oncpu", "asleep", "preempted", "irq")
 """Columns of numbers, which a merged tree has as well."""
-WORDS = ("args", "returns", "cpu", "caller", *TIMES)
+WORDS = ("args", "returns", "cpu", "caller", "site", *TIMES)
 _NUMBER = re.compile(r"(\w+)=(-?(?:0x[0-9a-f]+|[0-9]+))")
 _KERNEL_POINTER = re.compile(r"\b0x([89a-f][0-9a-f]{15})\b")
 
 
 class RowValues:
-    """The values of the nodes of ``tree``, a tree of single calls of ``trace``; ``wanted`` are some of WORDS."""
+    """The values of the nodes of ``tree``, a tree of single calls of ``trace``; ``wanted`` are some of WORDS. ``sites``
+    tells file and line of calls."""
 
-    def __init__(self, trace: Trace, tree: TreeTable, wanted: Collection[str]) -> None:
+    def __init__(
+        self, trace: Trace, tree: TreeTable, wanted: Collection[str], sites: CallSites | None = None
+    ) -> None:
+        self._sites = CallSites(trace) if sites is None else sites
         self._trace = trace
         self._row = tree.row
         self._wanted = frozenset(wanted)
@@ -35,7 +40,7 @@ class RowValues:
         calls = self._trace.calls
         has = {"args": calls.args is not None, "returns": calls.retval is not None, "cpu": bool((calls.cpu >= 0).any())}
         has |= dict.fromkeys(TIMES, calls.asleep_ns is not None) | {"irq": calls.irq_ns is not None}
-        has["caller"] = calls.caller is not None
+        has |= {"caller": calls.caller is not None, "site": calls.caller_offset is not None}
         return tuple(word for word in WORDS if word in self._wanted and not has[word])
 
     def args(self, node: int) -> str:
@@ -89,6 +94,12 @@ class RowValues:
         if above >= 0 and calls.func[above] == calls.caller[row]:
             return ""
         return f"  ← {spelt_out(self._trace.symbols.labels[int(calls.caller[row])])}"
+
+    def site(self, node: int) -> str:
+        """``  at fs/open.c:1529``, ``  at vfs_open+0x2e``: where its caller called it; ``  returns to ...`` where the
+        call above it jumped to it. "" where it is not told."""
+        site = self._sites.of(int(self._row[node])) if "site" in self._wanted else None
+        return "" if site is None else spelt_out(f"  {'returns to' if site.jumped else 'at'} {site.place}")
 
     @cached_property
     def _values(self) -> tuple[np.ndarray, np.ndarray]:

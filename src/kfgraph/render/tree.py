@@ -40,6 +40,7 @@ from kfgraph.render.waysback import not_shown, opening, ways_back
 from kfgraph.render.wrapping import filled, in_cells, with_command, wrapped
 
 if TYPE_CHECKING:
+    from kfgraph.analyze.callsites import CallSites
     from kfgraph.analyze.sourcelinks import SourceLinks
 
 _CHUNK = 32_768
@@ -72,7 +73,8 @@ class TreeView:
     are not shown; ``options`` are what the rows were folded by; ``unseen_cost`` is kfgraph's own that has no row.
     ``beside`` are what stands beside the names (``rowvalues.WORDS``). ``overview``: it is merged unasked;
     ``n_losses_beside`` places where records were lost have none in it. Not ``mergeable``: single calls were asked for.
-    ``links``: where the names of functions lead, on a terminal. ``above``: lines that stand before all.
+    ``links``: where the names of functions lead, on a terminal. ``above``: lines that stand before all. ``sites``: file
+    and line of calls.
     """
 
     call_tree: CallTree
@@ -89,6 +91,7 @@ class TreeView:
     mergeable: bool = True
     links: SourceLinks | None = None
     above: tuple[str, ...] = ()
+    sites: CallSites | None = None
 
     def __len__(self) -> int:
         return len(self.folded)
@@ -117,7 +120,10 @@ class TreeView:
         trace = self.call_tree.trace
         # Of the function tracer, the callers are what was recorded.
         words = (*self.beside, "caller") if trace.meta.details.get("tracer") == "function" else self.beside
-        return RowValues(trace, self.folded.tree, words) if words else None
+        if self.sites is not None and "site" in words:
+            shown = self.folded.tree.row[self.folded.node[self.folded.kind == Kind.CALL]]
+            self.sites.look_for(shown[shown >= 0])
+        return RowValues(trace, self.folded.tree, words, self.sites) if words else None
 
     def _around_roots(self) -> tuple[dict[int, str], dict[int, str]]:
         """What stands before and behind the names of several matches: their number and task."""
@@ -411,11 +417,13 @@ def tree_view(
     mergeable: bool = True,
     links: SourceLinks | None = None,
     above: Sequence[str] = (),
+    sites: CallSites | None = None,
 ) -> TreeView:
     """``call_tree`` folded as asked, with the losses and the ``events`` (globs) in their places.
 
     ``overview``: it is merged unasked, and says what single calls would show. Not ``mergeable``: single calls were
     asked for, so that no hint says ``--merge``. ``links``: where names lead. ``above``: an answer, and its hints.
+    ``sites``: file and line of calls.
 
     Raises:
         NoMatchError: a glob of ``options`` or ``events`` names nothing.
@@ -434,5 +442,5 @@ def tree_view(
         n_losses, n_events_hidden = n_without_place(call_tree)
     return TreeView(
         call_tree, folded, width, start, tuple(events), n_events_hidden, options, unseen, tuple(beside), overview,
-        n_losses, mergeable, links, tuple("  " * (at > 0) + spelt_out(line) for at, line in enumerate(above)),
+        n_losses, mergeable, links, tuple("  " * (at > 0) + spelt_out(line) for at, line in enumerate(above)), sites,
     )  # fmt: skip

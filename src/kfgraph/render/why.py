@@ -70,7 +70,8 @@ class WhyView:
         if answer.error:
             yield from _wrapped(Text(f"  {answer.name_of(answer.error)}: {in_words(answer)}"), width)
         if answer.birth is not None and (source := answer.source_of(answer.birth.step)) is not None:
-            yield from _wrapped(Text(spelt_out(f"  {answer.birth.step.function}: {source} ({source.origin})")), width)
+            said = f"  {answer.birth.step.function}: {source} ({source.origin}){self._called_at(answer.birth.step)}"
+            yield from _wrapped(Text(spelt_out(said)), width)
         for doubt in answer.doubts:
             yield from _wrapped(Text(f"  not certain: {spelt_out(doubt)}", "yellow"), width)
         if answer.reason:
@@ -118,9 +119,17 @@ class WhyView:
             if url:
                 line.stylize(link_style("", url), len(line) - len(shown_name))
             line.append(born, _ERROR)
-            if len(name) + len(note) <= room:
-                line.append(note, "dim")
+            # Where not all of it fits, the call is left out first.
+            for more in (note + spelt_out(self._called_at(step)), note):
+                if len(name) + len(more) <= room:
+                    line.append(more, "dim")
+                    break
             yield line
+
+    def _called_at(self, step: Step) -> str:
+        """``, called at drivers/foo.c:13``; "" where the line of the call is not known."""
+        site = self.answer.call_site_of(step)
+        return f", {site}" if site is not None and site.line is not None and not site.jumped else ""
 
     def _value(self, step: Step) -> str:
         return self.answer.name_of(step.error) if step.error else step.value

@@ -16,6 +16,9 @@ from kfgraph.tracefile.damage import Notes
 from kfgraph.tracefile.layout import Option
 from kfgraph.tracefile.source import Damage, Fields
 
+_LARGEST = 1 << 24
+"""No function has so many bytes: what lies so far behind a symbol is in none."""
+
 
 class Names:
     """The names of one buffer's addresses. kallsyms is read in a thread, while its ``n_bytes`` are made calls."""
@@ -47,11 +50,11 @@ class Names:
 
     def table(
         self, functions: npt.NDArray[np.uint64], callers: npt.NDArray[np.uint64]
-    ) -> tuple[SymbolTable, npt.NDArray[np.int32]]:
-        """(symbols, code of each caller number): code i + 1 is the function at ``functions[i]``.
+    ) -> tuple[SymbolTable, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """(symbols, code of each caller number, offset of each): code i + 1 is the function at ``functions[i]``.
 
         A caller is the function that its return address lies in: the code of that function if it is
-        one that was called, else one of its own.
+        one that was called, else one of its own. The offset is how far behind its beginning; -1: that is not known.
         """
         kallsyms: Kallsyms = self._read() if self._worker is None else self._worker.result()
         self._say(kallsyms, len(functions))
@@ -73,16 +76,18 @@ class Names:
         for address, symbol in _bounded(functions, kallsyms, modules):
             code = enter(address, symbol)
             by_symbol.setdefault(address if symbol is None else symbol.start, code)
-        codes = np.zeros(len(callers) + 1, np.int32)
+        codes, offsets = np.zeros(len(callers) + 1, np.int32), np.full(len(callers) + 1, -1, np.int32)
         for i, (address, symbol) in enumerate(_bounded(callers, kallsyms, modules)):
             start = address if symbol is None else symbol.start
             if address and start not in by_symbol:
                 by_symbol[start] = enter(start, symbol)
             codes[i + 1] = by_symbol.get(start, 0)
+            if symbol is not None and codes[i + 1] and address - start < _LARGEST:
+                offsets[i + 1] = address - start
         table = SymbolTable.build(
             names, modules=owners, resolved=resolved, addresses=np.array(starts, np.uint64)
         )
-        return table, codes
+        return table, codes, offsets
 
     def _say(self, kallsyms: Kallsyms, n_functions: int) -> None:
         if kallsyms.n_damaged:

@@ -204,9 +204,9 @@ class Reading:
         names = Names(self.contents, self.buffer.name, n_bytes=n_bytes)
         paired = pairer.finish(clock_is_ns=self.times.unit == "ns")
         del pairer
-        symbols, callers = names.table(self.decoder.functions(), self.decoder.callers())
+        symbols, callers, offsets = names.table(self.decoder.functions(), self.decoder.callers())
         symbols = self._with_prototypes(symbols)
-        calls = self._calls(paired, symbols, callers)
+        calls = self._calls(paired, symbols, callers, offsets)
         marks = self._marks(paired)
         tasks = self._tasks(paired.lanes)
         n_cpus, n_overrun = self._statistics()
@@ -245,14 +245,19 @@ class Reading:
         prototypes = Prototypes(self.contents, symbols, long_size=self.page.commit_size, data=data)
         return replace(symbols, prototypes=prototypes)
 
-    def _calls(self, paired: Paired, symbols: SymbolTable, callers: npt.NDArray[np.int32]) -> CallTable:
+    def _calls(
+        self, paired: Paired, symbols: SymbolTable, callers: npt.NDArray[np.int32], offsets: npt.NDArray[np.int32]
+    ) -> CallTable:
         calls = paired.calls
         unnamed = ~symbols.resolved
         unnamed[0] = False
         if unnamed.any():
             calls.flags[unnamed[calls.func]] |= np.uint32(Flag.NAME_UNRESOLVED)
         if calls.caller is not None:
-            calls = calls.with_columns(caller=callers[calls.caller])
+            # Since 6.13 there is a format for return addresses, whether any were recorded or not.
+            caller = callers[calls.caller] if callers.any() else None
+            offset = offsets[calls.caller] if (offsets >= 0).any() else None
+            calls = calls.with_columns(caller=caller, caller_offset=offset)
         if paired.arg is not None:
             from kfgraph.kernel.argument_text import Describer
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from rich.text import Text
 
+from kfgraph.analyze.callsites import CallSites
 from kfgraph.analyze.lookup import Standing, Standings
 from kfgraph.analyze.open_rows import Beside, Group
 from kfgraph.analyze.retval import returned_type, value_text, values_of
@@ -53,6 +54,7 @@ class Facts:
         self.window, self._links = window, links
         self.trace = window.call_tree.trace
         self._standings = Standings(window.tree)
+        self._sites = CallSites(self.trace) if links is None else links.sites
 
     @cached_property
     def _wakers(self) -> Wakers | None:
@@ -119,8 +121,7 @@ class Facts:
         if args:
             yield Fact("args", args)
         yield from self._returned(node, row)
-        if calls.caller is not None and calls.caller[row]:
-            yield Fact("called in", trace.symbols.labels[int(calls.caller[row])])
+        yield from self._call_site(row)
         flags = int(tree.flags[node])
         for flag, words in FLAG_WORDS.items():
             if flags & flag:
@@ -130,6 +131,17 @@ class Facts:
         yield Fact("", "")
         yield from self._callers(node)
         yield from self._source(tree.labels[tree.label[node]])
+
+    def _call_site(self, row: int) -> Iterator[Fact]:
+        """Where its caller called it, with a link to that line; or what is known of that."""
+        calls, site = self.trace.calls, self._sites.of(row)
+        if site is None:
+            if calls.caller is not None and calls.caller[row]:
+                yield Fact("called in", self.trace.symbols.labels[int(calls.caller[row])])
+        elif site.jumped:
+            yield Fact("called at", f"?: its caller jumped to it, so that it returns to {site.place}")
+        else:
+            yield Fact("called at", site.place, "", self._links.of_site(site) if self._links is not None else "")
 
     def _source(self, label: str) -> Iterator[Fact]:
         """Where the function stands, as text and as a link."""

@@ -31,6 +31,7 @@ from kfgraph.render.html.addresses import addresses
 from kfgraph.render.html.markup import document, text
 from kfgraph.render.html.nodes import add_nodes, nodes_of_rows
 from kfgraph.render.html.pack import Pack
+from kfgraph.render.html.sites import add_sites
 from kfgraph.render.info import InfoView
 
 TABS = (
@@ -196,6 +197,7 @@ def _written(report: Report, limited: Limited, node_of: Int32, listed: int | Non
     now = np.append(limited.node_of, np.int32(-1))[node_of]
     pack = Pack({})
     add_nodes(pack, shown)
+    add_sites(pack, shown, report.links)
     labels = pack.head["names"]
     if limited.n_left_out:
         pack.head["rests"] = [i for i, label in enumerate(labels) if limited.tree.labels[label] is LEFT_OUT]

@@ -42,9 +42,19 @@ export function factsOf(page, id) {
     if (tree.cpu[node] > 0) facts.push(["CPU", String(tree.cpu[node] - 1)]);
     if (tree.context[node] !== 4) facts.push(["Context", CONTEXTS[tree.context[node]]]);
     facts.push(["Below it", plural(callsIn(tree, node) - 1, "call")]);
+    facts.push(...siteOf(page, node));
     if (page.arguments?.(node)) facts.push(["Arguments", page.arguments(node)]);
   }
   return facts;
+}
+
+/** Where the caller of a node called it, as far as its return address tells. */
+export function siteOf(page, node) {
+  const site = page.head.sites?.[(page.tree.site?.[node] ?? 0) - 1];
+  if (!site) return [];
+  const [place, jumped, address] = site;
+  return [jumped ? ["Returns to", `${place}: its caller jumped to it`]
+    : ["Called at", address ? el("a", { href: address, ...APART }, place) : place]];
 }
 
 /** What tracing took of the totals of these nodes, where it is not in them. */

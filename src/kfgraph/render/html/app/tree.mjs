@@ -10,7 +10,8 @@ export const FLAG = { NO_ENTRY: 1, NO_EXIT: 2, CUT_BY_LOSS: 4, IN_TRACER: 8, DEP
  * least that a node took. `start` counts from `origin`. A node that `isInterrupt` stands above the calls of an
  * interrupt, or of several, and is no call; `depth` is the level without such nodes. `failed` says how many calls that
  * were left out, which a node counts, returned an error. `tracer` is what was taken out of totals because tracing took
- * it, an estimate, `uncertain` its uncertainty; undefined where times are as recorded.
+ * it, an estimate, `uncertain` its uncertainty; undefined where times are as recorded. `site` is where it was called,
+ * from 1, in the head's `sites`; undefined where no return addresses were recorded.
  */
 export function restore(head, columns) {
   const n = head.n, interrupts = new Set(head.interrupts ?? []), noCalls = new Set([...interrupts, ...(head.tasks ?? [])]);
@@ -71,7 +72,7 @@ export function restore(head, columns) {
   placesOf(columns["span.at"] ?? []).forEach((i, k) => { span[i] += columns.span[k]; });
   placesOf(columns["self.at"]).forEach((i, k) => { self[i] = columns.self[k] - 1; });
   return { n, parent, end, level, depth, start, total, self, floor, span, flags, isInterrupt, label: columns.label, context: columns.context,
-    cpu: columns.cpu, errors: errorsOf(columns), asleep: fewOf(columns, "asleep"), preempted: fewOf(columns, "preempted"),
+    cpu: columns.cpu, site: columns.site, errors: errorsOf(columns), asleep: fewOf(columns, "asleep"), preempted: fewOf(columns, "preempted"),
     irq: fewOf(columns, "irq"), unknown: fewOf(columns, "unknown"), failed: fewOf(columns, "failed"),
     tracer, uncertain, sums: sumsOf(n, columns, noCalls) };
 }
