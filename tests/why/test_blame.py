@@ -168,6 +168,10 @@ def test_functions_of_the_module_that_may_have_run_in_the_other_task_are_named()
     assert found.never_ran == (("foo", ("foo_erase", "foo_work"), 1),)
     said = "  1 of 3 functions of foo ran in the recorded tasks; not foo_erase, foo_work"
     assert said in [str(line) for line in WhyView(found).lines(100)]
+    assert found.next.startswith("sudo trace-cmd record -p function_graph")
+    # Where only probes give values, a recording of all tasks would have none.
+    probed = replace(companion, probes=(ReturnProbe("kfgraph", "foo_init", "foo_init", "foo"),))
+    assert why(apply(replace(trace, companion=probed), Given())).next == ""
     other = call("load_module", 5, call("foo_init [foo]", retval=error(5)), retval=error(5))
     assert why(replace(trace_of([other]), companion=companion)).never_ran == ()
 

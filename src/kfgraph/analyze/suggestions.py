@@ -10,12 +10,15 @@ from kfgraph.model.trace import Trace
 
 
 def record_all_tasks(trace: Trace) -> str:
-    """The trace-cmd command that records all tasks, with the arguments and events that connect one with another."""
+    """The trace-cmd command that records all tasks, with the arguments and events that connect one with another; ""
+    where this kernel records return values by probes only: those of kfgraph are for the command's tasks, and without
+    values the other task tells nothing."""
     companion = trace.companion
+    if companion is not None and companion.probes and not recorded_by_the_tracer(trace):
+        return ""
     argv = list(companion.argv) if companion is not None else []
     has = {"funcgraph-retval": recorded_by_the_tracer(trace), "funcgraph-args": trace.calls.args is not None}
-    probed = companion is not None and companion.probes
-    options = "".join(f" -O {option}" for option, recorded in has.items() if recorded and not probed)
+    options = "".join(f" -O {option}" for option, recorded in has.items() if recorded)
     # Without arguments only the wakings tell who ended a wait.
     events = "".join(f" -e {event}" for event in ("sched_switch", "sched_waking") if trace.calls.args is None)
     record = f"sudo trace-cmd record -p function_graph{options} -e workqueue -e sched_kthread_stop{events}"
