@@ -236,6 +236,14 @@ def test_what_happened_before_an_interrupt_stands_before_its_row_and_what_was_in
     ]  # fmt: skip
 
 
+def test_an_interrupt_stays_closed_where_its_parts_are_below_the_least_time() -> None:
+    # Much of the root's time is in them, so siblings of one function are combined: not inside of an interrupt.
+    parts = [enter(600), call("irq_enter_rcu", 700, call("alpha", 10)), call("irq_enter_rcu", 800, call("beta", 5))]
+    folded = fold(tree_of(*parts).tree, FoldOptions(max_rows=None, min_share=0.5))
+    assert [folded.tree.labels[folded.tree.label[node]] for node in folded.node] == ["read", "interrupt"]
+    assert (folded.hidden_calls.tolist(), folded.n_shown) == ([2, 5], 1)
+
+
 # Nothing is lost, and every way to it gives the same
 
 

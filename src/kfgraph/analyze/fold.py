@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kfgraph.analyze.forest import Bool, Int32, Int64, covered, numbered
+from kfgraph.analyze.forest import Bool, Int32, Int64, counted, covered, numbered
 from kfgraph.analyze.named_calls import NONE_NAMED, named_in
 from kfgraph.analyze.repeats import Repeats, fold_repeats, unfolded
 from kfgraph.analyze.row_budget import Fit, children_of
@@ -241,11 +241,16 @@ def _gathered(
     tree = choice.tree
     cut = _cut(choice, visible)
     wanted = wanted & ~visible
+    n_wanted = counted(wanted)
+    holds_wanted = n_wanted[tree.end[cut]] > n_wanted[cut]
     # kfgraph's own cost is said with the call that holds it: that stays a call.
     if tree.has("own_cost_ns"):
-        n_costs, n_wanted = (np.append(0, np.cumsum(some)) for some in (tree.own_cost_ns != 0, wanted))
-        holds_cost = n_costs[tree.end[cut]] > n_costs[cut]
-        cut = cut[~holds_cost | (n_wanted[tree.end[cut]] > n_wanted[cut])]
+        n_costs = counted(tree.own_cost_ns != 0)
+        some = (n_costs[tree.end[cut]] == n_costs[cut]) | holds_wanted
+        cut, holds_wanted = cut[some], holds_wanted[some]
+    # An interrupt stays closed, also where what it is made of is hidden for its time.
+    if not choice.opens and tree.has("n_interrupts"):
+        cut = cut[(tree.at("kind", tree.parent[cut]) != NodeKind.INTERRUPT) | holds_wanted]
     parent = tree.parent[cut]
     never = np.iinfo(np.int64).max
     if not len(cut):
