@@ -387,7 +387,8 @@ def told(answer: Why) -> dict[str, Any]:
     data = answer.to_dict()
 
     def plain_step(step: dict[str, Any]) -> dict[str, Any]:
-        return {k: v for k, v in step.items() if k not in ("row", "nth", "earlier")}
+        kept = {k: v for k, v in step.items() if k not in ("row", "nth", "earlier")}
+        return {**kept, "birth": plain_step(step["birth"])} if step.get("birth") else kept
 
     return {
         "outcome": data["outcome"],
