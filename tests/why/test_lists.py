@@ -246,6 +246,19 @@ def test_a_module_is_named_as_such_or_by_its_file(tmp_path) -> None:
     assert code == 5 and "foo.ko" in err
 
 
+def worded_readlink(told: str, folder: Path) -> str:
+    """A system call as a screen words it, of which the entry event told this."""
+    path = folder / "report.txt"
+    path.write_text(
+        "cpus=1\n"
+        f"             cat-5     [000]   100.000090: sys_enter_readlink:   {told}\n"
+        "             cat-5     [000]   100.000100: funcgraph_entry:                   |  __x64_sys_readlink() {\n"
+        "             cat-5     [000]   100.000110: funcgraph_exit:       + 10.000 us  |  }\n"
+    )
+    (only,) = system_calls(kfgraph.load(path))
+    return only.worded
+
+
 @pytest.mark.parametrize(
     ("entered", "worded"),
     [
@@ -266,15 +279,7 @@ def test_a_module_is_named_as_such_or_by_its_file(tmp_path) -> None:
     ],
 )
 def test_paths_are_what_the_kernel_read_and_no_addresses(entered: str, worded: str, tmp_path: Path) -> None:
-    path = tmp_path / "report.txt"
-    path.write_text(
-        "cpus=1\n"
-        f"             cat-5     [000]   100.000090: sys_enter_readlink:   __syscall_nr=89 {entered}\n"
-        "             cat-5     [000]   100.000100: funcgraph_entry:                   |  __x64_sys_readlink() {\n"
-        "             cat-5     [000]   100.000110: funcgraph_exit:       + 10.000 us  |  }\n"
-    )
-    (only,) = system_calls(kfgraph.load(path))
-    assert only.worded == f"readlink({worded})"
+    assert worded_readlink(f"__syscall_nr=89 {entered}", tmp_path) == f"readlink({worded})"
 
 
 @pytest.mark.parametrize(
@@ -293,15 +298,7 @@ def test_paths_are_what_the_kernel_read_and_no_addresses(entered: str, worded: s
 )  # fmt: skip
 def test_arguments_are_read_as_reports_and_the_kernel_print_them(printed: str, worded: str, tmp_path: Path) -> None:
     """The names of files that 7.2 records were lost in texts: `openat()` had failed."""
-    path = tmp_path / "report.txt"
-    path.write_text(
-        "cpus=1\n"
-        f"             cat-5     [000]   100.000090: sys_enter_readlink:   {printed}\n"
-        "             cat-5     [000]   100.000100: funcgraph_entry:                   |  __x64_sys_readlink() {\n"
-        "             cat-5     [000]   100.000110: funcgraph_exit:       + 10.000 us  |  }\n"
-    )
-    (only,) = system_calls(kfgraph.load(path))
-    assert only.worded == f"readlink({worded})"
+    assert worded_readlink(printed, tmp_path) == f"readlink({worded})"
 
 
 @pytest.mark.parametrize("width", [60, 70, 80, 99])

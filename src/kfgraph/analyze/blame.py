@@ -214,7 +214,8 @@ def _carried(
         return _Step(child, "return value", sure=False, doubts=(doubt,), candidates=(int(trace.calls.parent[child]),))
     rival = children[last] if late != last else _just_before(seen, children, kinds, every, last)
     candidates = tuple(children[i] for i in same if i != last)[-2:] if masked else ()
-    passed = [children[k] for k in after if kinds[k] is Kind.FINE and not _ends(seen.name(children[k]))]
+    fine = [children[k] for k in after if kinds[k] is Kind.FINE]
+    passed = [r for r in fine if not unwinding.follows_failure(seen.name(r))]
     unrecorded = _unrecorded_after(seen, child, children[late + 1 :])
     if unrecorded >= 0 > rival and not masked and not seen.typed(child):
         doubt = f"{seen.plain(unrecorded)} ran after {seen.plain(child)}, and what it returned was not recorded"
@@ -234,7 +235,7 @@ def _unrecorded_after(seen: Outcomes, child: int, later: Sequence[int]) -> int:
     modules, func = seen.trace.symbols.modules, seen.trace.calls.func
     module = modules[int(func[child])]
     own = [row for row in reversed(later) if module and modules[int(func[row])] == module and not seen.known(row)]
-    idle = (_ends, unwinding.decides_nothing)
+    idle = (unwinding.follows_failure, unwinding.decides_nothing)
     return next((row for row in own if not any(says(seen.name(row)) for says in idle)), -1)
 
 
@@ -279,11 +280,6 @@ def _before_the_clean_up(
         if seen.name(children[same[i - 1]]) == name:
             return same[i]
     return same[-1]
-
-
-def _ends(name: str) -> bool:
-    """Whether it is usual, by its name, that the function runs after a failure."""
-    return unwinding.may_give_up(name) or unwinding.tells(name)
 
 
 def _may_be_left(name: str) -> bool:
@@ -419,8 +415,8 @@ def _above(seen: Outcomes, child: int, passed: str) -> tuple[int, ...]:
 def _failed_last(seen: Outcomes, children: Sequence[int]) -> int:
     """The last of these callees that counts, if it returned an error; -1 if it did not."""
     for child in reversed(children):
-        kind, name = seen.kind(child, 0), seen.name(child)
-        if kind is Kind.IDLE or unwinding.may_give_up(name) or unwinding.tells(name):
+        kind = seen.kind(child, 0)
+        if kind is Kind.IDLE or unwinding.follows_failure(seen.name(child)):
             continue
         # Without a type -1 is any number.
         return child if kind is Kind.OTHER and (seen.typed(child) or seen.errors[child] != -1) else -1

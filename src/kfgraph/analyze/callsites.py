@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from kfgraph.analyze.debuginfo import read
 from kfgraph.model.calls import CallTable
 from kfgraph.model.trace import Trace
 
@@ -36,9 +37,14 @@ class CallSite:
 
     def to_dict(self) -> dict[str, Any]:
         """What ``kfgraph why --json`` prints."""
-        line = None if self.jumped else self.line
+        line = self.called_in
         told = {"file": line and line.file, "line": line and line.line}
         return {"caller": self.caller, "offset": self.offset, **told}
+
+    @property
+    def called_in(self) -> SourceLine | None:
+        """The line of the call; None where that is not known."""
+        return None if self.jumped else self.line
 
     @property
     def place(self) -> str:
@@ -64,9 +70,6 @@ class CallSites:
         Raises:
             InputError: a file is not there, has no debug info, or is another kernel's.
         """
-        # Trees are shown without any: who shows one does not wait for what reads files.
-        from kfgraph.analyze.debuginfo import read
-
         return cls(trace, read(debug_info, trace))
 
     @staticmethod
@@ -112,7 +115,7 @@ class CallSites:
     def texts(self, rows: npt.NDArray[np.integer[Any]]) -> list[str | None]:
         """File and line of each of these calls; None where that is not known."""
         sites, which = self.each(rows)
-        lines = [str(site.line) if site.line is not None and not site.jumped else None for site in sites]
+        lines = [None if site.called_in is None else str(site.called_in) for site in sites]
         return [lines[at] if at >= 0 else None for at in which.tolist()]
 
     def jumped(self, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.bool_]:

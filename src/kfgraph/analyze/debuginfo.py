@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kfgraph.errors import InputError
-from kfgraph.kernel.sourcelines import DebugInfo
 from kfgraph.model.trace import Trace
+
+if TYPE_CHECKING:
+    from kfgraph.kernel.sourcelines import DebugInfo
 
 
 def read(paths: Sequence[str | Path], trace: Trace) -> list[DebugInfo]:
@@ -16,6 +19,11 @@ def read(paths: Sequence[str | Path], trace: Trace) -> list[DebugInfo]:
     Raises:
         InputError: a file is not there, has no debug info, or is another kernel's or of another build.
     """
+    if not paths:
+        return []
+    # Most links are to the web, and most trees have no lines: who shows those does not wait for what reads files.
+    from kfgraph.kernel.sourcelines import DebugInfo
+
     return [fitting(DebugInfo(path), trace) for path in paths]
 
 

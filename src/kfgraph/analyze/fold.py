@@ -233,6 +233,14 @@ def _sums_at(at: npt.NDArray[Any], values: Int64, n: int) -> Int64:
     return sums
 
 
+def _holding(tree: TreeTable, nodes: Int32, some: Bool) -> Bool:
+    """Which of the ``nodes`` are one of ``some``, or have one below them."""
+    if not some.any():
+        return np.zeros(len(nodes), np.bool_)
+    n_before = counted(some)
+    return n_before[tree.end[nodes]] > n_before[nodes]
+
+
 def _gathered(
     choice: _Choice, visible: Bool, much: Bool, wanted: Bool, limit: int | None, n_wanted_groups: int
 ) -> tuple[_Choice, Gathered] | None:
@@ -241,12 +249,10 @@ def _gathered(
     tree = choice.tree
     cut = _cut(choice, visible)
     wanted = wanted & ~visible
-    n_wanted = counted(wanted)
-    holds_wanted = n_wanted[tree.end[cut]] > n_wanted[cut]
+    holds_wanted = _holding(tree, cut, wanted)
     # kfgraph's own cost is said with the call that holds it: that stays a call.
     if tree.has("own_cost_ns"):
-        n_costs = counted(tree.own_cost_ns != 0)
-        some = (n_costs[tree.end[cut]] == n_costs[cut]) | holds_wanted
+        some = ~_holding(tree, cut, tree.own_cost_ns != 0) | holds_wanted
         cut, holds_wanted = cut[some], holds_wanted[some]
     # An interrupt stays closed, also where what it is made of is hidden for its time.
     if not choice.opens and tree.has("n_interrupts"):
@@ -270,11 +276,9 @@ def _gathered(
     kept = made.kept_now
     for column, before in ((why, choice.why), (times, choice.times), (least_ns, choice.least_ns)):
         column[kept] = before[made.kept_nodes]
-    holds = np.zeros(n_new, np.bool_)
-    if wanted.any():
-        holds[made.node_of[wanted]] = True
-        n_before = np.append(0, np.cumsum(holds))
-        holds = n_before[new.end] > n_before[:-1]
+    wanted_now = np.zeros(n_new, np.bool_)
+    wanted_now[made.node_of[wanted]] = True
+    holds = _holding(new, np.arange(n_new, dtype=np.int32), wanted_now)
     of_groups = interrupts(new)
     of_groups = of_groups[made.is_group[of_groups]]
     inside = (covered(of_groups + np.int32(1), new.end[of_groups], n_new) > 0) & ~holds

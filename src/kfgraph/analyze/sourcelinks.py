@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from kfgraph.analyze.callsites import CallSite, CallSites
+from kfgraph.analyze.debuginfo import read
 from kfgraph.errors import InputError
 from kfgraph.kernel.weblinks import (
     LOCAL,
@@ -23,7 +24,7 @@ from kfgraph.model.names import split_label
 from kfgraph.model.trace import Trace
 
 if TYPE_CHECKING:
-    from kfgraph.kernel.sourcelines import DebugInfo, SourceLine
+    from kfgraph.kernel.sourcelines import SourceLine
 
 
 class SourceLinks:
@@ -56,9 +57,8 @@ class SourceLinks:
         self._version = version_of(trace.meta.kernel)
         images = trace.companion.modules if trace.companion is not None else ()
         self._paths = {image.name: image.path for image in images}
-        self.infos = _read(debug_info, trace) if local and debug_info else []
-        """The debug info given."""
-        self.sites = CallSites(trace, self.infos)
+        self._infos = read(debug_info if local else (), trace)
+        self.sites = CallSites(trace, self._infos)
         """Where calls stand in their callers."""
         self._trees = [Path(tree) for tree in trees] if local else []
         for tree in self._trees:
@@ -72,13 +72,13 @@ class SourceLinks:
     def look_for(self, labels: Iterable[str]) -> None:
         """Find the lines of these functions in one go: a tree is searched once for all of them."""
         wanted = {label: split_label(label) for label in labels if label not in self._lines}
-        if not wanted or not (self.infos or self._trees):
+        if not wanted or not (self._infos or self._trees):
             return
         # Most links are to the web: a terminal that gets those does not wait for what reads files.
         from kfgraph.kernel.sourcelines import source_lines
 
         functions = [(name, module) for name, module in wanted.values() if source_name(name)]
-        found = source_lines(functions, self.infos, self._trees)
+        found = source_lines(functions, self._infos, self._trees)
         self._lines.update({label: found.get(key) for label, key in wanted.items()})
 
     def of(self, label: str) -> str:
@@ -98,9 +98,9 @@ class SourceLinks:
         """The address of the line of a call; "" where there is none."""
         name, module = split_label(site.caller)
         function = source_name(name)
-        if site.line is None or site.jumped:
+        if site.called_in is None:
             return ""
-        return self._address({"version": self._version, "function": function}, site.line, module, of_lines=True)
+        return self._address({"version": self._version, "function": function}, site.called_in, module, of_lines=True)
 
     def _made(self, label: str) -> str:
         name, module = split_label(label)
@@ -135,9 +135,3 @@ class SourceLinks:
         if module in self._paths:
             return is_of_the_kernel(self._paths[module])
         return module in modules_of_the_kernel()
-
-
-def _read(debug_info: Sequence[str | Path], trace: Trace) -> list[DebugInfo]:
-    from kfgraph.analyze.debuginfo import read
-
-    return read(debug_info, trace)

@@ -43,15 +43,18 @@ def led_into_swallowed(trace: Trace, seen: Outcomes, found: Blame) -> Blame:
     """``found``, led on into a failure that the kernel did not pass on, if it happened in the last thing that the
     birthplace did before it gave up: a driver's init that looks whether its probe has succeeded."""
     calls, last = trace.calls, found.chain[-1]
+    if not last.error or len(found.chain) < 2:
+        return found
     inside = [r for r in swallowed(trace, seen) if last.row < r < calls.end[last.row]]
-    if not inside or not last.error or len(found.chain) < 2:
+    if not inside:
         return found
     failed = inside[-1]
     above = failed
     while calls.parent[above] != last.row:
         above = int(calls.parent[above])
     after = [r for r in children_of(trace, last.row) if r > above and seen.kind(r, last.error) is not Kind.IDLE]
-    if calls.context[failed] != calls.context[last.row] or any(_goes_on(seen, r) for r in after):
+    went_on = not all(unwinding.follows_failure(seen.name(r)) for r in after)
+    if went_on or calls.context[failed] != calls.context[last.row]:
         return found
     deeper = blame(trace, failed, int(seen.errors[failed]), seen, evidence="it failed, and its caller went on")
     said = errno_name(-int(seen.errors[failed]), arch=trace.meta.arch)
@@ -63,8 +66,3 @@ def led_into_swallowed(trace: Trace, seen: Outcomes, found: Blame) -> Blame:
         found, chain=(*found.chain, *way, *deeper.chain), exact=deeper.exact, sure=False,
         doubts=(*found.doubts, doubt, *deeper.doubts), candidates=tuple(candidates)[:3],
     )  # fmt: skip
-
-
-def _goes_on(seen: Outcomes, row: int) -> bool:
-    name = seen.name(row)
-    return not (unwinding.may_give_up(name) or unwinding.tells(name))

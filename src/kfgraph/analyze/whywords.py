@@ -86,6 +86,16 @@ def earlier_calls(answer: Why) -> str:
     return ", ".join(f"{run[0]} × {len(run)}" if len(run) > 1 and run[0][:1] == "-" else ", ".join(run) for run in runs)
 
 
+def calls_before(answer: Why) -> str:
+    """``2 calls of it before returned 66, 67``: of the birthplace's function; "" where there were none."""
+    born = answer.birth
+    if born is None or not born.n_earlier:
+        return ""
+    said = f"{plural(born.n_earlier, 'call')} of it before"
+    more = "… " if born.n_earlier > len(born.earlier) else ""
+    return f"{said} returned {more}{earlier}" if (earlier := earlier_calls(answer)) else said
+
+
 def may_have_called(answer: Why) -> str:
     """What the birthplace calls that cannot be traced, as a sentence; "" where nothing is known of that."""
     born = answer.birth

@@ -9,7 +9,7 @@ import errno
 import fnmatch
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
@@ -95,8 +95,8 @@ def plan_probes(
     if not fs.has("kprobe_events"):
         return ProbePlan(notes=("no return probes: this kernel has no kprobe events",))
     functions = fs.functions()
-    imports = _imports(functions, asked, returned)
     types = dict(_types(functions, asked, returned))
+    imports = _imports(functions, asked, types)
     # A false may be a refusal; no more than that.
     bools = [n for n, t in types.items() if t.kind == "bool" and n not in NOT_WORTH_A_PROBE and not gives_back(n)]
     chosen, notes = _choose(functions, modules, globs, blacklist, imports, bools, n_asked=len(asked))
@@ -158,15 +158,14 @@ def _choose(
     return chosen, [f"no return probe on {', '.join(names)}: {why}" for why, names in skipped.items()]
 
 
-def _imports(functions: frozenset[str], asked: Sequence[Module], returned: ReturnedBy | None) -> list[str]:
+def _imports(functions: frozenset[str], asked: Sequence[Module], types: Mapping[str, Returned]) -> list[str]:
     """The kernel's functions that the modules call, that can be probed, and that can return an error."""
     own = {f for m in asked for f in m.traceable}
     names = dict.fromkeys(name for m in reversed(asked) for name in m.imports)
     fit = [n for n in names if n in functions and n not in own and n not in NOT_WORTH_A_PROBE]
     # kthread_stop returns what the thread did.
     fit = [name for name in fit if not gives_back(name) or waits(name)]
-    told = {name: returned(name) if returned is not None else None for name in fit}
-    return [name for name, type_ in told.items() if type_ is None or type_.can_fail]
+    return [name for name in fit if name not in types or types[name].can_fail]
 
 
 def _types(

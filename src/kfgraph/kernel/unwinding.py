@@ -131,6 +131,11 @@ def goes_on(name: str) -> bool:
     return not gives_back(name) and not _GOES_ON.isdisjoint(words) and _AFTERMATH.isdisjoint(words)
 
 
+def follows_failure(name: str) -> bool:
+    """Whether it is usual, by its name, that the function runs after a failure: it gives up, or tells."""
+    return may_give_up(name) or tells(name)
+
+
 @lru_cache(maxsize=4096)
 def may_give_up(name: str) -> bool:
     """Whether the function, by its name, may be a part of giving up: it quietens, puts right or gives back. A weak

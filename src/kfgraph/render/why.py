@@ -14,7 +14,7 @@ from rich.text import Text
 from kfgraph.analyze.failure import Failed
 from kfgraph.analyze.why import Step, Why
 from kfgraph.analyze.whywords import (
-    earlier_calls,
+    calls_before,
     label_of,
     may_have_begun_in,
     may_have_called,
@@ -129,7 +129,7 @@ class WhyView:
     def _called_at(self, step: Step) -> str:
         """``, called at drivers/foo.c:13``; "" where the line of the call is not known."""
         site = self.answer.call_site_of(step)
-        return f", {site}" if site is not None and site.line is not None and not site.jumped else ""
+        return f", {site}" if site is not None and site.called_in is not None else ""
 
     def _value(self, step: Step) -> str:
         return self.answer.name_of(step.error) if step.error else step.value
@@ -141,12 +141,8 @@ class WhyView:
             yield from _wrapped(Text(f"  its arguments: {spelt_out(answer.birth.arguments)}"), width)
         if called := may_have_called(answer):
             yield from _wrapped(Text(f"  {spelt_out(called)}"), width)
-        if answer.birth is not None and answer.birth.n_earlier:
-            said = f"{plural(answer.birth.n_earlier, 'call')} of it before"
-            if earlier := earlier_calls(answer):
-                more = "… " if answer.birth.n_earlier > len(answer.birth.earlier) else ""
-                said += f" returned {more}{earlier}"
-            yield from _wrapped(Text(f"  {spelt_out(said)}"), width)
+        if before := calls_before(answer):
+            yield from _wrapped(Text(f"  {spelt_out(before)}"), width)
         for title, steps in (("before it ran", answer.before), ("after it ran", answer.after)):
             if steps:
                 words = ", ".join(spelt_out(self._with_value(step)) for step in steps)

@@ -9,7 +9,7 @@ from kfgraph.analyze.forest import Int32
 from kfgraph.analyze.limited import Limited
 from kfgraph.analyze.top import Top
 from kfgraph.analyze.why import Step, Why
-from kfgraph.analyze.whywords import earlier_calls, label_of, may_have_begun_in, may_have_called, not_passed_on
+from kfgraph.analyze.whywords import calls_before, label_of, may_have_begun_in, may_have_called, not_passed_on
 from kfgraph.errors import Notice
 from kfgraph.kernel.errnos import errno_name
 from kfgraph.model.spelling import shell_line
@@ -128,10 +128,8 @@ def _around(found: Why) -> Iterator[str]:
         yield f"its arguments: {found.birth.arguments}"
     if called := may_have_called(found):
         yield called
-    if found.birth is not None and found.birth.n_earlier:
-        said = f"{plural(found.birth.n_earlier, 'call')} of it before"
-        more = "… " if found.birth.n_earlier > len(found.birth.earlier) else ""
-        yield said + (f" returned {more}{earlier}" if (earlier := earlier_calls(found)) else "")
+    if before := calls_before(found):
+        yield before
     for when, steps in (("before it ran", found.before), ("after it ran", found.after)):
         if steps:
             yield f"{when}: {', '.join(_with_value(found, step) for step in steps)}"
