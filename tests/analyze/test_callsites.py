@@ -23,12 +23,12 @@ import pytest
 import kfgraph
 from builder.tables import call, trace_of
 from builder.tracedat import Cpu, Kernel, trace_dat
-from kfgraph.analyze.callsites import CallSites
+from kfgraph.analyze.callsites import CallSite, CallSites
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.sourcelinks import SourceLinks
 from kfgraph.errors import UsageError
 from kfgraph.export.exporters import export
-from kfgraph.kernel.sourcelines import DebugInfo
+from kfgraph.kernel.sourcelines import DebugInfo, SourceLine
 from kfgraph.model.calls import Flag
 from kfgraph.model.trace import Trace
 from kfgraph.model.tree import NodeKind
@@ -259,6 +259,14 @@ def test_a_function_that_was_jumped_to_has_no_line_of_its_own() -> None:
     again = trace.calls.with_columns(caller_offset=np.array([-1, 8, 8, 4, 12, 12], np.int32))
     again = again.with_columns(caller=np.array([0] + [trace.calls.func[at] for at in (0, 0, 2, 1, 1)], np.int32))
     assert not CallSites(kfgraph.Trace(again, trace.symbols, trace.tasks)).jumped(np.array([5]))[0]
+
+
+def test_the_line_that_a_jump_returns_to_is_told_as_no_call() -> None:
+    line = SourceLine("a.c", 7, "debug info")
+    called, jumped = (CallSite("a [m]", 8, line, jumped) for jumped in (False, True))
+    assert (called.called_in, jumped.called_in) == (line, None)
+    assert (str(called), str(jumped)) == ("called at a.c:7", "returns to a.c:7")
+    assert [(one["file"], one["line"]) for one in (called.to_dict(), jumped.to_dict())] == [("a.c", 7), (None, None)]
 
 
 def test_a_column_that_tells_what_cannot_be_is_refused() -> None:

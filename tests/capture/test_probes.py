@@ -165,6 +165,14 @@ def test_what_a_kernels_function_returns_decides_and_is_kept(tmp_path: Path) -> 
     assert (found["vfs_open"], found["foo_init"], found["load_module"]) == (types["vfs_open"], None, None)
 
 
+def test_what_returns_nobody_knows_what_has_a_probe(tmp_path: Path) -> None:
+    types = {"vfs_read": Returned("void", 0, False, "void")}
+    asked = replace(module("foo_init", init="foo_init"), imports=("vfs_read", "vfs_open"))
+    plan = plan_probes(make_tracefs(tmp_path / "t"), [asked], returned=types.get)
+    found = {p.function: p.returns for p in plan.probes}
+    assert (found["vfs_open"], "vfs_read" in found) == (None, False)
+
+
 def test_what_returns_a_bool_comes_behind_the_modules_own_and_what_returns_nothing_is_kept(tmp_path: Path) -> None:
     types = {
         "vfs_open": Returned("bool", 8, False, "bool"),
