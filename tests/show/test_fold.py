@@ -16,6 +16,7 @@ from kfgraph.analyze import repeats as repeats_module
 from kfgraph.analyze import row_budget
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.fold import Folded, Kind, fold
+from kfgraph.analyze.loops import LONGEST
 from kfgraph.analyze.repeats import Repeats, fold_repeats
 from kfgraph.analyze.visibility import FoldOptions, Why
 from kfgraph.errors import NoMatchError
@@ -195,7 +196,7 @@ def loops_by_hand(tree: TreeTable) -> list[int]:
     def look(row: Symbols) -> None:
         """``row``: (symbol, first node, node behind it) of the callees of one node."""
         period = 1
-        while (2 if period == 1 else 3) * period <= len(row):
+        while period <= LONGEST and (2 if period == 1 else 3) * period <= len(row):
             loops = repeated(row, period)
             if period > 1:
                 loops = [one for one in in_step(row, period, loops) if has_several_names(body_at(row, one[0], period))]
