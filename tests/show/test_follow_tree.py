@@ -75,7 +75,7 @@ def check_tree(table: TreeTable) -> None:
         above, end = int(table.parent[node]), int(table.end[node])
         assert node < end <= len(table)
         assert table.level[node] == (0 if above < 0 else table.level[above] + 1)
-        assert above < node and (above < 0 or end <= table.end[above])
+        assert -1 <= above < node and (above < 0 or end <= table.end[above])
         if end > node + 1:
             assert table.parent[node + 1] == node
 
@@ -122,6 +122,16 @@ def test_with_a_root_the_tasks_that_were_made_inside_come_along(tmp_path: Path) 
         "   f", " f",
     ]  # fmt: skip
     assert len(call_tree(trace, root="kernel_clone").matches) == 3
+
+
+def test_calls_from_deep_in_a_tree_become_its_roots() -> None:
+    """The second one stands behind a first one that is longer than what is above the second."""
+    mid = call("beta", 1, call("alpha", 1), call("gamma", 1))
+    trace = trace_of([call("outer", 1, call("alpha", 1, *[call("gamma", 1)] * 5), mid)])
+    for root in ("alpha", "beta", "gamma"):
+        found, plain = (call_tree(trace, root=root, follow_tree=follow) for follow in (True, False))
+        assert outline(found) == outline(plain)
+        assert found.tree.parent.tolist() == plain.tree.parent.tolist()
 
 
 def test_it_can_be_merged_and_hidden(tmp_path: Path) -> None:

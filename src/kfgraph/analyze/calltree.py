@@ -293,7 +293,8 @@ def subtrees(tree: TreeTable, roots: Int32) -> TreeTable:
     size = tree.end[roots] - roots
     moved = np.repeat(np.append(0, np.cumsum(size))[:-1] - roots, size).astype(np.int32)
     parent = tree.parent[nodes]
-    parent = np.where(parent < 0, -1, parent + moved).astype(np.int32)
+    parent = (parent + moved).astype(np.int32)
+    parent[np.cumsum(size) - size] = -1
     level = (tree.level[nodes] - np.repeat(tree.level[roots], size)).astype(np.int16)
     return tree.take(nodes, end=tree.end[nodes] + moved, parent=parent, level=level)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,10 +141,26 @@ def load(
         NoMatchError: there is no buffer of that name.
         UsageError: no reader is called ``reader``.
     """
+    with _uncollected():
+        return _loaded(path, reader, buffer, Given(_paths(modules), _paths(btf)))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of cycles: what a load makes lives on, so that looking for some finds none."""
+    ran = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if ran:
+            gc.enable()
+
+
+def _loaded(path: str | os.PathLike[str] | Readable, reader: str | None, buffer: str | None, given: Given) -> Trace:
     with Input(path) as source, source.saying_its_end():
         chosen, text_or_bytes = _reader_for(source, reader)
         trace = chosen.load(text_or_bytes, buffer)
-    given = Given(_paths(modules), _paths(btf))
     file = companion_of(source.path)
     if file is not None:
         from kfgraph.parse import companionfile

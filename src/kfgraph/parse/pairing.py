@@ -408,7 +408,8 @@ def _contradictions(n_starts: int, n_too_long: int, n_strange: int, n_restarts: 
 
 def _notices(calls: CallTable, losses: Losses) -> tuple[Notice, ...]:
     """What pairing has to say, each kind counted."""
-    counted = ((kind, flag, int(calls.has(flag).sum())) for flag, kind in _FLAGGED)
+    there = int(np.bitwise_or.reduce(calls.flags, initial=0))
+    counted = ((kind, flag, int(calls.has(flag).sum())) for flag, kind in _FLAGGED if flag & there)
     notices = [notice(kind, n, flag=int(flag)) for kind, flag, n in counted if n]
     if len(losses):
         details = {"n_lost_counted": losses.n_lost_counted, "n_uncounted": int((losses.n_lost < 0).sum())}

@@ -97,8 +97,7 @@ def is_bare(head: bytes) -> bool:
     if named:
         return not any(word in named[0] for word in (b"CPU", b"DURATION", b"TIME", b"TASK"))
     lines = [line for line in lines[:-1] if line.strip() and not line.lstrip().startswith((b"#", b"```"))]
-    n_bare = sum(bool(BARE.match(line)) for line in lines)
-    return n_bare > 0 and n_bare == len(lines) and any(b"{" in line for line in lines)
+    return all(map(BARE.match, lines)) and any(b"{" in line for line in lines)
 
 
 def columns_of(head: bytes) -> tuple[int, int, int]:

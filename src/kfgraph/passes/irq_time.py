@@ -108,12 +108,13 @@ def _hit_unknown(calls: CallTable, rows: Array, names: Sequence[str], *, returns
         return rows
     over = calls.duration_ns[parent]
     returned = (over >= 0) & (calls.duration_ns[rows] < 0) & (calls.start_ns[rows] >= calls.start_ns[parent] + over)
-    around = np.zeros(len(calls), np.bool_)
+    # Of a call without caller (-1) the last place is looked at, which is no call's.
+    around = np.zeros(len(calls) + 1, np.bool_)
     around[parent[over < 0]] = True
     turns = _turns(calls, rows[over < 0], names)
-    is_callee = (calls.parent >= 0) & around[calls.parent] & ~calls.has(Flag.INTERRUPT)
-    is_callee[turns] = False
-    callee = np.flatnonzero(is_callee)
+    callee = np.flatnonzero(around[calls.parent])
+    callee = callee[(calls.flags[callee] & np.uint32(Flag.INTERRUPT)) == 0]
+    callee = callee[~among(callee, turns)]
     last = np.full(len(calls), -1, np.int32)
     np.maximum.at(last, calls.parent[callee], callee.astype(np.int32))
     found: Array = rows[returned | ((over < 0) & (rows > last[parent]))]
