@@ -42,8 +42,8 @@ ROWS = (
 )  # fmt: skip
 TREES = ("--nth 2", "--slowest 3", "--merge", "--calls", "--callers *free*", "--callers kmem_* --callers *lock")
 WITH = (
-    "--start", "--with args", "--with returns,cpu", "--with caller,oncpu", "--with asleep,preempted,irq", "--compensate",
-    "--json", "--with site,args,irq",
+    "--start", "--with args", "--with returns,cpu", "--with caller,oncpu", "--with asleep,preempted,irq",
+    "--compensate", "--json", "--with site,args,irq",
 )  # fmt: skip
 TOP = (
     "--by self", "--by total", "--by calls", "--by avg", "--by max", "--by errors", "--group module", "--limit 5",
