@@ -49,18 +49,60 @@ class Plain:
 
     def __init__(self, tree: TreeTable, beside: list[Beside]) -> None:
         self.tree, self.beside = tree, sorted(beside)
+        self.groups: dict[int, list[int]] = {}
+        self.members: dict[int, list[int]] = {}
+        self.n_made = len(beside)
         self.open: set[int] = set()
         self.hidden: set[int] = set()
         self.by_time = False
         self.tops = tree.roots.tolist()
 
     def children(self, node: int) -> list[int]:
-        kids = [k for k in range(len(self.tree)) if self.tree.parent[k] == node]
-        kids = [k for k in kids if int(self.tree.label[k]) not in self.hidden]
+        if node in self.members:
+            return sorted(self.members[node], key=self.place)
+        kids = [k for k in self.kids(node) if all(k not in self.members[one] for one in self.groups.get(node, ()))]
+        kids += [one for one in self.groups.get(node, ()) if self.label(one) not in self.hidden]
         more = [(b.before, len(self.tree) + i) for i, b in enumerate(self.beside) if b.parent == node]
-        if self.by_time:
-            return sorted(kids, key=lambda k: (-int(self.tree.total_ns[k]), k)) + [item for _, item in more]
+        if self.by_time or node in self.groups:
+            return sorted(kids, key=self.place) + [item for _, item in more]
         return [item for _, _, item in sorted([(k, 1, k) for k in kids] + [(at, 0, item) for at, item in more])]
+
+    def kids(self, node: int) -> list[int]:
+        kids = [k for k in range(len(self.tree)) if self.tree.parent[k] == node]
+        return [k for k in kids if int(self.tree.label[k]) not in self.hidden]
+
+    def label(self, item: int) -> int:
+        return int(self.tree.label[self.members.get(item, [item])[0]])
+
+    def place(self, item: int) -> tuple[int, int]:
+        nodes = self.members.get(item, [item])
+        return -sum(int(self.tree.total_ns[node]) for node in nodes) if self.by_time else 0, nodes[0]
+
+    def group(self, parent: int) -> bool:
+        """Folds the children by function, or unfolds them; whether there was anything to fold."""
+        if self.groups.pop(parent, None) is not None:
+            return True
+        of_label = [[k for k in self.kids(parent) if self.tree.label[k] == label] for label in range(3)]
+        parts = [part for part in of_label if len(part) > 1]
+        for part in parts:
+            item = len(self.tree) + self.n_made
+            self.members[item] = part
+            self.groups.setdefault(parent, []).append(item)
+            self.n_made += 1
+        return bool(parts)
+
+    def within(self, item: int) -> set[int]:
+        """All that is an item at or below it."""
+        nodes = {k for top in self.members.get(item, [item]) for k in range(top, int([*self.tree.end, 0][top]))}
+        return nodes | {item} | {one for parent in nodes for one in self.groups.get(parent, ())}
+
+    def hot_path(self, node: int) -> list[int]:
+        path = [node]
+        while True:
+            kids = [k for k in self.kids(path[-1]) if self.tree.total_ns[k] > 0]
+            if not kids:
+                return path
+            path.append(min(kids, key=lambda k: (-int(self.tree.total_ns[k]), k)))
 
     def rows(self) -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
@@ -97,19 +139,21 @@ def steps_agree(tree: TreeTable, seed: int, lossy: bool) -> None:
         beside.append(Beside(parent, int(rng.choice([*kids.tolist(), int(tree.end[parent])])), i))
     rows, plain = OpenRows(tree, beside=beside), Plain(tree, beside)
     for _ in range(25):
-        what = rng.choice(["open", "open", "close", "all", "none", "sort", "hide", "reveal"])
+        what = rng.choice(["open", "close", "all", "none", "sort", "hide", "reveal", "group", "group", "hot", "zoom"])
         at = rng.randrange(len(rows)) if len(rows) else 0
         item = rows.item(at) if len(rows) else -1
         if what == "open" and item >= 0:
-            rows.open(at)
-            if item < len(tree) and plain.children(item):
+            before = len(rows)
+            assert rows.may_open(item) == bool(plain.children(item))
+            assert before + rows.open(at) == len(rows)
+            if plain.children(item):
                 plain.open.add(item)
         elif what == "close" and item >= 0:
             rows.close(at)
             plain.open.discard(item)
-        elif what in ("all", "none") and 0 <= item < len(tree):
+        elif what in ("all", "none") and (0 <= item < len(tree) or item in plain.members):
             rows.open_all(at, opened=what == "all")
-            below = set(range(item, int(tree.end[item])))
+            below = plain.within(item)
             plain.open = plain.open | below if what == "all" else plain.open - below
         elif what == "sort":
             plain.by_time = not plain.by_time
@@ -119,17 +163,29 @@ def steps_agree(tree: TreeTable, seed: int, lossy: bool) -> None:
             plain.hidden ^= {label}
             rows.hidden[label] = label in plain.hidden
             rows.restart()
-        elif what == "reveal":
+        elif what == "group":
+            parent = rng.choice([item, rng.randrange(len(tree))]) if 0 <= item < len(tree) else 0
+            assert rows.group(parent) == plain.group(parent)
+            assert rows.is_grouped(parent) == (parent in plain.groups)
+        elif what == "zoom":
+            plain.tops = [item] if 0 <= item < len(tree) else tree.roots.tolist()
+            rows.restart(np.array(plain.tops, np.int32))
+        elif what in ("reveal", "hot"):
             node = rng.randrange(len(tree))
+            if what == "hot" and item >= 0:
+                of = plain.members.get(item, [rows.node(item)])
+                node = plain.hot_path(min(of, key=lambda k: (-int(tree.total_ns[k]), k)))[-1]
             way = [node]
-            while tree.parent[way[-1]] >= 0:
+            while way[-1] not in plain.tops and tree.parent[way[-1]] >= 0:
                 way.append(int(tree.parent[way[-1]]))
-            found = rows.reveal(node)
-            if any(int(tree.label[one]) in plain.hidden for one in way):
+            found = rows.open_hot_path(at) if what == "hot" and item >= 0 else rows.reveal(node)
+            if way[-1] not in plain.tops or any(int(tree.label[one]) in plain.hidden for one in way):
                 assert found == -1
             else:
-                plain.open |= set(way[1:])
+                plain.open |= set(way[1:]) | {one for k in way[1:] for one in plain.groups.get(k, ())
+                                              if not set(way).isdisjoint(plain.members[one])}  # fmt: skip
                 assert rows.item(found) == node
+            assert rows.reachable(np.array([node], np.int32)).tolist() == [found >= 0]
         assert list(zip(rows.rows.tolist(), rows.levels.tolist(), strict=True)) == plain.rows()
     assert rows.rows.dtype == np.int32
 

@@ -121,9 +121,6 @@ class OpenRows:
 
     def parent_row(self, row: int) -> int:
         """The row that this one is below; -1: none."""
-        above = np.flatnonzero(self.levels[:row] < self.levels[row]) if row < 4096 else None
-        if above is not None:
-            return int(above[-1]) if len(above) else -1
         level, last = self.levels[row], row
         while last > 0:
             first = max(last - 4096, 0)
@@ -184,7 +181,8 @@ class OpenRows:
             del self._groups[parent]
         else:
             kids = self._kids(np.array([parent], np.int32))[0]
-            kids = kids[self.tree.at("kind", kids) == NodeKind.CALL]
+            # Whatever their order is now: it may be another one when they show.
+            kids = np.sort(kids[self.tree.at("kind", kids) == NodeKind.CALL])
             label = self.tree.label[kids]
             order = np.argsort(label, kind="stable")
             begins = np.flatnonzero(np.append(True, np.diff(label[order]) != 0)) if len(kids) else order
@@ -226,7 +224,9 @@ class OpenRows:
         tops = np.sort(self.tops)
         found = _inside(nodes, tops, self.tree.end[tops])
         if self.hidden.any():
-            hidden = np.flatnonzero(self.hidden[self.tree.label])
+            hidden = np.flatnonzero(self.hidden[self.tree.label]).astype(np.int32)
+            # What is hidden above ``tops`` hides nothing of them.
+            hidden = hidden[_inside(hidden, tops, self.tree.end[tops])]
             found &= ~_inside(nodes, hidden, self.tree.end[hidden])
         return found
 
