@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 FOLDER = Path(__file__).parent / "fixtures" / "recorded"
 SHOWN = 10
@@ -20,6 +24,13 @@ def difference(old: str, new: str) -> str:
     at = next((at for at, (a, b) in pairs if a != b), min(len(old), len(new)))
     head, begin = old[: min(at, 60)], max(at - 60, 60)
     return f"{head} … at {at}:\n- …{old[begin : at + 80]}\n+ …{new[begin : at + 80]}"
+
+
+def digest(*values: Any) -> str:
+    """A sum of texts, numbers and columns; what else is among them does not count."""
+    kept = [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
+    told = repr([value for value in kept if isinstance(value, (list, str, int))])
+    return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:6]
 
 
 def compare(name: str, lines: Iterable[str]) -> None:

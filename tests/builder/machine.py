@@ -13,6 +13,8 @@ FUNCTIONS = {name: 0xFFFFFFFF81000000 + 0x100 * k for k, name in enumerate((
     "f", "g", "schedule", "switch_mm_irqs_off", "finish_task_switch", "complete", "try_to_wake_up", "hrtimer_wakeup",
     "__traceiter_sched_switch", "pipe_write", "pipe_read", "load_module", "blocking_notifier_call_chain",
     "kernel_clone", "ksys_read", "queue_work_on", "drain_work_fn", "process_one_work", "do_exit", "schedule_tail",
+    "irq_enter_rcu", "sysvec_apic_timer_interrupt", "irq_exit_rcu", "preempt_schedule_irq", "begin_new_exec",
+    "exit_mmap",
 ))}  # fmt: skip
 PREEMPTED, SLEEPING, UNINTERRUPTIBLE, RUNNING = 256, 1, 2, 0
 _COMM = ("char", "comm[16]", 16)
