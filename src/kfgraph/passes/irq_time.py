@@ -111,26 +111,26 @@ def _hit_unknown(calls: CallTable, rows: Array, names: Sequence[str], *, returns
     # Of a call without caller (-1) the last place is looked at, which is no call's.
     around = np.zeros(len(calls) + 1, np.bool_)
     around[parent[over < 0]] = True
-    turns = _turns(calls, rows[over < 0], names)
-    callee = np.flatnonzero(around[calls.parent])
+    callee = np.flatnonzero(np.take(around, calls.parent, mode="wrap"))
+    turns = _turns(calls, rows[over < 0], callee, names)
     callee = callee[(calls.flags[callee] & np.uint32(Flag.INTERRUPT)) == 0]
     callee = callee[~among(callee, turns)]
+    # They are in order: the last one stays.
     last = np.full(len(calls), -1, np.int32)
-    np.maximum.at(last, calls.parent[callee], callee.astype(np.int32))
+    last[calls.parent[callee]] = callee
     found: Array = rows[returned | ((over < 0) & (rows > last[parent]))]
     return np.append(found, turns[turns > last[calls.parent[turns]]])
 
 
-def _turns(calls: CallTable, hits: Array, names: Sequence[str]) -> Array:
+def _turns(calls: CallTable, hits: Array, callees: Array, names: Sequence[str]) -> Array:
     """What was called to let another task run, behind one of the interrupts ``hits`` in the same call, where that call
-    is not the one that does so, nor one in it was recorded."""
+    is not the one that does so, nor one in it was recorded. ``callees``: those of the calls that were hit."""
     plain = [plain_name(name) for name in names]
     begins, ends, switches = (
         np.array([name in some for name in plain], np.bool_)
         for some in (SWITCH_BEGINS, SWITCH_ENDS, SWITCHING | AROUND_SWITCHING)
     )
-    rows = np.flatnonzero(begins[calls.func])
-    rows = rows[calls.parent[rows] >= 0]
+    rows = callees[begins[calls.func[callees]]]
     rows = rows[~switches[calls.func[calls.parent[rows]]]]
     # The first interrupt in each call.
     hits = hits[np.argsort(calls.parent[hits], kind="stable")]
