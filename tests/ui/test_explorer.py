@@ -658,10 +658,12 @@ def test_the_callers_of_the_function_at_the_cursor() -> None:
 
 def test_a_flame_graph_without_a_known_time_has_no_frame() -> None:
     trace = trace_of([call("a", 0, call("b", 0, unfinished=True), unfinished=True)])
-    for key in ("7", "7,g", "7,j", "7,k", "7,l", "7,z", "7,Z", "7,o"):
-        _, shown, calls = screens(trace, key, "1", size=(100, 20))
-        assert "no time is known" in shown[-2], key
-        assert names_of(calls)[0].startswith("task0-100"), key
+    keys = (*"gjklzZoycupnNsSfFabxG", "enter", "backspace", "escape")
+    shown = screens(trace, "7", *keys, "1", size=(100, 20))[1:]
+    assert "no time is known" in shown[0][-2]
+    for key, lines in zip(keys, shown[1:], strict=False):
+        assert " 0 frames " in lines[0], (key, lines)
+    assert names_of(shown[-1])[0].startswith("task0-100")
 
 
 def test_the_slow_calls_are_those_of_the_callers_that_are_shown() -> None:

@@ -193,8 +193,8 @@ class FlameRows(Rows):
         return self._found[1]
 
     def path(self) -> list[str]:
-        """The labels down to the cursor."""
-        way, frame = [], self.cursor
+        """The labels down to the cursor; none where there is no frame."""
+        way, frame = [], self.cursor if len(self.flame) else -1
         while frame >= 0:
             way.append(self.flame.labels[int(self.flame.label[frame])])
             frame = int(self.flame.parent[frame])

@@ -184,6 +184,8 @@ class Views(Surface):
                 path.reverse()
         elif isinstance(rows, FlameRows):
             path = rows.path()
+            if not path:
+                return
         else:
             target = rows.target if isinstance(rows, ListRows) else -1
             node = self._node_of(target) if target != -1 else -1
