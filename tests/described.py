@@ -21,6 +21,11 @@ def rows_of(table: Any, *names: str) -> list[str]:
     return [",".join(map(str, row)) for row in zip(*(listed(getattr(table, name)) for name in names), strict=True)]
 
 
+def codes(told: Any) -> str:
+    """The notices of a trace, or of what was paired: which ones, and how many of each."""
+    return " ".join(f"{one.code}:{one.n}" for one in told.notices)
+
+
 def described(trace: Trace) -> str:
     """Calls with all their columns, tasks, other events, losses, facts and notices; "" stands for the file's name."""
     calls, marks = trace.calls, trace.marks
@@ -32,9 +37,8 @@ def described(trace: Trace) -> str:
     losses = rows_of(trace.losses, "time_ns", "cpu", "n_lost", "lane", "row", "parent")
     told = [f"{name}={values}" for event in marks.names for name, values in fields_of(trace, event)]
     facts = [f"{name}={getattr(trace.meta, name)!r}" for name in FACTS]
-    notices = [f"{one.code}:{one.n}" for one in trace.notices]
     tasks = [f"{task.label}@{task.cpu}" for task in trace.tasks]
-    parts = (rows, arguments, tasks, marks.names, events, told, losses, facts, notices)
+    parts = (rows, arguments, tasks, marks.names, events, told, losses, facts, [codes(trace)])
     text = " | ".join(" ".join(map(str, part)) for part in parts)
     return text.replace(trace.meta.path, "").replace("\n", "\\n") if trace.meta.path else text.replace("\n", "\\n")
 

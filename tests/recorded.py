@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import lzma
 import os
-from collections.abc import Iterable
+import random
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +49,8 @@ def compare(name: str, lines: Iterable[str]) -> None:
         print(*differ, sep="\n")
         return
     assert not differ, f"{len(differ)} of {len(now)} differ:\n" + "\n".join(differ[:SHOWN])
+
+
+def compare_each(name: str, n: int, made: Callable[[random.Random], str]) -> None:
+    """What is made of the first ``n`` drawn ones, each by a number of its own."""
+    compare(name, (f"{number} {made(random.Random(f'{name} {number}'))}" for number in range(n)))

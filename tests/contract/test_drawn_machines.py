@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import kfgraph
 import recorded
 from builder import machine
 from builder.machine import EXIT, FREE, FUNCTIONS, NEW, Machine
+from described import codes
 from kfgraph.model.calls import PARTS, CallTable
 from kfgraph.model.companion import Companion, ReturnProbe
 from kfgraph.model.trace import Trace
@@ -29,7 +29,6 @@ USUAL = ("f", "f", "g", "schedule", "complete", "pipe_read", "load_module", "fin
 RARE = (
     "schedule_tail", "switch_mm_irqs_off", "__traceiter_sched_switch", "begin_new_exec", "exit_mmap", "irq_exit_rcu",
 )  # fmt: skip
-N_MACHINES = 80
 
 
 class Drawn(Machine):
@@ -118,29 +117,22 @@ def told(trace: Trace) -> str:
     tasks = [*map(repr, trace.tasks), sorted(trace.command_lanes or []), sorted(trace.probed)]
     places = [*vars(trace.marks).values(), *vars(trace.losses).values()]
     sums = (columns, [*parts, *(vars(off).values() if off is not None else ())], tasks, places)
-    return " ".join((*(f"{one.code}:{one.n}" for one in trace.notices), *(recorded.digest(*each) for each in sums)))
+    return " ".join((codes(trace), *(recorded.digest(*each) for each in sums)))
 
 
-def companion(rng: random.Random) -> str:
-    made = Companion(
+def drawn(rng: random.Random, file: Path) -> Trace:
+    file.write_bytes(Drawn(rng).dat(waking=rng.choice(("sched_waking", "sched_wakeup"))))
+    companion = Companion(
         argv=rng.choice((("cat", "x"), ())), pids=(rng.choice((11, 11, 12, 99)),), follow=rng.random() < 0.5,
         probes=(ReturnProbe("kprobes", "probed", "f", ""),),
     )  # fmt: skip
-    return json.dumps(made.to_dict())
+    beside = file.with_name(f"{file.name}.kfgraph.json")
+    beside.write_text(json.dumps(companion.to_dict())) if rng.random() < 0.5 else beside.unlink(missing_ok=True)
+    trace = kfgraph.load(file)
+    trace.check()
+    return trace
 
 
 def test_what_the_passes_make_of_drawn_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "EVENTS", (*machine.EVENTS, PROBED))
-
-    def everything() -> Iterator[str]:
-        for number in range(N_MACHINES):
-            rng = random.Random(f"machine {number}")
-            file = tmp_path / f"{number}.dat"
-            file.write_bytes(Drawn(rng).dat(waking=rng.choice(("sched_waking", "sched_wakeup"))))
-            if rng.random() < 0.5:
-                file.with_name(f"{number}.dat.kfgraph.json").write_text(companion(rng))
-            trace = kfgraph.load(file)
-            trace.check()
-            yield f"{number} {told(trace)}"
-
-    recorded.compare("machines", everything())
+    recorded.compare_each("machines", 80, lambda rng: told(drawn(rng, tmp_path / "a.dat")))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import recorded
-from described import described
+from described import codes, described
 from fuzz import corpus, fuzz_readers, mutate
 from kfgraph.errors import KfgraphError
 from kfgraph.parse import load
@@ -25,9 +25,8 @@ def outcome(file: Path) -> str:
     except KfgraphError as error:
         return f"{type(error).__name__} {error.exit_code} {error.message.replace(str(file), '')[:80]}"
     rows, _, rest = described(trace).replace(str(file), "").partition(" | ")
-    notices = " ".join(f"{one.code}:{one.n}" for one in trace.notices)
     probes = str(trace.companion.probes) if trace.companion is not None else ""
-    return f"{trace.meta.reader} {notices} {recorded.digest(rows)} {recorded.digest(rest, probes)}"
+    return f"{trace.meta.reader} {codes(trace)} {recorded.digest(rows)} {recorded.digest(rest, probes)}"
 
 
 @pytest.mark.parametrize("nth", range(5))
