@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,7 +14,7 @@ pytest.importorskip("textual", reason="extra: Textual is not installed")
 
 import kfgraph
 import recorded
-from ui.test_explorer import EXAMPLES, screens
+from ui.test_explorer import EXAMPLES, SAID, screens
 
 CUT = "../tests/fixtures/traces/cut"
 MOVES = "g j j right right p left o G k ctrl+u pageup"
@@ -24,11 +26,21 @@ FLAMES = (
     "end home @20,6 @20,6 @60,9 @90,9,wheel 60x16 pagedown i 110x24 o "
     "c j right right p x u 8 escape 1 G @30,8 @9,9,wheel"
 )
+LEAVING = (
+    "4 j enter y 4 j j enter 4 c y e,escape T j enter 2 e,minus,enter y z e,enter Z x e,enter u 8 y 3 j y c e,escape 7 "
+    "j e,enter y T k k enter 4 k y e,a,full_stop,t,x,t,enter 5 enter y 6 y enter ctrl+f ctrl+d l z e,enter backspace "
+    "minus asterisk space question_mark j k q 1 pagedown h ctrl+b z e,a,full_stop,t,x,t,enter"
+)
+MATCHES = "T j j enter e,enter T enter f f s z e,enter Z m e,a,full_stop,t,x,t,enter 3 j j c 2 j e,enter 4 5 j enter"
+SENT = "4 j j j enter y 4 G k enter 4 k k c y 5 j j enter 5 G c y 6 enter y 3 G enter y"
 CASES = (
     (f"{CUT}/7.2-retval.dat", (100, 14), FLAMES),
     ("failing/retry.dat", (100, 26), f"{MOVES} {FINDS} {TREES} {LISTS}"),
     ("failing/param_set.dat", (64, 14), f"{FINDS} a {MOVES} i {LISTS} 2 {TREES}"),
     (f"{CUT}/6.12-lost.dat", (140, 40), f"{TREES} {LISTS}"),
+    (f"{CUT}/7.2-syscalls.dat", (124, 18), LEAVING),
+    ("failing/process_limit.dat", (76, 20), SENT),
+    (f"{CUT}/6.1-syscalls.dat --root *read*", (90, 16), MATCHES),
 )
 
 
@@ -38,12 +50,29 @@ def test_screens(name: str, size: tuple[int, int], keys: str, monkeypatch: pytes
     monkeypatch.setenv("TERM", "xterm-256color")
 
     def everything() -> Iterator[str]:
-        trace = kfgraph.load(EXAMPLES / name)
+        file, _, root = name.partition(" --root ")
+        trace = kfgraph.load(EXAMPLES / file)
+        written: list[str] = []
         # Not where the tests are: how long that is moves what stands behind it.
-        trace = replace(trace, meta=replace(trace.meta, path=name, again=""))
-        shown = screens(trace, *keys.split(), size=size)
+        trace = replace(trace, meta=replace(trace.meta, path=file, again=""))
+        shown = screens(
+            trace, *keys.split(), size=size, filters={"root": [root]} if root else {},
+            export=lambda path, filters: f"{path}: {filters}",
+            export_text=lambda path, lines: written.extend([path, *lines]),
+        )  # fmt: skip
         for n, (key, lines) in enumerate(zip(["", *keys.split()], shown, strict=True)):
             text = "\n".join(lines).replace(str(EXAMPLES.parent), "")
             yield f"{n} {key}: {json.dumps(text, ensure_ascii=False)}"
+        told = re.sub("<script>.*?</script>", "<script>", json.dumps(written, ensure_ascii=False))
+        if written:
+            yield f"written: {told[:200]} {hashlib.sha256(told.encode()).hexdigest()}"
 
     recorded.compare(f"explorer-{name.rpartition('/')[2].partition('.dat')[0]}", everything())
+
+
+@pytest.mark.parametrize("over", ["question_mark", "T"])
+def test_q_closes_what_lies_over_the_rows_and_ctrl_c_leaves_from_there(over: str) -> None:
+    rows, above, closed = screens("failing/retry.dat", over, "q")
+    assert closed == rows != above and not SAID[-1]._exit
+    screens("failing/retry.dat", over, "ctrl+c")
+    assert SAID[-1].return_value == 0

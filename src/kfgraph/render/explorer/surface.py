@@ -63,9 +63,11 @@ class Surface(App[int]):
     #line { display: none; height: 1; border: none; padding: 0; background: ansi_default; }
     """
     BINDINGS = [  # noqa: RUF012
-        Binding(key.keys, key.action, key.words, show=False, priority=key.action == "leave")
+        # Ctrl-C leaves from everywhere; q closes what lies over the rows.
+        Binding(one, key.action, key.words, show=False, priority=key.action == "leave" and one != "q")
         for _, keys in KEYS
         for key in keys
+        for one in key.keys.split(",")
     ]
 
     def __init__(

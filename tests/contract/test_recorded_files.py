@@ -1,0 +1,154 @@
+"""What files that are no text hold, of many recordings with drawn options: compared with what was recorded.
+
+Binary formats are taken apart without their schemas; pages into the data that their program reads. Long ones are kept
+in part, with a sum of all of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+import recorded
+from contract.test_recorded import CUT, TEXT
+from contract.test_recorded_drawn import TRACES, Draw
+from kfgraph.render.html import markup, pack
+from running import kfgraph
+
+SLEEPING = (
+    f"{CUT}/6.12-system.dat", f"{CUT}/6.1-syscalls.dat", f"{CUT}/7.2-syscalls.dat", f"{CUT}/7.2-args.dat",
+    f"{TEXT}/6.1-report-pipe-syscalls.txt.xz", f"{TEXT}/7.2-report-args-retaddr.txt.xz",
+)  # fmt: skip
+COSTLY = (
+    "examples/insmod-foo-fail19.dat --root foo_* --compensate", "examples/insmod-fail19.dat --root *free* --compensate",
+    "examples/insmod-foo-fail19.dat --root *lock* --redact",
+)  # fmt: skip
+"""These traces tell what it costs to trace a call."""
+SMALL = tuple(trace for trace in TRACES if "insmod-foo" not in trace and "cat-enoent" not in trace)
+CALLS = (
+    "--root *alloc*", "--root *lock*", "--cpu 0", "--from 0.00005", "--to 0.0005", "--irq", "--no-irq", "--failed",
+    "--all-tasks", "--pre-exec",
+)  # fmt: skip
+KEPT = 120
+"""So many characters of a file or a part of one."""
+
+
+def in_part(text: str) -> str:
+    return text if len(text) <= KEPT else f"{text[:KEPT]} … {summed(text.encode())}"
+
+
+def summed(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+
+
+def fields(data: bytes) -> list[tuple[int, int | bytes]]:
+    """(number, value) of each field of a protobuf message; fails where it is none."""
+    at, found = 0, list[tuple[int, int | bytes]]()
+    while at < len(data):
+        key, at = varint(data, at)
+        value, at = varint(data, at)
+        assert key & 7 in (0, 2) and key >> 3 and (key & 7 == 0 or at + value <= len(data))
+        found.append((key >> 3, data[at : at + value] if key & 7 else value))
+        at += value if key & 7 else 0
+    return found
+
+
+def told(value: int | bytes) -> str:
+    """A value of a field: a number, a text, a message, or else bytes."""
+    if isinstance(value, int):
+        return str(value)
+    if value.isascii() and value.decode().isprintable():
+        return repr(value.decode())
+    try:
+        return f"({' '.join(f'{number}={told(inside)}' for number, inside in fields(value))})"
+    except (AssertionError, IndexError):
+        return value.hex()
+
+
+def protobuf(data: bytes) -> str:
+    parts = fields(data)
+    shown = " ".join(f"{number}={told(value)}" for number, value in parts[-3:])
+    return f"{len(parts)} {shown[-100:]} {summed(data)}"
+
+
+def parquet(path: Path) -> str:
+    table = pyarrow.parquet.read_table(path)
+    columns = [f"{field.name} {field.type}: {table[field.name].to_pylist()}" for field in table.schema]
+    names = [f"{field.name} {field.type}" for field in table.schema]
+    return f"{len(table)} {' '.join(names)}: {summed('; '.join(columns).encode())}"
+
+
+@pytest.mark.parametrize("name", ["perfetto", "pprof", "parquet"])
+def test_binary_files_are_as_recorded(name: str, at_a_terminal: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def everything() -> Iterator[str]:
+        draw = Draw(name)
+        for trace in (*SLEEPING, *SMALL, *(COSTLY if name != "perfetto" else ())):
+            words = [*draw.some(CALLS, 1), *draw.some(("--redact",), 1)] if draw.below(3) and " " not in trace else []
+            line, path = " ".join(["export", trace, "--format", name, *words]), tmp_path / "file"
+            code, _, err = kfgraph(*line.split(" "), "-o", path)
+            if code:
+                yield f"{line}: {json.dumps([code, err], ensure_ascii=False)}"
+                continue
+            data = path.read_bytes()
+            made = parquet(path) if name == "parquet" else protobuf(gzip.decompress(data) if name == "pprof" else data)
+            yield f"{line}: {json.dumps([made, err], ensure_ascii=False)}"
+
+    recorded.compare(f"files-{name}", everything())
+
+
+SIZES = ("", "", "--max-size 100K", "--max-size 40K", "--max-size 20K", "--max-size 12K", "--max-size 6K")
+
+
+def of_page(html: str) -> Iterator[str]:
+    """The text of a page, the head of its data, and of each column where it begins, and a sum."""
+    data = re.search(r'id="data">(.*?)</script>', html, flags=re.DOTALL)
+    assert data is not None
+    yield in_part(re.sub(r"\s+", " ", html.replace(data[0], "").partition("<body>")[2]))
+    raw = gzip.decompress(base64.b64decode(data[1]))
+    at = 4 + struct.unpack("<I", raw[:4])[0]
+    head = json.loads(raw[4:at])
+    yield from (f"{name} {summed(json.dumps(value).encode())[:6]}" for name, value in head.items())
+    for name, n, n_planes, _ in head["columns"]:
+        yield f"{name} {n} {n_planes} {summed(raw[at : at + n * n_planes])[:6]}"
+        at += n * n_planes
+    assert at == len(raw)
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_pages_are_as_recorded(part: int, at_a_terminal: pytest.MonkeyPatch) -> None:
+    # How large a page is must not depend on how well gzip does, nor on the program in it.
+    at_a_terminal.setattr(pack, "LEVEL", 0)
+    at_a_terminal.setattr(markup, "script", lambda: "")
+    at_a_terminal.setattr(markup, "style", lambda: "")
+
+    def everything() -> Iterator[str]:
+        draw = Draw("page")
+        for trace in (*SLEEPING, *SMALL, *COSTLY):
+            words = [*draw.some(CALLS, 1), *draw.some(("--redact",), 1)] if draw.below(2) and " " not in trace else []
+            words += filter(None, [SIZES[draw.below(len(SIZES))]])
+            line = " ".join(["html", trace, *words])
+            if len(line) % 2 == part:
+                code, out, err = kfgraph(*line.split(" "))
+                made = [] if code else list(of_page(out))
+                yield f"{line}: {json.dumps([code, err, *made], ensure_ascii=False)}"
+
+    recorded.compare(f"files-pages-{part}", everything())
