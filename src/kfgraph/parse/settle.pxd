@@ -1,5 +1,9 @@
 # The C side of settle.py: types of attributes and methods.
 
+cimport cython
+
+
+@cython.final
 cdef class Settler:
     cdef int[::1] parent
     cdef long long[::1] start

@@ -1,8 +1,10 @@
 # The C side of stacks.py: types of attributes and methods.
 
+cimport cython
 from kfgraph.parse.placing cimport Placing
 
 
+@cython.final
 cdef class Stacks(Placing):
     cdef object delays
     cdef bint same_clock

@@ -343,7 +343,7 @@ class Stacks(Placing):
         began: cython.longlong
         if f != 0 and self.c_func[node] != f and self.c_func[node] != 0:
             return False
-        if self.lossy and self.is_after_visit(i, node):
+        if self.lossy and cpu != self.cpu[i] and self.is_after_visit(i, node):
             self.lanes.visited(node, self.c_start[node], self.n_nodes, self.n_places)
         if self.c_flags[node] & _CUT and not self.outlasts(i, node):
             return False
@@ -373,7 +373,7 @@ class Stacks(Placing):
         """Whether record ``i``, of another CPU, is of a call that began after ``node``: what came between was lost."""
         if not self.same_clock or self.c_flags[node] & _CUT or self.c_start[node] < 0:
             return False
-        return self.cpu[i] != self.c_cpu[node] and self.calltime[i] > self.c_start[node] + _NEAR
+        return self.calltime[i] > self.c_start[node] + _NEAR
 
     def outlasts(self, i: cython.Py_ssize_t, node: cython.int) -> cython.bint:
         """Whether the call that returns with record ``i`` began before the loss that cut ``node``."""
