@@ -25,8 +25,8 @@ def outcome(file: Path) -> str:
     except KfgraphError as error:
         return f"{type(error).__name__} {error.exit_code} {error.message.replace(str(file), '')[:80]}"
     rows, _, rest = described(trace).replace(str(file), "").partition(" | ")
-    probes = str(trace.companion.probes) if trace.companion is not None else ""
-    return f"{trace.meta.reader} {codes(trace)} {recorded.digest(rows)} {recorded.digest(rest, probes)}"
+    more = [str(trace.companion), *(one.text.replace(str(file), "") for one in trace.notices)]
+    return f"{trace.meta.reader} {codes(trace)} {recorded.digest(rows)} {recorded.digest(rest, more)}"
 
 
 @pytest.mark.parametrize("nth", range(5))

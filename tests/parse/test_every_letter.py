@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +15,15 @@ from kfgraph.parse.report import scan as scan_lines
 from kfgraph.parse.scan_ftrace import FtraceScanner
 from kfgraph.parse.scan_report import ReportScanner
 
+NUMBERS = re.compile(rb"0x[0-9a-f]+|\d+")
+LIMITS = (
+    b"0", b"00", b"1", b"9", b"10", b"99", b"255", b"256", b"32000", b"32766", b"32767", b"32768", b"65535", b"65536",
+    b"2147483646", b"2147483647", b"2147483648", b"4294967295", b"4294967296", b"8999999999", b"9000000000",
+    b"9000000001", b"999999999999999", b"99999999999999999", b"999999999999999999", b"9223372036854775807",
+    b"9223372036854775808", b"18446744073709551615", b"-1", b"-0", b"0x", b"0x0", b"0xf", b"0xg", b"0x`", b"0x:",
+    b"0x7fffffff", b"0x80000000", b"0xffffffff", b"0x100000000", b"0x7fffffffffffffff", b"0x8000000000000000",
+    b"0xffffffffffffffff", b"0xfffffffffffffffff", b"0000000000000000f", b"1.5", b"1.", b".5", b"1.0000000019", b"1(trunc)",
+)  # fmt: skip
 LETTERS = [b"", *(bytes([byte]) for byte in b" |-(:/09axs}")]
 REPORT = (
     "              ls-347   [001]   432.933632: funcgraph_entry:        1.500 us   |  f();",
@@ -83,3 +94,21 @@ def test_each_letter_changed(name: str, scanner: Any, lines: tuple[str, ...]) ->
                     seen.setdefault(said, len(seen))
 
     recorded.compare(f"letters-{name}", everything())
+
+
+@pytest.mark.parametrize(("name", "scanner", "lines"), [
+    ("report", ReportScanner, REPORT), ("buffer", partial(ReportScanner, buffer=b"buf"), REPORT),
+    ("ftrace", FtraceScanner, FTRACE),
+])  # fmt: skip
+def test_each_number_at_its_limits(name: str, scanner: Any, lines: tuple[str, ...]) -> None:
+    """The line before is whole: what is kept of it shows as well."""
+
+    def everything() -> Iterator[str]:
+        for text in lines:
+            whole = text.encode() + b"\n"
+            for one in NUMBERS.finditer(whole):
+                changed = (whole + whole[: one.start()] + limit + whole[one.end() :] for limit in LIMITS)
+                sums = (recorded.digest("; ".join(batches(scanner, data))) for data in changed)
+                yield f"{one.start()} {whole[:60]!r} {recorded.digest(*sums)}"
+
+    recorded.compare(f"numbers-{name}", everything())

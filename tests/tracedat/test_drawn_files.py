@@ -146,8 +146,8 @@ def told(file: Path) -> str:
         return error.message.replace(str(file), "")[:80]
     trace.check()
     rows, _, rest = described(trace).partition(" | ")
-    raw = [repr(record) for record in records(file)]
-    return f"{codes(trace)} {recorded.digest(rows)} {recorded.digest(rest)} {recorded.digest(raw)}"
+    raw, texts = [repr(record) for record in records(file)], [one.text for one in trace.notices]
+    return f"{codes(trace)} {recorded.digest(rows)} {recorded.digest(rest, texts)} {recorded.digest(raw)}"
 
 
 def test_what_is_read_of_drawn_files(tmp_path: Path) -> None:
