@@ -98,6 +98,8 @@ def test_that_the_exec_gives_back_the_launchers_memory_is_the_launchers(tmp_path
     flagged = [i for i, (_, flags) in enumerate(rows(trace, "flags")) if flags & Flag.PRE_EXEC]
     assert pre_exec(trace) == ["ptrace_stop", "exit_mmap", "unmap_vmas"]
     assert flagged == [0, 4, 5]
+    # Where the recording begins with the exec, its root is the first row of all.
+    assert pre_exec(load_with(tmp_path, second, COMMAND)) == ["exit_mmap", "unmap_vmas"]
 
 
 def test_the_time_of_the_launchers_end_is_not_the_execs(tmp_path: Path) -> None:

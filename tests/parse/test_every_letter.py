@@ -22,7 +22,8 @@ LIMITS = (
     b"9000000001", b"999999999999999", b"99999999999999999", b"999999999999999999", b"9223372036854775807",
     b"9223372036854775808", b"18446744073709551615", b"-1", b"-0", b"0x", b"0x0", b"0xf", b"0xg", b"0x`", b"0x:",
     b"0x7fffffff", b"0x80000000", b"0xffffffff", b"0x100000000", b"0x7fffffffffffffff", b"0x8000000000000000",
-    b"0xffffffffffffffff", b"0xfffffffffffffffff", b"0000000000000000f", b"1.5", b"1.", b".5", b"1.0000000019", b"1(trunc)",
+    b"0xffffffffffffffff", b"0xfffffffffffffffff", b"0000000000000000f", b"1.5", b"1.", b".5", b"1.0000000019",
+    b"1(trunc)",
 )  # fmt: skip
 LETTERS = [b"", *(bytes([byte]) for byte in b" |-(:/09axs}")]
 REPORT = (

@@ -317,6 +317,9 @@ def test_one_of_several_buffers(tmp_path: Path) -> None:
         with pytest.raises(NoMatchError, match="no buffer 'nope'") as caught:
             read(path, buffer="nope")
         assert "'probes'" in caught.value.hint
+    for n, shown in ((10, "1, 2, 3, 4, 5, 6, 7, 8, 9, 10"), (11, "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ...")):
+        more = Extra(buffers={str(i): [other] for i in range(1, n + 1)})
+        assert read(write(tmp_path, kernel, two_calls(kernel), extra=more)).notices[0].text.endswith(f": {shown}")
 
 
 def test_clocks(tmp_path: Path) -> None:
