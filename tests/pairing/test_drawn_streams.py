@@ -49,7 +49,7 @@ class Drawn:
 
     def __init__(self, rng: random.Random, *, text: bool) -> None:
         self.rng, self.text = rng, text
-        self.now, self.records = 20_000_000, list[Record]()
+        self.now, self.records = rng.choice((0, 20_000_000, 20_000_000)), list[Record]()
         self.unit = rng.choice((1, 1, 1_000)) if text else 1
         self.named, self.depths = rng.random() < 0.3 or not text, rng.random() < 0.9
         self.too_deep = text and rng.random() < 0.1
@@ -66,7 +66,7 @@ class Drawn:
     def add(self, kind: int, func: int, pid: int, depth: int, **more: int) -> None:
         rng, time = self.rng, self.now // self.unit * self.unit
         if rng.random() < self.restless / 4:
-            time -= rng.choice((1, 1_500, 1_501, 10_000, 10_000_000, 10_000_001))
+            time = max(time - rng.choice((1, 1_500, 1_501, 10_000, 10_000_000, 10_000_001)), rng.choice((-1, 0)))
         more = {"context": rng.choice((0, 0, 0, 0, 1, 2, 255)), **more}
         record = Record(kind, func, pid, self.cpu[pid], time, depth if self.depths else -1, **more)
         if rng.random() >= self.restless:
