@@ -12,6 +12,7 @@ from pathlib import Path
 
 import blame
 import pytest
+from rich.cells import cell_len
 
 import recorded
 from running import kfgraph
@@ -54,6 +55,10 @@ FLAMES = (
     "flame {} --icicle --by errors -o -", "flame {} --reverse --join-recursion --title <t> --root *alloc* -o -",
 )
 WIDTHS = (100, 80, 56, 140)
+AT_EVERY_WIDTH = (
+    "errors {} --unsure", "show {} --merge --root retry_init --depth 0", "show {} --root retry_init --depth 1",
+    "top {} --limit 1", "top {} --limit 2 --by max --paths 1",
+)  # fmt: skip
 LOOPS = re.compile(r'(?<="loops": ")\w+|(?<=: )(compiled|plain Python, slower)$', re.MULTILINE)
 
 
@@ -110,6 +115,19 @@ def test_everything_is_printed_as_recorded(name: str, at_a_terminal: pytest.Monk
             yield f"{line}: {printed(line)}"
 
     recorded.compare(f"printed-{name}", everything())
+
+
+def test_at_every_width_it_is_printed_as_recorded(at_a_terminal: pytest.MonkeyPatch) -> None:
+    def everything() -> Iterator[str]:
+        for width in (*range(44, 80, 6), 84, 92, *range(104, 160, 8)):
+            at_a_terminal.setenv("COLUMNS", str(width))
+            for line in AT_EVERY_WIDTH:
+                said = printed(line.format("examples/failing/retry.dat"))
+                texts = [text for text in json.loads(said)[1].splitlines() if not text.lstrip().startswith("kfgraph ")]
+                assert width < 60 or max(map(cell_len, texts)) <= width
+                yield f"{width} {line}: {said}"
+
+    recorded.compare("printed-widths", everything())
 
 
 @pytest.mark.usefixtures("at_a_terminal")

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 import pytest
 
 import recorded
+from builder.drawn import Draw
 from contract.test_recorded import CUT, FAILING, TEXT, printed
 
-T = TypeVar("T")
 TRACES = (
     *FAILING, "examples/failing/nobody_listens.dat", "examples/insmod-foo-fail19.dat", "examples/cat-enoent.dat",
     f"{CUT}/6.1-lossy.dat", f"{CUT}/6.1-probes.dat", f"{CUT}/6.1-syscalls.dat", f"{CUT}/6.12-lost.dat",
@@ -66,24 +65,9 @@ COMMANDS: dict[str, tuple[int, tuple[str, ...], tuple[tuple[Sequence[str], int],
     "export": (110, TRACES, ((CALLS, 1), (EXPORT, 1))),
     "why": (60, VALUES, ((WHY, 2),)),
 }
-LONGEST = 6000
+LONGEST = 2000
 """Of more than so many characters the first ones are kept, and a sum."""
 WIDTHS = (100, 72, 60, 130, 84)
-
-
-class Draw:
-    """Drawn by the hash of a name and a number: the same on every machine and in every Python."""
-
-    def __init__(self, name: str) -> None:
-        self._name, self._n = name, 0
-
-    def below(self, n: int) -> int:
-        self._n += 1
-        return int.from_bytes(hashlib.sha256(f"{self._name} {self._n}".encode()).digest()[:8], "little") % n
-
-    def some(self, pool: Sequence[T], most: int) -> list[T]:
-        left = list(pool)
-        return [left.pop(self.below(len(left))) for _ in range(self.below(most + 1))]
 
 
 def lines(command: str, *, name: str = "", more: int = 0) -> Iterator[tuple[str, int]]:

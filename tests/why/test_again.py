@@ -13,6 +13,7 @@ from builder.tables import Call, call, trace_of
 from kfgraph.analyze.next_probes import functions_to_probe
 from kfgraph.analyze.why import Why, why
 from kfgraph.cli import again
+from kfgraph.model.calls import UNKNOWN_CONTEXT
 from kfgraph.model.companion import Companion, ModuleImage
 from kfgraph.model.trace import Trace
 
@@ -39,6 +40,13 @@ def test_the_failing_path_from_its_top_the_last_calls_first() -> None:
     assert functions_to_probe(why(opened())) == (
         "do_open", "path_openat", "get_name", "lookup_open", "walk_path", "alloc_file", "d_lookup",
     )  # fmt: skip
+
+
+def test_what_another_context_ran_is_not_asked_where_the_contexts_are_told() -> None:
+    for own, asked in ((0, ("do_open",)), (UNKNOWN_CONTEXT, ("tick_done", "do_open"))):
+        inside = (call("do_open", context=own), call("tick_done", context=2))
+        answer = why(trace_of([call("__x64_sys_openat", 5, *inside, retval=error(2), context=own)]))
+        assert functions_to_probe(answer) == asked
 
 
 def test_what_is_known_already_is_not_asked_again() -> None:

@@ -270,11 +270,10 @@ def test_an_error_that_became_null_or_false_is_followed_down(returns, register, 
     assert "foo_get" in [step.function for step in found.candidates]
 
 
-def test_what_failed_before_another_call_succeeded_did_not_become_null() -> None:
-    tree = call(
-        "foo_open", 9, call("foo_get", 5, call("foo_take", retval=pointer(28)), call("foo_mark", retval=1), retval=0),
-        retval=error(12),
-    )  # fmt: skip
+@pytest.mark.parametrize("after", [call("foo_mark", retval=1), call("kmalloc")])
+def test_what_failed_before_another_call_succeeded_or_may_have_failed_did_not_become_null(after: Call) -> None:
+    got = call("foo_get", 5, call("foo_take", retval=pointer(28)), after, retval=0)
+    tree = call("foo_open", 9, got, retval=error(12))
     found = answer(tree, types={"foo_open": INT, "foo_get": POINTER})
     assert ways(found) == [("foo_open", -12), ("foo_get", 0)]
 

@@ -119,10 +119,10 @@ def _folded(tree: TreeTable, repeats: Repeats, options: FoldOptions, places: Int
     gathers_much = False
     if options.repeats:
         much = _much_hidden(choice, visible)
-        if fit is not None and much.any():
+        if fit is not None and limit is not None and much.any():
             if not options.limit_asked:
-                limit = min(max(LOOP_ROWS, fit.n_forced + _GROUPS), limit or 0)
-            _fill(choice, fit, (fit.n_forced + (limit or 0)) // 2, reason, asked_ns, least_share=_LITTLE)
+                limit = min(max(LOOP_ROWS, fit.n_forced + _GROUPS), limit)
+            _fill(choice, fit, (fit.n_forced + limit) // 2, reason, asked_ns, least_share=_LITTLE)
             visible = choice.visible()
             much |= _much_hidden(choice, visible)
         gathers_much = bool(much.any())
