@@ -92,3 +92,14 @@ def test_everything_is_printed_as_recorded(command: str, at_a_terminal: pytest.M
             yield f"{width} {line}: {said[:LONGEST]}{rest}"
 
     recorded.compare(f"drawn-{command}", everything())
+
+
+@pytest.mark.parametrize("command", ["show", "top", "errors", "syscalls", "why"])
+def test_on_a_narrow_terminal_it_is_printed_as_recorded(command: str, at_a_terminal: pytest.MonkeyPatch) -> None:
+    def everything() -> Iterator[str]:
+        for line, _ in list(lines(command, name="narrow"))[:10]:
+            for width in (24, 41):
+                at_a_terminal.setenv("COLUMNS", str(width))
+                yield f"{width} {line}: {hashlib.sha256(printed(line).encode()).hexdigest()[:12]}"
+
+    recorded.compare(f"drawn-narrow-{command}", everything())

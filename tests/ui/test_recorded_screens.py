@@ -27,9 +27,10 @@ FLAMES = (
     "c j right right p x u 8 escape 1 G @30,8 @9,9,wheel"
 )
 LEAVING = (
-    "4 j enter y 4 j j enter 4 c y e,escape T j enter 2 e,minus,enter y z e,enter Z x e,enter u 8 y 3 j y c e,escape 7 "
-    "j e,enter y T k k enter 4 k y e,a,full_stop,t,x,t,enter 5 enter y 6 y enter ctrl+f ctrl+d l z e,enter backspace "
-    "minus asterisk space question_mark j k q 1 pagedown h ctrl+b z e,a,full_stop,t,x,t,enter"
+    "4 j enter y 4 j j enter 4 c y e,escape T j enter 2 e,minus,enter y z e,enter Z x e,enter u 8 y 3 j y c "
+    "e,escape 7 j e,enter y j enter j enter y o Z y Z T k k enter 4 k y e,a,full_stop,t,x,t,enter 5 enter y 6 y "
+    "enter ctrl+f ctrl+d l z e,enter backspace minus asterisk space question_mark j k q 1 pagedown h ctrl+b z "
+    "e,a,full_stop,t,x,t,enter"
 )
 MATCHES = "T j j enter e,enter T enter f f s z e,enter Z m e,a,full_stop,t,x,t,enter 3 j j c 2 j e,enter 4 5 j enter"
 SENT = "4 j j j enter y 4 G k enter 4 k k c y 5 j j enter 5 G c y 6 enter y 3 G enter y"

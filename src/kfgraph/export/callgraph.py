@@ -60,7 +60,7 @@ def call_graph(weighted: Weighted) -> CallGraph:
         np.add.at(own_events[:, column], label, values)
         edge_events.append(np.zeros(len(keys), np.int64))
         np.add.at(edge_events[-1], of, below(tree, values)[child])
-    caller, callee = keys // max(n_labels, 1), keys % max(n_labels, 1)
+    caller, callee = keys // n_labels, keys % n_labels
     order = np.lexsort((-ns, caller))
     seen, first = np.unique(label, return_index=True)
     return CallGraph(
