@@ -87,11 +87,10 @@ def of_page(html: str) -> Iterator[str]:
     raw = gzip.decompress(base64.b64decode(data[1]))
     at = 4 + struct.unpack("<I", raw[:4])[0]
     head = json.loads(raw[4:at])
-    yield from (f"{name} {summed(json.dumps(value).encode())[:6]}" for name, value in head.items())
-    for name, n, n_planes, _ in head["columns"]:
-        yield f"{name} {n} {n_planes} {summed(raw[at : at + n * n_planes])[:6]}"
-        at += n * n_planes
-    assert at == len(raw)
+    yield f"head: {' '.join(summed(json.dumps(value).encode())[:4] for value in head.values())}"
+    sizes = [n * n_planes for _, n, n_planes, _ in head["columns"]]
+    assert at + sum(sizes) == len(raw)
+    yield f"columns: {len(sizes)} {summed(raw[at:])}"
 
 
 @pytest.mark.parametrize("part", [0, 1])
