@@ -5,8 +5,9 @@
 cosmic-ray makes the mutants of the rooms named, and a random sample of them is tested in a copy of the checkout, in
 random order: whoever stops early has a random sample too. The tests run once without a mutant, to learn which of
 them runs which line (FOLDER keeps that); then each mutant meets the tests that run its line, quick ones first. What
-never runs makes no mutant: annotations, decorators of Cython, what does not compile; nor does ``is`` in place of
-another comparison, which says the same of small numbers. Prints the mutants that no test
+never runs makes no mutant: annotations, decorators of Cython, the stars between parameters, what does not compile;
+nor does how a dataclass prints and compares itself, nor ``is`` in place of another comparison, which says the same of
+small numbers. Prints the mutants that no test
 noticed, as diffs, and the share that died. Exits 1 when less than 90 % did.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import io
 import json
 import os
 import random
@@ -24,8 +26,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import tokenize
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,18 +113,20 @@ def learnt_of(copy: Path, kept: Path, *, longest: int) -> Learnt:
     return {"seconds": seconds, "lines": lines}
 
 
-def never_run(tree: ast.Module) -> set[tuple[int, int]]:
-    """Lines and columns of annotations (they are not evaluated) and of Cython's decorators."""
+def never_run(source: str, tree: ast.Module) -> set[tuple[int, int]]:
+    """Lines and columns of annotations (they are not evaluated), of Cython's and dataclasses' decorators, and of what
+    stands between parameters and looks like an operator."""
+    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    found = {one.start for one, after in pairwise(tokens) if one.string in ("*", "/") and after.string in (",", ")")}
     nodes: list[ast.expr | None] = []
     for node in ast.walk(tree):
         if isinstance(node, (ast.AnnAssign, ast.arg)):
             nodes.append(node.annotation)
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            nodes += [one for one in node.decorator_list if ast.unparse(one).startswith("cython.")]
+            nodes += [one for one in node.decorator_list if ast.unparse(one).startswith(("cython.", "dataclass("))]
             nodes.append(node.returns if isinstance(node, ast.FunctionDef) else None)
         elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             nodes.append(node.test)
-    found = set()
     for one in filter(None, nodes):
         assert one.end_lineno is not None and one.end_col_offset is not None
         first, last = one.lineno, one.end_lineno
@@ -217,7 +223,7 @@ def main() -> int:
         hot = {file.parent / f"{file.name.partition('.')[0]}.py" for file in (copy / "src").rglob("*.so*")}
         files = [file for room in rooms for file in sorted((copy / "src/kfgraph" / room).rglob("*.py"))]
         trees = {file: ast.parse(file.read_text()) for file in files}
-        skipped = {file: never_run(tree) for file, tree in trees.items()}
+        skipped = {file: never_run(file.read_text(), tree) for file, tree in trees.items()}
         everything = [item.mutations[0] for item in _all_work_items(files, {})]
         everything = [one for one in everything if tuple(one.start_pos) not in skipped[one.module_path]]
         everything = [one for one in everything if not one.operator_name.endswith(("_Is", "_IsNot"))]
