@@ -298,20 +298,25 @@ def test_where_the_clock_stood_the_durations_of_callees_tell_when_the_task_left(
     assert parts(after(hit).calls)[0] == (166, 584, 0)
 
 
-def test_of_a_task_that_never_ran_again_nothing_is_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_over", [True, False])
+def test_of_a_task_that_never_ran_again_nothing_is_said(is_over: bool, tmp_path: Path) -> None:
     m = Machine()
     m.switch(0, 11, RUNNING)
     for name in ("schedule", "g"):
         m.enter(0, name)
         m.now += 10
+    if is_over:
+        m.leave(0)
     m.out(0, -1)
     m.owner(11).colour = "self"
     m.now += 10
-    m.leave(0)
+    if not is_over:
+        # As it would where the task ran again behind a switch that was not recorded.
+        m.leave(0)
     m.came(0)
     trace = loaded(m, tmp_path / "a.dat")
-    assert parts(trace.calls) == [(-1, 0, 0), (20, 0, 0)]
-    assert "off-cpu-unknown" not in codes(trace)
+    assert parts(trace.calls) == [(-1, 0, 0), (10 if is_over else -1, 0, 0)]
+    assert codes(trace).get("off-cpu-unknown", 0) == (not is_over)
 
 
 @pytest.mark.parametrize(("cpu", "n"), [(0, 70), (1, 1)])

@@ -386,5 +386,6 @@ def _went_on(trace: Trace, mark: Int32, behind: Int64, last: Bool) -> Int64:
         more = node[todo] > upto[todo]
         node[todo] = calls.parent[node[todo]]
         todo = todo[more & (node[todo] >= 0)]
-    found = [at[~last[of] | ended[of]] for of, at in steps]
+    # What has an end ended behind the switch, as far as anybody knows behind the switch back.
+    found = [at[~last[of] | ended[of] | (calls.duration_ns[at] >= 0)] for of, at in steps]
     return distinct(np.concatenate(found)) if found else np.zeros(0, np.int64)
