@@ -70,8 +70,11 @@ def test_a_panic_is_shown_and_is_a_failure_of_the_recording(guest_image: KernelI
     called = Counter(read.symbols.names[code] for code in read.calls.func.tolist())
     assert len(read.calls) > 2_000
     assert called["_raw_spin_lock"] > 100
-    # The second guest has the first one's addresses; without that next to none would have a name.
-    assert sum(n for name, n in called.items() if name.startswith("0x")) < len(read.calls) // 10
+    # The second guest has the first one's addresses; without that next to none would have a name. Those of modules lie
+    # elsewhere in each.
+    nameless = [name for name in called if name.startswith("0x")]
+    assert all(name.startswith("0xffffffffc") for name in nameless), nameless
+    assert sum(called[name] for name in nameless) < len(read.calls) // 2
 
 
 @pytest.mark.timeout(600)
