@@ -14,6 +14,7 @@ from export import decoders
 from kfgraph.analyze.select import select
 from kfgraph.analyze.weights import weighted
 from kfgraph.export.instants import instants
+from kfgraph.export.kernel_texts import write_report
 from kfgraph.export.perfetto import write_perfetto
 from kfgraph.export.pprof import write_pprof
 from kfgraph.export.tracks import layout
@@ -33,6 +34,15 @@ def test_tracks_are_called_after_their_tasks_and_what_hit_the_tracer_is_counted_
     assert [one.label for one in within] == ["task0-100", *(f"task0-100 ({n})" for n in (2, 3, 4))]
     nowhere = replace(trace, calls=trace.calls.with_columns(cpu=np.full(4, -1, np.int16)))
     assert layout(select(nowhere)).tracks[1].label == "interrupts"
+
+
+def test_a_text_has_as_many_cpus_as_are_known_or_called_on() -> None:
+    trace = trace_of([call("a", 5), call("b", 5)])
+    for last, told, wanted in ((0, -1, 1), (1, -1, 2), (3, -1, 4), (1, 8, 8), (3, 2, 4)):
+        calls = trace.calls.with_columns(cpu=np.array([0, last], np.int16))
+        out = io.StringIO()
+        write_report(select(replace(trace, calls=calls, meta=replace(trace.meta, n_cpus=told))), out)
+        assert out.getvalue().splitlines()[0] == f"cpus={wanted}"
 
 
 def test_a_call_of_no_time_has_no_room_for_another() -> None:

@@ -212,11 +212,12 @@ def test_a_thread_may_die_at_any_step(dat: Path, monkeypatch: pytest.MonkeyPatch
                     raise MemoryError
                 return step
 
+            before = sys.gettrace()
             sys.settrace(step)
             try:
                 super().__call__()
             finally:
-                sys.settrace(None)
+                sys.settrace(before)
 
     monkeypatch.setattr(background, "_Work", Failing)
     same(read(dat), wanted)

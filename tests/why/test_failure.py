@@ -141,11 +141,12 @@ def test_judging_takes_as_many_steps_as_there_are_calls(monkeypatch) -> None:
             for call in (made("openat", -2, f"/a/{i}"), replace(made("mount", -22, f"/m{i}"), text=f"{i}"),
                          made("execve", -13, f"/x{i}"), made("read", 5))
         ]  # fmt: skip
+        before = sys.gettrace()
         sys.settrace(count)
         try:
             assert len(judged(monkeypatch, *each, status=None)) == 3 * n
         finally:
-            sys.settrace(None)
+            sys.settrace(before)
         return n_lines
 
     few, many = steps(20), steps(200)

@@ -81,5 +81,5 @@ def _tells(trace: Trace, seen: Outcomes, row: int, name: str, loaded: set[str]) 
         and bare not in NOT_WORTH_A_PROBE
         and not system_call_of(name)
         and not decides_nothing(name)
-        and (seen.returns(row)[0] or seen.returns(row)[1])
+        and seen.returns(row)[0]
     )
