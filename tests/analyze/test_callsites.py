@@ -256,6 +256,9 @@ def test_a_function_that_was_jumped_to_has_no_line_of_its_own() -> None:
     assert sites.jumped(np.arange(6)).tolist() == [False, False, True, False, False, False]
     # A function that calls itself at one place all the way down jumps nowhere.
     trace = jumps()
+    first = trace.calls.with_columns(caller_offset=np.array([3, 8, 8, 4, 16, 12], np.int32))
+    first = first.with_columns(caller=np.array([trace.calls.func[2], *trace.calls.caller[1:]], np.int32))  # type: ignore[index]
+    assert str(CallSites(kfgraph.Trace(first, trace.symbols, trace.tasks)).of(0)) == "called at c+0x3"
     again = trace.calls.with_columns(caller_offset=np.array([-1, 8, 8, 4, 12, 12], np.int32))
     again = again.with_columns(caller=np.array([0] + [trace.calls.func[at] for at in (0, 0, 2, 1, 1)], np.int32))
     assert not CallSites(kfgraph.Trace(again, trace.symbols, trace.tasks)).jumped(np.array([5]))[0]

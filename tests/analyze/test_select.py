@@ -15,7 +15,7 @@ from builder.tables import NAMES, call, deep, trace_of, traces, wide
 from kfgraph.analyze import paths
 from kfgraph.analyze.calltree import CallTree, call_tree
 from kfgraph.analyze.merged import merged
-from kfgraph.analyze.select import select
+from kfgraph.analyze.select import nearest, select
 from kfgraph.errors import NoMatchError, UsageError
 from kfgraph.model import tree as tree_model
 from kfgraph.model.calls import Flag
@@ -84,6 +84,10 @@ def test_no_match_names_the_nearest() -> None:
         select(trace_of(LOADER), root=["chek"])
     assert problem.value.hint == "did you mean check?"
     assert problem.value.exit_code == 6
+    # Two letters are in too many names; none are in all.
+    assert [nearest(part, ("load_module", "vfs_load")) for part in ("loa", "lo", "l", "*")] == [
+        "did you mean vfs_load or load_module?", "", "", ""
+    ]  # fmt: skip
 
 
 def test_a_plain_name_finds_the_copies_that_the_compiler_made() -> None:
