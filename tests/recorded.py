@@ -27,11 +27,16 @@ def difference(old: str, new: str) -> str:
     return f"{head} … at {at}:\n- …{old[begin : at + 80]}\n+ …{new[begin : at + 80]}"
 
 
+def summed(data: str | bytes, n: int = 64) -> str:
+    """A sum of so many hex digits, where the whole would be too long to keep."""
+    told = data if isinstance(data, bytes) else data.encode("utf-8", "backslashreplace")
+    return hashlib.sha256(told).hexdigest()[:n]
+
+
 def digest(*values: Any) -> str:
     """A sum of texts, numbers and columns; what else is among them does not count."""
     kept = [value.tolist() if isinstance(value, np.ndarray) else value for value in values]
-    told = repr([value for value in kept if isinstance(value, (list, str, int))])
-    return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:6]
+    return summed(repr([value for value in kept if isinstance(value, (list, str, int))]), 6)
 
 
 def compare(name: str, lines: Iterable[str]) -> None:

@@ -5,7 +5,6 @@ The options are drawn, the same ones each time. They meet one another here as no
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -70,12 +69,12 @@ LONGEST = 2000
 WIDTHS = (100, 72, 60, 130, 84)
 
 
-def lines(command: str, *, name: str = "", more: int = 0) -> Iterator[tuple[str, int]]:
+def lines(command: str, *, name: str = "") -> Iterator[tuple[str, int]]:
     """(command line, width of the terminal)."""
     n_lines, traces, pools = COMMANDS[command]
     draw = Draw(command + name)
     for n in range(n_lines):
-        words = [word for pool, most in pools for word in draw.some(pool, most + more)]
+        words = [word for pool, most in pools for word in draw.some(pool, most)]
         if command == "export":
             words.insert(0, FORMATS[n % len(FORMATS)])
         yield " ".join([command, traces[draw.below(len(traces))], *words]), WIDTHS[draw.below(len(WIDTHS))]
@@ -88,7 +87,7 @@ def test_everything_is_printed_as_recorded(command: str, at_a_terminal: pytest.M
             at_a_terminal.setenv("COLUMNS", str(width))
             said = printed(line)
             assert "bug:" not in said
-            rest = f" {hashlib.sha256(said.encode()).hexdigest()}" if len(said) > LONGEST else ""
+            rest = f" {recorded.summed(said)}" if len(said) > LONGEST else ""
             yield f"{width} {line}: {said[:LONGEST]}{rest}"
 
     recorded.compare(f"drawn-{command}", everything())
@@ -100,6 +99,6 @@ def test_on_a_narrow_terminal_it_is_printed_as_recorded(command: str, at_a_termi
         for line, _ in list(lines(command, name="narrow"))[:10]:
             for width in (24, 41):
                 at_a_terminal.setenv("COLUMNS", str(width))
-                yield f"{width} {line}: {hashlib.sha256(printed(line).encode()).hexdigest()[:12]}"
+                yield f"{width} {line}: {recorded.summed(printed(line), 12)}"
 
     recorded.compare(f"drawn-narrow-{command}", everything())

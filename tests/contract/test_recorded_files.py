@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import json
 import re
 import struct
@@ -42,11 +41,7 @@ KEPT = 120
 
 
 def in_part(text: str) -> str:
-    return text if len(text) <= KEPT else f"{text[:KEPT]} … {summed(text.encode())}"
-
-
-def summed(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:12]
+    return text if len(text) <= KEPT else f"{text[:KEPT]} … {recorded.summed(text, 12)}"
 
 
 def parquet(path: Path) -> str:
@@ -54,7 +49,7 @@ def parquet(path: Path) -> str:
     columns = [f"{field.name} {field.type}: {table[field.name].to_pylist()}" for field in table.schema]
     names = [f"{field.name} {field.type}" for field in table.schema]
     n_groups = pyarrow.parquet.ParquetFile(path).num_row_groups
-    return f"{len(table)} in {n_groups} {' '.join(names)}: {summed('; '.join(columns).encode())}"
+    return f"{len(table)} in {n_groups} {' '.join(names)}: {recorded.summed('; '.join(columns), 12)}"
 
 
 @pytest.mark.parametrize("name", ["perfetto", "pprof", "parquet"])
@@ -70,7 +65,7 @@ def test_binary_files_are_as_recorded(name: str, at_a_terminal: pytest.MonkeyPat
                 continue
             data = path.read_bytes()
             plain = gzip.decompress(data) if name == "pprof" else data
-            made = parquet(path) if name == "parquet" else f"{len(plain)} {summed(plain)}"
+            made = parquet(path) if name == "parquet" else f"{len(plain)} {recorded.summed(plain, 12)}"
             yield f"{line}: {json.dumps([made, err], ensure_ascii=False)}"
 
     recorded.compare(f"files-{name}", everything())
@@ -87,10 +82,10 @@ def of_page(html: str) -> Iterator[str]:
     raw = gzip.decompress(base64.b64decode(data[1]))
     at = 4 + struct.unpack("<I", raw[:4])[0]
     head = json.loads(raw[4:at])
-    yield f"head: {' '.join(summed(json.dumps(value).encode())[:4] for value in head.values())}"
+    yield f"head: {' '.join(recorded.summed(json.dumps(value), 4) for value in head.values())}"
     sizes = [n * n_planes for _, n, n_planes, _ in head["columns"]]
     assert at + sum(sizes) == len(raw)
-    yield f"columns: {len(sizes)} {summed(raw[at:])}"
+    yield f"columns: {len(sizes)} {recorded.summed(raw[at:], 12)}"
 
 
 @pytest.mark.parametrize("part", [0, 1])

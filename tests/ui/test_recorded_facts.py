@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,9 +15,9 @@ pytest.importorskip("textual", reason="extra: Textual is not installed")
 
 import kfgraph
 import recorded
+from builder.drawn import Draw
 from builder.machine import RUNNING, SLEEPING, Machine
 from contract.test_recorded import CUT, FAILING, REPOSITORY, TEXT
-from contract.test_recorded_drawn import Draw
 from kfgraph.analyze.callers import callers
 from kfgraph.analyze.calltree import call_tree
 from kfgraph.analyze.open_rows import Group
@@ -80,10 +79,6 @@ def said(window: Window, draw: Draw) -> Iterator[tuple[str, object]]:
         yield f"{item} {width}", [line.plain for line in facts.lines(item, width)]
 
 
-def summed(value: object) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:6]
-
-
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_facts(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
@@ -94,8 +89,9 @@ def test_facts(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
                 trace, draw = kfgraph.load(name), Draw(name)
                 for words, window in windows(replace(trace, meta=replace(trace.meta, again=""))):
                     made = list(said(window, draw)) if len(window.rows) else []
+                    sums = " ".join(recorded.summed(json.dumps(one), 6) for one in made)
                     first = json.dumps(made[-1:], ensure_ascii=False)[:80]
-                    yield f"{name} {words}: {' '.join(map(summed, made))} … {first}"
+                    yield f"{name} {words}: {sums} … {first}"
 
     recorded.compare(f"facts-{part}", everything())
 

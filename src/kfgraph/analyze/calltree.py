@@ -291,10 +291,10 @@ def subtrees(tree: TreeTable, roots: Int32) -> TreeTable:
     """The subtrees at these nodes of ``tree``, in the order given, as roots of their own."""
     nodes = ranges(roots, tree.end[roots])
     size = tree.end[roots] - roots
-    moved = np.repeat(np.append(0, np.cumsum(size))[:-1] - roots, size).astype(np.int32)
-    parent = tree.parent[nodes]
-    parent = (parent + moved).astype(np.int32)
-    parent[np.cumsum(size) - size] = -1
+    begin = np.cumsum(size) - size
+    moved = np.repeat(begin - roots, size).astype(np.int32)
+    parent = (tree.parent[nodes] + moved).astype(np.int32)
+    parent[begin] = -1
     level = (tree.level[nodes] - np.repeat(tree.level[roots], size)).astype(np.int16)
     return tree.take(nodes, end=tree.end[nodes] + moved, parent=parent, level=level)
 
