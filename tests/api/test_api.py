@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import anytree
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 
 import kfgraph
 from builder.tables import call, deep, trace_of, traces, wide
-from kfgraph.errors import NoMatchError
+from kfgraph.errors import InputError, NoMatchError
 from kfgraph.model.tasks import Task
 
 
@@ -22,6 +23,20 @@ def test_every_public_name_is_there() -> None:
         assert callable(getattr(kfgraph, name))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         kfgraph.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("ran", [True, False])
+def test_loading_leaves_the_collector_as_it_was(ran: bool, repository) -> None:
+    before = gc.isenabled()
+    (gc.enable if ran else gc.disable)()
+    try:
+        kfgraph.load(repository / "examples/cat-enoent.dat")
+        assert gc.isenabled() == ran
+        with pytest.raises(InputError):
+            kfgraph.load(repository / "examples/report.py")
+        assert gc.isenabled() == ran
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 @given(traces())

@@ -14,7 +14,7 @@ from builder.busy import busy
 from builder.text import ftrace_text, report_text
 from kfgraph.errors import InputError
 from kfgraph.model.trace import Trace
-from kfgraph.parse import load
+from kfgraph.parse import load, plaintext
 from reference.cases import FIXTURES, read, rows, unpack
 
 DEFAULT = """# tracer: function_graph
@@ -392,3 +392,10 @@ def test_a_comm_that_begins_like_a_prefix_stays_where_another_line_has_none() ->
     assert [task.comm for task in trace.tasks.tasks] == ["> cat"] and not trace.notices
     numbered = TRIMMED.replace("<idle>-0 ", "2 b-6 ").replace("cat-5", "2 cat-5")
     assert {task.comm for task in read(numbered).tasks.tasks} == {"2 cat", "2 b"}
+
+
+@pytest.mark.parametrize("ending", ["$", "|", " |", "\\n", '"', "'", '\\n"', "\\n'", "", ";"])
+@pytest.mark.parametrize("rest", ["", " ", "\r", "  \r"])
+def test_of_one_line_the_same_ending_is_taken_off_as_of_many(ending: str, rest: str) -> None:
+    line = f" 0)   1.000 us    |  f();{ending}{rest}".encode()
+    assert plaintext._without_endings(line) == plaintext._without_endings(line + b"\n" + line).split(b"\n")[0]
